@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * abi: the structs that the kernel programs and user space share.
+ *
+ * Only <linux/types.h>: fixed width, explicit padding, sizes asserted.  An
+ * address is always 16 bytes in network byte order, IPv4 as ::ffff:a.b.c.d.
+ * A field says its byte order where it is not the host's.  Times are
+ * nanoseconds of the clock named at the field.
+ *
+ * A configuration entry that is missing or all zero means deny (mode
+ * DF_MODE_DENY), so no order of set-up opens a fence.
+ */
+#ifndef DF_ABI_H
+#define DF_ABI_H
+
+#include <linux/types.h>
+
+#define DF_ABI_VERSION 1
+
+/* 127.192.0.0/10: the low 22 bits are the token.  RFC 1122 3.2.1.3(g): loopback. */
+#define DF_TOKEN4_NET 0x7fc00000u
+#define DF_TOKEN4_MASK 0xffc00000u
+#define DF_TOKEN_BITS 22
+#define DF_TOKEN_MAX ((1u << DF_TOKEN_BITS) - 1)
+/* IPv6: a /96 of an RFC 4193 prefix, drawn for each fence; the low 32 bits are the token. */
+#define DF_TOKEN6_PREFIX_LEN 12
+
+#define DF_DNS_PORT 53
+#define DF_COMM_LEN 16
+
+enum df_mode {
+	DF_MODE_DENY = 0, /* not configured: everything is refused */
+	DF_MODE_ENFORCE = 1,
+	DF_MODE_AUDIT = 2, /* inert: judges and logs, refuses nothing */
+};
+
+enum df_conf_flag {
+	DF_CONF_FAIL_OPEN = 1 << 0, /* pass when the heartbeat is stale */
+	DF_CONF_IPV6 = 1 << 1,      /* the token prefix is routed in the namespace */
+	DF_CONF_SINKHOLE = 1 << 2,  /* refuse-dns sinkhole: connect to 0.0.0.0 and :: is refused */
+	DF_CONF_NESTED_NETNS = 1 << 3, /* nested-netns allow */
+	DF_CONF_DISABLED = 1 << 4,     /* kill switch: judge and log, refuse nothing */
+};
+
+/* The only entry of the map "conf".  Written by the hook and the monitor alone. */
+struct df_conf {
+	__u32 version;      /* DF_ABI_VERSION */
+	__u32 mode;         /* enum df_mode */
+	__u32 flags;        /* enum df_conf_flag */
+	__u32 generation;   /* of the policy; rises with each reload */
+	__u64 bypass_until; /* CLOCK_BOOTTIME; 0: none */
+	__u64 heartbeat;    /* CLOCK_BOOTTIME of the monitor's last beat; for DF_CONF_FAIL_OPEN */
+	__u64 netns_cookie; /* SO_NETNS_COOKIE of the container's namespace; 0: unknown (< 5.14) */
+	__u8 token6_prefix[DF_TOKEN6_PREFIX_LEN];
+	__u16 proxy_port;      /* network byte order */
+	__u16 refuse_errno;    /* positive errno of a refused connect; 0: EPERM */
+	__u32 default_verdict; /* enum df_verdict for addresses no rule names */
+	__u32 raw_ip;          /* enum df_verdict for addresses no answer named */
+	__u32 shared_address;  /* enum df_verdict; UNDECIDED: sni */
+	__u32 keep_learned_s;  /* seconds after the TTL */
+	__u64 reserved[4];     /* zero */
+};
+
+_Static_assert(sizeof(struct df_conf) == 104, "df_conf: layout is shared with the kernel programs");
+
+enum df_verdict {
+	DF_VERDICT_NONE = 0,
+	DF_VERDICT_ALLOW = 1,
+	DF_VERDICT_BLOCK = 2,
+	DF_VERDICT_UNDECIDED = 3, /* passes until an SNI or Host is seen */
+};
+
+/*
+ * Map "tok": token (host byte order, 1..DF_TOKEN_MAX) -> where the query was
+ * going and who sent it.  Identity is that of the task in connect or sendmsg.
+ */
+struct df_token {
+	__u8 addr[16]; /* the resolver asked; network byte order */
+	__u16 port;    /* network byte order */
+	__u8 proto;    /* IPPROTO_UDP or IPPROTO_TCP */
+	__u8 flags;    /* zero */
+	__u32 tgid;    /* initial pid namespace; 0: kernel thread (MPTCP subflow) */
+	__u32 tid;
+	__u32 uid;
+	__u32 scope_id;         /* of a link-local resolver; 0: none */
+	__u32 reserved;         /* zero */
+	__u64 time;             /* CLOCK_BOOTTIME of the connect or sendmsg */
+	char comm[DF_COMM_LEN]; /* of the thread, NUL-terminated */
+};
+
+_Static_assert(sizeof(struct df_token) == 64,
+	       "df_token: layout is shared with the kernel programs");
+
+/* Socket storage "sks": what connect or sendmsg decided for this socket. */
+struct df_sock {
+	__u8 addr[16];  /* original destination; network byte order */
+	__u16 port;     /* network byte order */
+	__u8 verdict;   /* enum df_verdict */
+	__u8 connected; /* 1: by connect, 0: by sendmsg */
+	__u32 token;    /* 0: this socket was never redirected */
+};
+
+_Static_assert(sizeof(struct df_sock) == 24, "df_sock: layout is shared with the kernel programs");
+
+enum df_event_kind {
+	DF_EVENT_EGRESS_DNS = 1, /* port 53 left in a way that was not redirected */
+	DF_EVENT_EGRESS_UNPARSABLE = 2,
+	DF_EVENT_EGRESS_TOKEN = 3, /* token or loopback destination on another interface than lo */
+	DF_EVENT_RAW_SOCKET = 4,
+	DF_EVENT_NESTED_NETNS = 5,  /* DNS from another network namespace */
+	DF_EVENT_TOKEN_ADDRESS = 6, /* a token address that is not this socket's own */
+	DF_EVENT_NO_IPV6 = 7,       /* IPv6 resolver, but the namespace has no IPv6 */
+	DF_EVENT_PROTOCOL = 8,      /* port 53 over neither UDP nor TCP */
+	DF_EVENT_SINKHOLE = 9,      /* connect to 0.0.0.0 or :: under refuse-dns sinkhole */
+	DF_EVENT_PASSED_OPEN = 10,  /* fail=open, no heartbeat: port 53 passed unfiltered */
+	DF_EVENT_TABLE_FULL = 11,   /* no token to be had */
+	DF_EVENT_CONNECT = 12,      /* an address refused at connect or sendmsg */
+};
+
+/* Record of the ring buffer "events".  All of it is initialised. */
+struct df_event {
+	__u32 kind;         /* enum df_event_kind */
+	__u32 refused;      /* 1: refused, 0: passed (audit, bypass) */
+	__u64 time;         /* CLOCK_BOOTTIME */
+	__u8 addr[16];      /* destination; network byte order */
+	__u16 port;         /* network byte order; 0: none */
+	__u16 has_identity; /* 0 in egress, where the current task is often somebody else */
+	__u32 proto;        /* IPPROTO_… */
+	__u32 tgid;
+	__u32 tid;
+	__u32 uid;
+	__u32 count; /* how many of its kind it stands for, itself included */
+	char comm[DF_COMM_LEN];
+};
+
+_Static_assert(sizeof(struct df_event) == 72,
+	       "df_event: layout is shared with the kernel programs");
+
+/* Per-CPU array "counters". */
+enum df_counter {
+	DF_COUNT_REDIRECT_UDP,
+	DF_COUNT_REDIRECT_TCP,
+	DF_COUNT_EGRESS_DROP,
+	DF_COUNT_SOCK_REFUSED,
+	DF_COUNT_CONNECT_REFUSED,
+	DF_COUNT_EVENT_LOST,
+	DF_COUNT_TOKEN_FULL,
+	DF_COUNT_PASSED_OPEN,
+	DF_N_COUNTERS = 16, /* room for later ones: the map keeps its size */
+};
+
+/* A heartbeat older than this counts as gone (fail=open only). */
+#define DF_HEARTBEAT_MAX_NS 2000000000ull
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * state: what the hook is told about the container.
+ *
+ * The state JSON on stdin (OCI runtime-spec, runtime.md "State") and config.json
+ * in the bundle.  Both are hostile: bounded, checked, copied out.  Annotations
+ * are judged here: an unknown deployfence key or value is refused, so that a
+ * typo never means "unfenced" (DESIGN 2.1, 12.13).
+ *
+ * No side effects, no logging: errors come back as text for the person who
+ * started the container.
+ */
+#ifndef DF_STATE_H
+#define DF_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define DF_STATE_JSON_MAX (1u << 20) /* state JSON and config.json, each */
+#define DF_STATE_ID_MAX 128          /* also a directory name below /run/deployfence */
+#define DF_STATE_POLICY_MAX 128
+#define DF_STATE_TEXT_MAX 1024 /* value of owner and of each x-… annotation */
+#define DF_STATE_X_MAX 32      /* x-… annotations */
+#define DF_STATE_SEARCH_MAX 32
+#define DF_STATE_ERROR_MAX 1024
+
+enum df_state_status {
+	DF_STATUS_CREATE,  /* "creating" or "created": the createRuntime stage */
+	DF_STATUS_STOPPED, /* "stopped": poststop */
+};
+
+enum df_state_ask {
+	DF_ASK_NONE, /* no deployfence annotation at all */
+	DF_ASK_ON,   /* the policy's mode; also if only other deployfence.… keys are there */
+	DF_ASK_ENFORCE,
+	DF_ASK_AUDIT,
+	DF_ASK_OFF,
+};
+
+enum df_state_choice { DF_CHOICE_UNSET, DF_CHOICE_CLOSED, DF_CHOICE_OPEN };
+enum df_state_log { DF_LOG_UNSET, DF_LOG_STDERR, DF_LOG_NONE };
+
+struct df_state_pair {
+	char *key; /* without "deployfence." */
+	char *value;
+};
+
+/* All strings are owned.  Free with df_state_done. */
+struct df_state {
+	char *id;     /* [A-Za-z0-9_+.-]+, not "." or ".." */
+	pid_t pid;    /* of the container's init, in the hook's pid namespace; 0 with STOPPED */
+	char *bundle; /* absolute path */
+	enum df_state_status status;
+	enum df_state_ask ask;
+	char *policy; /* NULL: the host's default */
+	enum df_state_choice fail;
+	enum df_state_log log;
+	char *owner; /* NULL: none */
+	size_t n_x;
+	struct df_state_pair x[DF_STATE_X_MAX]; /* deployfence.x-…, in order of appearance */
+};
+
+/* What config.json adds.  Owned; df_config_done.  Missing parts are NULL. */
+struct df_config {
+	char *resolv_conf; /* source of the mount at /etc/resolv.conf */
+	char *root_path;   /* as written; relative to the bundle */
+	char *name;        /* container name where the manager tells one; see state.c */
+	char *image;
+	char *pod;
+	char *k8s_namespace;
+};
+
+/* Exit status of the hook that an error asks for: 64 (annotation) or 65 (state, config.json). */
+
+/*
+ * 0, or the positive exit status with error filled (no newline at its end).
+ * Control characters of the input are escaped in error.  *ret is untouched on error.
+ */
+int df_state_parse(const char *text, size_t len, struct df_state *ret,
+		   char ret_error[static DF_STATE_ERROR_MAX]);
+void df_state_done(struct df_state *s);
+
+/* As above, for config.json; knows the mounts, root, hostname and annotations. */
+int df_config_parse(const char *text, size_t len, struct df_config *ret,
+		    char ret_error[static DF_STATE_ERROR_MAX]);
+void df_config_done(struct df_config *c);
+
+#endif

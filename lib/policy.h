@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * policy: the compiled policy, a flat table without pointers.
+ *
+ * One block of bytes: header, slots of a hash table over names, name entries,
+ * rules, strings.  All references are offsets from its start, so that it can be
+ * written to a file, sealed in a memfd and mapped read-only by many proxies.
+ * policy_compile makes it from text; this module only reads it.
+ *
+ * df_policy_open checks every offset once; lookups trust the table after that.
+ * Names are compared exactly, not by hash alone.  A lookup costs one probe a
+ * label.  No I/O, no allocation, no logging.
+ */
+#ifndef DF_POLICY_H
+#define DF_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/dname.h"
+
+#define DF_POLICY_MAGIC 0x31504644u /* "DFP1" in a little-endian file */
+#define DF_POLICY_VERSION 1u
+#define DF_POLICY_SIZE_MAX (256u << 20)
+
+enum df_policy_mode { DF_POLICY_ENFORCE = 1, DF_POLICY_AUDIT = 2 };
+enum df_policy_action { DF_POLICY_ALLOW = 1, DF_POLICY_BLOCK = 2 };
+enum df_policy_refuse_dns {
+	DF_POLICY_NXDOMAIN = 1,
+	DF_POLICY_REFUSED = 2,
+	DF_POLICY_SINKHOLE = 3,
+};
+/* Which names a rule covers.  At the same name the narrower one is the more specific. */
+enum df_policy_scope {
+	DF_POLICY_TREE = 1,  /* github.com: the name and all below */
+	DF_POLICY_BELOW = 2, /* *.github.com: all below */
+	DF_POLICY_EXACT = 3, /* =github.com: the name alone */
+};
+
+struct df_policy_rule {
+	uint8_t action; /* enum df_policy_action */
+	uint8_t scope;  /* enum df_policy_scope */
+	uint8_t proto;  /* IPPROTO_TCP, IPPROTO_UDP; 0: both */
+	uint8_t pad;
+	uint16_t port_lo, port_hi; /* 0, 0: every port */
+	uint32_t line;
+	uint32_t file;  /* offset of the file's base name in the strings */
+	uint32_t text;  /* offset of the statement as written: "block github.com" */
+	uint32_t owner; /* 0: none */
+	uint32_t hint;  /* 0: none */
+};
+
+_Static_assert(sizeof(struct df_policy_rule) == 28, "df_policy_rule is part of the table's format");
+
+/* A table in use.  Borrowed bytes: they must outlive it and not change. */
+struct df_policy {
+	const uint8_t *base;
+	size_t size;
+};
+
+/*
+ * Checks magic, version, size and every offset of the table in base.
+ * -EBADMSG: not a table, of another version, or damaged.  *ret only on success.
+ */
+int df_policy_open(const void *base, size_t size, struct df_policy *ret);
+
+enum df_policy_mode df_policy_mode(const struct df_policy *p);
+enum df_policy_action df_policy_default(const struct df_policy *p);
+enum df_policy_refuse_dns df_policy_refuse_dns(const struct df_policy *p);
+const char *df_policy_name(const struct df_policy *p); /* "default", of default.policy */
+
+/*
+ * The rule that decides name, or NULL where only the default applies.  Longest
+ * name first; at the same name EXACT, then BELOW, then TREE; then block over allow.
+ */
+const struct df_policy_rule *df_policy_lookup(const struct df_policy *p,
+					      const struct df_dname *name);
+
+/*
+ * True if an allow rule names something below name: then a refusal of name must
+ * not be NXDOMAIN (RFC 8020) but NODATA.
+ */
+bool df_policy_has_allow_below(const struct df_policy *p, const struct df_dname *name);
+
+/* Strings of a rule; borrowed from the table, NUL-terminated; NULL if not set. */
+const char *df_policy_rule_owner(const struct df_policy *p, const struct df_policy_rule *r);
+const char *df_policy_rule_hint(const struct df_policy *p, const struct df_policy_rule *r);
+
+/* "default.policy:3 block github.com", escaped for a log line.  Returns its length, cut to fit. */
+size_t df_policy_rule_describe(const struct df_policy *p, const struct df_policy_rule *r, char *buf,
+			       size_t size);
+
+/* Number of a rule in the table, for compact records; and back (NULL: out of range). */
+uint32_t df_policy_rule_index(const struct df_policy *p, const struct df_policy_rule *r);
+const struct df_policy_rule *df_policy_rule_at(const struct df_policy *p, uint32_t index);
+
+#endif

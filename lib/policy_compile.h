@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * policy_compile: policy text to the flat table of policy.h.
+ *
+ * The grammar is DESIGN 2.2, parsed strictly: UTF-8, LF or CRLF, '#' comments,
+ * one statement a line.  All errors of a file are reported, not just the first:
+ * "FILE:LINE:COLUMN: what is wrong; what would be right".  Columns count octets
+ * from 1.  A policy with an error yields no table.
+ *
+ * A statement that parses but is not enforced by this version is an error
+ * ("… is not supported yet"), never ignored.
+ *
+ * Runs in the hook and the command line, never in the worker.  Allocates.
+ */
+#ifndef DF_POLICY_COMPILE_H
+#define DF_POLICY_COMPILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DF_POLICY_FILE_MAX (16u << 20) /* octets of one policy file */
+#define DF_POLICY_ERRORS_MAX 50        /* reported; the rest is counted */
+
+/* What a compilation yields beside the table.  Owned by the caller: df_policy_result_done. */
+struct df_policy_result {
+	void *table; /* malloc'd; NULL after an error */
+	size_t table_size;
+	char *messages; /* malloc'd; one line each with '\n', errors and warnings; NULL: none */
+	unsigned n_errors, n_warnings;
+};
+
+void df_policy_result_done(struct df_policy_result *r);
+
+/*
+ * Compiles text (len octets, need not be NUL-terminated).  name is the policy's
+ * name ("default"), file what messages call it ("default.policy").
+ * 0: table made.  -EINVAL: errors in messages.  -ENOMEM.  *ret is always
+ * initialised, and to be done with in every case.
+ */
+int df_policy_compile_text(const char *name, const char *file, const char *text, size_t len,
+			   struct df_policy_result *ret);
+
+/*
+ * Reads and compiles a policy file.  Regular files only, at most
+ * DF_POLICY_FILE_MAX.  As above, and other -errno of open or read, with
+ * a message that names the path.
+ */
+int df_policy_compile_file(const char *name, const char *path, struct df_policy_result *ret);
+
+/*
+ * Finds NAME.policy in dirs (NULL-terminated, first match wins) and compiles it.
+ * -ENOENT: nowhere, the message lists where it was looked for.  -EINVAL also for
+ * a NAME that is not [A-Za-z0-9][A-Za-z0-9._-]* of at most 128 octets.
+ */
+int df_policy_compile_name(const char *name, const char *const *dirs, struct df_policy_result *ret);
+
+#endif
