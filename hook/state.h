@@ -4,7 +4,7 @@
  *
  * The state JSON on stdin (OCI runtime-spec, runtime.md "State") and config.json
  * in the bundle.  Both are hostile: bounded, checked, copied out.  Annotations
- * are judged here: an unknown deployfence key or value is refused, so that a
+ * of the state are judged here: an unknown deployfence key or value is refused, so that a
  * typo never means "unfenced" (DESIGN 2.1, 12.13).
  *
  * No side effects, no logging: errors come back as text for the person who
@@ -50,10 +50,10 @@ struct df_state_pair {
 struct df_state {
 	char *id;     /* [A-Za-z0-9_+.-]+, not "." or ".." */
 	pid_t pid;    /* of the container's init, in the hook's pid namespace; 0 with STOPPED */
-	char *bundle; /* absolute path */
+	char *bundle; /* absolute path; NULL with STOPPED if it was missing or unusable */
 	enum df_state_status status;
-	enum df_state_ask ask;
-	char *policy; /* NULL: the host's default */
+	enum df_state_ask ask; /* NONE with STOPPED, and nothing below is read then */
+	char *policy;          /* NULL: the host's default */
 	enum df_state_choice fail;
 	enum df_state_log log;
 	char *owner; /* NULL: none */
@@ -71,17 +71,21 @@ struct df_config {
 	char *k8s_namespace;
 };
 
-/* Exit status of the hook that an error asks for: 64 (annotation) or 65 (state, config.json). */
-
 /*
- * 0, or the positive exit status with error filled (no newline at its end).
- * Control characters of the input are escaped in error.  *ret is untouched on error.
+ * 0, or the positive exit status that the hook should end with (sysexits.h): 64
+ * annotation, 65 state or config.json, 71 out of memory.  Then error is filled
+ * (no newline at its end, control characters of the input escaped) and *ret is
+ * untouched, but with 64: then it is filled (and to be done with), so that the
+ * reason can be shown where the container's init writes.
+ *
+ * With DF_STATUS_STOPPED only the id must be right: poststop cleans up whatever
+ * the annotations are by now, and runtimes leave out what they no longer know.
  */
 int df_state_parse(const char *text, size_t len, struct df_state *ret,
 		   char ret_error[static DF_STATE_ERROR_MAX]);
 void df_state_done(struct df_state *s);
 
-/* As above, for config.json; knows the mounts, root, hostname and annotations. */
+/* As above, for config.json; reads mounts, root.path and annotations. */
 int df_config_parse(const char *text, size_t len, struct df_config *ret,
 		    char ret_error[static DF_STATE_ERROR_MAX]);
 void df_config_done(struct df_config *c);

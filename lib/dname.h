@@ -7,7 +7,8 @@
  * Text is made for logs only, escaped as RFC 1035 section 5.1 (\. \\ \DDD).
  *
  * Refused: labels over 63 octets, names over 255 octets on the wire, pointers
- * that do not point strictly backwards, label types other than 00 and 11.
+ * that do not point strictly backwards or that point into the 12 octets of the
+ * message header, label types other than 00 and 11.
  */
 #ifndef DF_DNAME_H
 #define DF_DNAME_H

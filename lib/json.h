@@ -4,10 +4,11 @@
  * config.json of the OCI runtime-spec (RFC 8259).
  *
  * Refused beyond what yajl refuses: more than the caller's cap of octets,
- * nesting over DF_JSON_DEPTH_MAX, duplicate keys of one object (compared after
- * unescaping), "\u0000" in any string or key, comments, bytes after the value,
- * invalid UTF-8.  yajl's tree would take the first of duplicate keys and cut
- * strings at NUL: both let two readers see two documents.
+ * nesting over DF_JSON_DEPTH_MAX, more than DF_JSON_VALUES_MAX values, duplicate
+ * keys of one object (compared after unescaping), "\u0000" in any string or key,
+ * half surrogate pairs, comments, bytes after the value, invalid UTF-8.  yajl's
+ * tree would take the first of duplicate keys and cut strings at NUL: both let
+ * two readers see two documents.
  */
 #ifndef DF_JSON_H
 #define DF_JSON_H
@@ -16,14 +17,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DF_JSON_DEPTH_MAX 32
+#define DF_JSON_DEPTH_MAX 32 /* config.json nests 7 deep (seccomp arguments) */
+/* Bounds the tree to about 5 MiB; podman's config.json has 1,000, most of them seccomp. */
+#define DF_JSON_VALUES_MAX 65536
 #define DF_JSON_ERROR_MAX 160
 
 struct df_json; /* a value; owned by the document it belongs to */
 
 /*
  * Parses text of len octets.  0, -EINVAL (error says what and where), -E2BIG
- * (len > max_len or too deep), -ENOMEM.  Free the document with df_json_free.
+ * (len > max_len, too deep, too many values), -ENOMEM.  Free the document with df_json_free.
  */
 int df_json_parse(const char *text, size_t len, size_t max_len, struct df_json **ret,
 		  char ret_error[static DF_JSON_ERROR_MAX]);

@@ -8,8 +8,10 @@
  * policy_compile makes it from text; this module only reads it.
  *
  * df_policy_open checks every offset once; lookups trust the table after that.
- * Names are compared exactly, not by hash alone.  A lookup costs one probe a
- * label.  No I/O, no allocation, no logging.
+ * Names are compared exactly, not by hash alone.  A lookup goes down from the
+ * root, one probe a label, and ends at the first label that no rule names: a name
+ * of which nothing is listed costs one or two probes, however long it is.
+ * No I/O, no allocation, no logging.
  */
 #ifndef DF_POLICY_H
 #define DF_POLICY_H
@@ -60,8 +62,11 @@ struct df_policy {
 };
 
 /*
- * Checks magic, version, size and every offset of the table in base.
- * -EBADMSG: not a table, of another version, or damaged.  *ret only on success.
+ * Checks magic, version, size and every offset of the table in base, in O(size).
+ * -EBADMSG: not a table, of another version, of another byte order, or damaged so
+ * that a lookup could leave it.  Not a checksum: that the bytes are those that
+ * were compiled is for whoever names or seals the table to see to.
+ * -EINVAL: base is not aligned to 4 octets.  *ret only on success.
  */
 int df_policy_open(const void *base, size_t size, struct df_policy *ret);
 
@@ -78,8 +83,9 @@ const struct df_policy_rule *df_policy_lookup(const struct df_policy *p,
 					      const struct df_dname *name);
 
 /*
- * True if an allow rule names something below name: then a refusal of name must
- * not be NXDOMAIN (RFC 8020) but NODATA.
+ * For a name that is refused.  True if some name below it may be allowed, by an
+ * allow rule there or since what refuses name is a rule for the name alone: then
+ * the refusal must not be NXDOMAIN, which denies all below (RFC 8020), but NODATA.
  */
 bool df_policy_has_allow_below(const struct df_policy *p, const struct df_dname *name);
 
@@ -91,7 +97,10 @@ const char *df_policy_rule_hint(const struct df_policy *p, const struct df_polic
 size_t df_policy_rule_describe(const struct df_policy *p, const struct df_policy_rule *r, char *buf,
 			       size_t size);
 
-/* Number of a rule in the table, for compact records; and back (NULL: out of range). */
+/*
+ * Number of a rule in the table, for compact records; and back (NULL: out of
+ * range).  Numbers follow names, not lines, and count from 0.
+ */
 uint32_t df_policy_rule_index(const struct df_policy *p, const struct df_policy_rule *r);
 const struct df_policy_rule *df_policy_rule_at(const struct df_policy *p, uint32_t index);
 

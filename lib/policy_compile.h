@@ -8,18 +8,27 @@
  * from 1.  A policy with an error yields no table.
  *
  * A statement that parses but is not enforced by this version is an error
- * ("… is not supported yet"), never ignored.
+ * ("… is not supported yet"), never ignored, unless its value only says what this
+ * version does anyway (raw-ip allow).
+ *
+ * owner and hint apply to the rules that follow, until the next one; "" ends
+ * them.  Rules before the first hint get that hint, as policies often end in it.
+ * A rule said twice, and block beside allow for the same name and scope, are
+ * warnings: the first stands, and block wins.
  *
  * Runs in the hook and the command line, never in the worker.  Allocates.
  */
 #ifndef DF_POLICY_COMPILE_H
 #define DF_POLICY_COMPILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-#define DF_POLICY_FILE_MAX (16u << 20) /* octets of one policy file */
-#define DF_POLICY_ERRORS_MAX 50        /* reported; the rest is counted */
+#include "lib/messages.h"
+
+#define DF_POLICY_FILE_MAX (16u << 20)       /* octets of one policy file */
+#define DF_POLICY_ERRORS_MAX DF_MESSAGES_MAX /* reported; the rest is counted */
+#define DF_POLICY_NAME_MAX 128 /* octets of a policy's name: it is part of file names */
 
 /* What a compilation yields beside the table.  Owned by the caller: df_policy_result_done. */
 struct df_policy_result {
@@ -43,14 +52,17 @@ int df_policy_compile_text(const char *name, const char *file, const char *text,
 /*
  * Reads and compiles a policy file.  Regular files only, at most
  * DF_POLICY_FILE_MAX.  As above, and other -errno of open or read, with
- * a message that names the path.
+ * a message that names the path.  Messages use the path, rules its base name.
  */
 int df_policy_compile_file(const char *name, const char *path, struct df_policy_result *ret);
+
+/* [A-Za-z0-9][A-Za-z0-9._-]* of at most DF_POLICY_NAME_MAX octets. */
+bool df_policy_is_name(const char *s, size_t len);
 
 /*
  * Finds NAME.policy in dirs (NULL-terminated, first match wins) and compiles it.
  * -ENOENT: nowhere, the message lists where it was looked for.  -EINVAL also for
- * a NAME that is not [A-Za-z0-9][A-Za-z0-9._-]* of at most 128 octets.
+ * a NAME that is none.
  */
 int df_policy_compile_name(const char *name, const char *const *dirs, struct df_policy_result *ret);
 

@@ -23,8 +23,8 @@
 #define DF_DNS_HEADER_LEN 12
 #define DF_DNS_MSG_MAX 65535
 #define DF_DNS_UDP_MIN 512    /* without EDNS, RFC 1035 2.3.4 */
-#define DF_DNS_QUERY_MAX 4096 /* a query longer than this is refused; DNS cookies and padding fit  \
-			       */
+#define DF_DNS_UDP_OURS 1232  /* what we announce: fits every path unfragmented, RFC 9715 */
+#define DF_DNS_QUERY_MAX 4096 /* longer queries are refused; cookies and padding fit */
 #define DF_DNS_MAX_ADDRS 128  /* addresses of one answer; more are refused with -E2BIG */
 #define DF_DNS_MAX_CHAIN 16   /* CNAMEs and DNAMEs of one answer; more are refused with -E2BIG */
 #define DF_DNS_EDNS_OPTIONS_MAX 1024
@@ -106,17 +106,22 @@ int df_dns_parse_query(const uint8_t *pkt, size_t len, struct df_dns_query *ret,
 
 /*
  * The query that goes upstream, under its own id.  keep_case writes the
- * client's spelling of the QNAME.  Returns the length, or -EMSGSIZE.
+ * client's spelling of the QNAME.  EDNS if the client had it, with its options;
+ * announces the client's UDP size, at most DF_DNS_UDP_OURS.
+ * Returns the length, or -EMSGSIZE.
  */
-int df_dns_build_query(const struct df_dns_query *q, uint16_t id, uint8_t *buf, size_t size);
+int df_dns_build_query(const struct df_dns_query *q, uint16_t id, bool keep_case, uint8_t *buf,
+		       size_t size);
 
 /*
  * Validates a whole answer: every record of every section is walked and the
  * lengths must meet exactly.  Collects the CNAME/DNAME chain that starts at
  * asked->name, and for A and AAAA the addresses of its last name.
- * -EBADMSG: malformed, or an address record in the answer section whose owner
- * is not the end of the chain.  -ENOMSG: another id, question, class or opcode,
- * or not a response.  -E2BIG: more chain or addresses than we keep.
+ * -EBADMSG: malformed, or an address record of the asked type in the answer
+ * section whose owner is not the end of the chain, or a CNAME or DNAME that is
+ * not part of the chain, forks it or loops.  -ENOMSG: another id, question (or
+ * none), class or opcode, or not a response.  -E2BIG: more chain or addresses
+ * than we keep.
  * The question's case is compared without regard to case.
  */
 int df_dns_parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
@@ -132,7 +137,9 @@ int df_dns_parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_quer
  * their bytes, but the id and the question, which are the client's.
  * limit: octets the client takes (UDP size, or DF_DNS_MSG_MAX).  What is longer
  * is answered with TC and no records, RFC 2181 9.
- * Returns the length.  -EMSGSIZE: buf is too small for even that.
+ * An OPT of upstream stays (its options too) only where the query had one.
+ * Returns the length.  -EMSGSIZE: buf or limit is too small for even that.
+ * -EBADMSG: parse_answer would not have accepted it.
  */
 int df_dns_build_answer(const struct df_dns_query *q, const uint8_t *upstream, size_t upstream_len,
 			size_t limit, uint8_t *buf, size_t size);

@@ -1,0 +1,720 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * fence: the kernel side of one container's fence.
+ *
+ * Port 53 is sent to the proxy at connect and sendmsg, where the task and its
+ * errno are at hand; egress is the backstop for what did not pass there.
+ *
+ * Only <linux/bpf.h>: vmlinux.h would make every ctx access a CO-RE relocation,
+ * and libbpf would parse the kernel's BTF at every container start (17 ms).
+ * Loads on 5.10, so: no bpf_set_retval, no identity helpers in egress, ctx
+ * fields read one by one (clang must not merge two branches' ctx accesses).
+ */
+#include <linux/bpf.h>
+#include <linux/in.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/abi.h"
+
+#define PASS 1
+#define REFUSE 0
+
+/* UAPI values that <linux/in.h> or <linux/net.h> do not export everywhere. */
+#define SOCK_RAW_TYPE 3
+#define PROTO_MPTCP 262
+#define PROTO_ICMPV6 58
+#define ETH_P_IP_HOST 0x0800
+#define ETH_P_IPV6_HOST 0x86dd
+#define LOOPBACK_IFINDEX 1
+
+#define N_RECENT 64
+#define RECENT_NS 1000000000ull
+#define TOKEN_TRIES 4
+#define IPV6_EXTENSIONS_MAX 8
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct df_conf);
+} conf SEC(".maps");
+
+/* LRU: a flood of queries costs the flooder its own oldest tokens.  Sized by user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 2048);
+	__type(key, __u32);
+	__type(value, struct df_token);
+} tok SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct df_sock);
+} sks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 16384);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, DF_N_COUNTERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} counters SEC(".maps");
+
+/* What was reported in the last second: one event for a burst, with a count. */
+struct recent {
+	__u64 start;
+	__u64 key;
+	__u32 held_back;
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, N_RECENT);
+	__type(key, __u32);
+	__type(value, struct recent);
+} recent SEC(".maps");
+
+/* An address and a port as the whole program knows them: 16 bytes, network byte order. */
+struct dest {
+	__u32 addr[4];
+	__u16 port;
+	__u16 proto;
+};
+
+static __always_inline struct df_conf *conf_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&conf, &zero);
+}
+
+static __always_inline void count(__u32 which)
+{
+	__u64 *value = bpf_map_lookup_elem(&counters, &which);
+
+	if (value)
+		*value += 1;
+}
+
+static __always_inline int is_enforcing(const struct df_conf *c)
+{
+	if (c->mode == DF_MODE_AUDIT || (c->flags & DF_CONF_DISABLED))
+		return 0;
+	return c->bypass_until == 0 || bpf_ktime_get_boot_ns() >= c->bypass_until;
+}
+
+static __always_inline int is_heartbeat_stale(const struct df_conf *c)
+{
+	return bpf_ktime_get_boot_ns() - c->heartbeat > DF_HEARTBEAT_MAX_NS;
+}
+
+static __always_inline int is_mapped4(const struct dest *d)
+{
+	return d->addr[0] == 0 && d->addr[1] == 0 && d->addr[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline int is_unspecified(const struct dest *d)
+{
+	return d->addr[3] == 0 && d->addr[0] == 0 && d->addr[1] == 0 &&
+	       (d->addr[2] == 0 || d->addr[2] == bpf_htonl(0xffff));
+}
+
+/* The token in an address of the token ranges, else 0. */
+static __always_inline __u32 token_of(const struct df_conf *c, const struct dest *d)
+{
+	const __u32 *prefix = (const __u32 *)c->token6_prefix;
+	__u32 last = bpf_ntohl(d->addr[3]);
+
+	if (is_mapped4(d))
+		return (last & DF_TOKEN4_MASK) == DF_TOKEN4_NET ? last & DF_TOKEN_MAX : 0;
+	if ((c->flags & DF_CONF_IPV6) && d->addr[0] == prefix[0] && d->addr[1] == prefix[1] &&
+	    d->addr[2] == prefix[2])
+		return last;
+	return 0;
+}
+
+static __always_inline int is_loopback(const struct dest *d)
+{
+	if (is_mapped4(d))
+		return (bpf_ntohl(d->addr[3]) >> 24) == 127;
+	return d->addr[0] == 0 && d->addr[1] == 0 && d->addr[2] == 0 && d->addr[3] == bpf_htonl(1);
+}
+
+/* How many to report now: 0 while a like event of the same second holds this one back. */
+static __always_inline __u32 coalesce(__u64 key, __u64 now)
+{
+	__u32 slot = (__u32)(key ^ (key >> 32)) % N_RECENT;
+	struct recent *r = bpf_map_lookup_elem(&recent, &slot);
+	__u32 n = 1;
+
+	if (!r)
+		return 1;
+	if (r->key == key) {
+		if (now - r->start < RECENT_NS) {
+			r->held_back++;
+			return 0;
+		}
+		n += r->held_back;
+	}
+	r->key = key;
+	r->start = now;
+	r->held_back = 0;
+	return n;
+}
+
+/* Identity is the caller's matter: it is right in connect and sendmsg only. */
+static __always_inline void report(const struct dest *d, __u32 kind, __u32 refused, __u64 id,
+				   __u32 uid, const char *comm)
+{
+	__u64 now = bpf_ktime_get_boot_ns();
+	__u64 key = (id >> 32) * 0x9e3779b97f4a7c15ull ^
+		    ((__u64)d->addr[3] << 32 | (d->addr[0] ^ d->addr[1])) ^ (__u64)d->port << 16 ^
+		    kind << 4 ^ refused;
+	__u32 n = coalesce(key, now);
+	struct df_event *e;
+
+	if (n == 0)
+		return;
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e) {
+		count(DF_COUNT_EVENT_LOST);
+		return;
+	}
+	__builtin_memset(e, 0, sizeof(*e));
+	e->kind = kind;
+	e->refused = refused;
+	e->time = now;
+	__builtin_memcpy(e->addr, d->addr, sizeof(e->addr));
+	e->port = d->port;
+	e->proto = d->proto;
+	e->count = n;
+	if (comm) {
+		e->has_identity = 1;
+		e->tgid = id >> 32;
+		e->tid = (__u32)id;
+		e->uid = uid;
+		__builtin_memcpy(e->comm, comm, sizeof(e->comm));
+	}
+	bpf_ringbuf_submit(e, 0);
+}
+
+static __always_inline void report_task(const struct dest *d, __u32 kind, __u32 refused)
+{
+	char comm[DF_COMM_LEN] = {};
+
+	bpf_get_current_comm(comm, sizeof(comm));
+	report(d, kind, refused, bpf_get_current_pid_tgid(), (__u32)bpf_get_current_uid_gid(),
+	       comm);
+}
+
+/* Refuses where the fence enforces; passes, but reports, where it does not. */
+static __always_inline int refuse(const struct df_conf *c, const struct dest *d, __u32 kind)
+{
+	int enforcing = is_enforcing(c);
+
+	if (enforcing)
+		count(DF_COUNT_CONNECT_REFUSED);
+	report_task(d, kind, enforcing);
+	return enforcing ? REFUSE : PASS;
+}
+
+static __always_inline void fill_token(struct df_token *t, const struct dest *d, __u32 scope_id)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+
+	__builtin_memcpy(t->addr, d->addr, sizeof(t->addr));
+	t->port = d->port;
+	t->proto = d->proto == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP;
+	t->tgid = id >> 32;
+	t->tid = (__u32)id;
+	t->uid = (__u32)bpf_get_current_uid_gid();
+	t->scope_id = scope_id;
+	t->time = bpf_ktime_get_boot_ns();
+	bpf_get_current_comm(t->comm, sizeof(t->comm));
+}
+
+static __always_inline int is_same_dest(const struct df_sock *s, const struct dest *d)
+{
+	const __u32 *a = (const __u32 *)s->addr;
+
+	return s->port == d->port && a[0] == d->addr[0] && a[1] == d->addr[1] &&
+	       a[2] == d->addr[2] && a[3] == d->addr[3];
+}
+
+/* A socket that goes on asking the same resolver keeps its token: no map entry a query. */
+static __always_inline __u32 reuse_token(const struct df_sock *s, const struct dest *d)
+{
+	__u32 token = s->token;
+	struct df_token *t;
+
+	if (!token || !is_same_dest(s, d))
+		return 0;
+	t = bpf_map_lookup_elem(&tok, &token);
+	if (!t || t->tgid != bpf_get_current_pid_tgid() >> 32)
+		return 0;
+	t->tid = (__u32)bpf_get_current_pid_tgid();
+	t->time = bpf_ktime_get_boot_ns();
+	bpf_get_current_comm(t->comm, sizeof(t->comm));
+	return token;
+}
+
+static __always_inline __u32 new_token(const struct dest *d, __u32 scope_id)
+{
+	struct df_token t = {};
+	__u32 token;
+	int i;
+
+	fill_token(&t, d, scope_id);
+#pragma unroll
+	for (i = 0; i < TOKEN_TRIES; i++) {
+		token = bpf_get_prandom_u32() & DF_TOKEN_MAX;
+		if (token && bpf_map_update_elem(&tok, &token, &t, BPF_NOEXIST) == 0)
+			return token;
+	}
+	count(DF_COUNT_TOKEN_FULL);
+	return 0;
+}
+
+/* The token of a redirected socket, kept with it; 0: none to be had. */
+static __always_inline __u32 take_token(struct bpf_sock *sk, const struct dest *d, __u32 scope_id,
+					int is_connect)
+{
+	struct df_sock *s = bpf_sk_storage_get(&sks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	__u32 token;
+
+	if (!s)
+		return 0;
+	token = reuse_token(s, d);
+	if (!token)
+		token = new_token(d, scope_id);
+	if (!token)
+		return 0;
+	/* sendto() with an address on a connected socket must not forget its peer */
+	if (is_connect || !s->connected) {
+		__builtin_memcpy(s->addr, d->addr, sizeof(s->addr));
+		s->port = d->port;
+		s->token = token;
+		s->connected = is_connect;
+	}
+	return token;
+}
+
+static __always_inline int is_dns_transport(__u32 proto)
+{
+	return proto == IPPROTO_UDP || proto == IPPROTO_TCP || proto == PROTO_MPTCP;
+}
+
+/*
+ * Port 53 at connect or sendmsg.  PASS or REFUSE, or PASS with *token set: then
+ * the caller rewrites the destination to the token's address.
+ */
+static __always_inline int judge_dns(struct bpf_sock_addr *ctx, const struct df_conf *c,
+				     const struct dest *d, __u32 scope_id, int is_connect,
+				     __u32 *token)
+{
+	struct bpf_sock *sk = ctx->sk;
+
+	if (d->proto == IPPROTO_ICMP || d->proto == PROTO_ICMPV6)
+		return PASS; /* a ping socket's port is no port */
+	if (!is_dns_transport(d->proto))
+		return refuse(c, d, DF_EVENT_PROTOCOL);
+	if ((c->flags & DF_CONF_FAIL_OPEN) && is_heartbeat_stale(c)) {
+		count(DF_COUNT_PASSED_OPEN);
+		report_task(d, DF_EVENT_PASSED_OPEN, 0);
+		return PASS;
+	}
+	if (c->netns_cookie && bpf_get_netns_cookie(ctx) != c->netns_cookie)
+		return refuse(c, d, DF_EVENT_NESTED_NETNS);
+	if (!is_mapped4(d) && !(c->flags & DF_CONF_IPV6))
+		return refuse(c, d, DF_EVENT_NO_IPV6);
+	if (!sk)
+		return refuse(c, d, DF_EVENT_EGRESS_DNS);
+	/* SO_BINDTODEVICE: the token's address would leave by that device */
+	if (sk->bound_dev_if && sk->bound_dev_if != LOOPBACK_IFINDEX)
+		return refuse(c, d, DF_EVENT_EGRESS_DNS);
+
+	*token = take_token(sk, d, scope_id, is_connect);
+	if (!*token)
+		return refuse(c, d, DF_EVENT_TABLE_FULL);
+	count(d->proto == IPPROTO_UDP ? DF_COUNT_REDIRECT_UDP : DF_COUNT_REDIRECT_TCP);
+	return PASS;
+}
+
+static __always_inline int judge(struct bpf_sock_addr *ctx, const struct df_conf *c,
+				 const struct dest *d, __u32 scope_id, int is_connect, __u32 *token)
+{
+	struct df_sock *s;
+	__u32 t;
+
+	if (!c || c->mode == DF_MODE_DENY)
+		return REFUSE;
+	t = token_of(c, d);
+	if (t) {
+		/* send() on a connected v4-mapped socket comes here with what connect6 wrote */
+		struct bpf_sock *sk = ctx->sk;
+
+		s = sk ? bpf_sk_storage_get(&sks, sk, 0, 0) : 0;
+		if (s && s->token == t)
+			return PASS;
+		return refuse(c, d, DF_EVENT_TOKEN_ADDRESS);
+	}
+	if (d->port == bpf_htons(DF_DNS_PORT))
+		return judge_dns(ctx, c, d, scope_id, is_connect, token);
+	if ((c->flags & DF_CONF_SINKHOLE) && is_unspecified(d) && is_enforcing(c)) {
+		/* getaddrinfo connects UDP sockets to sort addresses (RFC 6724): no attempt */
+		if (!is_connect || d->proto != IPPROTO_UDP)
+			return refuse(c, d, DF_EVENT_SINKHOLE);
+		return REFUSE;
+	}
+	return PASS;
+}
+
+static __always_inline int on_dest4(struct bpf_sock_addr *ctx, int is_connect)
+{
+	struct dest d = {.addr = {0, 0, bpf_htonl(0xffff), ctx->user_ip4},
+			 .port = (__u16)ctx->user_port,
+			 .proto = (__u16)ctx->protocol};
+	struct df_conf *c = conf_get();
+	__u32 token = 0;
+
+	if (judge(ctx, c, &d, 0, is_connect, &token) == REFUSE)
+		return REFUSE;
+	if (token && c) {
+		ctx->user_ip4 = bpf_htonl(DF_TOKEN4_NET | (token & DF_TOKEN_MAX));
+		ctx->user_port = c->proxy_port;
+	}
+	return PASS;
+}
+
+static __always_inline int on_dest6(struct bpf_sock_addr *ctx, int is_connect)
+{
+	struct dest d = {
+		.addr = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]},
+		.port = (__u16)ctx->user_port,
+		.proto = (__u16)ctx->protocol};
+	struct df_conf *c = conf_get();
+	__u32 token = 0;
+
+	if (judge(ctx, c, &d, 0, is_connect, &token) == REFUSE)
+		return REFUSE;
+	if (!token || !c)
+		return PASS;
+	if (is_mapped4(&d)) {
+		ctx->user_ip6[3] = bpf_htonl(DF_TOKEN4_NET | (token & DF_TOKEN_MAX));
+	} else {
+		const __u32 *prefix = (const __u32 *)c->token6_prefix;
+
+		ctx->user_ip6[0] = prefix[0];
+		ctx->user_ip6[1] = prefix[1];
+		ctx->user_ip6[2] = prefix[2];
+		ctx->user_ip6[3] = bpf_htonl(token);
+	}
+	ctx->user_port = c->proxy_port;
+	return PASS;
+}
+
+SEC("cgroup/connect4")
+int fence_connect4(struct bpf_sock_addr *ctx)
+{
+	return on_dest4(ctx, 1);
+}
+
+SEC("cgroup/connect6")
+int fence_connect6(struct bpf_sock_addr *ctx)
+{
+	return on_dest6(ctx, 1);
+}
+
+SEC("cgroup/sendmsg4")
+int fence_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	return on_dest4(ctx, 0);
+}
+
+SEC("cgroup/sendmsg6")
+int fence_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	return on_dest6(ctx, 0);
+}
+
+/* Where the token's query was going.  0, or -1: no token of ours. */
+static __always_inline int origin_of(struct bpf_sock_addr *ctx, const struct df_conf *c,
+				     struct dest *d)
+{
+	__u32 token = token_of(c, d);
+	struct bpf_sock *sk = ctx->sk;
+	struct df_sock *s;
+	struct df_token *t;
+
+	if (!token)
+		return -1;
+	s = sk ? bpf_sk_storage_get(&sks, sk, 0, 0) : 0;
+	if (s && s->token == token) {
+		__builtin_memcpy(d->addr, s->addr, sizeof(d->addr));
+		d->port = s->port;
+		return 0;
+	}
+	t = bpf_map_lookup_elem(&tok, &token);
+	if (!t)
+		return -1;
+	__builtin_memcpy(d->addr, t->addr, sizeof(d->addr));
+	d->port = t->port;
+	return 0;
+}
+
+static __always_inline int restore4(struct bpf_sock_addr *ctx)
+{
+	struct dest d = {.addr = {0, 0, bpf_htonl(0xffff), ctx->user_ip4},
+			 .port = (__u16)ctx->user_port};
+	struct df_conf *c = conf_get();
+
+	if (c && origin_of(ctx, c, &d) == 0) {
+		ctx->user_ip4 = d.addr[3];
+		ctx->user_port = d.port;
+	}
+	return PASS;
+}
+
+static __always_inline int restore6(struct bpf_sock_addr *ctx)
+{
+	struct dest d = {
+		.addr = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]},
+		.port = (__u16)ctx->user_port};
+	struct df_conf *c = conf_get();
+
+	if (c && origin_of(ctx, c, &d) == 0) {
+		ctx->user_ip6[0] = d.addr[0];
+		ctx->user_ip6[1] = d.addr[1];
+		ctx->user_ip6[2] = d.addr[2];
+		ctx->user_ip6[3] = d.addr[3];
+		ctx->user_port = d.port;
+	}
+	return PASS;
+}
+
+SEC("cgroup/recvmsg4")
+int fence_recvmsg4(struct bpf_sock_addr *ctx)
+{
+	return restore4(ctx);
+}
+
+SEC("cgroup/recvmsg6")
+int fence_recvmsg6(struct bpf_sock_addr *ctx)
+{
+	return restore6(ctx);
+}
+
+SEC("cgroup/getpeername4")
+int fence_getpeername4(struct bpf_sock_addr *ctx)
+{
+	return restore4(ctx);
+}
+
+SEC("cgroup/getpeername6")
+int fence_getpeername6(struct bpf_sock_addr *ctx)
+{
+	return restore6(ctx);
+}
+
+SEC("cgroup/sock_create")
+int fence_sock_create(struct bpf_sock *ctx)
+{
+	struct df_conf *c = conf_get();
+	struct dest d = {};
+	int enforcing;
+
+	if (!c || c->mode == DF_MODE_DENY)
+		return REFUSE;
+	if (ctx->type != SOCK_RAW_TYPE)
+		return PASS;
+	d.proto = (__u16)ctx->protocol;
+	enforcing = is_enforcing(c);
+	if (enforcing)
+		count(DF_COUNT_SOCK_REFUSED);
+	report_task(&d, DF_EVENT_RAW_SOCKET, enforcing);
+	return enforcing ? REFUSE : PASS;
+}
+
+/* What egress needs of a packet.  Packets are whole here: fragmentation comes later. */
+struct packet {
+	struct dest to;
+	__u16 sport; /* network byte order; 0: neither UDP nor TCP */
+	__u8 tcp_flags;
+};
+
+static __always_inline int parse_ports(struct __sk_buff *skb, __u32 offset, struct packet *p)
+{
+	__u16 ports[2];
+
+	if (p->to.proto != IPPROTO_UDP && p->to.proto != IPPROTO_TCP &&
+	    p->to.proto != IPPROTO_UDPLITE)
+		return 0;
+	if (bpf_skb_load_bytes(skb, offset, ports, sizeof(ports)) < 0)
+		return -1;
+	p->sport = ports[0];
+	p->to.port = ports[1];
+	if (p->to.proto == IPPROTO_TCP &&
+	    bpf_skb_load_bytes(skb, offset + 13, &p->tcp_flags, sizeof(p->tcp_flags)) < 0)
+		return -1;
+	return 0;
+}
+
+static __always_inline int parse4(struct __sk_buff *skb, struct packet *p)
+{
+	__u8 h[20];
+	__u32 ihl;
+
+	if (bpf_skb_load_bytes(skb, 0, h, sizeof(h)) < 0)
+		return -1;
+	ihl = (h[0] & 15) * 4;
+	p->to.proto = h[9];
+	p->to.addr[0] = 0;
+	p->to.addr[1] = 0;
+	p->to.addr[2] = bpf_htonl(0xffff);
+	__builtin_memcpy(&p->to.addr[3], h + 16, 4);
+	/* A later fragment shows no port.  The stack fragments after egress: this one is hand-made.
+	 */
+	if ((h[6] & 0x1f) || h[7])
+		return p->to.proto == IPPROTO_UDP || p->to.proto == IPPROTO_TCP ? -1 : 0;
+	if ((h[0] >> 4) != 4 || ihl < sizeof(h))
+		return -1;
+	return parse_ports(skb, ihl, p);
+}
+
+static __always_inline int parse6(struct __sk_buff *skb, struct packet *p)
+{
+	__u32 offset = 40;
+	__u8 next, ext[8];
+	int i;
+
+	if (bpf_skb_load_bytes(skb, 24, p->to.addr, 16) < 0 ||
+	    bpf_skb_load_bytes(skb, 6, &next, 1) < 0)
+		return -1;
+	for (i = 0; i < IPV6_EXTENSIONS_MAX; i++) {
+		/* RFC 8200 4.1: hop-by-hop 0, routing 43, destination 60, fragment 44; AH 51 */
+		if (next != 0 && next != 43 && next != 60 && next != 44 && next != 51) {
+			p->to.proto = next;
+			return parse_ports(skb, offset, p);
+		}
+		if (bpf_skb_load_bytes(skb, offset, ext, sizeof(ext)) < 0)
+			return -1;
+		if (next == 44) {
+			if (ext[2] || (ext[3] & 0xf8))
+				return -1; /* a later, hand-made fragment */
+			offset += 8;
+		} else if (next == 51) {
+			offset += (ext[1] + 2) * 4;
+		} else {
+			offset += (ext[1] + 1) * 8;
+		}
+		next = ext[0];
+	}
+	return -1;
+}
+
+static __always_inline int parse(struct __sk_buff *skb, struct packet *p)
+{
+	if (skb->protocol == bpf_htons(ETH_P_IP_HOST))
+		return parse4(skb, p);
+	if (skb->protocol == bpf_htons(ETH_P_IPV6_HOST))
+		return parse6(skb, p);
+	return -1;
+}
+
+static __always_inline int drop(const struct df_conf *c, const struct dest *d, __u32 kind)
+{
+	int enforcing = is_enforcing(c);
+
+	if (enforcing)
+		count(DF_COUNT_EGRESS_DROP);
+	report(d, kind, enforcing, 0, 0, 0);
+	return enforcing ? REFUSE : PASS;
+}
+
+/*
+ * A packet to a token's address whose entry the LRU has dropped: a long-lived
+ * connected socket asks again.  Its own storage still knows where to.
+ */
+static __always_inline void refresh_token(struct __sk_buff *skb, __u32 token)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct df_token t = {};
+	struct df_sock *s;
+
+	if (bpf_map_lookup_elem(&tok, &token))
+		return;
+	if (!sk)
+		return;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return;
+	s = bpf_sk_storage_get(&sks, sk, 0, 0);
+	if (!s || s->token != token)
+		return;
+	__builtin_memcpy(t.addr, s->addr, sizeof(t.addr));
+	t.port = s->port;
+	t.proto = sk->protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP;
+	t.time = bpf_ktime_get_boot_ns(); /* no identity: not known here */
+	bpf_map_update_elem(&tok, &token, &t, BPF_NOEXIST);
+}
+
+SEC("cgroup_skb/egress")
+int fence_egress(struct __sk_buff *skb)
+{
+	struct df_conf *c = conf_get();
+	struct packet p = {};
+	__u32 token;
+
+	if (!c || c->mode == DF_MODE_DENY)
+		return REFUSE;
+	if (parse(skb, &p) < 0)
+		return drop(c, &p.to, DF_EVENT_EGRESS_UNPARSABLE);
+	token = token_of(c, &p.to);
+	if (token || is_loopback(&p.to)) {
+		/* IP_UNICAST_IF, IP_PKTINFO: the rewritten packet would leave the host */
+		if (skb->ifindex != LOOPBACK_IFINDEX)
+			return drop(c, &p.to, DF_EVENT_EGRESS_TOKEN);
+		if (token) {
+			refresh_token(skb, token);
+			return PASS;
+		}
+	}
+	if (p.to.port != bpf_htons(DF_DNS_PORT))
+		return PASS;
+	/* An answer of a server here to a client on port 53 is no query: SYN without ACK only */
+	if (p.to.proto == IPPROTO_TCP && (p.tcp_flags & 0x12) != 0x02)
+		return PASS;
+	if ((c->flags & DF_CONF_FAIL_OPEN) && is_heartbeat_stale(c))
+		return PASS;
+	return drop(c, &p.to, DF_EVENT_EGRESS_DNS);
+}
+
+/*
+ * The proxy's own cgroup: port 53 out, answers on lo, nothing else.  seccomp
+ * cannot see addresses, and the worker stands outside the container's fence.
+ */
+SEC("cgroup_skb/egress")
+int proxy_egress(struct __sk_buff *skb)
+{
+	struct df_conf *c = conf_get();
+	struct packet p = {};
+
+	if (!c || parse(skb, &p) < 0)
+		return REFUSE;
+	if (p.to.proto != IPPROTO_UDP && p.to.proto != IPPROTO_TCP)
+		return REFUSE;
+	if (p.to.port == bpf_htons(DF_DNS_PORT))
+		return PASS;
+	return skb->ifindex == LOOPBACK_IFINDEX && p.sport == c->proxy_port ? PASS : REFUSE;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook/container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sysexits.h>
+
+#include "lib/util.h"
+
+#define PROC_USER_INIT_INO 0xeffffffdu /* <linux/proc_ns.h>: the initial user namespace */
+#define PROCS_MAX (1u << 16) /* octets of cgroup.procs; one container's start has one pid */
+#define ANCESTORS_MAX 64
+#define RESOLV_CONF_MAX (64u << 10)
+
+__attribute__((format(printf, 3, 4))) static int fail(char *error, int status, const char *format,
+						      ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(error, DF_CONTAINER_ERROR_MAX, format, args);
+	va_end(args);
+	return status;
+}
+
+/* Full capabilities inside a user namespace prove nothing: BPF wants the initial one. */
+static int check_privilege(char *error)
+{
+	struct stat st;
+
+	if (stat("/proc/self/ns/user", &st) == 0 && st.st_ino != PROC_USER_INIT_INO)
+		return fail(error, EX_NOPERM,
+			"rootless containers cannot be fenced: attaching BPF programs needs the "
+			"initial user namespace; run this job with the root engine");
+	return 0;
+}
+
+static int open_proc(pid_t pid, const char *name, int flags)
+{
+	char path[64];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	fd = open(path, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_process(struct df_container *c, char *error)
+{
+	struct stat own, its;
+
+	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+	if (c->pidfd < 0 && errno == ENOSYS)
+		return fail(error, EX_UNAVAILABLE, "the kernel has no pidfd_open (5.3)");
+	if (c->pidfd < 0)
+		return fail(error, EX_DATAERR, "the container's init, pid %d, is gone: %s", (int)c->pid,
+			    strerror(errno));
+	c->netns_fd = open_proc(c->pid, "ns/net", O_RDONLY);
+	if (c->netns_fd < 0)
+		return fail(error, EX_DATAERR, "open the network namespace of pid %d: %s", (int)c->pid,
+			    strerror(-c->netns_fd));
+	/* what was opened by number is init's only if init still lives */
+	if (syscall(SYS_pidfd_send_signal, c->pidfd, 0, NULL, 0) < 0)
+		return fail(error, EX_DATAERR, "the container's init, pid %d, is gone", (int)c->pid);
+	if (fstat(c->netns_fd, &its) == 0 && stat("/proc/self/ns/net", &own) == 0)
+		c->is_host_netns = own.st_ino == its.st_ino && own.st_dev == its.st_dev;
+	return 0;
+}
+
+/* systemd's two places: the pure and the hybrid layout. */
+static int open_cgroup_root(struct df_container *c, char *error)
+{
+	static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
+		int fd = open(places[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		struct statfs fs;
+
+		if (fd < 0)
+			continue;
+		if (fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC) {
+			c->cgroup_root_fd = fd;
+			return 0;
+		}
+		(void)close(fd);
+	}
+	return fail(error, EX_UNAVAILABLE,
+		    "no cgroup v2 at %s or %s: boot with "
+		    "systemd.unified_cgroup_hierarchy=1",
+		    places[0], places[1]);
+}
+
+/* The "0::" line of /proc/PID/cgroup.  0 or -errno. */
+static int read_cgroup_path(pid_t pid, char *ret, size_t size)
+{
+	char text[DF_META_PATH_MAX + 2048], path[64], *line;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	n = df_read_small(AT_FDCWD, path, text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+	if (!line)
+		return -ENOENT;
+	line = strchr(line, '/');
+	if (!line || !strchr(line, '\n'))
+		return -EBADMSG;
+	*strchr(line, '\n') = '\0';
+	if (strlen(line) >= size)
+		return -ENAMETOOLONG;
+	memcpy(ret, line, strlen(line) + 1);
+	return 0;
+}
+
+static bool is_ancestor_or_equal(const char *parent, const char *path)
+{
+	size_t len = strlen(parent);
+
+	return strncmp(parent, path, len) == 0 && (path[len] == '\0' || path[len] == '/');
+}
+
+static bool is_descendant(pid_t pid, pid_t ancestor)
+{
+	for (int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
+		char path[64], text[1024], *close;
+		int parent;
+
+		if (pid == ancestor)
+			return true;
+		(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+		if (df_read_small(AT_FDCWD, path, text, sizeof(text)) < 0)
+			return false;
+		close = strrchr(text, ')');
+		if (!close || sscanf(close + 1, " %*c %d", &parent) != 1)
+			return false;
+		pid = parent;
+	}
+	return false;
+}
+
+static int check_processes(const struct df_container *c, char *error)
+{
+	_cleanup_free_ char *procs = NULL;
+	char stat_text[1024];
+	char *next;
+	size_t len;
+	int r = df_read_file(c->cgroup_fd, "cgroup.procs", PROCS_MAX, &procs, &len);
+
+	if (r < 0)
+		return fail(error, EX_UNAVAILABLE, "read cgroup.procs of %s: %s", c->cgroup, strerror(-r));
+	for (char *word = strtok_r(procs, "\n", &next); word; word = strtok_r(NULL, "\n", &next)) {
+		int pid = atoi(word);
+
+		if (!is_descendant(pid, c->pid))
+			return fail(error, EX_UNAVAILABLE,
+				"cgroup %s also holds pid %d, which is not the container's: the "
+				"fence would catch it too; give the container a cgroup of its own",
+				c->cgroup, pid);
+	}
+	if (df_read_small(c->cgroup_fd, "cgroup.stat", stat_text, sizeof(stat_text)) > 0 &&
+	    strncmp(stat_text, "nr_descendants 0\n", 17) != 0)
+		return fail(error, EX_UNAVAILABLE,
+			    "cgroup %s has child cgroups before the container has started: it is "
+			    "not the container's alone",
+			    c->cgroup);
+	return 0;
+}
+
+static int open_cgroup(struct df_container *c, char *error)
+{
+	char own[DF_META_PATH_MAX];
+	int r = read_cgroup_path(c->pid, c->cgroup, sizeof(c->cgroup));
+
+	if (r == -ENOENT)
+		return fail(error, EX_UNAVAILABLE, "the container has no cgroup v2");
+	if (r < 0)
+		return fail(error, EX_DATAERR, "read the cgroup of pid %d: %s", (int)c->pid, strerror(-r));
+	r = read_cgroup_path(getpid(), own, sizeof(own));
+	if (r < 0)
+		return fail(error, EX_OSERR, "read the hook's own cgroup: %s", strerror(-r));
+	if (strcmp(c->cgroup, "/") == 0 || strstr(c->cgroup, "/.."))
+		return fail(error, EX_UNAVAILABLE,
+			"the container's cgroup is %s, the host's own: the fence would catch the "
+			"whole host; do not use --cgroups=disabled",
+			c->cgroup);
+	if (is_ancestor_or_equal(c->cgroup, own))
+		return fail(error, EX_UNAVAILABLE,
+			    "the container's cgroup %s is that of its caller: it is not the "
+			    "container's alone; do not use --cgroups=disabled",
+			    c->cgroup);
+	c->cgroup_fd = openat(c->cgroup_root_fd, c->cgroup + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->cgroup_fd < 0)
+		return fail(error, EX_UNAVAILABLE, "open cgroup %s: %s", c->cgroup, strerror(errno));
+	return check_processes(c, error);
+}
+
+/*
+ * The container's own resolv.conf: the source of its mount, or, without one, the
+ * file in its root file system, which is not pivoted yet.
+ */
+static int open_resolv_conf(const struct df_state *state, const struct df_config *config)
+{
+	const struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
+				     .resolve = RESOLVE_IN_ROOT};
+	_cleanup_close_ int root = -1;
+	char path[8192];
+	int fd;
+
+	if (config->resolv_conf)
+		return open(config->resolv_conf, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (!config->root_path)
+		return -1;
+	(void)snprintf(path, sizeof(path), "/proc/%d/root%s%s%s", (int)state->pid,
+		       config->root_path[0] == '/' ? "" : state->bundle,
+		       config->root_path[0] == '/' ? "" : "/", config->root_path);
+	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -1;
+	fd = (int)syscall(SYS_openat2, root, "etc/resolv.conf", &how, sizeof(how));
+	return fd;
+}
+
+/* The last "search" or "domain" line counts: resolv.conf(5). */
+static void parse_search(struct df_container *c, char *text)
+{
+	char *next_line, *next_word;
+
+	for (char *line = strtok_r(text, "\n", &next_line); line;
+	     line = strtok_r(NULL, "\n", &next_line)) {
+		char *word = strtok_r(line, " \t\r", &next_word);
+
+		if (!word || (strcmp(word, "search") != 0 && strcmp(word, "domain") != 0))
+			continue;
+		c->n_search = 0;
+		while ((word = strtok_r(NULL, " \t\r", &next_word)) &&
+		       c->n_search < DF_META_SEARCH_MAX) {
+			struct df_dname *name = &c->search[c->n_search];
+
+			if (df_dname_from_text(word, strlen(word), name, NULL) == 0 &&
+			    name->len > 1)
+				c->n_search++;
+		}
+	}
+}
+
+static void read_search(struct df_container *c, const struct df_state *state,
+			const struct df_config *config)
+{
+	_cleanup_close_ int fd = open_resolv_conf(state, config);
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	size_t len;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	if (df_read_all(fd, RESOLV_CONF_MAX, &text, &len) == 0)
+		parse_search(c, text);
+}
+
+/* conmon's pipe at this moment: later only this very pipe is written to. */
+static void note_stderr(struct df_container *c)
+{
+	_cleanup_close_ int fd = open_proc(c->pid, "fd/2", O_PATH);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
+		return;
+	c->is_stderr_pipe = true;
+	c->stderr_dev = st.st_dev;
+	c->stderr_ino = st.st_ino;
+}
+
+int df_container_open(const struct df_state *state, const struct df_config *config,
+		      struct df_container *ret, char ret_error[static DF_CONTAINER_ERROR_MAX])
+{
+	int status;
+
+	*ret = (struct df_container){.pid = state->pid,
+				     .pidfd = -1,
+				     .netns_fd = -1,
+				     .cgroup_root_fd = -1,
+				     .cgroup_fd = -1};
+	status = check_privilege(ret_error);
+	if (status == 0)
+		status = open_process(ret, ret_error);
+	if (status == 0)
+		status = open_cgroup_root(ret, ret_error);
+	if (status == 0)
+		status = open_cgroup(ret, ret_error);
+	if (status != 0)
+		return status;
+	read_search(ret, state, config);
+	note_stderr(ret);
+	return 0;
+}
+
+void df_container_done(struct df_container *c)
+{
+	df_closep(&c->pidfd);
+	df_closep(&c->netns_fd);
+	df_closep(&c->cgroup_root_fd);
+	df_closep(&c->cgroup_fd);
+}

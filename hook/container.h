@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * container: the container's init, cgroup, network namespace and resolver, as
+ * they are at createRuntime.  Everything is opened once and used by descriptor.
+ *
+ * Refused: a rootless caller; a cgroup that is the root, the hook's own or an
+ * ancestor of it, or that holds processes which are not the container's; a
+ * host without cgroup v2 for this container.
+ */
+#ifndef DF_CONTAINER_H
+#define DF_CONTAINER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "hook/state.h"
+#include "lib/dname.h"
+#include "lib/launch.h"
+
+#define DF_CONTAINER_ERROR_MAX 1024
+
+/* Descriptors are owned; -1: not open. */
+struct df_container {
+	pid_t pid;
+	int pidfd;
+	int netns_fd;
+	int cgroup_root_fd; /* directory of the cgroup2 mount */
+	int cgroup_fd;      /* directory of the container's cgroup */
+	char cgroup[DF_META_PATH_MAX];
+	bool is_host_netns;
+	unsigned n_search;
+	struct df_dname
+		search[DF_META_SEARCH_MAX]; /* of resolv.conf; unreadable entries left out */
+	bool is_stderr_pipe;
+	uint64_t stderr_dev, stderr_ino; /* of that pipe */
+};
+
+/* 0, or the hook's exit status with error filled: 65, 69, 71 or 77. */
+int df_container_open(const struct df_state *state, const struct df_config *config,
+		      struct df_container *ret, char ret_error[static DF_CONTAINER_ERROR_MAX]);
+void df_container_done(struct df_container *c);
+
+#endif

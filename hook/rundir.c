@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook/rundir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "lib/launch.h"
+#include "lib/listen.h"
+#include "lib/util.h"
+
+#define LOCK_PAUSE_US 5000
+#define HOOK_LOG_MAX (256 << 10)
+#define LINE_MAX_LEN 4096
+
+static int open_parent(bool create)
+{
+	int fd;
+
+	if (create && mkdir(DF_RUNDIR, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = open(DF_RUNDIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int df_rundir_open(const char *id)
+{
+	_cleanup_close_ int parent = open_parent(true);
+	int fd;
+
+	if (parent < 0)
+		return parent;
+	if (mkdirat(parent, id, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The monitor removes the file at its end: what was locked must still be what stands there. */
+static bool is_current(int run_fd, int fd)
+{
+	struct stat held, named;
+
+	return fstat(fd, &held) == 0 && fstatat(run_fd, "lock", &named, 0) == 0 &&
+	       held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+}
+
+int df_rundir_lock(int run_fd, int timeout_ms)
+{
+	for (int waited_us = 0; waited_us <= timeout_ms * 1000; waited_us += LOCK_PAUSE_US) {
+		_cleanup_close_ int fd =
+			openat(run_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+		if (fd < 0)
+			return -errno;
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_current(run_fd, fd))
+			return TAKE_FD(fd);
+		(void)usleep(LOCK_PAUSE_US);
+	}
+	return -EBUSY;
+}
+
+uint64_t df_rundir_start_of(int pid)
+{
+	char path[64], text[1024], *close;
+	unsigned long long start;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (pid <= 0 || df_read_small(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return 0;
+	close = strrchr(text, ')');
+	if (!close || sscanf(close + 1,
+			     " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+			     "%*d %*d %llu",
+			     &start) != 1)
+		return 0;
+	return start;
+}
+
+int df_rundir_note(int run_fd, const struct df_rundir_fence *f)
+{
+	_cleanup_close_ int fd = openat(
+		run_fd, "fence", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd < 0 ? -errno : df_write_all(fd, f, sizeof(*f));
+}
+
+static bool read_note(int run_fd, struct df_rundir_fence *ret)
+{
+	_cleanup_close_ int fd = openat(run_fd, "fence", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd >= 0 && read(fd, ret, sizeof(*ret)) == (ssize_t)sizeof(*ret);
+}
+
+static int open_cgroup_root(void)
+{
+	int fd = open("/sys/fs/cgroup/unified", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 ? fd : open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* The lock is ours: no monitor.  Without a container either, nobody else will clean up. */
+static void clean_dead(int run_fd, const char *id)
+{
+	const uint8_t none[DF_TOKEN6_PREFIX_LEN] = {};
+	_cleanup_close_ int root = -1;
+	char path[DF_META_PATH_MAX];
+	struct df_rundir_fence f;
+
+	if (!read_note(run_fd, &f))
+		return;
+	if (df_rundir_start_of(f.init_pid) == f.init_start && f.init_start)
+		return; /* the container lives: its fence holds, `restart` may bring a proxy back */
+	if (f.is_host_netns && memcmp(f.token6_prefix, none, sizeof(none)) != 0)
+		(void)df_listen_remove_route(f.token6_prefix);
+	root = open_cgroup_root();
+	(void)snprintf(path, sizeof(path), DF_LAUNCH_CGROUP_PARENT "/%s", id);
+	if (root >= 0)
+		df_launch_cgroup_remove(root, path);
+	(void)unlinkat(run_fd, "pid", 0);
+	(void)unlinkat(run_fd, "fence", 0);
+	(void)unlinkat(run_fd, "lock", 0);
+}
+
+static bool has_state(int run_fd)
+{
+	return faccessat(run_fd, "fence", F_OK, 0) == 0 || faccessat(run_fd, "lock", F_OK, 0) == 0;
+}
+
+static void remove_logs(int parent, const char *id, int run_fd)
+{
+	static const char *const files[] = {"events.jsonl", "events.jsonl.1", "events.log",
+					    "events.log.1", "hook.log"};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(files); i++)
+		(void)unlinkat(run_fd, files[i], 0);
+	(void)unlinkat(parent, id, AT_REMOVEDIR);
+}
+
+/* Removes the logs of ended fences that are older than cutoff. */
+static unsigned sweep_logs(int parent, time_t cutoff)
+{
+	_cleanup_closedir_ DIR *dir = fdopendir(fcntl(parent, F_DUPFD_CLOEXEC, 0));
+	const struct dirent *entry;
+	unsigned n = 0;
+
+	if (!dir)
+		return 0;
+	rewinddir(dir);
+	while ((entry = readdir(dir))) {
+		_cleanup_close_ int run_fd = -1;
+		struct stat st;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		run_fd = openat(parent, entry->d_name,
+				O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (run_fd < 0 || has_state(run_fd) || fstat(run_fd, &st) < 0)
+			continue;
+		n++;
+		if (st.st_mtime < cutoff)
+			remove_logs(parent, entry->d_name, run_fd);
+	}
+	return n;
+}
+
+void df_rundir_sweep(void)
+{
+	static const time_t ages[] = {7 * 86400, 86400, 3600, 60};
+	_cleanup_close_ int parent = open_parent(false);
+	_cleanup_closedir_ DIR *dir = parent < 0 ? NULL : fdopendir(fcntl(parent, F_DUPFD_CLOEXEC, 0));
+	const struct dirent *entry;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		_cleanup_close_ int run_fd = -1, lock = -1;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		run_fd = openat(parent, entry->d_name,
+				O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (run_fd < 0 || faccessat(run_fd, "fence", F_OK, 0) != 0)
+			continue;
+		lock = df_rundir_lock(run_fd, 0);
+		if (lock >= 0)
+			clean_dead(run_fd, entry->d_name);
+	}
+	/* few ended fences keep their logs for a week, many for less */
+	for (unsigned i = 0; i < ARRAY_SIZE(ages); i++)
+		if (sweep_logs(parent, time(NULL) - ages[i]) <= DF_RUNDIR_KEEP)
+			break;
+}
+
+void df_rundir_log(int run_fd, const char *line)
+{
+	_cleanup_close_ int fd = openat(
+		run_fd, "hook.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	char text[LINE_MAX_LEN], now[32];
+	struct stat st;
+	size_t n = 0;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > HOOK_LOG_MAX)
+		return;
+	df_time_text(now);
+	df_append(text, sizeof(text) - 1, &n, "%s %s", now, line);
+	text[n++] = '\n';
+	(void)df_write_all(fd, text, n);
+}

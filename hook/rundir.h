@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * rundir: /run/deployfence/ID, its lock, and what dead fences left behind.
+ *
+ * The lock is held by the fence's monitor; who gets it knows that no monitor
+ * lives.  Logs (hook.log, events.log, events.jsonl) stay for the reader of a
+ * failed deploy; the sweep keeps the newest DF_RUNDIR_KEEP of them.
+ */
+#ifndef DF_RUNDIR_H
+#define DF_RUNDIR_H
+
+#include <stdint.h>
+
+#include "bpf/abi.h"
+
+#define DF_RUNDIR_KEEP 100 /* ended fences whose logs stay; 8 MiB each at most */
+
+/* Creates it (0700).  A directory descriptor, or -errno. */
+int df_rundir_open(const char *id);
+
+/*
+ * Takes the lock; waits up to timeout_ms for a fence of the same id to end.
+ * The locked descriptor, or -EBUSY, or -errno.
+ */
+int df_rundir_lock(int run_fd, int timeout_ms);
+
+/* What the sweep needs if no process of the fence is left to clean up. */
+struct df_rundir_fence {
+	int init_pid;
+	uint64_t init_start; /* ticks since boot: field 22 of /proc/PID/stat */
+	int is_host_netns;   /* then the token route outlives the container */
+	uint8_t token6_prefix[DF_TOKEN6_PREFIX_LEN];
+};
+
+/* Writes the file "fence"; 0 or -errno. */
+int df_rundir_note(int run_fd, const struct df_rundir_fence *f);
+
+/* Start time of a process, 0 if there is none. */
+uint64_t df_rundir_start_of(int pid);
+
+/* Cleans up after fences whose monitor and container are both gone. */
+void df_rundir_sweep(void);
+
+/* Appends a line with the time to hook.log. */
+void df_rundir_log(int run_fd, const char *line);
+
+#endif

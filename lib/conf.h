@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * conf: the host's configuration (DESIGN 2.3) and its kill switch.
+ *
+ * Same syntax and same messages as a policy.  Every statement of DESIGN 2.3 is
+ * checked in full; those that this version does not honour are then refused
+ * ("… is not supported yet"), never ignored.
+ *
+ * A configuration with an error is not used at all: the caller refuses.
+ */
+#ifndef DF_CONF_H
+#define DF_CONF_H
+
+#include <time.h>
+
+#include "lib/policy_compile.h"
+
+#define DF_CONF_FILE_MAX (64u << 10)    /* a dozen statements with their comments */
+#define DF_CONF_DISABLED_REASON_MAX 256 /* for one log line */
+
+enum df_conf_fail { DF_HOST_FAIL_CLOSED = 1, DF_HOST_FAIL_OPEN = 2 };
+
+/* Where events go beside the fence's own files: a set. */
+enum df_conf_log {
+	DF_CONF_LOG_JOURNAL = 1 << 0,
+	DF_CONF_LOG_SYSLOG = 1 << 1,
+	DF_CONF_LOG_FILE = 1 << 2,
+};
+
+struct df_conf_host {
+	char default_policy[DF_POLICY_NAME_MAX + 1];
+	enum df_conf_fail fail;
+	unsigned log; /* set of enum df_conf_log; 0: none */
+};
+
+/* What holds without a file: default-policy default, fail closed, log journal. */
+void df_conf_init(struct df_conf_host *ret);
+
+/*
+ * Reads path; a file that does not exist yields the defaults.  0; -EINVAL: errors
+ * in the messages; -ENOMEM; other -errno of open or read, also with a message.
+ * *ret only on success; *ret_messages always (malloc'd, lines with '\n', or NULL).
+ */
+int df_conf_load(const char *path, struct df_conf_host *ret, char **ret_messages);
+
+/* As above for text of len octets; file is what messages call it. */
+int df_conf_parse(const char *file, const char *text, size_t len, struct df_conf_host *ret,
+		  char **ret_messages);
+
+/*
+ * The host's kill switch.  1: disabled, and ret_reason says why ("" if the file
+ * does not).  0: not.  That the file exists is what disables, whatever it holds
+ * and also if it cannot be read: in an emergency `touch` must do.  One line
+ * "until RFC3339" ends it then; more than one, or a malformed one, ends nothing.
+ * ret_reason is escaped for a log line.
+ */
+int df_conf_is_disabled(const char *path, time_t now, char ret_reason[DF_CONF_DISABLED_REASON_MAX]);
+
+/* RFC 3339 5.6 date-time, whole text: "2026-01-31T12:00:00Z", "…T13:00:00.5+01:00".  -EINVAL. */
+int df_conf_parse_time(const char *s, size_t len, time_t *ret);
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The kill switch of conf.h: parsed leniently, as it must work in an emergency. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/conf.h"
+#include "lib/util.h"
+
+/* n decimal digits at *s, moved over; -1 if there are not. */
+static int take_digits(const char **s, const char *end, int n)
+{
+	int value = 0;
+
+	if (end - *s < n)
+		return -1;
+	for (; n > 0; n--, (*s)++) {
+		if (**s < '0' || **s > '9')
+			return -1;
+		value = value * 10 + (**s - '0');
+	}
+	return value;
+}
+
+/* One of the accepted characters at *s, moved over. */
+static bool take_char(const char **s, const char *end, const char *accepted)
+{
+	if (*s == end || **s == '\0' || !strchr(accepted, **s))
+		return false;
+	(*s)++;
+	return true;
+}
+
+/* Z, +01:00 or -01:00 in seconds. */
+static int take_offset(const char **s, const char *end, long *ret)
+{
+	int hours, minutes;
+	bool is_west;
+
+	if (take_char(s, end, "Zz")) {
+		*ret = 0;
+		return 0;
+	}
+	is_west = take_char(s, end, "-");
+	if (!is_west && !take_char(s, end, "+"))
+		return -EINVAL;
+	hours = take_digits(s, end, 2);
+	if (!take_char(s, end, ":"))
+		return -EINVAL;
+	minutes = take_digits(s, end, 2);
+	if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
+		return -EINVAL;
+	*ret = (is_west ? -1 : 1) * (hours * 3600L + minutes * 60L);
+	return 0;
+}
+
+/* yyyy-mm-ddThh:mm:ss; a fraction is read and dropped. */
+static int take_date_time(const char **s, const char *end, struct tm *ret)
+{
+	struct tm tm = {0};
+	bool is_good;
+
+	tm.tm_year = take_digits(s, end, 4) - 1900;
+	is_good = take_char(s, end, "-");
+	tm.tm_mon = take_digits(s, end, 2) - 1;
+	is_good = take_char(s, end, "-") && is_good;
+	tm.tm_mday = take_digits(s, end, 2);
+	is_good = take_char(s, end, "Tt ") && is_good;
+	tm.tm_hour = take_digits(s, end, 2);
+	is_good = take_char(s, end, ":") && is_good;
+	tm.tm_min = take_digits(s, end, 2);
+	is_good = take_char(s, end, ":") && is_good;
+	tm.tm_sec = take_digits(s, end, 2);
+	if (take_char(s, end, ".")) {
+		const char *first = *s;
+
+		while (take_char(s, end, "0123456789"))
+			;
+		is_good = *s > first && is_good;
+	}
+	/* timegm moves over what is out of range: 60 for leap seconds is meant to. */
+	if (!is_good || tm.tm_year < 70 || tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 ||
+	    tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 ||
+	    tm.tm_sec > 60)
+		return -EINVAL;
+	*ret = tm;
+	return 0;
+}
+
+static int days_of_month(const struct tm *tm)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	int year = tm->tm_year + 1900;
+	bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+	return days[tm->tm_mon] + (tm->tm_mon == 1 && is_leap);
+}
+
+int df_conf_parse_time(const char *s, size_t len, time_t *ret)
+{
+	const char *end = s + len;
+	struct tm tm;
+	long offset;
+
+	if (take_date_time(&s, end, &tm) < 0 || tm.tm_mday > days_of_month(&tm) ||
+	    take_offset(&s, end, &offset) < 0 || s != end)
+		return -EINVAL;
+	*ret = timegm(&tm) - offset;
+	return 0;
+}
+
+struct disabled {
+	const char *reason; /* the first; NULL: none */
+	size_t reason_len;
+	unsigned n_until;
+	bool is_until_bad;
+	time_t until;
+};
+
+static bool is_white(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* The rest of a line "WORD rest", trimmed; false if it begins with something else. */
+static bool take_word(const char *line, size_t len, const char *word, const char **ret,
+		      size_t *ret_len)
+{
+	size_t n = strlen(word);
+
+	while (len > 0 && is_white(line[len - 1]))
+		len--;
+	for (; len > 0 && is_white(*line); len--)
+		line++;
+	if (len < n || memcmp(line, word, n) != 0 || (len > n && !is_white(line[n])))
+		return false;
+	for (; n < len && is_white(line[n]); n++)
+		;
+	*ret = line + n;
+	*ret_len = len - n;
+	return true;
+}
+
+/* Other lines say nothing to us: somebody may have used echo or a template. */
+static void read_line(const char *line, size_t len, struct disabled *d)
+{
+	const char *rest;
+	size_t rest_len;
+
+	if (take_word(line, len, "reason", &rest, &rest_len) && !d->reason) {
+		d->reason = rest;
+		d->reason_len = rest_len;
+	} else if (take_word(line, len, "until", &rest, &rest_len)) {
+		d->n_until++;
+		if (df_conf_parse_time(rest, rest_len, &d->until) < 0)
+			d->is_until_bad = true;
+	}
+}
+
+static void read_lines(const char *text, size_t len, struct disabled *d)
+{
+	while (len > 0) {
+		const char *lf = memchr(text, '\n', len);
+		size_t n = lf ? (size_t)(lf - text) : len;
+
+		read_line(text, n, d);
+		n += lf ? 1 : 0;
+		text += n;
+		len -= n;
+	}
+}
+
+int df_conf_is_disabled(const char *path, time_t now, char ret_reason[DF_CONF_DISABLED_REASON_MAX])
+{
+	static const char bad_until[] = " (unreadable 'until': without end)";
+	_cleanup_free_ char *text = NULL;
+	struct disabled d = {0};
+	struct stat st;
+	bool is_bad;
+	size_t len, pos;
+	int r;
+
+	/* lstat: a dangling link is a file that somebody has put there. */
+	if (lstat(path, &st) < 0)
+		return 0;
+	r = df_read_file(AT_FDCWD, path, DF_CONF_FILE_MAX, &text, &len);
+	if (r < 0) {
+		(void)snprintf(ret_reason, DF_CONF_DISABLED_REASON_MAX, "(file unreadable: %s)",
+			       strerror(-r));
+		return 1;
+	}
+	read_lines(text, len, &d);
+	is_bad = d.is_until_bad || d.n_until > 1;
+	if (d.n_until == 1 && !is_bad && d.until <= now)
+		return 0;
+	pos = d.reason ? df_escape(d.reason, d.reason_len, ret_reason,
+				   DF_CONF_DISABLED_REASON_MAX - sizeof(bad_until) + 1)
+		       : 0;
+	(void)snprintf(ret_reason + pos, DF_CONF_DISABLED_REASON_MAX - pos, "%s",
+		       is_bad ? bad_until + (pos == 0) : "");
+	return 1;
+}

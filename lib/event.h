@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * event: one event as a text line and as a JSON line (deployfence.events(5)).
+ *
+ * The text line has the shape of the published log: keys up to firewallMethod
+ * and their order are fixed, new keys are appended.  Whatever a container sends
+ * is escaped; a line is never split by it.  No I/O, no allocation.
+ */
+#ifndef DF_EVENT_H
+#define DF_EVENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/abi.h"
+#include "lib/launch.h"
+
+#define DF_EVENT_SCHEMA 1
+#define DF_EVENT_TEXT_MAX 8192
+#define DF_EVENT_JSON_MAX 65536
+#define DF_EVENT_ANCESTORS_MAX 16
+#define DF_EVENT_ADDRS_MAX 16
+#define DF_EVENT_CHAIN_MAX 8
+
+enum df_identity_state {
+	DF_IDENTITY_NONE = 0, /* no process belongs to the event */
+	DF_IDENTITY_OK,
+	DF_IDENTITY_GONE,        /* it ended first: what the kernel recorded is all there is */
+	DF_IDENTITY_UNAVAILABLE, /* could not be read (in time) */
+};
+
+struct df_ancestor {
+	uint32_t pid;
+	char comm[DF_COMM_LEN];
+	char cmd[160]; /* arguments parted by blanks, cut */
+};
+
+/* Who did it.  Plain data: it crosses a socket between our processes. */
+struct df_identity {
+	uint32_t state; /* enum df_identity_state */
+	uint32_t pid, tid, uid;
+	uint32_t container_pid; /* in the container's pid namespace; 0: unknown */
+	uint32_t n_ancestors;
+	char comm[DF_COMM_LEN]; /* of the asking thread */
+	char cmd[1024];         /* each argument followed by a blank, as in the published log */
+	uint16_t cmd_len;
+	char exe[256], cwd[256];
+	struct df_ancestor ancestors[DF_EVENT_ANCESTORS_MAX]; /* parent first */
+};
+
+enum df_event_at { DF_AT_DNS, DF_AT_CONNECT, DF_AT_PACKET };
+
+struct df_event_line {
+	const char *event;  /* closed list: deployfence.events(5) */
+	const char *reason; /* closed list; NULL: not a verdict */
+	bool is_refusal;    /* a rule or the fence is against it … */
+	bool is_blocked;    /* … and it was refused: false in audit */
+	enum df_event_at at;
+	const char *domain;              /* escaped text with trailing dot; NULL: none */
+	const uint8_t *addr;             /* 16 bytes; NULL: none */
+	uint16_t port;                   /* host byte order */
+	const struct df_identity *who;   /* NULL: nobody */
+	const char *rule, *owner, *hint; /* NULL: none; owner of the rule */
+	bool has_query;
+	uint16_t txid, qtype;
+	uint8_t rcode;
+	const uint8_t *resolver; /* 16 bytes; NULL: none */
+	uint16_t resolver_port;
+	bool is_tcp;
+	unsigned n_addrs;
+	const uint8_t (*addrs)[16];
+	unsigned n_chain;
+	const struct df_dname *chain;
+	uint64_t count;      /* how many it stands for; 0: one */
+	const char *message; /* free text of events that are no verdict; NULL: none */
+};
+
+/* "dns", "connect", "packet". */
+const char *df_event_at_name(enum df_event_at at);
+
+/* IPv4 in dotted form if mapped. */
+void df_event_addr_text(const uint8_t addr[static 16], char ret[static 46]);
+
+/* Both NUL-terminate, add no newline, cut to size, and return the length. */
+size_t df_event_text(const struct df_event_line *e, const struct df_meta *m, char *buf,
+		     size_t size);
+size_t df_event_json(const struct df_event_line *e, const struct df_meta *m, char *buf,
+		     size_t size);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <string.h>
+
+#include <yajl/yajl_gen.h>
+
+#include "lib/event.h"
+#include "lib/util.h"
+
+#define ADDR_TEXT_MAX 46
+#define SAFE_TEXT_MAX 8400
+
+/* The name alone decides the type of the value; order is that of the text line. */
+static void put_string_len(yajl_gen g, const char *key, const char *text, size_t len)
+{
+	yajl_gen_string(g, (const unsigned char *)key, strlen(key));
+	if (yajl_gen_string(g, (const unsigned char *)text, len) == yajl_gen_invalid_string) {
+		/* not UTF-8: control octets and the invalid ones as \xHH */
+		char safe[SAFE_TEXT_MAX];
+		size_t n = df_escape(text, len, safe, sizeof(safe));
+
+		yajl_gen_string(g, (const unsigned char *)safe, n);
+	}
+}
+
+static void put_string(yajl_gen g, const char *key, const char *text)
+{
+	if (text && *text)
+		put_string_len(g, key, text, strlen(text));
+}
+
+static void put_int(yajl_gen g, const char *key, long long value)
+{
+	yajl_gen_string(g, (const unsigned char *)key, strlen(key));
+	yajl_gen_integer(g, value);
+}
+
+static void put_bool(yajl_gen g, const char *key, bool value)
+{
+	yajl_gen_string(g, (const unsigned char *)key, strlen(key));
+	yajl_gen_bool(g, value);
+}
+
+static void put_key(yajl_gen g, const char *key)
+{
+	yajl_gen_string(g, (const unsigned char *)key, strlen(key));
+}
+
+static void put_addr(yajl_gen g, const char *key, const uint8_t *addr)
+{
+	char text[ADDR_TEXT_MAX];
+
+	df_event_addr_text(addr, text);
+	if (key)
+		put_string(g, key, text);
+	else
+		yajl_gen_string(g, (const unsigned char *)text, strlen(text));
+}
+
+static void put_comm(yajl_gen g, const char *comm)
+{
+	put_string_len(g, "comm", comm, strnlen(comm, DF_COMM_LEN));
+}
+
+static void put_identity(yajl_gen g, const struct df_identity *who)
+{
+	put_int(g, "pid", who->pid);
+	if (who->state == DF_IDENTITY_OK)
+		put_string_len(g, "cmd", who->cmd, who->cmd_len);
+	else
+		put_string_len(g, "cmd", who->comm, strnlen(who->comm, DF_COMM_LEN));
+}
+
+static void put_ancestry(yajl_gen g, const struct df_identity *who)
+{
+	put_int(g, "tid", who->tid);
+	if (who->container_pid)
+		put_int(g, "container_pid", who->container_pid);
+	put_int(g, "uid", who->uid);
+	put_comm(g, who->comm);
+	put_string(g, "exe", who->exe);
+	put_string(g, "cwd", who->cwd);
+	if (who->state == DF_IDENTITY_GONE)
+		put_string(g, "attribution", "gone");
+	if (who->state == DF_IDENTITY_UNAVAILABLE)
+		put_string(g, "attribution", "unavailable");
+	put_key(g, "ancestry");
+	yajl_gen_array_open(g);
+	for (unsigned i = 0; i < who->n_ancestors; i++) {
+		const struct df_ancestor *a = &who->ancestors[i];
+
+		yajl_gen_map_open(g);
+		put_int(g, "pid", a->pid);
+		put_comm(g, a->comm);
+		put_string_len(g, "cmd", a->cmd, strnlen(a->cmd, sizeof(a->cmd)));
+		yajl_gen_map_close(g);
+	}
+	yajl_gen_array_close(g);
+}
+
+static void put_verdict(yajl_gen g, const struct df_event_line *e)
+{
+	if (e->reason)
+		put_string(g, "reason", e->reason);
+	if (e->is_refusal || e->domain) {
+		put_bool(g, "blocked", e->is_blocked);
+		if (e->is_refusal && !e->is_blocked)
+			put_bool(g, "would_block", true);
+	}
+	if (e->is_refusal)
+		put_string(g, "blockedAt", df_event_at_name(e->at));
+	put_string(g, "domain", e->domain);
+	if (e->addr) {
+		put_addr(g, "ip", e->addr);
+		put_int(g, "port", e->port);
+	}
+	if (e->who)
+		put_identity(g, e->who);
+	if (e->is_refusal || e->domain)
+		put_string(g, "firewallMethod", "blocklist");
+	put_string(g, "rule", e->rule);
+	put_string(g, "owner", e->owner);
+	put_string(g, "hint", e->hint);
+}
+
+static void put_query(yajl_gen g, const struct df_event_line *e)
+{
+	char name[DF_DNAME_TEXT_MAX];
+
+	put_int(g, "txid", e->txid);
+	put_int(g, "qtype", e->qtype);
+	put_string(g, "transport", e->is_tcp ? "tcp" : "udp");
+	if (e->resolver) {
+		put_addr(g, "resolver", e->resolver);
+		put_int(g, "resolver_port", e->resolver_port);
+	}
+	if (!e->is_refusal)
+		put_int(g, "rcode", e->rcode);
+	if (e->n_addrs) {
+		put_key(g, "answers");
+		yajl_gen_array_open(g);
+		for (unsigned i = 0; i < e->n_addrs; i++)
+			put_addr(g, NULL, e->addrs[i]);
+		yajl_gen_array_close(g);
+	}
+	if (!e->n_chain)
+		return;
+	put_key(g, "cname_chain");
+	yajl_gen_array_open(g);
+	for (unsigned i = 0; i < e->n_chain; i++) {
+		size_t n = df_dname_to_text(&e->chain[i], name);
+
+		yajl_gen_string(g, (const unsigned char *)name, n);
+	}
+	yajl_gen_array_close(g);
+}
+
+static void put_container(yajl_gen g, const struct df_meta *m)
+{
+	put_key(g, "container");
+	yajl_gen_map_open(g);
+	put_string(g, "id", m->id);
+	put_string(g, "name", m->name);
+	put_string(g, "image", m->image);
+	put_string(g, "pod", m->pod);
+	put_string(g, "namespace", m->k8s_namespace);
+	yajl_gen_map_close(g);
+	put_string(g, "policy", m->policy);
+	put_string(g, "mode", m->mode == DF_MODE_AUDIT ? "audit" : "enforce");
+	if (!*m->owner && m->n_x == 0)
+		return;
+	put_key(g, "annotations");
+	yajl_gen_map_open(g);
+	put_string(g, "owner", m->owner);
+	for (unsigned i = 0; i < m->n_x && i < DF_META_X_MAX; i++)
+		put_string_len(g, m->x[i].key, m->x[i].value, strlen(m->x[i].value));
+	yajl_gen_map_close(g);
+}
+
+size_t df_event_json(const struct df_event_line *e, const struct df_meta *m, char *buf, size_t size)
+{
+	yajl_gen g = yajl_gen_alloc(NULL);
+	const unsigned char *text = (const unsigned char *)"";
+	size_t len = 0;
+	char now[32];
+
+	buf[0] = '\0';
+	if (!g)
+		return 0;
+	(void)yajl_gen_config(g, yajl_gen_validate_utf8, 1);
+	df_time_text(now);
+	yajl_gen_map_open(g);
+	put_int(g, "schema", DF_EVENT_SCHEMA);
+	put_string(g, "time", now);
+	put_string(g, "event", e->event);
+	put_verdict(g, e);
+	if (e->has_query)
+		put_query(g, e);
+	if (e->who)
+		put_ancestry(g, e->who);
+	if (e->count)
+		put_int(g, "count", (long long)e->count);
+	put_string(g, "message", e->message);
+	put_container(g, m);
+	yajl_gen_map_close(g);
+	if (yajl_gen_get_buf(g, &text, &len) != yajl_gen_status_ok || len >= size)
+		len = 0;
+	memcpy(buf, text, len);
+	buf[len] = '\0';
+	yajl_gen_free(g);
+	return len;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "lib/fence.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "fence.skel.h"
+#include "lib/util.h"
+
+/* Tokens in use at once.  An LRU evicts early with many CPUs, so it grows with them. */
+#define TOKENS_MIN 2048
+#define TOKENS_PER_CPU 256
+
+/* Names of our programs as the kernel keeps them begin so; for left-overs on a cgroup. */
+#define PROGRAM_PREFIX "fence_"
+#define PROGRAMS_MAX 64
+
+struct df_fence {
+	struct fence_bpf *skel;
+};
+
+/* Order of attachment: the backstop first. */
+enum { N_PROGRAMS = 10 };
+
+struct attachment {
+	enum bpf_attach_type type;
+	const struct bpf_program *program;
+};
+
+static void attachments(const struct df_fence *f, struct attachment ret[static N_PROGRAMS])
+{
+	const struct attachment list[N_PROGRAMS] = {
+		{BPF_CGROUP_INET_EGRESS, f->skel->progs.fence_egress},
+		{BPF_CGROUP_INET_SOCK_CREATE, f->skel->progs.fence_sock_create},
+		{BPF_CGROUP_UDP4_RECVMSG, f->skel->progs.fence_recvmsg4},
+		{BPF_CGROUP_UDP6_RECVMSG, f->skel->progs.fence_recvmsg6},
+		{BPF_CGROUP_INET4_GETPEERNAME, f->skel->progs.fence_getpeername4},
+		{BPF_CGROUP_INET6_GETPEERNAME, f->skel->progs.fence_getpeername6},
+		{BPF_CGROUP_UDP4_SENDMSG, f->skel->progs.fence_sendmsg4},
+		{BPF_CGROUP_UDP6_SENDMSG, f->skel->progs.fence_sendmsg6},
+		{BPF_CGROUP_INET4_CONNECT, f->skel->progs.fence_connect4},
+		{BPF_CGROUP_INET6_CONNECT, f->skel->progs.fence_connect6},
+	};
+
+	memcpy(ret, list, sizeof(list));
+}
+
+static int log_nothing(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+int df_fence_load(struct df_fence **ret, const char **ret_what)
+{
+	struct df_fence *f;
+	uint32_t tokens = TOKENS_PER_CPU * (uint32_t)get_nprocs();
+	int r;
+
+	/* Its messages would reach the container's output; ours say what matters. */
+	libbpf_set_print(log_nothing);
+	f = calloc(1, sizeof(*f));
+	if (!f) {
+		*ret_what = "allocate memory";
+		return -ENOMEM;
+	}
+	f->skel = fence_bpf__open();
+	if (!f->skel) {
+		r = -errno;
+		*ret_what = "open the BPF object";
+		free(f);
+		return r;
+	}
+	r = bpf_map__set_max_entries(f->skel->maps.tok, tokens > TOKENS_MIN ? tokens : TOKENS_MIN);
+	if (r == 0)
+		r = fence_bpf__load(f->skel);
+	if (r < 0) {
+		*ret_what = "load the BPF programs";
+		df_fence_free(f);
+		return r;
+	}
+	*ret = f;
+	return 0;
+}
+
+void df_fence_free(struct df_fence *f)
+{
+	if (!f)
+		return;
+	fence_bpf__destroy(f->skel);
+	free(f);
+}
+
+void df_fence_maps(const struct df_fence *f, struct df_fence_maps *ret)
+{
+	ret->conf = bpf_map__fd(f->skel->maps.conf);
+	ret->tok = bpf_map__fd(f->skel->maps.tok);
+	ret->events = bpf_map__fd(f->skel->maps.events);
+	ret->counters = bpf_map__fd(f->skel->maps.counters);
+}
+
+int df_fence_configure(int conf_map, const struct df_conf *conf)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(conf_map, &zero, conf, BPF_ANY);
+}
+
+static int program_id(int fd, uint32_t *ret)
+{
+	struct bpf_prog_info info = {};
+	uint32_t len = sizeof(info);
+	int r = bpf_obj_get_info_by_fd(fd, &info, &len);
+
+	if (r == 0)
+		*ret = info.id;
+	return r;
+}
+
+/* Detaches programs named like ours, but not ours, from a cgroup that is used again. */
+static void detach_left_over(int cgroup_fd, const struct attachment *ours)
+{
+	uint32_t ids[PROGRAMS_MAX], n = PROGRAMS_MAX, flags = 0, own = 0;
+
+	if (program_id(bpf_program__fd(ours->program), &own) < 0 ||
+	    bpf_prog_query(cgroup_fd, ours->type, 0, &flags, ids, &n) < 0)
+		return;
+	for (uint32_t i = 0; i < n; i++) {
+		struct bpf_prog_info info = {};
+		uint32_t len = sizeof(info);
+		_cleanup_close_ int fd = -1;
+
+		if (ids[i] == own)
+			continue;
+		fd = bpf_prog_get_fd_by_id(ids[i]);
+		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+			continue;
+		if (strncmp(info.name, PROGRAM_PREFIX, strlen(PROGRAM_PREFIX)) == 0)
+			(void)bpf_prog_detach2(fd, cgroup_fd, ours->type);
+	}
+}
+
+int df_fence_attach(const struct df_fence *f, int cgroup_fd)
+{
+	struct attachment list[N_PROGRAMS];
+
+	attachments(f, list);
+	for (unsigned i = 0; i < N_PROGRAMS; i++) {
+		int fd = bpf_program__fd(list[i].program);
+		int r = bpf_prog_attach(fd, cgroup_fd, list[i].type, BPF_F_ALLOW_MULTI);
+
+		if (r < 0) {
+			df_fence_detach(f, cgroup_fd);
+			return r;
+		}
+	}
+	for (unsigned i = 0; i < N_PROGRAMS; i++)
+		detach_left_over(cgroup_fd, &list[i]);
+	return 0;
+}
+
+void df_fence_detach(const struct df_fence *f, int cgroup_fd)
+{
+	struct attachment list[N_PROGRAMS];
+
+	attachments(f, list);
+	for (unsigned i = N_PROGRAMS; i-- > 0;)
+		(void)bpf_prog_detach2(bpf_program__fd(list[i].program), cgroup_fd, list[i].type);
+}
+
+int df_fence_attach_proxy(const struct df_fence *f, int cgroup_fd)
+{
+	return bpf_prog_attach(bpf_program__fd(f->skel->progs.proxy_egress), cgroup_fd,
+			       BPF_CGROUP_INET_EGRESS, BPF_F_ALLOW_MULTI);
+}

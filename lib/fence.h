@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fence: the kernel programs of one container: load, configure, attach.
+ *
+ * Attached by BPF_PROG_ATTACH with BPF_F_ALLOW_MULTI: the fence survives the
+ * death of every process and goes with the cgroup.  Egress first; a
+ * configuration entry that is missing means deny, so that the order of the
+ * other steps opens nothing.
+ */
+#ifndef DF_FENCE_H
+#define DF_FENCE_H
+
+#include "bpf/abi.h"
+
+struct df_fence; /* the loaded object; owns its descriptors */
+
+/* Descriptors borrowed from the object; valid until df_fence_free. */
+struct df_fence_maps {
+	int conf, tok, events, counters;
+};
+
+/*
+ * Loads programs and maps.  -errno; *ret_what then says which step failed
+ * (static text).  -EPERM: no privilege; others mean the kernel cannot.
+ */
+int df_fence_load(struct df_fence **ret, const char **ret_what);
+void df_fence_free(struct df_fence *f); /* NULL-safe; attached programs stay attached */
+
+void df_fence_maps(const struct df_fence *f, struct df_fence_maps *ret);
+
+/* Writes the configuration entry.  0 or -errno. */
+int df_fence_configure(int conf_map, const struct df_conf *conf);
+
+/*
+ * Attaches all programs of the container's fence to cgroup_fd; then detaches
+ * programs that an earlier fence left on a re-used cgroup.  On error nothing of
+ * ours stays attached.
+ */
+int df_fence_attach(const struct df_fence *f, int cgroup_fd);
+void df_fence_detach(const struct df_fence *f, int cgroup_fd);
+
+/* The program that confines the proxy, on the proxy's own cgroup. */
+int df_fence_attach_proxy(const struct df_fence *f, int cgroup_fd);
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "lib/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "lib/util.h"
+
+#define SPARE_FD_MIN 64 /* above every DF_FD_… */
+#define REMOVE_TRIES 50
+#define REMOVE_PAUSE_US 2000
+
+int df_launch_memfd(const char *name, const void *data, size_t len)
+{
+	_cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = df_write_all(fd, data, len);
+	if (r < 0)
+		return r;
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static int write_at(int dirfd, const char *path, const char *text)
+{
+	_cleanup_close_ int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	return df_write_all(fd, text, strlen(text));
+}
+
+int df_launch_cgroup(int root_fd, const char *id, char *ret_path, size_t size)
+{
+	_cleanup_close_ int parent = -1;
+	int fd;
+
+	if (mkdirat(root_fd, DF_LAUNCH_CGROUP_PARENT, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	parent = openat(root_fd, DF_LAUNCH_CGROUP_PARENT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (parent < 0)
+		return -errno;
+	/* Makes each fence's cost visible where the host's root hands these on. */
+	(void)write_at(parent, "cgroup.subtree_control", "+memory");
+	(void)write_at(parent, "cgroup.subtree_control", "+cpu");
+	(void)unlinkat(parent, id, AT_REMOVEDIR);
+	if (mkdirat(parent, id, 0755) < 0)
+		return -errno;
+	fd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	(void)snprintf(ret_path, size, DF_LAUNCH_CGROUP_PARENT "/%s", id);
+	return fd;
+}
+
+void df_launch_cgroup_remove(int root_fd, const char *path)
+{
+	char kill_path[DF_META_PATH_MAX];
+
+	(void)snprintf(kill_path, sizeof(kill_path), "%s/cgroup.kill", path);
+	(void)write_at(root_fd, kill_path, "1"); /* 5.14; before, the caller ends them by pid */
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		if (unlinkat(root_fd, path, AT_REMOVEDIR) == 0 || errno == ENOENT)
+			break;
+		(void)usleep(REMOVE_PAUSE_US);
+	}
+	(void)unlinkat(root_fd, DF_LAUNCH_CGROUP_PARENT, AT_REMOVEDIR);
+}
+
+/* Brings the descriptors to their numbers and closes all others. */
+static int place_fds(const struct df_launch *l)
+{
+	const int n = DF_FD_END - DF_FD_FIRST;
+	int spare[DF_FD_END - DF_FD_FIRST];
+
+	for (int i = 0; i < n; i++) {
+		spare[i] = -1;
+		if (l->fds[i] < 0)
+			continue;
+		spare[i] = fcntl(l->fds[i], F_DUPFD, SPARE_FD_MIN);
+		if (spare[i] < 0)
+			return -errno;
+	}
+	for (int i = 0; i < n; i++) {
+		int to = DF_FD_FIRST + i;
+
+		if (spare[i] < 0)
+			(void)close(to);
+		else if (dup2(spare[i], to) < 0)
+			return -errno;
+	}
+	return syscall(SYS_close_range, (unsigned)DF_FD_END, ~0u, 0u) < 0 ? -errno : 0;
+}
+
+static int child_prepare(const struct df_launch *l)
+{
+	int null;
+
+	if (setsid() < 0)
+		return -errno;
+	if (l->proxy_cgroup_fd >= 0) {
+		int r = write_at(l->proxy_cgroup_fd, "cgroup.procs", "0");
+
+		if (r < 0)
+			return r;
+	}
+	if (setns(l->fds[DF_FD_NETNS - DF_FD_FIRST], CLONE_NEWNET) < 0 || chdir("/") < 0)
+		return -errno;
+	null = open("/dev/null", O_RDWR);
+	if (null < 0)
+		return -errno;
+	for (int fd = 0; fd <= 2; fd++)
+		if (dup2(null, fd) < 0)
+			return -errno;
+	return place_fds(l);
+}
+
+static void child_run(const struct df_launch *l)
+{
+	char *const argv[] = {(char *)"deployfence-proxy", (char *)l->id, NULL};
+	char *const envp[] = {NULL};
+
+	if (child_prepare(l) == 0)
+		(void)execve(l->program, argv, envp);
+	_exit(127);
+}
+
+static int wait_ready(int fd, int timeout_ms)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char octet;
+	int r;
+
+	do
+		r = poll(&p, 1, timeout_ms);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -errno;
+	if (r == 0)
+		return -ETIMEDOUT;
+	return read(fd, &octet, 1) == 1 ? 0 : -ECHILD;
+}
+
+int df_launch(const struct df_launch *l, int timeout_ms)
+{
+	_cleanup_close_ int ready_read = -1, ready_write = -1;
+	struct df_launch with_pipe = *l;
+	int pipe_fds[2], r;
+	pid_t pid;
+
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+		return -errno;
+	ready_read = pipe_fds[0];
+	ready_write = pipe_fds[1];
+	with_pipe.fds[DF_FD_READY - DF_FD_FIRST] = ready_write;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		child_run(&with_pipe);
+	(void)close(TAKE_FD(ready_write));
+	r = wait_ready(ready_read, timeout_ms);
+	if (r < 0) {
+		/* the worker goes with it: PR_SET_PDEATHSIG */
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+	}
+	return r;
+}

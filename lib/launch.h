@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * launch: starts the proxy of a fence and hands everything over.
+ *
+ * The proxy opens nothing by name that it can be given: every descriptor it
+ * needs stands at a fixed number.  Facts about the container come in a sealed
+ * memfd, struct df_meta; programs of one build only, hence a plain struct.
+ */
+#ifndef DF_LAUNCH_H
+#define DF_LAUNCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/abi.h"
+#include "lib/dname.h"
+
+/* Numbers of the handed-over descriptors.  Those that do not exist are closed. */
+enum df_fd {
+	DF_FD_FIRST = 3,
+	DF_FD_UDP4 = DF_FD_FIRST,
+	DF_FD_UDP6,
+	DF_FD_TCP4,
+	DF_FD_TCP6,
+	DF_FD_CONF, /* BPF maps */
+	DF_FD_TOK,
+	DF_FD_EVENTS,
+	DF_FD_COUNTERS,
+	DF_FD_POLICY,      /* sealed memfd: the table of policy.h */
+	DF_FD_META,        /* sealed memfd: struct df_meta */
+	DF_FD_PIDFD,       /* of the container's init */
+	DF_FD_CGROUP,      /* O_PATH directory of the container's cgroup */
+	DF_FD_CGROUP_ROOT, /* O_PATH directory of the cgroup2 mount */
+	DF_FD_RUN,         /* directory /run/deployfence/ID */
+	DF_FD_LOCK,        /* flock held as long as the fence lives */
+	DF_FD_NETNS,       /* of the container */
+	DF_FD_READY,       /* pipe: one octet when queries are answered */
+	DF_FD_END,
+};
+
+#define DF_LAUNCH_CGROUP_PARENT "deployfence" /* below the cgroup2 mount, for the proxies */
+
+#define DF_META_VERSION 1
+#define DF_META_ID_MAX 129
+#define DF_META_TEXT_MAX 1025
+#define DF_META_PATH_MAX 4096
+#define DF_META_X_MAX 32
+#define DF_META_SEARCH_MAX 32
+
+struct df_meta_pair {
+	char key[80];
+	char value[DF_META_TEXT_MAX];
+};
+
+/* Strings are NUL-terminated, "" where unknown.  What is large and rare comes last. */
+struct df_meta {
+	uint32_t version; /* DF_META_VERSION */
+	uint32_t size;    /* sizeof(struct df_meta) */
+	int32_t init_pid;
+	uint32_t mode;        /* enum df_mode: ENFORCE or AUDIT */
+	uint8_t is_fail_open; /* always in audit */
+	uint8_t is_logged_to_stderr;
+	uint8_t is_stderr_pipe; /* then this very pipe: */
+	uint8_t log_to_journal;
+	uint16_t port; /* host byte order */
+	uint16_t pad;
+	uint64_t stderr_dev, stderr_ino;
+	uint8_t token6_prefix[DF_TOKEN6_PREFIX_LEN]; /* all zero: no IPv6 */
+	char id[DF_META_ID_MAX];
+	char policy[DF_META_ID_MAX];
+	char name[256], image[512], pod[256], k8s_namespace[256];
+	char owner[DF_META_TEXT_MAX];
+	char cgroup[DF_META_PATH_MAX];       /* as in /proc/PID/cgroup */
+	char proxy_cgroup[DF_META_PATH_MAX]; /* relative to the mount, no leading slash */
+	uint32_t n_search;
+	struct df_dname search[DF_META_SEARCH_MAX];
+	uint32_t n_x;
+	struct df_meta_pair x[DF_META_X_MAX];
+};
+
+/* Descriptors to hand over; index with DF_FD_… - DF_FD_FIRST; -1: none.  Borrowed. */
+struct df_launch {
+	int fds[DF_FD_END - DF_FD_FIRST];
+	int proxy_cgroup_fd; /* directory to move into; -1: stay */
+	const char *program; /* absolute path of deployfence-proxy */
+	const char *id;      /* shown by ps */
+};
+
+/* A sealed, read-only memfd with these octets.  fd or -errno. */
+int df_launch_memfd(const char *name, const void *data, size_t len);
+
+/*
+ * Creates deployfence/ID below the cgroup2 mount root_fd; an empty one of an
+ * earlier fence is replaced.  Returns a directory descriptor, or -errno; *ret_path
+ * gets the path relative to the mount.
+ */
+int df_launch_cgroup(int root_fd, const char *id, char *ret_path, size_t size);
+
+/* Removes it again (and the parent, if it was the last).  Kills what is inside. */
+void df_launch_cgroup_remove(int root_fd, const char *path);
+
+/*
+ * Starts the program in its own session, cgroup and the namespace of DF_FD_NETNS,
+ * and waits until it is ready.  0; -ETIMEDOUT after timeout_ms; -ECHILD: it ended
+ * first; other -errno.  On error nothing of it runs any more.
+ */
+int df_launch(const struct df_launch *l, int timeout_ms);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "lib/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+
+#define SYSLOG_PATH "/dev/log"
+#define FACILITY_DAEMON (3 << 3)
+/* Documentation/admin-guide/devices.txt: Unix98 pty slaves */
+#define PTS_MAJOR_FIRST 136
+#define PTS_MAJOR_LAST 143
+
+int df_log_syslog(const char *tag, enum df_log_level level, const char *line)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = SYSLOG_PATH};
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	char text[DF_LOG_LINE_MAX];
+	size_t n = 0;
+
+	if (fd < 0)
+		return -errno;
+	df_append(text, sizeof(text), &n, "<%d>%s[%d]: %s", FACILITY_DAEMON | (int)level, tag,
+		  (int)getpid(), line);
+	if (sendto(fd, text, n, MSG_NOSIGNAL, (const void *)&to, sizeof(to)) < 0)
+		return -errno;
+	return 0;
+}
+
+static bool is_accepted(const struct stat *st, const struct df_log_target *t)
+{
+	if (S_ISCHR(st->st_mode)) {
+		unsigned major_nr = major(st->st_rdev);
+
+		if (major_nr >= PTS_MAJOR_FIRST && major_nr <= PTS_MAJOR_LAST)
+			return true;
+	}
+	if (t->is_any_file)
+		return S_ISFIFO(st->st_mode) || S_ISREG(st->st_mode);
+	return t->is_pipe && S_ISFIFO(st->st_mode) && st->st_dev == t->dev && st->st_ino == t->ino;
+}
+
+int df_log_process_stderr(int pid, const struct df_log_target *target, const char *line)
+{
+	_cleanup_close_ int path_fd = -1, fd = -1;
+	char path[64], text[PIPE_BUF];
+	struct stat st;
+	size_t n = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd/2", pid);
+	path_fd = open(path, O_PATH | O_CLOEXEC);
+	if (path_fd < 0 || fstat(path_fd, &st) < 0)
+		return -errno;
+	if (!is_accepted(&st, target))
+		return -EPERM;
+	/* what was looked at is what gets opened: the container may change its fd 2 meanwhile */
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
+	fd = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	df_append(text, sizeof(text) - 1, &n, "%s", line);
+	text[n++] = '\n';
+	return write(fd, text, n) < 0 ? -errno : 0;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "lib/policy_compile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "lib/policy_build.h"
+#include "lib/policy_parse.h"
+#include "lib/util.h"
+
+void df_policy_result_done(struct df_policy_result *r)
+{
+	free(r->table);
+	free(r->messages);
+	*r = (struct df_policy_result){0};
+}
+
+/* Moves the messages into *ret, whatever r is; r, or -ENOMEM. */
+static int finish(struct df_messages *messages, int r, struct df_policy_result *ret)
+{
+	int r2;
+
+	ret->n_errors = messages->n_errors;
+	ret->n_warnings = messages->n_warnings;
+	r2 = df_messages_text(messages, &ret->messages);
+	df_messages_done(messages);
+	return r2 < 0 ? r2 : r;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+/* Without the result's messages; those are in messages. */
+static int compile(const char *name, const char *text, size_t len, struct df_messages *messages,
+		   struct df_policy_result *ret)
+{
+	const char *file = base_name(messages->file);
+	struct df_policy_source src = {0};
+	void *table = NULL;
+	size_t size = 0;
+	int r;
+
+	if (len > DF_POLICY_FILE_MAX) {
+		df_messages_error(messages, 0, 0, "more than %u octets; split the policy",
+				  DF_POLICY_FILE_MAX);
+		return -EINVAL;
+	}
+	r = df_policy_parse(text, len, messages, &src);
+	if (r == 0)
+		r = df_policy_build(&src, name, *file ? file : "policy", messages, &table, &size);
+	df_policy_source_done(&src);
+	if (r == -E2BIG) {
+		df_messages_error(messages, 0, 0,
+				  "the compiled table would be too big; at most "
+				  "%u octets",
+				  DF_POLICY_SIZE_MAX);
+		return -EINVAL;
+	}
+	if (r < 0)
+		return r;
+	if (messages->n_errors)
+		return -EINVAL;
+	ret->table = table;
+	ret->table_size = size;
+	return 0;
+}
+
+/* A table is of use only whole: after a failure to report, none is handed out. */
+static int finish_compile(struct df_messages *messages, int r, struct df_policy_result *ret)
+{
+	r = finish(messages, r, ret);
+	if (r < 0) {
+		free(TAKE_PTR(ret->table));
+		ret->table_size = 0;
+	}
+	return r;
+}
+
+int df_policy_compile_text(const char *name, const char *file, const char *text, size_t len,
+			   struct df_policy_result *ret)
+{
+	struct df_messages messages = {.file = file};
+
+	*ret = (struct df_policy_result){0};
+	return finish_compile(&messages, compile(name, text, len, &messages, ret), ret);
+}
+
+static const char *read_error(int r)
+{
+	switch (r) {
+	case -E2BIG:
+		return "too big; at most 16 MiB";
+	case -EINVAL:
+		return "not a regular file; put the policy itself there";
+	default:
+		return strerror(-r);
+	}
+}
+
+_Static_assert(DF_POLICY_FILE_MAX == 16u << 20, "read_error says so");
+
+int df_policy_compile_file(const char *name, const char *path, struct df_policy_result *ret)
+{
+	struct df_messages messages = {.file = path};
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r;
+
+	*ret = (struct df_policy_result){0};
+	r = df_read_file(AT_FDCWD, path, DF_POLICY_FILE_MAX, &text, &len);
+	if (r < 0) {
+		df_messages_error(&messages, 0, 0, "%s", read_error(r));
+		return finish(&messages, r, ret);
+	}
+	return finish_compile(&messages, compile(name, text, len, &messages, ret), ret);
+}
+
+static bool is_letter_or_digit(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+bool df_policy_is_name(const char *s, size_t len)
+{
+	if (len == 0 || len > DF_POLICY_NAME_MAX || !is_letter_or_digit(s[0]))
+		return false;
+	for (size_t i = 1; i < len; i++) {
+		if (!is_letter_or_digit(s[i]) && s[i] != '.' && s[i] != '_' && s[i] != '-')
+			return false;
+	}
+	return true;
+}
+
+static int report_missing(const char *name, const char *const *dirs, struct df_policy_result *ret)
+{
+	_cleanup_free_ char *list = NULL;
+	struct df_messages messages = {.file = name};
+	size_t size = 1, pos = 0;
+
+	for (size_t i = 0; dirs[i]; i++)
+		size += strlen(dirs[i]) + strlen(", ");
+	list = calloc(1, size);
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; dirs[i]; i++)
+		df_append(list, size, &pos, "%s%s", i ? ", " : "", dirs[i]);
+	df_messages_error(&messages, 0, 0, "no such policy; looked for %s.policy in %s", name,
+			  list);
+	return finish(&messages, -ENOENT, ret);
+}
+
+int df_policy_compile_name(const char *name, const char *const *dirs, struct df_policy_result *ret)
+{
+	*ret = (struct df_policy_result){0};
+	if (!df_policy_is_name(name, strlen(name))) {
+		struct df_messages messages = {.file = "policy"};
+		char quote[DF_MESSAGES_QUOTE];
+
+		df_messages_error(&messages, 0, 0,
+				  "bad policy name '%s'; write letters, digits, '.', '_' and '-', "
+				  "a letter or digit first, at most %d",
+				  df_messages_quote(name, strlen(name), quote), DF_POLICY_NAME_MAX);
+		return finish(&messages, -EINVAL, ret);
+	}
+	for (size_t i = 0; dirs[i]; i++) {
+		_cleanup_free_ char *path = NULL;
+		int r;
+
+		if (asprintf(&path, "%s/%s.policy", dirs[i], name) < 0)
+			return -ENOMEM;
+		r = df_policy_compile_file(name, path, ret);
+		/* Only absence leads on: a policy that cannot be read is not replaced by another.
+		 */
+		if (r != -ENOENT && r != -ENOTDIR)
+			return r;
+		df_policy_result_done(ret);
+	}
+	return report_missing(name, dirs, ret);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * channel: the messages between monitor, worker and reader.
+ *
+ * SOCK_SEQPACKET: one message, one packet, of exactly the size its type has.
+ * The monitor trusts nothing the worker says: sizes, enum values, counts and
+ * names are checked before use.  Nothing blocks: what does not fit into the
+ * socket is lost and counted.
+ */
+#ifndef DF_CHANNEL_H
+#define DF_CHANNEL_H
+
+#include <stdint.h>
+
+#include "bpf/abi.h"
+#include "lib/dname.h"
+#include "lib/event.h"
+
+enum df_msg_type {
+	DF_MSG_READY = 1,  /* worker: answers queries */
+	DF_MSG_PING,       /* monitor → worker */
+	DF_MSG_PONG,       /* worker */
+	DF_MSG_QUERY,      /* worker: struct df_msg_query */
+	DF_MSG_IDENTIFIED, /* monitor → worker: the asker of seq is known, answer it */
+	DF_MSG_FINISH,     /* monitor → worker: hand out your counts and end */
+	DF_MSG_LOOKUP,     /* monitor → reader: struct df_msg_lookup */
+	DF_MSG_IDENTITY,   /* reader: struct df_msg_identity */
+};
+
+struct df_msg_short {
+	uint32_t type;
+	uint32_t seq;
+};
+
+enum df_reason {
+	DF_REASON_NONE = 0,
+	DF_REASON_QNAME,
+	DF_REASON_SEARCH, /* the QNAME without a suffix of the search list */
+	DF_REASON_CNAME,
+	DF_REASON_END,
+};
+
+enum df_msg_query_flag {
+	DF_QUERY_IDENTIFY = 1 << 0, /* look up who asked, then send IDENTIFIED */
+	DF_QUERY_RECORD = 1 << 1,   /* write an event; identity is that of the same seq */
+	DF_QUERY_REFUSAL = 1 << 2,  /* a rule is against it */
+	DF_QUERY_TCP = 1 << 3,
+	DF_QUERY_SUMMARY = 1 << 4, /* counts repetitions of one that was recorded */
+};
+
+#define DF_RULE_NONE UINT32_MAX
+
+struct df_msg_query {
+	uint32_t type;
+	uint32_t seq;
+	uint32_t flags;  /* enum df_msg_query_flag */
+	uint32_t rule;   /* index in the policy's table, or DF_RULE_NONE */
+	uint32_t reason; /* enum df_reason */
+	uint16_t txid, qtype;
+	uint32_t rcode;
+	uint64_t count; /* with SUMMARY */
+	struct df_token token;
+	struct df_dname name;
+	uint32_t n_addrs, n_chain;
+	uint8_t addrs[DF_EVENT_ADDRS_MAX][16];
+	struct df_dname chain[DF_EVENT_CHAIN_MAX];
+};
+
+struct df_msg_lookup {
+	uint32_t type;
+	uint32_t seq;
+	struct df_token token; /* tgid, tid, uid, comm and time count here */
+};
+
+struct df_msg_identity {
+	uint32_t type;
+	uint32_t seq;
+	struct df_identity who;
+};
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proxy/decide.h"
+
+#include <stddef.h>
+
+static bool is_block(const struct df_policy_rule *r)
+{
+	return r && r->action == DF_POLICY_BLOCK;
+}
+
+struct df_decision df_decide_question(const struct df_policy *p,
+				      const struct df_search_list *search,
+				      const struct df_dname *qname)
+{
+	const struct df_policy_rule *rule = df_policy_lookup(p, qname);
+	struct df_decision d = {.rule = rule};
+
+	if (rule) {
+		d.is_refusal = is_block(rule);
+		d.reason = d.is_refusal ? DF_REASON_QNAME : DF_REASON_NONE;
+		return d;
+	}
+	for (unsigned i = 0; i < search->n; i++) {
+		struct df_dname bare;
+
+		if (df_dname_strip_suffix(qname, &search->names[i], &bare) < 0)
+			continue;
+		rule = df_policy_lookup(p, &bare);
+		if (is_block(rule))
+			return (struct df_decision){true, DF_REASON_SEARCH, rule};
+	}
+	if (df_policy_default(p) == DF_POLICY_BLOCK)
+		return (struct df_decision){true, DF_REASON_QNAME, NULL};
+	return d;
+}
+
+struct df_decision df_decide_chain(const struct df_policy *p, const struct df_dname *chain,
+				   unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct df_policy_rule *rule = df_policy_lookup(p, &chain[i]);
+
+		if (is_block(rule))
+			return (struct df_decision){true, DF_REASON_CNAME, rule};
+	}
+	return (struct df_decision){};
+}
+
+struct df_dns_refusal df_decide_refusal(const struct df_policy *p, const struct df_dname *qname)
+{
+	struct df_dns_refusal r = {.rcode = DF_DNS_RCODE_NXDOMAIN, .ede = DF_DNS_EDE_BLOCKED};
+
+	switch (df_policy_refuse_dns(p)) {
+	case DF_POLICY_REFUSED:
+		r.rcode = DF_DNS_RCODE_REFUSED;
+		break;
+	case DF_POLICY_SINKHOLE:
+		r.rcode = DF_DNS_RCODE_NOERROR;
+		r.sinkhole = true;
+		break;
+	case DF_POLICY_NXDOMAIN:
+		/* RFC 8020: NXDOMAIN would deny the allowed names below too */
+		if (df_policy_has_allow_below(p, qname))
+			r.rcode = DF_DNS_RCODE_NOERROR;
+		break;
+	}
+	return r;
+}

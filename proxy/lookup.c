@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Who asked: requests to the reader, and what waits for its answers. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "proxy/monitor.h"
+#include "proxy/reader.h"
+
+static void tell_worker(struct df_monitor *m, uint32_t seq)
+{
+	const struct df_msg_short s = {.type = DF_MSG_IDENTIFIED, .seq = seq};
+
+	if (m->worker.pid)
+		(void)send(m->worker.channel, &s, sizeof(s), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* The identity is there, or will not come: let go of what waited. */
+static void settle(struct df_monitor *m, struct df_lookup *l, const struct df_identity *who)
+{
+	if (l->is_kernel) {
+		df_record_kernel(&m->record, &l->event, who);
+	} else {
+		tell_worker(m, l->worker_seq);
+		df_record_identity(&m->record, l->worker_seq, who);
+		if (l->has_record)
+			(void)df_record_query(&m->record, &l->record);
+	}
+	l->seq = 0;
+}
+
+static void give_up(struct df_monitor *m, struct df_lookup *l)
+{
+	struct df_identity who;
+
+	df_reader_from_token(&l->token, DF_IDENTITY_UNAVAILABLE, &who);
+	settle(m, l, &who);
+}
+
+static void give_up_all(struct df_monitor *m)
+{
+	for (int i = 0; i < DF_LOOKUPS_MAX; i++)
+		if (m->lookups[i].seq)
+			give_up(m, &m->lookups[i]);
+}
+
+static void reader_ready(struct df_source *s, uint32_t events)
+{
+	struct df_monitor *m =
+		(struct df_monitor *)((char *)s - offsetof(struct df_monitor, reader.source));
+	struct df_msg_identity in;
+
+	(void)events;
+	while (m->reader.pid) {
+		ssize_t n = recv(m->reader.channel, &in, sizeof(in), MSG_DONTWAIT);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n != (ssize_t)sizeof(in)) {
+			df_child_stop(m, &m->reader);
+			give_up_all(m);
+			return;
+		}
+		for (int i = 0; i < DF_LOOKUPS_MAX; i++)
+			if (in.seq && m->lookups[i].seq == in.seq)
+				settle(m, &m->lookups[i], &in.who);
+	}
+}
+
+/* NULL: all places are taken. */
+static struct df_lookup *take(struct df_monitor *m, const struct df_token *t)
+{
+	for (int i = 0; i < DF_LOOKUPS_MAX; i++) {
+		struct df_lookup *l = &m->lookups[i];
+
+		if (l->seq)
+			continue;
+		l->seq = ++m->lookup_seq ? m->lookup_seq : ++m->lookup_seq;
+		l->since_ns = m->now_ns;
+		l->has_record = false;
+		l->is_kernel = false;
+		l->token = *t;
+		return l;
+	}
+	return NULL;
+}
+
+/* Starts the reader with the first question: an idle fence needs none. */
+static void ask(struct df_monitor *m, struct df_lookup *l)
+{
+	const struct df_msg_lookup q = {.type = DF_MSG_LOOKUP, .seq = l->seq, .token = l->token};
+
+	if (m->reader.pid == 0) {
+		m->reader.source.ready = reader_ready;
+		if (df_child_start_reader(m) < 0) {
+			give_up(m, l);
+			return;
+		}
+	}
+	if (send(m->reader.channel, &q, sizeof(q), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		give_up(m, l);
+}
+
+void df_lookup_query(struct df_monitor *m, const struct df_msg_query *q)
+{
+	struct df_lookup *l = take(m, &q->token);
+
+	if (!l) {
+		tell_worker(m, q->seq);
+		if (q->flags & DF_QUERY_RECORD)
+			(void)df_record_query(&m->record, q);
+		return;
+	}
+	l->worker_seq = q->seq;
+	if (q->flags & DF_QUERY_RECORD) {
+		l->has_record = true;
+		l->record = *q;
+	}
+	ask(m, l);
+}
+
+void df_lookup_kernel(struct df_monitor *m, const struct df_event *e)
+{
+	struct df_token t = {.tgid = e->tgid, .tid = e->tid, .uid = e->uid, .time = e->time};
+	struct df_lookup *l;
+
+	if (!e->has_identity) {
+		df_record_kernel(&m->record, e, NULL);
+		return;
+	}
+	memcpy(t.comm, e->comm, sizeof(t.comm));
+	l = take(m, &t);
+	if (!l) {
+		struct df_identity who;
+
+		df_reader_from_token(&t, DF_IDENTITY_UNAVAILABLE, &who);
+		df_record_kernel(&m->record, e, &who);
+		return;
+	}
+	l->is_kernel = true;
+	l->event = *e;
+	ask(m, l);
+}
+
+void df_lookup_record(struct df_monitor *m, const struct df_msg_query *q)
+{
+	for (int i = 0; i < DF_LOOKUPS_MAX; i++) {
+		struct df_lookup *l = &m->lookups[i];
+
+		if (l->seq && !l->is_kernel && l->worker_seq == q->seq && !l->has_record) {
+			l->has_record = true;
+			l->record = *q;
+			return;
+		}
+	}
+	(void)df_record_query(&m->record, q);
+}
+
+bool df_lookup_is_any_open(const struct df_monitor *m)
+{
+	for (int i = 0; i < DF_LOOKUPS_MAX; i++)
+		if (m->lookups[i].seq)
+			return true;
+	return false;
+}
+
+void df_lookup_expire(struct df_monitor *m)
+{
+	bool is_stuck = false;
+
+	for (int i = 0; i < DF_LOOKUPS_MAX; i++) {
+		const struct df_lookup *l = &m->lookups[i];
+
+		is_stuck |= l->seq && m->now_ns - l->since_ns >= DF_LOOKUP_DEADLINE_NS;
+	}
+	if (!is_stuck)
+		return;
+	df_child_stop(m, &m->reader);
+	give_up_all(m);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * loop: epoll with a function for each descriptor.
+ *
+ * A source is embedded in what owns the descriptor and must outlive the loop:
+ * sources come from fixed pools.  After df_loop_remove an event of the same
+ * round may still arrive; the function must then find nothing to do.
+ */
+#ifndef DF_LOOP_H
+#define DF_LOOP_H
+
+#include <stdint.h>
+#include <sys/epoll.h>
+
+struct df_source {
+	void (*ready)(struct df_source *s, uint32_t events);
+};
+
+#define DF_LOOP_EVENTS 64 /* handled in one round */
+
+struct df_loop {
+	int epoll_fd;
+	int n_ready;
+	struct epoll_event ready[DF_LOOP_EVENTS];
+};
+
+int df_loop_init(struct df_loop *ret);
+void df_loop_done(struct df_loop *l);
+
+/* events: EPOLLIN, … .  0 or -errno. */
+int df_loop_add(struct df_loop *l, int fd, uint32_t events, struct df_source *s);
+int df_loop_change(struct df_loop *l, int fd, uint32_t events, struct df_source *s);
+void df_loop_remove(struct df_loop *l, int fd);
+
+/* Waits (timeout_ms -1: for ever), so that the caller can look at the clock; 0 or -errno. */
+int df_loop_wait(struct df_loop *l, int timeout_ms);
+/* Calls the functions of what df_loop_wait found. */
+void df_loop_dispatch(struct df_loop *l);
+
+#endif

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proxy/monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "lib/listen.h"
+#include "lib/util.h"
+
+#define FINISH_MS 50 /* the worker's last counts; then it is killed */
+#define MESSAGE_MAX 256
+
+static struct df_monitor the_monitor;
+
+static void worker_died(struct df_monitor *m)
+{
+	const bool lived_long = m->now_ns - m->worker_start_ns >= DF_RESTART_MAX_NS;
+	char text[MESSAGE_MAX];
+
+	df_child_stop(m, &m->worker);
+	m->n_restarts++;
+	m->restart_delay_ns = lived_long ? DF_RESTART_MIN_NS : m->restart_delay_ns * 2;
+	if (m->restart_delay_ns > DF_RESTART_MAX_NS)
+		m->restart_delay_ns = DF_RESTART_MAX_NS;
+	m->restart_at_ns = m->now_ns + (lived_long ? 0 : m->restart_delay_ns);
+	(void)snprintf(text, sizeof(text), "worker ended; restart %u", m->n_restarts);
+	df_record_life(&m->record, "worker_restarted", text);
+}
+
+static void on_ready(struct df_monitor *m)
+{
+	char text[MESSAGE_MAX];
+
+	if (m->is_ready)
+		return;
+	m->is_ready = true;
+	(void)df_write_all(DF_FD_READY, "R", 1); /* a hook that gave up reads no more */
+	(void)close(DF_FD_READY);
+	(void)snprintf(text, sizeof(text), "fenced: mode %s, policy %s",
+		       m->meta->mode == DF_MODE_AUDIT ? "audit" : "enforce", m->meta->policy);
+	df_record_life(&m->record, "start", text);
+}
+
+static void on_query(struct df_monitor *m, const struct df_msg_query *q)
+{
+	if (q->flags & DF_QUERY_IDENTIFY)
+		df_lookup_query(m, q);
+	else
+		df_lookup_record(m, q);
+}
+
+/* One message.  false: none there, or (*ret_is_gone) the worker is gone or talks nonsense. */
+static bool take_message(struct df_monitor *m, bool *ret_is_gone)
+{
+	union {
+		uint32_t type;
+		struct df_msg_short brief;
+		struct df_msg_query query;
+	} in;
+	ssize_t n = recv(m->worker.channel, &in, sizeof(in), MSG_DONTWAIT);
+
+	*ret_is_gone = false;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n == (ssize_t)sizeof(in.query) && in.type == DF_MSG_QUERY) {
+		on_query(m, &in.query);
+	} else if (n == (ssize_t)sizeof(in.brief) && in.type == DF_MSG_READY) {
+		on_ready(m);
+	} else if (n == (ssize_t)sizeof(in.brief) && in.type == DF_MSG_PONG) {
+		m->is_pong_due = false;
+	} else {
+		*ret_is_gone = true;
+	}
+	return !*ret_is_gone;
+}
+
+static void worker_ready(struct df_source *s, uint32_t events)
+{
+	struct df_monitor *m =
+		(struct df_monitor *)((char *)s - offsetof(struct df_monitor, worker.source));
+	bool is_gone = false;
+
+	(void)events;
+	while (m->worker.pid && take_message(m, &is_gone))
+		;
+	if (!m->worker.pid || !is_gone)
+		return;
+	if (m->is_over)
+		df_child_stop(m, &m->worker); /* it was told to finish */
+	else
+		worker_died(m);
+}
+
+/* The container is over when no process is left: with a shared pid namespace init is not the last.
+ */
+static bool is_populated(const struct df_monitor *m)
+{
+	char text[256];
+	ssize_t n = pread(m->cgroup_events, text, sizeof(text) - 1, 0);
+
+	if (n < 0)
+		return false; /* ENODEV: the cgroup is gone */
+	text[n] = '\0';
+	return strstr(text, "populated 0") == NULL;
+}
+
+static void cgroup_changed(struct df_source *s, uint32_t events)
+{
+	struct df_monitor *m =
+		(struct df_monitor *)((char *)s - offsetof(struct df_monitor, cgroup_source));
+
+	(void)events;
+	m->is_over = !is_populated(m);
+}
+
+static void init_ended(struct df_source *s, uint32_t events)
+{
+	struct df_monitor *m =
+		(struct df_monitor *)((char *)s - offsetof(struct df_monitor, pidfd_source));
+
+	(void)events;
+	df_loop_remove(&m->loop, DF_FD_PIDFD); /* it stays readable */
+	m->is_over = !is_populated(m);
+}
+
+static int on_event(void *data, void *record, size_t size)
+{
+	struct df_monitor *m = data;
+	struct df_event e;
+
+	if (size < sizeof(e))
+		return 0;
+	memcpy(&e, record, sizeof(e));
+	df_lookup_kernel(m, &e);
+	return 0;
+}
+
+static void ring_ready(struct df_source *s, uint32_t events)
+{
+	struct df_monitor *m =
+		(struct df_monitor *)((char *)s - offsetof(struct df_monitor, ring_source));
+
+	(void)events;
+	(void)ring_buffer__consume(m->ring);
+}
+
+static void beat(struct df_monitor *m)
+{
+	const uint32_t zero = 0;
+
+	m->conf.heartbeat = m->now_ns;
+	(void)bpf_map_update_elem(DF_FD_CONF, &zero, &m->conf, BPF_ANY);
+}
+
+static const struct df_meta *map_meta(void)
+{
+	const struct df_meta *meta =
+		mmap(NULL, sizeof(*meta), PROT_READ, MAP_SHARED, DF_FD_META, 0);
+	struct stat st;
+
+	if (meta == MAP_FAILED || fstat(DF_FD_META, &st) < 0 ||
+	    (size_t)st.st_size != sizeof(*meta) || meta->version != DF_META_VERSION ||
+	    meta->size != sizeof(*meta))
+		return NULL;
+	return meta;
+}
+
+static int map_policy(struct df_policy *ret)
+{
+	struct stat st;
+	void *base;
+
+	if (fstat(DF_FD_POLICY, &st) < 0)
+		return -errno;
+	base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, DF_FD_POLICY, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	return df_policy_open(base, (size_t)st.st_size, ret);
+}
+
+static int watch_container(struct df_monitor *m)
+{
+	int r;
+
+	m->cgroup_events = openat(DF_FD_CGROUP, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	if (m->cgroup_events < 0)
+		return -errno;
+	m->cgroup_source.ready = cgroup_changed;
+	m->pidfd_source.ready = init_ended;
+	m->ring_source.ready = ring_ready;
+	m->worker.source.ready = worker_ready;
+	r = df_loop_add(&m->loop, m->cgroup_events, EPOLLPRI, &m->cgroup_source);
+	if (r == 0)
+		r = df_loop_add(&m->loop, DF_FD_PIDFD, EPOLLIN, &m->pidfd_source);
+	if (r == 0)
+		r = df_loop_add(&m->loop, ring_buffer__epoll_fd(m->ring), EPOLLIN, &m->ring_source);
+	m->is_over = !is_populated(m);
+	return r;
+}
+
+static int init(struct df_monitor *m)
+{
+	const uint32_t zero = 0;
+	int r;
+
+	m->worker.channel = m->reader.channel = -1;
+	m->restart_delay_ns = DF_RESTART_MIN_NS;
+	m->now_ns = df_now_ns();
+	m->meta = map_meta();
+	if (!m->meta)
+		return -EBADMSG;
+	r = map_policy(&m->policy);
+	if (r < 0)
+		return r;
+	r = df_loop_init(&m->loop);
+	if (r < 0)
+		return r;
+	r = bpf_map_lookup_elem(DF_FD_CONF, &zero, &m->conf);
+	if (r < 0)
+		return r;
+	m->ring = ring_buffer__new(DF_FD_EVENTS, on_event, m, NULL);
+	if (!m->ring)
+		return -errno;
+	df_record_init(&m->record, m->meta, &m->policy);
+	return watch_container(m);
+}
+
+static int log_nothing(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+static void ignore_signals(void)
+{
+	static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2};
+
+	/* the fence ends with its container, not with the unit or terminal that called it */
+	for (unsigned i = 0; i < ARRAY_SIZE(ignored); i++)
+		(void)signal(ignored[i], SIG_IGN);
+}
+
+/* What time brings. */
+static void housekeeping(struct df_monitor *m)
+{
+	const struct df_msg_short ping = {.type = DF_MSG_PING};
+
+	df_lookup_expire(m);
+	if (m->worker.pid == 0 && m->now_ns >= m->restart_at_ns)
+		if (df_child_start_worker(m) < 0)
+			m->restart_at_ns = m->now_ns + DF_RESTART_MAX_NS;
+	if (m->worker.pid && m->now_ns >= m->next_ping_ns) {
+		if (m->is_pong_due) {
+			worker_died(m); /* it hangs */
+			return;
+		}
+		m->is_pong_due = true;
+		(void)send(m->worker.channel, &ping, sizeof(ping), MSG_DONTWAIT | MSG_NOSIGNAL);
+		m->next_ping_ns = m->now_ns + DF_PING_NS;
+	}
+	if (m->meta->is_fail_open && m->worker.pid && m->now_ns >= m->next_beat_ns) {
+		beat(m);
+		m->next_beat_ns = m->now_ns + DF_BEAT_NS;
+	}
+}
+
+static int ms_to_sleep(const struct df_monitor *m)
+{
+	uint64_t until = m->worker.pid ? m->next_ping_ns : m->restart_at_ns;
+
+	if (m->meta->is_fail_open && m->worker.pid && m->next_beat_ns < until)
+		until = m->next_beat_ns;
+	if (df_lookup_is_any_open(m) && m->now_ns + DF_LOOKUP_DEADLINE_NS < until)
+		until = m->now_ns + DF_LOOKUP_DEADLINE_NS;
+	return until <= m->now_ns ? 0 : (int)((until - m->now_ns) / 1000000) + 1;
+}
+
+/* The last counts of the worker, and whoever is still being looked up. */
+static void drain(struct df_monitor *m)
+{
+	const struct df_msg_short finish = {.type = DF_MSG_FINISH};
+	const uint64_t until = df_now_ns() + FINISH_MS * 1000000ull;
+
+	if (m->worker.pid)
+		(void)send(m->worker.channel, &finish, sizeof(finish), MSG_DONTWAIT | MSG_NOSIGNAL);
+	m->is_over = true;
+	while (m->worker.pid || df_lookup_is_any_open(m)) {
+		m->now_ns = df_now_ns();
+		if (m->now_ns >= until || df_loop_wait(&m->loop, FINISH_MS) < 0)
+			break;
+		df_loop_dispatch(&m->loop);
+	}
+	(void)ring_buffer__consume(m->ring);
+	df_child_stop(m, &m->worker);
+	df_child_stop(m, &m->reader);
+	m->now_ns += DF_LOOKUP_DEADLINE_NS;
+	df_lookup_expire(m);
+}
+
+static void leave_own_cgroup(const struct df_monitor *m)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (!*m->meta->proxy_cgroup)
+		return;
+	fd = openat(DF_FD_CGROUP_ROOT, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && write(fd, "0", 1) == 1)
+		df_launch_cgroup_remove(DF_FD_CGROUP_ROOT, m->meta->proxy_cgroup);
+}
+
+static void finish(struct df_monitor *m)
+{
+	const uint8_t none[DF_TOKEN6_PREFIX_LEN] = {};
+	char text[MESSAGE_MAX];
+
+	drain(m);
+	(void)snprintf(
+		text, sizeof(text), "container ended: %llu queries, %llu refused, %llu events lost",
+		(unsigned long long)m->record.n_queries, (unsigned long long)m->record.n_refused,
+		(unsigned long long)m->record.n_lost);
+	df_record_life(&m->record, "stop", text);
+	if (memcmp(m->meta->token6_prefix, none, sizeof(none)) != 0)
+		(void)df_listen_remove_route(m->meta->token6_prefix);
+	leave_own_cgroup(m);
+	(void)unlinkat(DF_FD_RUN, "pid", 0);
+	(void)unlinkat(DF_FD_RUN, "fence", 0);
+	(void)unlinkat(DF_FD_RUN, "lock", 0); /* the last step: a new fence of this id may start */
+}
+
+int main(void)
+{
+	struct df_monitor *m = &the_monitor;
+	int r;
+
+	ignore_signals();
+	libbpf_set_print(log_nothing);
+	r = init(m);
+	if (r < 0)
+		return 1; /* the hook sees the end of its pipe */
+	while (r == 0 && !m->is_over) {
+		housekeeping(m);
+		r = df_loop_wait(&m->loop, ms_to_sleep(m));
+		m->now_ns = df_now_ns();
+		df_loop_dispatch(&m->loop);
+	}
+	finish(m);
+	return 0;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * monitor: keeps a fence alive as long as its container lives.
+ *
+ * It holds all descriptors, restarts the worker and the reader, writes events,
+ * beats the heart that fail=open needs, and cleans up when the container's
+ * cgroup has no process left, whatever happened to runtime, conmon or poststop.
+ * It parses no DNS and reads no hostile process: worker and reader do.
+ */
+#ifndef DF_MONITOR_H
+#define DF_MONITOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/launch.h"
+#include "lib/policy.h"
+#include "proxy/channel.h"
+#include "proxy/loop.h"
+#include "proxy/record.h"
+
+#define DF_LOOKUPS_MAX 64
+#define DF_LOOKUP_DEADLINE_NS 200000000ull /* then the reader is killed: something blocks it */
+#define DF_PING_NS 2000000000ull
+#define DF_BEAT_NS 500000000ull
+#define DF_RESTART_MIN_NS 10000000ull
+#define DF_RESTART_MAX_NS 1000000000ull
+
+struct df_child {
+	struct df_source source;
+	pid_t pid;   /* 0: not running */
+	int channel; /* -1 then */
+};
+
+/* Somebody is being looked up; what depends on it waits here. */
+struct df_lookup {
+	uint32_t seq; /* 0: free */
+	uint64_t since_ns;
+	bool is_kernel;
+	bool has_record;
+	uint32_t worker_seq;
+	struct df_token token;
+	struct df_event event;      /* is_kernel */
+	struct df_msg_query record; /* has_record */
+};
+
+struct df_monitor {
+	const struct df_meta *meta;
+	struct df_policy policy;
+	struct df_loop loop;
+	struct df_child worker, reader;
+	struct df_source cgroup_source, pidfd_source, ring_source;
+	struct ring_buffer *ring;
+	int cgroup_events; /* cgroup.events of the container's cgroup */
+	struct df_record record;
+	struct df_conf conf;
+	bool is_ready, is_over;
+	bool is_pong_due;
+	uint64_t now_ns, next_ping_ns, next_beat_ns;
+	uint64_t worker_start_ns, restart_at_ns, restart_delay_ns;
+	unsigned n_restarts;
+	uint32_t lookup_seq;
+	struct df_lookup lookups[DF_LOOKUPS_MAX];
+};
+
+/* children */
+int df_child_start_worker(struct df_monitor *m);
+int df_child_start_reader(struct df_monitor *m);
+/* Kills it if need be and reaps it. */
+void df_child_stop(struct df_monitor *m, struct df_child *c);
+
+/* lookup */
+void df_lookup_query(struct df_monitor *m, const struct df_msg_query *q);
+void df_lookup_kernel(struct df_monitor *m, const struct df_event *e);
+/* The outcome of a query whose asker may still be looked up. */
+void df_lookup_record(struct df_monitor *m, const struct df_msg_query *q);
+void df_lookup_expire(struct df_monitor *m);
+bool df_lookup_is_any_open(const struct df_monitor *m);
+
+#endif

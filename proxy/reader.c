@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proxy/reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "lib/util.h"
+#include "proxy/channel.h"
+
+/* PROC_PID_INIT_INO of <linux/proc_ns.h>: only there are the kernel's pids those of /proc */
+#define INITIAL_PID_NAMESPACE 0xeffffffcu
+#define START_GRAIN_NS 10000000ull /* start times in /proc come in ticks of 10 ms */
+#define SMALL_MAX 1024
+
+struct process {
+	uint32_t pid, parent;
+	uint64_t start_ns; /* CLOCK_BOOTTIME */
+	char comm[DF_COMM_LEN];
+};
+
+static int open_process(int proc_fd, uint32_t pid)
+{
+	char name[16];
+	int fd;
+
+	(void)snprintf(name, sizeof(name), "%u", pid);
+	fd = openat(proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* /proc/PID/stat: "pid (comm) state ppid … starttime"; comm may hold anything, ')' too. */
+static int read_stat(int fd, uint32_t pid, struct process *ret)
+{
+	char text[SMALL_MAX], *open, *close;
+	unsigned long long start;
+	unsigned parent;
+	ssize_t n = df_read_small(fd, "stat", text, sizeof(text));
+
+	if (n < 0)
+		return (int)n;
+	open = strchr(text, '(');
+	close = strrchr(text, ')');
+	if (!open || !close || close < open)
+		return -EBADMSG;
+	*close = '\0';
+	if (sscanf(close + 1,
+		   " %*c %u %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+		   "%llu",
+		   &parent, &start) != 2)
+		return -EBADMSG;
+	ret->pid = pid;
+	ret->parent = parent;
+	ret->start_ns = start * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
+	memset(ret->comm, 0, sizeof(ret->comm));
+	(void)snprintf(ret->comm, sizeof(ret->comm), "%s", open + 1);
+	return 0;
+}
+
+/* Arguments as the published log shows them: each followed by a blank. */
+static size_t read_cmdline(int fd, char *buf, size_t size)
+{
+	ssize_t n = df_read_small(fd, "cmdline", buf, size);
+
+	if (n < 0)
+		n = 0;
+	for (ssize_t i = 0; i < n; i++)
+		if (buf[i] == '\0')
+			buf[i] = ' ';
+	return (size_t)n;
+}
+
+static void read_link(int fd, const char *name, char *buf, size_t size)
+{
+	ssize_t n = readlinkat(fd, name, buf, size - 1);
+
+	buf[n < 0 ? 0 : n] = '\0';
+}
+
+/* The pid that the container itself knows: the last of NSpid. */
+static uint32_t read_container_pid(int fd)
+{
+	char text[4096], *line, *last = NULL;
+	uint64_t pid = 0;
+
+	if (df_read_small(fd, "status", text, sizeof(text)) < 0)
+		return 0;
+	line = strstr(text, "\nNSpid:");
+	if (!line)
+		return 0;
+	line += strlen("\nNSpid:");
+	line[strcspn(line, "\n")] = '\0';
+	for (char *word = strtok(line, "\t "); word; word = strtok(NULL, "\t "))
+		last = word;
+	if (!last || df_parse_u64(last, UINT32_MAX, &pid) < 0)
+		return 0;
+	return (uint32_t)pid;
+}
+
+static bool is_in_container(const struct df_meta *meta, int fd)
+{
+	char text[DF_META_PATH_MAX + SMALL_MAX], *path;
+	size_t len = strlen(meta->cgroup);
+
+	if (df_read_small(fd, "cgroup", text, sizeof(text)) < 0)
+		return false;
+	path = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+	if (!path)
+		return false;
+	path = strchr(path, '/');
+	return path && strncmp(path, meta->cgroup, len) == 0 &&
+	       (path[len] == '\n' || path[len] == '/');
+}
+
+/* Up to the container's init; a process that podman exec started has none inside. */
+static void read_ancestry(const struct df_meta *meta, int proc_fd, const struct process *from,
+			  struct df_identity *ret)
+{
+	struct process p = *from;
+
+	while (p.pid != (uint32_t)meta->init_pid && p.parent > 1 &&
+	       ret->n_ancestors < DF_EVENT_ANCESTORS_MAX) {
+		struct df_ancestor *a = &ret->ancestors[ret->n_ancestors];
+		_cleanup_close_ int fd = open_process(proc_fd, p.parent);
+		size_t n;
+
+		if (fd < 0 || !is_in_container(meta, fd) || read_stat(fd, p.parent, &p) < 0)
+			return;
+		a->pid = p.pid;
+		memcpy(a->comm, p.comm, sizeof(a->comm));
+		n = read_cmdline(fd, a->cmd, sizeof(a->cmd));
+		a->cmd[n < sizeof(a->cmd) ? n : sizeof(a->cmd) - 1] = '\0';
+		ret->n_ancestors++;
+	}
+}
+
+void df_reader_from_token(const struct df_token *t, enum df_identity_state state,
+			  struct df_identity *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->state = state;
+	ret->pid = t->tgid;
+	ret->tid = t->tid;
+	ret->uid = t->uid;
+	memcpy(ret->comm, t->comm, sizeof(ret->comm));
+	ret->comm[DF_COMM_LEN - 1] = '\0';
+}
+
+void df_reader_identify(const struct df_meta *meta, int proc_fd, const struct df_token *t,
+			struct df_identity *ret)
+{
+	_cleanup_close_ int fd = -1;
+	struct process p;
+
+	df_reader_from_token(t, DF_IDENTITY_GONE, ret);
+	if (t->tgid == 0) {
+		ret->state = DF_IDENTITY_UNAVAILABLE; /* a kernel thread acted for somebody */
+		return;
+	}
+	fd = open_process(proc_fd, t->tgid);
+	if (fd < 0 || read_stat(fd, t->tgid, &p) < 0 || p.start_ns > t->time + START_GRAIN_NS)
+		return;
+	ret->cmd_len = (uint16_t)read_cmdline(fd, ret->cmd, sizeof(ret->cmd));
+	read_link(fd, "exe", ret->exe, sizeof(ret->exe));
+	read_link(fd, "cwd", ret->cwd, sizeof(ret->cwd));
+	ret->container_pid = read_container_pid(fd);
+	read_ancestry(meta, proc_fd, &p, ret);
+	/* it may have ended while we read: an empty command line is no answer */
+	if (ret->cmd_len == 0)
+		return;
+	ret->state = DF_IDENTITY_OK;
+}
+
+static bool is_initial_pid_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == INITIAL_PID_NAMESPACE;
+}
+
+_Noreturn void df_reader_run(const struct df_meta *meta, int channel)
+{
+	const bool is_readable = is_initial_pid_namespace();
+	int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct df_msg_identity out;
+	struct df_msg_lookup in;
+
+	(void)prctl(PR_SET_NAME, "df-reader");
+	memset(&out, 0, sizeof(out));
+	while (recv(channel, &in, sizeof(in), 0) == (ssize_t)sizeof(in)) {
+		out.type = DF_MSG_IDENTITY;
+		out.seq = in.seq;
+		if (proc_fd >= 0 && is_readable)
+			df_reader_identify(meta, proc_fd, &in.token, &out.who);
+		else
+			df_reader_from_token(&in.token, DF_IDENTITY_UNAVAILABLE, &out.who);
+		if (send(channel, &out, sizeof(out), MSG_NOSIGNAL) < 0)
+			break;
+	}
+	_exit(0);
+}

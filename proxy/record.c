@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proxy/record.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/log.h"
+#include "lib/util.h"
+#include "proxy/reader.h"
+
+#define TAG "deployfence"
+#define RULE_TEXT_MAX 512
+
+static void open_file(struct df_record_file *f)
+{
+	struct stat st;
+
+	f->fd = openat(DF_FD_RUN, f->name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
+		       0600);
+	f->size = f->fd >= 0 && fstat(f->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+/* One old file is kept: NAME.1 */
+static void rotate(struct df_record_file *f)
+{
+	char old[64];
+
+	(void)snprintf(old, sizeof(old), "%s.1", f->name);
+	(void)renameat(DF_FD_RUN, f->name, DF_FD_RUN, old);
+	(void)close(f->fd);
+	open_file(f);
+}
+
+static void write_line(struct df_record *r, struct df_record_file *f, char *line, size_t len)
+{
+	if (f->fd < 0 || len == 0) {
+		r->n_lost++;
+		return;
+	}
+	if (f->size + len + 1 > DF_RECORD_FILE_MAX)
+		rotate(f);
+	line[len] = '\n';
+	if (df_write_all(f->fd, line, len + 1) < 0)
+		r->n_lost++; /* disk full: enforcement goes on */
+	else
+		f->size += len + 1;
+	line[len] = '\0';
+}
+
+/* Once for each (command, name): a loop must not flood the deploy's output. */
+static bool is_shown_first(struct df_record *r, const struct df_event_line *e)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+
+	for (const char *p = e->domain ? e->domain : e->reason; p && *p; p++)
+		h = (h ^ (uint8_t)*p) * 0x100000001b3ull;
+	if (e->who) {
+		const char *cmd = e->who->cmd_len ? e->who->cmd : e->who->comm;
+
+		for (size_t i = 0; i < (e->who->cmd_len ? e->who->cmd_len : DF_COMM_LEN); i++)
+			h = (h ^ (uint8_t)cmd[i]) * 0x100000001b3ull;
+	}
+	for (unsigned i = 0; i < r->n_shown; i++)
+		if (r->shown[i] == h)
+			return false;
+	if (r->n_shown == DF_RECORD_SHOWN_MAX)
+		return false; /* enough is enough: the log has them all */
+	r->shown[r->n_shown++] = h;
+	return true;
+}
+
+static void show(struct df_record *r, const struct df_event_line *e, const char *text)
+{
+	const struct df_log_target target = {.is_pipe = r->meta->is_stderr_pipe,
+					     .dev = r->meta->stderr_dev,
+					     .ino = r->meta->stderr_ino};
+	char line[DF_EVENT_TEXT_MAX + 16];
+
+	if (!r->meta->is_logged_to_stderr || !e->is_blocked || !is_shown_first(r, e))
+		return;
+	(void)snprintf(line, sizeof(line), "deployfence: %s", text);
+	(void)df_log_process_stderr(r->meta->init_pid, &target, line);
+}
+
+static void emit(struct df_record *r, const struct df_event_line *e, bool with_text)
+{
+	static char text[DF_EVENT_TEXT_MAX + 1], json[DF_EVENT_JSON_MAX + 1];
+	size_t n = df_event_json(e, r->meta, json, sizeof(json) - 1);
+
+	write_line(r, &r->jsonl, json, n);
+	if (!with_text)
+		return;
+	n = df_event_text(e, r->meta, text, sizeof(text) - 1);
+	show(r, e, text);
+	if (r->meta->log_to_journal)
+		(void)df_log_syslog(TAG, e->is_blocked ? DF_LOG_WARNING : DF_LOG_INFO, text);
+	write_line(r, &r->text, text, n);
+}
+
+void df_record_init(struct df_record *r, const struct df_meta *meta, const struct df_policy *policy)
+{
+	r->meta = meta;
+	r->policy = policy;
+	r->jsonl.name = "events.jsonl";
+	r->text.name = "events.log";
+	open_file(&r->jsonl);
+	open_file(&r->text);
+}
+
+void df_record_identity(struct df_record *r, uint32_t seq, const struct df_identity *who)
+{
+	r->who[seq % DF_RECORD_WHO_MAX].seq = seq;
+	r->who[seq % DF_RECORD_WHO_MAX].who = *who;
+}
+
+static const char *reason_text(uint32_t reason)
+{
+	switch ((enum df_reason)reason) {
+	case DF_REASON_QNAME:
+		return "FromDNSRequest";
+	case DF_REASON_SEARCH:
+		return "FromSearchList";
+	case DF_REASON_CNAME:
+		return "FromCNAME";
+	case DF_REASON_NONE:
+	case DF_REASON_END:
+		break;
+	}
+	return NULL;
+}
+
+static bool is_name_sane(const struct df_dname *n)
+{
+	size_t pos = 0;
+	struct df_dname again;
+
+	return n->len >= 1 && df_dname_from_wire(n->wire, n->len, &pos, &again) == 0 &&
+	       pos == n->len;
+}
+
+static bool is_query_sane(const struct df_msg_query *m)
+{
+	if (m->n_addrs > DF_EVENT_ADDRS_MAX || m->n_chain > DF_EVENT_CHAIN_MAX ||
+	    m->reason >= DF_REASON_END || m->rcode > 0xfff || !is_name_sane(&m->name))
+		return false;
+	if ((m->flags & DF_QUERY_REFUSAL) && m->reason == DF_REASON_NONE)
+		return false;
+	for (unsigned i = 0; i < m->n_chain; i++)
+		if (!is_name_sane(&m->chain[i]))
+			return false;
+	return true;
+}
+
+static const char *event_name(const struct df_msg_query *m)
+{
+	if (m->flags & DF_QUERY_SUMMARY)
+		return "summary";
+	return m->flags & DF_QUERY_REFUSAL ? "dns_blocked" : "query";
+}
+
+int df_record_query(struct df_record *r, const struct df_msg_query *m)
+{
+	char domain[DF_DNAME_TEXT_MAX], rule_text[RULE_TEXT_MAX];
+	const struct df_policy_rule *rule;
+	struct df_identity unknown;
+	struct df_event_line e = {
+		.event = event_name(m),
+		.reason = reason_text(m->reason),
+		.is_refusal = m->flags & DF_QUERY_REFUSAL,
+		.at = DF_AT_DNS,
+		.domain = domain,
+		.has_query = !(m->flags & DF_QUERY_SUMMARY),
+		.txid = m->txid,
+		.qtype = m->qtype,
+		.rcode = (uint8_t)m->rcode,
+		.resolver = m->token.addr,
+		.resolver_port = ntohs(m->token.port),
+		.is_tcp = m->flags & DF_QUERY_TCP,
+		.n_addrs = m->n_addrs,
+		.addrs = m->addrs,
+		.n_chain = m->n_chain,
+		.chain = m->chain,
+		.count = m->count,
+	};
+
+	if (!is_query_sane(m))
+		return -EBADMSG;
+	(void)df_dname_to_text(&m->name, domain);
+	e.is_blocked = e.is_refusal && r->meta->mode == DF_MODE_ENFORCE;
+	rule = m->rule == DF_RULE_NONE ? NULL : df_policy_rule_at(r->policy, m->rule);
+	if (rule) {
+		(void)df_policy_rule_describe(r->policy, rule, rule_text, sizeof(rule_text));
+		e.rule = rule_text;
+		e.owner = df_policy_rule_owner(r->policy, rule);
+		e.hint = e.is_refusal ? df_policy_rule_hint(r->policy, rule) : NULL;
+	}
+	if (r->who[m->seq % DF_RECORD_WHO_MAX].seq == m->seq) {
+		e.who = &r->who[m->seq % DF_RECORD_WHO_MAX].who;
+	} else {
+		df_reader_from_token(&m->token, DF_IDENTITY_UNAVAILABLE, &unknown);
+		e.who = &unknown;
+	}
+	r->n_queries += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
+	if (e.is_refusal)
+		r->n_refused += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
+	emit(r, &e, e.is_refusal && !(m->flags & DF_QUERY_SUMMARY));
+	return 0;
+}
+
+/* Event, reason and place of what the kernel reports: deployfence.events(5). */
+static void describe_kernel(const struct df_event *k, struct df_event_line *e)
+{
+	static const struct {
+		const char *event, *reason;
+		enum df_event_at at;
+	} kinds[] = {
+		[DF_EVENT_EGRESS_DNS] = {"packet_blocked", "EvadedRedirect", DF_AT_PACKET},
+		[DF_EVENT_EGRESS_UNPARSABLE] = {"packet_blocked", "Unparsable", DF_AT_PACKET},
+		[DF_EVENT_EGRESS_TOKEN] = {"packet_blocked", "EvadedRedirect", DF_AT_PACKET},
+		[DF_EVENT_RAW_SOCKET] = {"socket_blocked", "RawSocket", DF_AT_CONNECT},
+		[DF_EVENT_NESTED_NETNS] = {"connect_blocked", "NestedNamespace", DF_AT_CONNECT},
+		[DF_EVENT_TOKEN_ADDRESS] = {"connect_blocked", "ReservedAddress", DF_AT_CONNECT},
+		[DF_EVENT_NO_IPV6] = {"connect_blocked", "NoIPv6", DF_AT_CONNECT},
+		[DF_EVENT_PROTOCOL] = {"connect_blocked", "UnsupportedProtocol", DF_AT_CONNECT},
+		[DF_EVENT_SINKHOLE] = {"connect_blocked", "Sinkhole", DF_AT_CONNECT},
+		[DF_EVENT_PASSED_OPEN] = {"unobserved", "NoHeartbeat", DF_AT_CONNECT},
+		[DF_EVENT_TABLE_FULL] = {"connect_blocked", "TableFull", DF_AT_CONNECT},
+		[DF_EVENT_CONNECT] = {"connect_blocked", "AddressRule", DF_AT_CONNECT},
+	};
+	const uint32_t kind = k->kind < ARRAY_SIZE(kinds) && kinds[k->kind].event ? k->kind : 1;
+
+	e->event = kinds[kind].event;
+	e->reason = kinds[kind].reason;
+	e->at = kinds[kind].at;
+	e->is_refusal = kind != DF_EVENT_PASSED_OPEN;
+}
+
+void df_record_kernel(struct df_record *r, const struct df_event *k, const struct df_identity *who)
+{
+	struct df_event_line e = {
+		.addr = k->addr, .port = ntohs(k->port), .who = who, .count = k->count};
+
+	describe_kernel(k, &e);
+	e.is_blocked = k->refused;
+	r->n_refused += e.is_blocked ? k->count : 0;
+	emit(r, &e, true);
+}
+
+void df_record_life(struct df_record *r, const char *event, const char *message)
+{
+	const struct df_event_line e = {.event = event, .message = message};
+
+	emit(r, &e, true);
+}

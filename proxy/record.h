@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * record: writes events where they belong: events.jsonl and events.log in the
+ * fence's run directory, journal or syslog, and the container's stderr.
+ *
+ * Runs in the monitor.  Whatever fails here is counted and never stops
+ * enforcement.  What comes from the worker is checked before use.
+ */
+#ifndef DF_RECORD_H
+#define DF_RECORD_H
+
+#include <stdint.h>
+
+#include "lib/event.h"
+#include "lib/launch.h"
+#include "lib/policy.h"
+#include "proxy/channel.h"
+
+#define DF_RECORD_FILE_MAX (4 << 20) /* octets of events.jsonl and of events.log; then rotated */
+#define DF_RECORD_WHO_MAX 256        /* identities kept for events that are still to come */
+#define DF_RECORD_SHOWN_MAX 64       /* refusals shown on stderr, remembered to show each once */
+
+struct df_record_file {
+	const char *name;
+	int fd;
+	uint64_t size;
+};
+
+struct df_record {
+	const struct df_meta *meta;
+	const struct df_policy *policy;
+	struct df_record_file jsonl, text;
+	uint64_t n_queries, n_refused, n_lost, n_repeated;
+	unsigned n_shown;
+	uint64_t shown[DF_RECORD_SHOWN_MAX]; /* hash of (command, name) */
+	struct {
+		uint32_t seq; /* 0: empty */
+		struct df_identity who;
+	} who[DF_RECORD_WHO_MAX];
+};
+
+void df_record_init(struct df_record *r, const struct df_meta *meta,
+		    const struct df_policy *policy);
+
+/* Keeps who asked seq for the event that follows. */
+void df_record_identity(struct df_record *r, uint32_t seq, const struct df_identity *who);
+
+/* An event of the worker; checked.  -EBADMSG: it makes no sense, nothing was written. */
+int df_record_query(struct df_record *r, const struct df_msg_query *m);
+
+/* An event of the kernel; who as far as the kernel and /proc know, or NULL. */
+void df_record_kernel(struct df_record *r, const struct df_event *e, const struct df_identity *who);
+
+/* Life of the fence: "start", "stop", "worker-restarted", … with a free text. */
+void df_record_life(struct df_record *r, const char *event, const char *message);
+
+#endif

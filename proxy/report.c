@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the worker tells the monitor.  The monitor reads /proc and writes the events. */
+#include <string.h>
+#include <sys/socket.h>
+
+#include "proxy/worker.h"
+
+static int send_message(struct df_worker *w, const struct df_msg_query *m)
+{
+	ssize_t n = send(w->channel, m, sizeof(*m), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n == (ssize_t)sizeof(*m))
+		return 0;
+	w->n_dropped++;
+	return -1;
+}
+
+static uint32_t rule_index(const struct df_worker *w, const struct df_policy_rule *rule)
+{
+	return rule ? df_policy_rule_index(&w->policy, rule) : DF_RULE_NONE;
+}
+
+static void send_summary(void *data, const struct df_seen_entry *e)
+{
+	struct df_worker *w = data;
+	struct df_msg_query m = {
+		.type = DF_MSG_QUERY,
+		.seq = e->seq,
+		.flags = DF_QUERY_SUMMARY | (e->is_refusal ? DF_QUERY_REFUSAL : 0u),
+		.rule = e->rule,
+		.reason = e->reason,
+		.qtype = e->qtype,
+		.count = e->repeated,
+		.token = e->token,
+		.name = e->name,
+	};
+
+	(void)send_message(w, &m);
+}
+
+void df_report_asked(struct df_worker *w, struct df_asked *a, const struct df_decision *d)
+{
+	struct df_seen_entry *e;
+	struct df_msg_query m;
+
+	e = df_seen_note(&w->seen, &a->token, &a->q.name, d->is_refusal, w->now_ns, &a->is_first,
+			 send_summary, w);
+	a->seen_seq = e->seq;
+	if (!a->is_first)
+		return;
+	e->rule = rule_index(w, d->rule);
+	e->reason = d->reason;
+	e->qtype = a->q.type;
+
+	memset(&m, 0, sizeof(m));
+	m.type = DF_MSG_QUERY;
+	m.seq = e->seq;
+	m.flags = DF_QUERY_IDENTIFY | (d->is_refusal ? DF_QUERY_RECORD | DF_QUERY_REFUSAL : 0u) |
+		  (a->client.connection >= 0 ? DF_QUERY_TCP : 0u);
+	m.rule = e->rule;
+	m.reason = d->reason;
+	m.txid = a->q.id;
+	m.qtype = a->q.type;
+	m.token = a->token;
+	m.name = a->q.name;
+	if (send_message(w, &m) < 0)
+		w->identified[e->seq % DF_QUERIES_MAX] =
+			e->seq; /* nobody will say so: do not wait */
+}
+
+bool df_report_is_pending(const struct df_worker *w, const struct df_asked *a)
+{
+	return w->identified[a->seen_seq % DF_QUERIES_MAX] < a->seen_seq;
+}
+
+void df_report_outcome(struct df_worker *w, const struct df_asked *a,
+		       const struct df_dns_answer *answer, uint8_t rcode)
+{
+	struct df_msg_query m;
+
+	if (!a->is_first || a->is_refusal)
+		return;
+	memset(&m, 0, sizeof(m));
+	m.type = DF_MSG_QUERY;
+	m.seq = a->seen_seq;
+	m.flags = DF_QUERY_RECORD | (a->client.connection >= 0 ? DF_QUERY_TCP : 0u);
+	m.rule = rule_index(w, a->decision.rule);
+	m.txid = a->q.id;
+	m.qtype = a->q.type;
+	m.rcode = rcode;
+	m.token = a->token;
+	m.name = a->q.name;
+	for (unsigned i = 0; answer && i < answer->n_addrs && i < DF_EVENT_ADDRS_MAX; i++)
+		memcpy(m.addrs[m.n_addrs++], answer->addrs[i].addr, 16);
+	for (unsigned i = 0; answer && i < answer->n_chain && i < DF_EVENT_CHAIN_MAX; i++)
+		m.chain[m.n_chain++] = answer->chain[i];
+	(void)send_message(w, &m);
+}
+
+void df_report_summaries(struct df_worker *w, bool all)
+{
+	df_seen_summaries(&w->seen, w->now_ns, all, send_summary, w);
+}

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * DNS over TCP, pipelined (RFC 1035 4.2.2, RFC 7766).
+ *
+ * Each client connection has at most one to the resolver it asked, opened with
+ * its first allowed query.  Messages keep their boundaries; ids are ours
+ * upstream.  A connection that must go is marked and closed at the end of the
+ * round, so that no function frees what its caller still walks over.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "lib/util.h"
+#include "proxy/worker.h"
+
+#define IDLE_NS 120000000000ull
+#define PIPELINE_MAX 64 /* queries in flight of one connection; then reading pauses */
+#define ID_TRIES 32
+#define LENGTH_LEN 2u
+
+static int index_of(const struct df_connection *c)
+{
+	return (int)(c - c->worker->connections);
+}
+
+static void watch(struct df_tcp_side *s, uint32_t events)
+{
+	if (s->fd < 0 || s->events == events)
+		return;
+	if (df_loop_change(&s->connection->worker->loop, s->fd, events, &s->source) == 0)
+		s->events = events;
+}
+
+/* Reading pauses while the pipeline or the way out is full. */
+static void update(struct df_connection *c)
+{
+	const bool is_full = c->n_in_flight >= PIPELINE_MAX;
+	const bool has_room = c->client.out_len == 0;
+	const bool client_out = c->client.out_sent < c->client.out_len;
+	const bool upstream_out = c->is_connecting || c->upstream.out_sent < c->upstream.out_len;
+
+	watch(&c->client, (is_full || c->client.is_eof || !has_room ? 0u : EPOLLIN) |
+				  (client_out ? EPOLLOUT : 0u));
+	watch(&c->upstream, (has_room ? EPOLLIN : 0u) | (upstream_out ? EPOLLOUT : 0u));
+}
+
+static void close_side(struct df_tcp_side *s)
+{
+	if (s->fd < 0)
+		return;
+	df_loop_remove(&s->connection->worker->loop, s->fd);
+	(void)close(s->fd);
+	s->fd = -1;
+	s->in_len = s->out_len = s->out_sent = 0;
+	s->is_eof = false;
+}
+
+static void doom(struct df_connection *c)
+{
+	c->is_doomed = true;
+}
+
+/* Now, at the end of a round. */
+static void close_connection(struct df_worker *w, struct df_connection *c)
+{
+	c->is_closing = true; /* replies to what is given up go nowhere */
+	df_relay_client_gone(w, c);
+	close_side(&c->client);
+	close_side(&c->upstream);
+	c->is_used = false;
+}
+
+static void flush(struct df_tcp_side *s)
+{
+	while (s->fd >= 0 && s->out_sent < s->out_len) {
+		ssize_t n = send(s->fd, s->out + s->out_sent, s->out_len - s->out_sent,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		if (n < 0) {
+			s->is_eof = true;
+			s->out_len = s->out_sent = 0;
+			return;
+		}
+		s->out_sent += (uint32_t)n;
+	}
+	if (s->out_sent == s->out_len)
+		s->out_len = s->out_sent = 0;
+}
+
+/* 0, or -ENOBUFS. */
+static int append(struct df_tcp_side *s, const uint8_t *pkt, size_t len)
+{
+	if (s->out_size - s->out_len < LENGTH_LEN + len)
+		return -ENOBUFS;
+	s->out[s->out_len] = (uint8_t)(len >> 8);
+	s->out[s->out_len + 1] = (uint8_t)len;
+	memcpy(s->out + s->out_len + LENGTH_LEN, pkt, len);
+	s->out_len += LENGTH_LEN + (uint32_t)len;
+	return 0;
+}
+
+void df_tcp_reply(struct df_worker *w, int connection, const uint8_t *pkt, size_t len)
+{
+	struct df_connection *c = &w->connections[connection];
+
+	if (c->is_closing || c->client.fd < 0)
+		return;
+	c->last_ns = w->now_ns;
+	if (append(&c->client, pkt, len) < 0) {
+		doom(c); /* asks much, reads nothing */
+		return;
+	}
+	flush(&c->client);
+	update(c);
+}
+
+void df_tcp_settled(struct df_worker *w, int connection)
+{
+	struct df_connection *c = &w->connections[connection];
+
+	c->n_in_flight--;
+	if (!c->is_closing)
+		update(c);
+}
+
+/* Octets of the next whole message, 0: not there yet, -1: longer than max. */
+static int message_length(const struct df_tcp_side *s, uint32_t offset, size_t max)
+{
+	uint32_t len;
+
+	if (s->in_len - offset < LENGTH_LEN)
+		return 0;
+	len = (uint32_t)s->in[offset] << 8 | s->in[offset + 1];
+	if (len < DF_DNS_HEADER_LEN || len > max)
+		return -1;
+	return s->in_len - offset >= LENGTH_LEN + len ? (int)len : 0;
+}
+
+/* false: the other side closed or broke. */
+static bool fill(struct df_tcp_side *s)
+{
+	ssize_t n;
+
+	if (s->in_len == s->in_size)
+		return true;
+	n = recv(s->fd, s->in + s->in_len, s->in_size - s->in_len, MSG_DONTWAIT);
+	if (n > 0)
+		s->in_len += (uint32_t)n;
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+static void drop_front(struct df_tcp_side *s, uint32_t n)
+{
+	memmove(s->in, s->in + n, s->in_len - n);
+	s->in_len -= n;
+}
+
+static void take_queries(struct df_worker *w, struct df_connection *c)
+{
+	const struct df_client client = {.connection = (int16_t)index_of(c),
+					 .is_ipv6 = c->is_ipv6,
+					 .token_addr = c->token_addr};
+	uint32_t offset = 0;
+	int len = 0;
+
+	while (!c->is_doomed && c->n_in_flight < PIPELINE_MAX &&
+	       (len = message_length(&c->client, offset, DF_DNS_QUERY_MAX)) > 0) {
+		df_relay_query(w, &client, &c->token, c->client.in + offset + LENGTH_LEN,
+			       (size_t)len);
+		offset += LENGTH_LEN + (uint32_t)len;
+	}
+	drop_front(&c->client, offset);
+	if (len < 0)
+		doom(c);
+}
+
+static void client_ready(struct df_source *s, uint32_t events)
+{
+	struct df_tcp_side *side = (struct df_tcp_side *)s;
+	struct df_connection *c = side->connection;
+	struct df_worker *w = c->worker;
+
+	if (side->fd < 0 || c->is_doomed)
+		return;
+	c->last_ns = w->now_ns;
+	if (events & EPOLLOUT)
+		flush(side);
+	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !side->is_eof && !fill(side))
+		side->is_eof = true;
+	take_queries(w, c);
+	if (events & EPOLLERR)
+		doom(c);
+	update(c);
+}
+
+static void take_answers(struct df_worker *w, struct df_connection *c)
+{
+	uint32_t offset = 0;
+	int len = 0;
+
+	while (!c->is_doomed && (len = message_length(&c->upstream, offset, DF_DNS_MSG_MAX)) > 0) {
+		df_relay_answer(w, -1, c, c->upstream.in + offset + LENGTH_LEN, (size_t)len);
+		offset += LENGTH_LEN + (uint32_t)len;
+	}
+	drop_front(&c->upstream, offset);
+	if (len < 0)
+		doom(c);
+}
+
+static void upstream_ready(struct df_source *s, uint32_t events)
+{
+	struct df_tcp_side *side = (struct df_tcp_side *)s;
+	struct df_connection *c = side->connection;
+	struct df_worker *w = c->worker;
+	bool is_gone = false;
+
+	if (side->fd < 0 || c->is_doomed)
+		return;
+	c->last_ns = w->now_ns;
+	if (events & EPOLLOUT) {
+		c->is_connecting = false;
+		flush(side);
+	}
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		is_gone = !fill(side);
+	take_answers(w, c);
+	if (is_gone || side->is_eof) {
+		/* resolvers close idle connections; the next query opens a new one */
+		close_side(side);
+		df_relay_upstream_failed(w, -1, c);
+	}
+	update(c);
+}
+
+static int open_upstream(struct df_worker *w, struct df_connection *c)
+{
+	const bool is_ipv6 = !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)c->token.addr);
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
+				   .sin6_port = c->token.port,
+				   .sin6_scope_id = c->token.scope_id};
+	struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = c->token.port};
+	_cleanup_close_ int fd =
+		socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct df_tcp_side *s = &c->upstream;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	memcpy(&in6.sin6_addr, c->token.addr, 16);
+	memcpy(&in4.sin_addr, c->token.addr + 12, 4);
+	if (is_ipv6)
+		r = connect(fd, (const void *)&in6, sizeof(in6));
+	else
+		r = connect(fd, (const void *)&in4, sizeof(in4));
+	if (r < 0 && errno != EINPROGRESS)
+		return -errno;
+	s->source.ready = upstream_ready;
+	r = df_loop_add(&w->loop, fd, EPOLLIN | EPOLLOUT, &s->source);
+	if (r < 0)
+		return r;
+	s->fd = TAKE_FD(fd);
+	s->events = EPOLLIN | EPOLLOUT;
+	c->is_connecting = true;
+	return 0;
+}
+
+int df_tcp_send_upstream(struct df_worker *w, struct df_asked *a)
+{
+	struct df_connection *c = &w->connections[a->client.connection];
+	int r, len = 0;
+
+	if (c->upstream.fd < 0) {
+		r = open_upstream(w, c);
+		if (r < 0)
+			return r;
+	}
+	for (int i = 0;; i++) {
+		a->upstream_id = df_worker_random16(w);
+		if (df_relay_is_id_free(w, -1, c, a->upstream_id))
+			break;
+		if (i == ID_TRIES)
+			return -EBUSY;
+	}
+	len = df_dns_build_query(&a->q, a->upstream_id, true, w->answer, sizeof(w->answer));
+	if (len < 0)
+		return len;
+	r = append(&c->upstream, w->answer, (size_t)len);
+	if (r < 0)
+		return r;
+	if (!c->is_connecting)
+		flush(&c->upstream);
+	update(c);
+	return 0;
+}
+
+static void init_side(struct df_connection *c, struct df_tcp_side *s, uint8_t *in, uint32_t in_size,
+		      uint8_t *out, uint32_t out_size)
+{
+	*s = (struct df_tcp_side){.connection = c,
+				  .fd = -1,
+				  .in = in,
+				  .in_size = in_size,
+				  .out = out,
+				  .out_size = out_size};
+}
+
+static struct df_connection *take_connection(struct df_worker *w)
+{
+	struct df_connection *c = NULL;
+
+	for (int i = 0; i < DF_CONNECTIONS_MAX; i++) {
+		struct df_connection *other = &w->connections[i];
+
+		if (!other->is_used) {
+			c = other;
+			break;
+		}
+		if (other->n_in_flight == 0 && (!c || other->last_ns < c->last_ns))
+			c = other;
+	}
+	if (!c)
+		return NULL;
+	if (c->is_used)
+		close_connection(w, c);
+	return c;
+}
+
+/*
+ * IPv6 listens on every interface: the peer must be an address of this
+ * namespace, or somebody on the link could route the token prefix here.
+ */
+static bool is_local_peer(int fd)
+{
+	struct sockaddr_in6 peer;
+	socklen_t len = sizeof(peer);
+	_cleanup_close_ int probe = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (probe < 0 || getpeername(fd, (void *)&peer, &len) < 0 || peer.sin6_family != AF_INET6)
+		return false;
+	peer.sin6_port = 0;
+	return bind(probe, (const void *)&peer, sizeof(peer)) == 0;
+}
+
+static int token_of(const struct df_worker *w, int fd, bool is_ipv6, struct in6_addr *ret_addr,
+		    struct df_token *ret)
+{
+	union {
+		struct sockaddr_in in4;
+		struct sockaddr_in6 in6;
+	} local;
+	socklen_t len = sizeof(local);
+
+	if (getsockname(fd, (void *)&local, &len) < 0)
+		return -errno;
+	if (is_ipv6) {
+		if (!is_local_peer(fd))
+			return -EPERM;
+		*ret_addr = local.in6.sin6_addr;
+	} else {
+		*ret_addr = (struct in6_addr){};
+		ret_addr->s6_addr[10] = 0xff;
+		ret_addr->s6_addr[11] = 0xff;
+		memcpy(ret_addr->s6_addr + 12, &local.in4.sin_addr, 4);
+	}
+	return df_udp_token_lookup(w->meta, ret_addr, ret);
+}
+
+static void listener_ready(struct df_source *s, uint32_t events)
+{
+	struct df_listener *l = (struct df_listener *)s;
+	struct df_worker *w = l->worker;
+	_cleanup_close_ int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct df_tcp_buffers *b;
+	struct df_connection *c;
+	struct in6_addr addr;
+	struct df_token token;
+
+	(void)events;
+	if (fd < 0)
+		return;
+	if (token_of(w, fd, l->is_ipv6, &addr, &token) < 0) {
+		w->n_unknown_token++;
+		return;
+	}
+	c = take_connection(w);
+	if (!c) {
+		w->n_dropped++;
+		return;
+	}
+	b = &w->tcp_buffers[c - w->connections];
+	*c = (struct df_connection){.worker = w,
+				    .token_addr = addr,
+				    .is_ipv6 = l->is_ipv6,
+				    .is_used = true,
+				    .token = token,
+				    .last_ns = w->now_ns};
+	init_side(c, &c->client, b->client_in, sizeof(b->client_in), b->client_out,
+		  sizeof(b->client_out));
+	init_side(c, &c->upstream, b->upstream_in, sizeof(b->upstream_in), b->upstream_out,
+		  sizeof(b->upstream_out));
+	c->client.source.ready = client_ready;
+	if (df_loop_add(&w->loop, fd, EPOLLIN, &c->client.source) < 0) {
+		c->is_used = false;
+		return;
+	}
+	c->client.fd = TAKE_FD(fd);
+	c->client.events = EPOLLIN;
+}
+
+int df_tcp_init(struct df_worker *w)
+{
+	for (int i = 2; i < 4; i++) {
+		struct df_listener *l = &w->listeners[i];
+		int r;
+
+		if (l->fd < 0)
+			continue;
+		l->source.ready = listener_ready;
+		r = df_loop_add(&w->loop, l->fd, EPOLLIN, &l->source);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool is_over(const struct df_worker *w, const struct df_connection *c)
+{
+	if (c->is_doomed)
+		return true;
+	if (c->n_in_flight > 0)
+		return false;
+	return (c->client.is_eof && c->client.out_len == 0) || w->now_ns - c->last_ns >= IDLE_NS;
+}
+
+bool df_tcp_expire(struct df_worker *w)
+{
+	bool is_any_open = false;
+
+	for (int i = 0; i < DF_CONNECTIONS_MAX; i++) {
+		struct df_connection *c = &w->connections[i];
+
+		if (!c->is_used)
+			continue;
+		if (is_over(w, c))
+			close_connection(w, c);
+		else
+			is_any_open = true;
+	}
+	return is_any_open;
+}

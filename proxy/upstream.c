@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * UDP sockets to resolvers.
+ *
+ * A new socket, with a port drawn by the kernel, for each query would cost more
+ * than the rest of the relay.  So a resolver gets up to PER_RESOLVER sockets,
+ * each query takes one at random, and each socket is given up after USES queries
+ * or when it idles: few queries have fresh ports each, many share a moving set
+ * (RFC 5452 9.2).  Connected, so that the kernel checks the source of answers.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "lib/util.h"
+#include "proxy/worker.h"
+
+#define PER_RESOLVER 8
+#define USES 256
+#define IDLE_NS 5000000000ull
+#define ID_TRIES 32
+#define ANSWERS_A_ROUND 64 /* then the other sources have their turn */
+
+static void close_upstream(struct df_worker *w, struct df_upstream *u)
+{
+	df_loop_remove(&w->loop, u->fd);
+	(void)close(u->fd);
+	u->fd = -1;
+}
+
+static void upstream_ready(struct df_source *s, uint32_t events)
+{
+	struct df_upstream *u = (struct df_upstream *)s;
+	struct df_worker *w = u->worker;
+
+	(void)events;
+	for (int i = 0; i < ANSWERS_A_ROUND && u->fd >= 0; i++) {
+		ssize_t n = recv(u->fd, w->packet, sizeof(w->packet), MSG_DONTWAIT);
+
+		if (n >= 0) {
+			df_relay_answer(w, (int)(u - w->upstreams), NULL, w->packet, (size_t)n);
+			continue;
+		}
+		if (errno == EAGAIN || errno == EINTR)
+			return;
+		/* ECONNREFUSED and the like: nobody listens there (ICMP) */
+		df_relay_upstream_failed(w, (int)(u - w->upstreams), NULL);
+		return;
+	}
+}
+
+static int connect_upstream(struct df_worker *w, struct df_upstream *u, const struct df_token *to)
+{
+	const bool is_ipv6 = !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)to->addr);
+	struct sockaddr_in6 in6 = {
+		.sin6_family = AF_INET6, .sin6_port = to->port, .sin6_scope_id = to->scope_id};
+	struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = to->port};
+	_cleanup_close_ int fd =
+		socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	memcpy(&in6.sin6_addr, to->addr, 16);
+	memcpy(&in4.sin_addr, to->addr + 12, 4);
+	if (is_ipv6)
+		r = connect(fd, (const void *)&in6, sizeof(in6));
+	else
+		r = connect(fd, (const void *)&in4, sizeof(in4));
+	if (r < 0)
+		return -errno;
+	u->source.ready = upstream_ready;
+	r = df_loop_add(&w->loop, fd, EPOLLIN, &u->source);
+	if (r < 0)
+		return r;
+	u->fd = TAKE_FD(fd);
+	u->worker = w;
+	memcpy(u->addr, to->addr, sizeof(u->addr));
+	u->port = to->port;
+	u->scope_id = to->scope_id;
+	u->n_in_flight = 0;
+	u->n_used = 0;
+	return 0;
+}
+
+static bool is_usable(const struct df_upstream *u, const struct df_token *to)
+{
+	return u->fd >= 0 && u->n_used < USES && u->port == to->port &&
+	       u->scope_id == to->scope_id && memcmp(u->addr, to->addr, sizeof(u->addr)) == 0;
+}
+
+/* A free place, if need be that of the longest idle socket. */
+static struct df_upstream *make_room(struct df_worker *w)
+{
+	struct df_upstream *oldest = NULL;
+
+	for (int i = 0; i < DF_UPSTREAMS_MAX; i++) {
+		struct df_upstream *u = &w->upstreams[i];
+
+		if (u->fd < 0)
+			return u;
+		if (u->n_in_flight == 0 && (!oldest || u->last_ns < oldest->last_ns))
+			oldest = u;
+	}
+	if (oldest)
+		close_upstream(w, oldest);
+	return oldest;
+}
+
+static int pick(struct df_worker *w, const struct df_token *to, struct df_upstream **ret)
+{
+	struct df_upstream *usable[DF_UPSTREAMS_MAX], *u;
+	unsigned n = 0;
+	int r;
+
+	for (int i = 0; i < DF_UPSTREAMS_MAX; i++)
+		if (is_usable(&w->upstreams[i], to))
+			usable[n++] = &w->upstreams[i];
+	if (n < PER_RESOLVER) {
+		u = make_room(w);
+		r = u ? connect_upstream(w, u, to) : -EBUSY;
+		if (r == 0) {
+			*ret = u;
+			return 0;
+		}
+		if (n == 0)
+			return r;
+	}
+	*ret = usable[df_worker_random16(w) % n];
+	return 0;
+}
+
+static int draw_id(struct df_worker *w, int upstream, uint16_t *ret)
+{
+	for (int i = 0; i < ID_TRIES; i++) {
+		uint16_t id = df_worker_random16(w);
+
+		if (df_relay_is_id_free(w, upstream, NULL, id)) {
+			*ret = id;
+			return 0;
+		}
+	}
+	return -EBUSY;
+}
+
+int df_upstream_send(struct df_worker *w, struct df_asked *a)
+{
+	struct df_upstream *u;
+	uint16_t id;
+	int r, len;
+
+	r = pick(w, &a->token, &u);
+	if (r < 0)
+		return r;
+	r = draw_id(w, (int)(u - w->upstreams), &id);
+	if (r < 0)
+		return r;
+	len = df_dns_build_query(&a->q, id, true, w->answer, sizeof(w->answer));
+	if (len < 0)
+		return len;
+	u->last_ns = w->now_ns;
+	u->n_used++;
+	if (send(u->fd, w->answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		/* an error of an earlier query may sit on the socket: once more */
+		if (send(u->fd, w->answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			return -errno;
+	}
+	u->n_in_flight++;
+	a->upstream = (int16_t)(u - w->upstreams);
+	a->upstream_id = id;
+	return 0;
+}
+
+void df_upstream_settled(struct df_worker *w, const struct df_asked *a)
+{
+	struct df_upstream *u;
+
+	if (a->upstream < 0)
+		return;
+	u = &w->upstreams[a->upstream];
+	u->last_ns = w->now_ns;
+	u->n_in_flight--;
+	/* one that is used up stays open till expiry: a late answer must not meet its successor */
+}
+
+void df_upstream_init(struct df_worker *w)
+{
+	for (int i = 0; i < DF_UPSTREAMS_MAX; i++)
+		w->upstreams[i].fd = -1;
+}
+
+bool df_upstream_expire(struct df_worker *w)
+{
+	bool is_any_open = false;
+
+	for (int i = 0; i < DF_UPSTREAMS_MAX; i++) {
+		struct df_upstream *u = &w->upstreams[i];
+
+		if (u->fd < 0)
+			continue;
+		if (u->n_in_flight == 0 && (u->n_used >= USES || w->now_ns - u->last_ns >= IDLE_NS))
+			close_upstream(w, u);
+		else
+			is_any_open = true;
+	}
+	return is_any_open;
+}

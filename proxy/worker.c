@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proxy/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "lib/util.h"
+
+#define HOUSEKEEPING_MS 1000 /* while a socket or a count is open; idle costs no wake-up */
+
+/* Large, and mostly never touched: only touched pages are charged to the sidecar. */
+static struct df_worker the_worker;
+
+uint16_t df_worker_random16(struct df_worker *w)
+{
+	uint16_t value;
+
+	if (w->random_left < sizeof(value)) {
+		df_random(w->random, sizeof(w->random));
+		w->random_left = sizeof(w->random);
+	}
+	w->random_left -= (uint32_t)sizeof(value);
+	memcpy(&value, w->random + w->random_left, sizeof(value));
+	return value;
+}
+
+static int tell(struct df_worker *w, uint32_t type)
+{
+	const struct df_msg_short m = {.type = type};
+
+	return send(w->channel, &m, sizeof(m), MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static void channel_ready(struct df_source *s, uint32_t events)
+{
+	struct df_worker *w =
+		(struct df_worker *)((char *)s - offsetof(struct df_worker, channel_source));
+	struct df_msg_short m;
+
+	(void)events;
+	for (;;) {
+		ssize_t n = recv(w->channel, &m, sizeof(m), MSG_DONTWAIT);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0)
+			_exit(0); /* the monitor is gone */
+		if (n != (ssize_t)sizeof(m))
+			continue;
+		if (m.type == DF_MSG_PING)
+			(void)tell(w, DF_MSG_PONG);
+		else if (m.type == DF_MSG_IDENTIFIED)
+			df_relay_identified(w, m.seq);
+		else if (m.type == DF_MSG_FINISH) {
+			df_report_summaries(w, true);
+			_exit(0);
+		}
+	}
+}
+
+static int map_policy(struct df_policy *ret)
+{
+	struct stat st;
+	void *base;
+
+	if (fstat(DF_FD_POLICY, &st) < 0)
+		return -errno;
+	base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, DF_FD_POLICY, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	return df_policy_open(base, (size_t)st.st_size, ret);
+}
+
+static int init(struct df_worker *w, const struct df_meta *meta, int channel)
+{
+	static const int fds[] = {DF_FD_UDP4, DF_FD_UDP6, DF_FD_TCP4, DF_FD_TCP6};
+	const uint8_t none[DF_TOKEN6_PREFIX_LEN] = {};
+	const bool has_ipv6 = memcmp(meta->token6_prefix, none, sizeof(none)) != 0;
+	int r;
+
+	w->meta = meta;
+	w->channel = channel;
+	w->search = (struct df_search_list){meta->search, meta->n_search};
+	w->is_enforcing = meta->mode == DF_MODE_ENFORCE;
+	w->now_ns = df_now_ns();
+	df_random(&w->seen.seed, sizeof(w->seen.seed));
+	df_upstream_init(w);
+	r = map_policy(&w->policy);
+	if (r < 0)
+		return r;
+	r = df_loop_init(&w->loop);
+	if (r < 0)
+		return r;
+	for (int i = 0; i < 4; i++) {
+		const bool is_ipv6 = i % 2 == 1;
+
+		w->listeners[i] = (struct df_listener){
+			.worker = w, .fd = is_ipv6 && !has_ipv6 ? -1 : fds[i], .is_ipv6 = is_ipv6};
+	}
+	w->channel_source.ready = channel_ready;
+	r = df_loop_add(&w->loop, channel, EPOLLIN, &w->channel_source);
+	if (r == 0)
+		r = df_udp_init(w);
+	return r == 0 ? df_tcp_init(w) : r;
+}
+
+/* What time brings.  Returns the milliseconds that epoll may sleep. */
+static int housekeeping(struct df_worker *w)
+{
+	const int ms = df_relay_expire(w);
+	bool is_busy = df_upstream_expire(w);
+
+	is_busy |= df_tcp_expire(w);
+	df_report_summaries(w, false);
+	is_busy |= w->seen.n_repeated > 0;
+	if (!is_busy)
+		return ms;
+	return ms >= 0 && ms < HOUSEKEEPING_MS ? ms : HOUSEKEEPING_MS;
+}
+
+_Noreturn void df_worker_run(const struct df_meta *meta, int channel)
+{
+	struct df_worker *w = &the_worker;
+	int r;
+
+	(void)prctl(PR_SET_NAME, "df-worker");
+	r = init(w, meta, channel);
+	if (r == 0)
+		r = tell(w, DF_MSG_READY);
+	while (r == 0) {
+		r = df_loop_wait(&w->loop, housekeeping(w));
+		w->now_ns = df_now_ns();
+		df_loop_dispatch(&w->loop);
+	}
+	_exit(1);
+}

@@ -1,0 +1,17 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Replays the committed corpora through the fuzz targets; a crash fails.  TAP.
+n=0
+rc=0
+echo 1..4
+for target in dns_answer dns_query json policy; do
+    n=$((n + 1))
+    if out=$("tests/fuzz/replay_$target" "$srcdir/tests/corpus/$target" 2>&1); then
+        echo "ok $n - corpus $target: $(echo "$out" | tail -n 1)"
+    else
+        echo "not ok $n - corpus $target"
+        echo "$out" | sed 's/^/# /'
+        rc=1
+    fi
+done
+exit $rc

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/lib/dns_oracle.h"
+
+#include <arpa/nameser.h>
+#include <resolv.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/util.h"
+
+static void *copy_exact(const uint8_t *data, size_t len)
+{
+	uint8_t *copy = calloc(1, len ? len : 1);
+
+	if (!copy)
+		abort();
+	if (len > 0)
+		memcpy(copy, data, len);
+	return copy;
+}
+
+/* text is what libc makes of a name; "" is the root. */
+static bool is_name(const char *text, const struct df_dname *name)
+{
+	uint8_t wire[NS_MAXCDNAME];
+	size_t pos = 0;
+
+	if (ns_name_pton(*text ? text : ".", wire, sizeof(wire)) < 0)
+		return false;
+	for (; wire[pos] != 0; pos += 1u + wire[pos])
+		for (size_t i = 1; i <= wire[pos]; i++)
+			if (wire[pos + i] >= 'A' && wire[pos + i] <= 'Z')
+				wire[pos + i] |= 0x20;
+	return pos + 1 == name->len && memcmp(wire, name->wire, name->len) == 0;
+}
+
+static const char *check_question(ns_msg *msg, const struct df_dns_query *q)
+{
+	ns_rr rr;
+
+	if (ns_msg_count(*msg, ns_s_qd) != 1 || ns_parserr(msg, ns_s_qd, 0, &rr) < 0)
+		return "libc refuses the question";
+	if (!is_name(ns_rr_name(rr), &q->name))
+		return "libc reads another QNAME";
+	if (ns_rr_type(rr) != q->type || ns_rr_class(rr) != ns_c_in)
+		return "libc reads another QTYPE or QCLASS";
+	return NULL;
+}
+
+static bool is_same_query(const struct df_dns_query *a, const struct df_dns_query *b)
+{
+	return a->rd == b->rd && a->ad == b->ad && a->cd == b->cd && a->type == b->type &&
+	       df_dname_is_equal(&a->name, &b->name) && a->has_edns == b->has_edns &&
+	       a->edns_do == b->edns_do && a->n_options == b->n_options &&
+	       memcmp(a->options, b->options, a->n_options) == 0;
+}
+
+/* What we make of an accepted query is accepted, and an answer to it too. */
+static const char *check_built_from(const struct df_dns_query *q)
+{
+	static const struct df_dns_refusal refusal = {
+		.rcode = DF_DNS_RCODE_NXDOMAIN,
+		.sinkhole = true,
+		.ede = DF_DNS_EDE_BLOCKED,
+		.ede_text = "blocked: \xc3\xa9t\xc3\xa9",
+	};
+	uint8_t buf[DF_DNS_QUERY_MAX];
+	struct df_dns_query again;
+	struct df_dns_answer answer;
+	uint16_t id;
+	int n;
+
+	n = df_dns_build_query(q, 0x4321, false, buf, sizeof(buf));
+	if (n < 0 || df_dns_parse_query(buf, (size_t)n, &again, &id) < 0 || id != 0x4321)
+		return "the built query is refused";
+	if (!is_same_query(q, &again) || memcmp(again.name_case, q->name.wire, q->name.len) != 0)
+		return "the built query differs";
+	n = df_dns_build_query(q, 0x4321, true, buf, sizeof(buf));
+	if (n < 0 || df_dns_parse_query(buf, (size_t)n, &again, &id) < 0 ||
+	    memcmp(again.name_case, q->name_case, q->name.len) != 0)
+		return "the built query does not keep the case";
+	n = df_dns_build_refusal(q, &refusal, DF_DNS_UDP_MIN, buf, sizeof(buf));
+	if (n < 0 || n > DF_DNS_UDP_MIN ||
+	    df_dns_parse_answer(buf, (size_t)n, q, q->id, &answer) < 0)
+		return "the built refusal is refused";
+	return NULL;
+}
+
+const char *df_oracle_query(const uint8_t *pkt, size_t len, struct df_dns_query *ret,
+			    int *ret_result)
+{
+	_cleanup_free_ uint8_t *exact = copy_exact(pkt, len);
+	const char *wrong;
+	uint16_t id;
+	ns_msg msg;
+
+	*ret_result = df_dns_parse_query(exact, len, ret, &id);
+	if (id != (len >= 2 ? (exact[0] << 8 | exact[1]) : 0))
+		return "the id is not told";
+	if (*ret_result < 0)
+		return NULL;
+	if (ns_initparse(exact, (int)len, &msg) < 0)
+		return "libc refuses the query";
+	if (ns_msg_id(msg) != ret->id || ns_msg_getflag(msg, ns_f_qr) ||
+	    ns_msg_getflag(msg, ns_f_opcode) != ns_o_query)
+		return "libc reads another header";
+	if (ns_msg_count(msg, ns_s_an) || ns_msg_count(msg, ns_s_ns) ||
+	    ns_msg_count(msg, ns_s_ar) != ret->has_edns)
+		return "libc reads other records";
+	wrong = check_question(&msg, ret);
+	return wrong ? wrong : check_built_from(ret);
+}
+
+/* Is there a CNAME from one to the other, or a DNAME that may have made it? */
+static bool has_alias(ns_msg *msg, const struct df_dname *from, const struct df_dname *to)
+{
+	char target[NS_MAXDNAME];
+	ns_rr rr;
+
+	for (int i = 0; i < ns_msg_count(*msg, ns_s_an); i++) {
+		if (ns_parserr(msg, ns_s_an, i, &rr) < 0)
+			return false;
+		if (ns_rr_type(rr) == ns_t_dname)
+			return true;
+		if (ns_rr_type(rr) == ns_t_cname && is_name(ns_rr_name(rr), from) &&
+		    dn_expand(ns_msg_base(*msg), ns_msg_end(*msg), ns_rr_rdata(rr), target,
+			      sizeof(target)) >= 0 &&
+		    is_name(target, to))
+			return true;
+	}
+	return false;
+}
+
+static const char *check_addrs(ns_msg *msg, const struct df_dns_query *q,
+			       const struct df_dns_answer *a)
+{
+	const struct df_dname *end = a->n_chain ? &a->chain[a->n_chain - 1] : &q->name;
+	size_t size = q->type == DF_DNS_TYPE_A ? 4 : 16;
+	unsigned n = 0;
+	ns_rr rr;
+
+	for (int i = 0; i < ns_msg_count(*msg, ns_s_an); i++) {
+		if (ns_parserr(msg, ns_s_an, i, &rr) < 0)
+			return "libc refuses an answer record";
+		if (ns_rr_type(rr) != q->type)
+			continue;
+		if (n == a->n_addrs)
+			return "libc reads more addresses";
+		if (ns_rr_rdlen(rr) != size ||
+		    memcmp(ns_rr_rdata(rr), a->addrs[n].addr + 16 - size, size) != 0)
+			return "libc reads another address";
+		if (!is_name(ns_rr_name(rr), end))
+			return "libc reads another owner of an address";
+		if (a->addrs[n].ttl != (ns_rr_ttl(rr) > INT32_MAX ? 0 : ns_rr_ttl(rr)))
+			return "libc reads another TTL";
+		n++;
+	}
+	return n == a->n_addrs ? NULL : "libc reads fewer addresses";
+}
+
+static const char *check_message(const uint8_t *pkt, size_t len, const struct df_dns_query *q,
+				 const struct df_dns_answer *a)
+{
+	const struct df_dname *from = &q->name;
+	const char *wrong;
+	ns_msg msg;
+	ns_rr rr;
+
+	if (ns_initparse(pkt, (int)len, &msg) < 0)
+		return "libc refuses the answer";
+	if ((int)a->rcode != ns_msg_getflag(msg, ns_f_rcode) ||
+	    (int)a->tc != ns_msg_getflag(msg, ns_f_tc))
+		return "libc reads another header";
+	for (ns_sect s = ns_s_an; s < ns_s_max; s++)
+		for (int i = 0; i < ns_msg_count(msg, s); i++)
+			if (ns_parserr(&msg, s, i, &rr) < 0)
+				return "libc refuses a record";
+	wrong = check_question(&msg, q);
+	if (wrong)
+		return wrong;
+	for (unsigned i = 0; i < a->n_chain; from = &a->chain[i++])
+		if (!has_alias(&msg, from, &a->chain[i]))
+			return "libc reads another chain";
+	if (q->type == DF_DNS_TYPE_A || q->type == DF_DNS_TYPE_AAAA)
+		return check_addrs(&msg, q, a);
+	return a->n_addrs == 0 ? NULL : "addresses of another type";
+}
+
+static bool is_same_answer(const struct df_dns_answer *a, const struct df_dns_answer *b)
+{
+	if (a->rcode != b->rcode || a->tc != b->tc || a->n_chain != b->n_chain ||
+	    a->n_addrs != b->n_addrs)
+		return false;
+	for (unsigned i = 0; i < a->n_chain; i++)
+		if (!df_dname_is_equal(&a->chain[i], &b->chain[i]))
+			return false;
+	return memcmp(a->addrs, b->addrs, a->n_addrs * sizeof(a->addrs[0])) == 0;
+}
+
+/* The client's answer, as large as it gets and for the smallest client. */
+static const char *check_built(const uint8_t *pkt, size_t len, const struct df_dns_query *q,
+			       const struct df_dns_answer *a)
+{
+	_cleanup_free_ uint8_t *buf = malloc(DF_DNS_MSG_MAX);
+	_cleanup_free_ uint8_t *exact = NULL;
+	uint8_t small[DF_DNS_UDP_MIN];
+	struct df_dns_answer again;
+	int n;
+
+	if (!buf)
+		abort();
+	n = df_dns_build_answer(q, pkt, len, DF_DNS_MSG_MAX, buf, DF_DNS_MSG_MAX);
+	if (n < DF_DNS_HEADER_LEN)
+		return "the answer cannot be built";
+	exact = copy_exact(buf, (size_t)n);
+	if (df_dns_parse_answer(exact, (size_t)n, q, q->id, &again) < 0)
+		return "the built answer is refused";
+	if (!is_same_answer(a, &again))
+		return "the built answer differs";
+	if (memcmp(exact + DF_DNS_HEADER_LEN, q->name_case, q->name.len) != 0)
+		return "the built answer does not keep the question's case";
+	if (check_message(exact, (size_t)n, q, &again))
+		return "libc does not agree on the built answer";
+
+	n = df_dns_build_answer(q, pkt, len, DF_DNS_UDP_MIN, small, DF_DNS_UDP_MIN);
+	if (n < DF_DNS_HEADER_LEN || df_dns_parse_answer(small, (size_t)n, q, q->id, &again) < 0)
+		return "the small answer is refused";
+	if (!is_same_answer(a, &again) && (!again.tc || again.n_addrs || again.n_chain))
+		return "the small answer differs and has records";
+	return NULL;
+}
+
+const char *df_oracle_answer(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
+			     uint16_t id, struct df_dns_answer *ret, int *ret_result)
+{
+	_cleanup_free_ uint8_t *exact = copy_exact(pkt, len);
+	const char *wrong;
+
+	*ret_result = df_dns_parse_answer(exact, len, asked, id, ret);
+	if (*ret_result < 0) {
+		uint8_t scratch[DF_DNS_UDP_MIN];
+
+		/* Nobody should build from it, yet it must not do harm. */
+		(void)df_dns_build_answer(asked, exact, len, DF_DNS_UDP_MIN, scratch,
+					  DF_DNS_UDP_MIN);
+		return NULL;
+	}
+	wrong = check_message(exact, len, asked, ret);
+	return wrong ? wrong : check_built(exact, len, asked, ret);
+}

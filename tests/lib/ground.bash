@@ -1,0 +1,67 @@
+#!/bin/bash
+# What a bats file loads: `load ../lib/ground` brings all helpers, and these functions with usable defaults for
+# setup_file, setup, teardown and teardown_file. Runs inside host.bash's ground (tests/run-root does that).
+
+if [ -z "${DF_HOST:-}" ]; then
+	echo "run this inside the test ground: tests/run-root [FILE.bats]…" >&2
+	exit 1
+fi
+for part in host net image job leftovers; do
+	# shellcheck source=/dev/null
+	. "${DF_LIB:?}/$part.bash"
+done
+unset part
+
+setup_file() {
+	world_up && image_import && image_build
+}
+
+teardown_file() {
+	world_down
+}
+
+setup() {
+	world_dns_mode
+	world_mark
+	leftovers_mark
+}
+
+teardown() {
+	job_stop_all
+	leftovers_check
+}
+
+# Installs the product that was built in DF_BUILD (default: this tree) as on a real host; once per run, private to it.
+product_install() {
+	[ ! -e "$DF_HOST/installed" ] || return 0
+	make -s -C "${DF_BUILD:-$DF_LIB/../..}" install prefix=/usr exec_prefix=/usr bindir=/usr/bin libexecdir=/usr/libexec \
+		datarootdir=/usr/share datadir=/usr/share sysconfdir=/etc localstatedir=/var \
+		>"$DF_HOST/install.log" 2>&1 3>&- 4>&- || { cat "$DF_HOST/install.log" >&2 && return 1; }
+	: >"$DF_HOST/installed"
+}
+
+# Writes a hook into DF_HOOKS_DIR for annotations that match deployfence: install_hook NAME SCRIPT
+install_hook() {
+	local path=$DF_HOST/hooks/$1
+	mkdir -p "$DF_HOST/hooks" "$DF_HOOKS_DIR"
+	printf '%s\n' '#!/bin/sh' "$2" >"$path"
+	chmod +x "$path"
+	cat >"$DF_HOOKS_DIR/$1.json" <<-JSON
+		{"version": "1.0.0", "hook": {"path": "$path", "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]},
+		 "when": {"annotations": {"^deployfence": ""}}, "stages": ["createRuntime"]}
+	JSON
+}
+
+# The test fails with everything that a job said: expect CONDITION…, as in `expect [ "$status" = 0 ]`.
+expect() {
+	"$@" && return 0
+	echo "not so: $*"
+	printf 'status: %s\noutput: %s\nstderr: %s\n' "${status:-}" "${output:-}" "${stderr:-}"
+	return 1
+}
+
+expect_match() { # TEXT REGEX
+	[[ $1 =~ $2 ]] && return 0
+	printf 'no match for /%s/ in: %s\n' "$2" "$1"
+	expect false
+}

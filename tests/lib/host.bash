@@ -1,0 +1,278 @@
+#!/bin/bash
+# The ground on which root tests stand: what runs inside sees a host of its own, and nothing of it outlives the run.
+#
+#   source tests/lib/host.bash; df_host_enter "$0" "$@"      # re-executes the caller inside; returns at once there
+#   tests/lib/host.bash COMMAND [ARGUMENT]…                  # the same for any command
+#
+# Inside: own mount, network and cgroup namespaces; pid, user and ipc ones stay those of the machine, because the
+# product tells process ids of the initial pid namespace. /etc, /usr and /var/lib are overlays that can be written,
+# /run, /dev, /sys and the storage of containers are fresh, and /sys/fs/cgroup is the subtree made for this run:
+# DF_CGROUPS=v2 (default) as a pure cgroup v2 host, DF_CGROUPS=hybrid with v2 at /sys/fs/cgroup/unified.
+#
+# Exported inside: DF_HOST (its directory), DF_SYSLOG (file with what was sent to /dev/log and to the journal),
+# DF_CGROUP2 (mount point of cgroup v2), DF_MACHINE (the machine's net, mnt and pid namespaces).
+
+DF_LIB=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+export DF_LIB
+
+df_die() {
+	echo "deployfence ground: $*" >&2
+	exit 1
+}
+
+df_host_enter() {
+	if [ -n "${DF_HOST:-}" ]; then
+		return 0
+	fi
+	[ "$(id -u)" = 0 ] || df_die "needs root"
+	exec bash "$DF_LIB/host.bash" "$@"
+}
+
+# --- outside: one cgroup for the run, emptied and removed at its end
+
+# Prints where a run gets a cgroup in every hierarchy of the machine: at the top of v2, below the caller's own in v1,
+# whose controllers account for the caller.
+df_hierarchies() {
+	local controllers path mount
+	while IFS=: read -r _ controllers path; do
+		if [ -z "$controllers" ]; then
+			mount=$(findmnt -rno TARGET -t cgroup2 | head -n 1)
+		else
+			mount=$(findmnt -rno TARGET -t cgroup -O "${controllers#name=}" | head -n 1)
+			[ -n "$mount" ] || mount=$(findmnt -rno TARGET -t cgroup -O "$controllers" | head -n 1)
+		fi
+		[ -n "$mount" ] || continue
+		[ -z "$controllers" ] || [ ! -d "$mount$path" ] || mount=$mount${path%/}
+		echo "$mount"
+	done </proc/self/cgroup
+}
+
+df_cgroup_kill() { # DIRECTORY of the v2 cgroup of a run
+	local round
+	for round in {1..50}; do
+		grep -q '^populated 0' "$1/cgroup.events" && return 0
+		[ "$round" != 1 ] || df_cgroup_report "$1"
+		echo 1 >"$1/cgroup.kill"
+		sleep 0.05
+	done
+	return 1
+}
+
+df_cgroup_report() { # what was still running at the end; part of the ground itself is not worth a line
+	local pid
+	find "$1" -name cgroup.procs -exec cat {} + | while read -r pid; do
+		tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -v "^/usr/bin/python3 $DF_LIB/servers/\|containerd" |
+			sed "s/^/deployfence ground: still running at the end: $pid /" >&2
+	done
+}
+
+df_cgroups_remove() { # NAME
+	local mount
+	while read -r mount; do
+		[ ! -d "$mount/$1" ] || find "$mount/$1" -depth -type d -exec rmdir {} + 2>/dev/null
+	done < <(df_hierarchies)
+}
+
+df_sweep() { # runs that were killed outright
+	local unified=$1 directory
+	for directory in "$unified"/deployfence-test.*; do
+		[ -d "$directory" ] || continue
+		[ ! -d "/proc/${directory##*.}" ] || continue
+		df_cgroup_kill "$directory" && df_cgroups_remove "${directory##*/}"
+	done
+}
+
+# A v1 cpuset takes no process before it has cpus and memory nodes.
+df_cpuset_prepare() {
+	local file
+	for file in cpuset.cpus cpuset.mems; do
+		[ ! -e "$1/../$file" ] || cat "$1/../$file" >"$1/$file"
+	done
+}
+
+df_host_outside() {
+	local unified name mount status=0 child
+	unified=$(findmnt -rno TARGET -t cgroup2 | head -n 1)
+	[ -n "$unified" ] || df_die "no cgroup v2 hierarchy is mounted"
+	df_sweep "$unified"
+	name=deployfence-test.$$
+	while read -r mount; do
+		mkdir "$mount/$name" || df_die "cannot make a cgroup in $mount"
+		[ "$mount" = "$unified" ] || df_cpuset_prepare "$mount/$name"
+	done < <(df_hierarchies)
+
+	( # the child that moves; its namespaces see these cgroups as their roots
+		while read -r mount; do
+			echo "$BASHPID" >"$mount/$name/cgroup.procs" || exit 1
+		done < <(df_hierarchies)
+		DF_MACHINE="$(readlink /proc/self/ns/net) $(readlink /proc/self/ns/mnt) $(readlink /proc/self/ns/pid)" \
+			exec unshare --mount --net --cgroup --propagation private \
+			bash "$DF_LIB/host.bash" --inside "$@"
+	) <&0 &
+	child=$!
+	trap 'kill -TERM $child 2>/dev/null' TERM INT HUP
+	wait "$child" || status=$?
+	while kill -0 "$child" 2>/dev/null; do wait "$child" || status=$?; done
+	df_cgroup_kill "$unified/$name" || echo "deployfence ground: $unified/$name cannot be emptied" >&2
+	df_cgroups_remove "$name"
+	exit "$status"
+}
+
+# --- inside
+
+df_overlay() { # DIRECTORY…: changes go to memory
+	local directory layer
+	for directory in "$@"; do
+		layer=$DF_HOST/overlay$directory
+		mkdir -p "$layer/upper" "$layer/work"
+		mount -t overlay overlay -o "lowerdir=$directory,upperdir=$layer/upper,workdir=$layer/work" "$directory"
+	done
+}
+
+df_private_dev() {
+	local entry new=$DF_HOST/dev
+	mkdir -p "$new"
+	mount -t tmpfs -o mode=755 dev "$new"
+	for entry in /dev/*; do
+		if [ -d "$entry" ] && [ ! -L "$entry" ]; then
+			mkdir "$new/${entry##*/}"
+			mount --rbind "$entry" "$new/${entry##*/}"
+		elif [ ! -S "$entry" ] && [ "$entry" != /dev/log ]; then
+			cp -a "$entry" "$new/"
+		fi
+	done
+	mount --move "$new" /dev
+}
+
+df_cgroup_mounts() {
+	local controllers directory
+	umount --recursive --lazy /sys # or /proc/PID/mountinfo goes on naming the machine's cgroup mounts
+	mount -t sysfs sysfs /sys
+	mount -t bpf bpf /sys/fs/bpf
+	if [ "${DF_CGROUPS:-v2}" = hybrid ]; then
+		mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup
+		while IFS=: read -r _ controllers _; do
+			[ -n "$controllers" ] || continue
+			directory=/sys/fs/cgroup/${controllers#name=}
+			mkdir "$directory"
+			mount -t cgroup -o "$([ "${controllers#name=}" = "$controllers" ] || echo none,)$controllers" cgroup "$directory"
+		done </proc/self/cgroup
+		export DF_CGROUP2=/sys/fs/cgroup/unified
+		mkdir "$DF_CGROUP2"
+	else
+		export DF_CGROUP2=/sys/fs/cgroup
+	fi
+	mount -t cgroup2 cgroup2 "$DF_CGROUP2"
+	# Processes of the "host" live in a leaf of their own, as they do under systemd.
+	mkdir "$DF_CGROUP2/host"
+	echo 0 >"$DF_CGROUP2/host/cgroup.procs"
+	tr ' ' '\n' <"$DF_CGROUP2/cgroup.controllers" | while read -r controllers; do
+		echo "+$controllers" >"$DF_CGROUP2/cgroup.subtree_control" 2>/dev/null || true
+	done
+}
+
+df_network_host() {
+	ip link set lo up
+	{
+		echo 1 >/proc/sys/net/ipv4/ip_forward
+		echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
+		echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad # no second of waiting for an address
+		echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad
+	} 2>/dev/null || true
+}
+
+df_has_sys_resource() {
+	local effective
+	effective=$(sed -n 's/^CapEff:\t//p' /proc/self/status)
+	[ $((0x$effective >> 24 & 1)) = 1 ]
+}
+
+# crun before 1.9 raises RLIMIT_MEMLOCK and gives up where it may not; its programs load without that since 5.11.
+df_crun_shim() {
+	cc -shared -fPIC -O1 -o "$DF_HOST/bin/no-memlock.so" "$DF_LIB/clients/no-memlock.c" || return 0
+	printf '#!/bin/sh\nLD_PRELOAD=%s exec %s "$@"\n' "$DF_HOST/bin/no-memlock.so" "$(command -v crun)" >"$DF_HOST/bin/crun"
+	chmod +x "$DF_HOST/bin/crun"
+	export PATH="$DF_HOST/bin:$PATH"
+}
+
+df_containers_conf() {
+	local ulimits='' nofile
+	if ! df_has_sys_resource; then
+		nofile=$(ulimit -Hn)
+		ulimits="default_ulimits = [\"nofile=$nofile:$nofile\", \"nproc=4096:4096\"]"
+		! command -v crun >/dev/null || df_crun_shim
+	fi
+	mkdir -p /etc/containers/networks /var/lib/containers
+	mount -t tmpfs containers /var/lib/containers
+	cat >/etc/containers/containers.conf <<-CONF
+		[containers]
+		pids_limit = 0
+		http_proxy = false
+		$ulimits
+		[network]
+		network_backend = "netavark"
+		[engine]
+		cgroup_manager = "cgroupfs"
+		events_logger = "file"
+		$([ ! -e "$DF_HOST/bin/crun" ] || printf '[engine.runtimes]\ncrun = ["%s"]\n' "$DF_HOST/bin/crun")
+	CONF
+	# The default network with both families and without a resolver of its own.
+	cat >/etc/containers/networks/podman.json <<-'JSON'
+		{"name": "podman", "id": "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9",
+		 "driver": "bridge", "network_interface": "podman0", "created": "2024-01-01T00:00:00Z",
+		 "subnets": [{"subnet": "10.88.0.0/16", "gateway": "10.88.0.1"}, {"subnet": "fd00:88::/64", "gateway": "fd00:88::1"}],
+		 "ipv6_enabled": true, "internal": false, "dns_enabled": false, "ipam_options": {"driver": "host-local"}}
+	JSON
+	rm -rf /etc/cni/net.d # a left-over CNI file makes podman complain on every call
+	unset CONTAINERS_CONF
+}
+
+df_syslog_start() {
+	export DF_SYSLOG=$DF_HOST/syslog
+	: >"$DF_SYSLOG"
+	mkdir -p /run/systemd/journal
+	/usr/bin/python3 "$DF_LIB/servers/syslog.py" "$DF_SYSLOG" /dev/log /run/systemd/journal/socket &
+	for _ in {1..100}; do
+		[ ! -S /dev/log ] || return 0
+		sleep 0.01
+	done
+	df_die "the collector of syslog lines does not start"
+}
+
+# A container inherits what its runtime inherits, and the fence looks at that: only 0, 1 and 2 go in.
+df_close_inherited() {
+	local fd
+	for fd in /proc/self/fd/*; do
+		fd=${fd##*/}
+		[ "$fd" -le 2 ] || [ "$fd" = 255 ] || eval "exec $fd>&-"
+	done
+}
+
+df_host_inside() {
+	df_close_inherited
+	set -e
+	mount -t tmpfs -o mode=755 run /run
+	export DF_HOST=/run/df-ground
+	mkdir -p /run/lock /run/netns /run/user /run/shm "$DF_HOST/bin"
+	df_private_dev
+	df_cgroup_mounts
+	df_overlay /etc /usr /var/lib
+	rm -rf /etc/deployfence /var/lib/deployfence
+	mkdir -p /usr/share/containers/oci/hooks.d
+	df_network_host
+	df_containers_conf
+	df_syslog_start
+	set +e
+	exec "$@"
+}
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+	case ${1:-} in
+	--inside) shift && df_host_inside "$@" ;;
+	'') df_die "usage: host.bash COMMAND [ARGUMENT]…" ;;
+	*)
+		[ -z "${DF_HOST:-}" ] || exec "$@"
+		df_host_outside "$@"
+		;;
+	esac
+fi

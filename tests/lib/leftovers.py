@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+"""leftovers.py snapshot FILE | check FILE [SECONDS]
+
+What a fence may leave behind on the test host, one "KIND WHAT" a line. `check` waits up to SECONDS (3) until nothing is
+there that the snapshot does not name; what stays is printed, exit status 1.
+
+Programs and maps are counted for the whole machine, as bpftool shows them: on a machine where others load programs at
+the same time, DF_LEFTOVERS_BPF=0 leaves them out (attached and pinned ones of this ground are found in any case).
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+CGROUP = os.environ.get("DF_CGROUP2", "/sys/fs/cgroup")
+# made by the ground's own parts or by podman's first container, and kept
+KEPT_CGROUPS = re.compile(r"^/(host|world|containerd|jobs|libpod_parent(/conmon)?)?$")
+KEPT_COMMANDS = ("containerd",)
+KEPT_DEVICES = re.compile(r"\bdev (podman\d|jobs|job\d+|veth\w+|world)\b")
+KEPT_MOUNTS = re.compile(r"^/var/lib/containers/storage/overlay$|^/run/netns$")
+KEPT_FILES = re.compile(r"\.log$|\.jsonl$")
+OWN_DIRECTORY = "/run/deployfence"
+
+
+def command(*words):
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as source:
+            return source.read()
+    except OSError:
+        return ""
+
+
+def ancestors():
+    """This process and those above it."""
+    pid, found = os.getpid(), set()
+    while pid > 1:
+        found.add(pid)
+        match = re.search(r"^PPid:\s+(\d+)", read(f"/proc/{pid}/status"), re.M)
+        pid = int(match.group(1)) if match else 0
+    return found
+
+
+def cgroup_state():
+    own = ancestors()
+    for path, _, _ in os.walk(CGROUP):
+        name = path[len(CGROUP):] or "/"
+        if not KEPT_CGROUPS.match(name):
+            yield f"cgroup {name}"
+        for pid in read(path + "/cgroup.procs").split():
+            status = read(f"/proc/{pid}/status")
+            comm = read(f"/proc/{pid}/comm").strip()
+            if not status or int(pid) in own or comm in KEPT_COMMANDS or re.search(r"^State:\s+[ZX]", status, re.M):
+                continue
+            words = read(f"/proc/{pid}/cmdline").replace("\0", " ").strip()
+            yield f"process {pid} {comm} [{words[:120]}] in {name}"
+
+
+def attached():
+    """bpftool's tree: a line with a path, then one line per program."""
+    path = ""
+    for line in command("bpftool", "cgroup", "tree", CGROUP).splitlines()[1:]:
+        if line.startswith("/"):
+            path = line.strip()[len(CGROUP):]
+        elif line.strip():
+            yield f"attached program {' '.join(line.split())} at {path or '/'}"
+
+
+def loaded():
+    if os.environ.get("DF_LEFTOVERS_BPF") == "0":
+        return
+    for kind in ("prog", "map"):
+        for entry in json.loads(command("bpftool", "-j", kind, "list") or "[]"):
+            yield f"{kind} {entry['id']} {entry['type']} {entry.get('name', '-')}"
+
+
+def routes():
+    for family in ("-4", "-6"):
+        for line in command("ip", family, "route", "show", "table", "all", "type", "local").splitlines():
+            if not KEPT_DEVICES.search(line):
+                yield f"route {family} {line.strip()}"
+        for line in command("ip", family, "rule").splitlines():
+            yield f"rule {family} {line.strip()}"
+
+
+def files(top, kind, kept):
+    for path, _, names in os.walk(top):
+        for name in names:
+            if not kept or not kept.search(name):
+                yield f"{kind} {os.path.join(path, name)}"
+
+
+def own_state():
+    """Per container: logs and events may stay. The cache of compiled policies belongs to the host."""
+    if os.path.isdir(OWN_DIRECTORY):
+        for entry in os.scandir(OWN_DIRECTORY):
+            if entry.is_dir() and entry.name != "policies":
+                yield from files(entry.path, "file", KEPT_FILES)
+
+
+def mounts():
+    for line in read("/proc/self/mountinfo").splitlines():
+        point = line.split()[4]
+        if not KEPT_MOUNTS.match(point):
+            yield f"mount {point}"
+
+
+def state():
+    found = set()
+    for part in (cgroup_state(), attached(), loaded(), routes(), mounts(), own_state(),
+                 files("/sys/fs/bpf", "pin", None), (f"netns {name}" for name in os.listdir("/run/netns"))):
+        found.update(part)
+    return found
+
+
+def main():
+    action, path = sys.argv[1:3]
+    if action == "snapshot":
+        with open(path, "w", encoding="utf-8") as out:
+            out.write("".join(line + "\n" for line in sorted(state())))
+        return 0
+    before = set(read(path).splitlines())
+    end = time.monotonic() + float(sys.argv[3] if len(sys.argv) > 3 else 3)
+    while True:
+        after = sorted(state() - before)
+        if not after or time.monotonic() > end:
+            break
+        time.sleep(0.05)
+    for line in after:
+        print(f"left behind: {line}")
+    return 1 if after else 0
+
+
+sys.exit(main())

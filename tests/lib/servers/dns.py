@@ -1,0 +1,379 @@
+#!/usr/bin/python3
+"""dns.py --zone FILE --log FILE --control FILE --ready FILE
+
+The resolvers of the test world: port 53 over UDP and TCP on every address of its network namespace. One line of log per
+query:  TIME UDP|TCP SOURCE#PORT RESOLVER NAME TYPE id=N edns=SIZE|- RCODE
+
+--control is read whenever it changes; a line is  ADDRESS|* MODE [VALUE] [name=NAME]  and the first that fits is used:
+  dead               no answer at all (TCP: accepted, then silence)
+  refuse-tcp         TCP connections are closed at once
+  delay MS           answers after MS milliseconds
+  rcode NUMBER       no records, this RCODE
+  truncate           UDP answers are empty and have TC set
+  no-edns            FORMERR to whoever sends an OPT record
+  HOSTILE            a name in the table HOSTILE below
+"""
+import argparse
+import asyncio
+import base64
+import ipaddress
+import os
+import socket
+import struct
+import time
+
+TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "SVCB": 64,
+         "HTTPS": 65, "CAA": 257, "ANY": 255}
+TYPE_NAMES = {number: name for name, number in TYPES.items()}
+OPT = 41
+NOERROR, FORMERR, NXDOMAIN, NOTIMP = 0, 1, 3, 4
+IP_PKTINFO, IP_FREEBIND, IPV6_FREEBIND = 8, 15, 78
+TC, QR_RD_RA_AA = 0x0200, 0x8580
+
+
+# --- names and records
+
+def encode_name(name):
+    wire = b""
+    for label in name.encode("latin-1").rstrip(b".").split(b"."):
+        if label:
+            wire += bytes([len(label)]) + label
+    return wire + b"\0"
+
+
+def encode_text(data):
+    chunks = [data[i:i + 255] for i in range(0, len(data), 255)] or [b""]
+    return b"".join(bytes([len(chunk)]) + chunk for chunk in chunks)
+
+
+def encode_svcb(words):
+    wire = struct.pack("!H", int(words[0])) + encode_name(words[1])
+    params = {}
+    for word in words[2:]:
+        key, _, value = word.partition("=")
+        items = value.split(",")
+        if key == "alpn":
+            params[1] = b"".join(bytes([len(item)]) + item.encode() for item in items)
+        elif key == "port":
+            params[3] = struct.pack("!H", int(value))
+        elif key in ("ipv4hint", "ipv6hint"):
+            params[4 if key == "ipv4hint" else 6] = b"".join(ipaddress.ip_address(item).packed for item in items)
+        elif key == "ech":
+            params[5] = base64.b64decode(value)
+        else:
+            raise ValueError(f"unknown parameter {key}")
+    return wire + b"".join(struct.pack("!HH", key, len(params[key])) + params[key] for key in sorted(params))
+
+
+def encode_rdata(rtype, text):
+    words = text.split()
+    if rtype in ("A", "AAAA"):
+        return ipaddress.ip_address(text).packed
+    if rtype in ("NS", "CNAME", "PTR"):
+        return encode_name(text)
+    if rtype == "MX":
+        return struct.pack("!H", int(words[0])) + encode_name(words[1])
+    if rtype == "SRV":
+        return struct.pack("!HHH", *map(int, words[:3])) + encode_name(words[3])
+    if rtype == "TXT":
+        return encode_text(b"x" * int(text[1:]) if text.startswith("@") else text.strip('"').encode())
+    if rtype == "CAA":
+        tag = words[1].encode()
+        return bytes([int(words[0]), len(tag)]) + tag + words[2].strip('"').encode()
+    if rtype in ("SVCB", "HTTPS"):
+        return encode_svcb(words)
+    raise ValueError(f"unknown type {rtype}")
+
+
+class Zone:
+    """name -> type -> [(ttl, rdata)]; aliases also by text, to follow them."""
+
+    def __init__(self, path):
+        self.names, self.aliases = {}, {}
+        with open(path, encoding="ascii") as lines:
+            for number, line in enumerate(lines, 1):
+                words = line.split("#")[0].split(None, 2)
+                try:
+                    if words:
+                        self.add(*words)
+                except ValueError as error:
+                    raise SystemExit(f"{path}:{number}: {error}")
+        self.parents = set()
+        for name in self.names:
+            while "." in name:
+                name = name.split(".", 1)[1]
+                self.parents.add(name)
+
+    def add(self, name, rtype, rest):
+        ttl = 60
+        if rtype.isdigit():
+            ttl, (rtype, rest) = int(rtype), rest.split(None, 1)
+        rtype, _, count = rtype.partition("*")
+        rest = rest.strip()
+        records = self.names.setdefault(name.lower(), {}).setdefault(TYPES[rtype], [])
+        for i in range(int(count or 1)):
+            records.append((ttl, encode_rdata(rtype, str(ipaddress.ip_address(rest) + i) if count else rest)))
+        if rtype == "CNAME":
+            self.aliases[name.lower()] = rest.lower()
+
+    def find(self, name):
+        """The entry that answers for a name (itself or a wildcard above it) and its key, or None."""
+        if name in self.names:
+            return name
+        parent = name
+        while "." in parent and parent not in self.parents:
+            parent = parent.split(".", 1)[1]
+            if "*." + parent in self.names:
+                return "*." + parent
+        return None
+
+    def answer(self, name, qtype):
+        """RCODE and [(owner, type, ttl, rdata)] with the whole CNAME chain."""
+        records = []
+        for _ in range(16):
+            key = self.find(name)
+            if key is None:
+                return (NOERROR if name in self.parents else NXDOMAIN), records
+            entry = self.names[key]
+            if key in self.aliases and qtype not in (TYPES["CNAME"], TYPES["ANY"]):
+                records.append((name, TYPES["CNAME"], *entry[TYPES["CNAME"]][0]))
+                name = self.aliases[key]
+                continue
+            for rtype, values in entry.items():
+                if qtype in (rtype, TYPES["ANY"]):
+                    records += [(name, rtype, ttl, rdata) for ttl, rdata in values]
+            return NOERROR, records
+        return 2, []
+
+
+# --- messages
+
+class Query:
+    def __init__(self, data, transport, source, resolver):
+        self.data, self.transport, self.source, self.resolver = data, transport, source, resolver
+        self.id, self.flags, questions, _, _, additional = struct.unpack_from("!6H", data)
+        if questions != 1 or self.flags & 0x8000:
+            raise ValueError("not a query")
+        labels, at = [], 12
+        while data[at]:
+            if data[at] > 63:
+                raise ValueError("compressed question")
+            labels.append(data[at + 1:at + 1 + data[at]].decode("latin-1"))
+            at += 1 + data[at]
+        self.name = ".".join(labels)
+        self.qtype, self.qclass = struct.unpack_from("!HH", data, at + 1)
+        self.question_end = at + 5
+        self.edns = None
+        if additional and data[self.question_end:self.question_end + 3] == b"\0" + struct.pack("!H", OPT):
+            self.edns = struct.unpack_from("!H", data, self.question_end + 3)[0]
+
+
+def encode_records(records, qname):
+    wire = b""
+    for owner, rtype, ttl, rdata in records:
+        name = b"\xc0\x0c" if owner == qname else encode_name(owner)
+        wire += name + struct.pack("!HHIH", rtype, 1, ttl, len(rdata)) + rdata
+    return wire
+
+
+def build(query, rcode, answers=(), authority=(), truncate=False):
+    opt = b"" if query.edns is None else b"\0" + struct.pack("!HHIH", OPT, 1232, 0, 0)
+    head = struct.pack("!6H", query.id, QR_RD_RA_AA | rcode | (TC if truncate else 0), 1,
+                       len(answers), len(authority), 1 if opt else 0)
+    records = list(answers) + list(authority)
+    return head + query.data[12:query.question_end] + encode_records(records, query.name.lower()) + opt
+
+
+def soa(name):
+    rdata = encode_name("ns.invalid") + encode_name("admin.invalid") + struct.pack("!5I", 1, 3600, 600, 86400, 5)
+    return [(name.split(".")[-1], TYPES["SOA"], 5, rdata)]
+
+
+def whoami(query):
+    """TXT: the resolver that was asked, and who asked it how."""
+    text = f"resolver={query.resolver} source={query.source[0]} port={query.source[1]} transport={query.transport} " \
+           f"id={query.id} edns={query.edns or '-'}"
+    return [(query.name.lower(), TYPES["TXT"], 0, encode_text(text.encode()))]
+
+
+# What a hostile or broken resolver sends instead of the honest answer: functions of (query, answer) to [datagram].
+HOSTILE = {
+    "wrong-id": lambda q, a: [struct.pack("!H", q.id ^ 1) + a[2:]],
+    "spoof-first": lambda q, a: [struct.pack("!H", q.id ^ 1) + a[2:], a],
+    "wrong-question": lambda q, a: [a[:13] + bytes([a[13] ^ 1]) + a[14:]],
+    "no-question": lambda q, a: [a[:4] + b"\0\0" + a[6:12] + a[q.question_end:]],
+    "echo-query": lambda q, a: [q.data],
+    "garbage": lambda q, a: [a[:2] + b"\xff" * 40],
+    "short": lambda q, a: [a[:11]],
+    "trailing": lambda q, a: [a + b"trailing"],
+    "cut": lambda q, a: [a[:-3]],
+    "twice": lambda q, a: [a, a],
+}
+
+
+class Control:
+    def __init__(self, path):
+        self.path, self.stamp, self.rules = path, None, []
+
+    def mode(self, query):
+        try:
+            info = os.stat(self.path)
+        except FileNotFoundError:
+            return "", ""
+        if (info.st_mtime_ns, info.st_size, info.st_ino) != self.stamp:
+            self.stamp = (info.st_mtime_ns, info.st_size, info.st_ino)
+            with open(self.path, encoding="ascii") as lines:
+                self.rules = [line.split() for line in lines if line.split()]
+        for address, mode, *rest in self.rules:
+            name = next((word[5:] for word in rest if word.startswith("name=")), None)
+            if address in ("*", query.resolver) and name in (None, query.name.lower()):
+                return mode, rest[0] if rest else ""
+        return "", ""
+
+
+class Server:
+    def __init__(self, zone, control, log):
+        self.zone, self.control = zone, control
+        self.log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def log(self, query, what):
+        line = f"{time.time():.6f} {query.transport} {query.source[0]}#{query.source[1]} {query.resolver} " \
+               f"{query.name or '.'} {TYPE_NAMES.get(query.qtype, f'TYPE{query.qtype}')} id={query.id} " \
+               f"edns={'-' if query.edns is None else query.edns} {what}\n"
+        os.write(self.log_fd, line.encode("ascii", "backslashreplace"))
+
+    def honest(self, query, mode, value):
+        if query.flags & 0x7800:
+            return NOTIMP, build(query, NOTIMP)
+        if mode == "rcode" or (mode == "no-edns" and query.edns is not None):
+            rcode = int(value) if mode == "rcode" else FORMERR
+            return rcode, build(query, rcode)
+        name = query.name.lower()
+        if name.split(".")[0] == "whoami" and query.qtype == TYPES["TXT"]:
+            rcode, answers = NOERROR, whoami(query)
+        else:
+            rcode, answers = self.zone.answer(name, query.qtype)
+        last = name if not answers else answers[-1][0]
+        authority = [] if rcode == NOERROR and any(a[1] != TYPES["CNAME"] for a in answers) else soa(last)
+        message = build(query, rcode, answers, authority)
+        limit = 65535 if query.transport == "TCP" else max(512, query.edns or 0)
+        if len(message) > limit or (mode == "truncate" and query.transport == "UDP"):
+            message = build(query, rcode, truncate=True)
+        return rcode, message
+
+    def respond(self, data, transport, source, resolver):
+        """Delay in seconds and the messages to send, or None for silence."""
+        try:
+            query = Query(data, transport, source, resolver)
+        except (ValueError, IndexError, struct.error):
+            os.write(self.log_fd, f"{time.time():.6f} {transport} {source[0]}#{source[1]} {resolver} "
+                                  f"malformed {data[:64].hex()}\n".encode())
+            return None
+        mode, value = self.control.mode(query)
+        if mode == "dead":
+            self.log(query, "dead")
+            return None
+        rcode, message = self.honest(query, mode, value)
+        self.log(query, f"rcode={rcode}" + (f" {mode}" if mode else ""))
+        messages = HOSTILE[mode](query, message) if mode in HOSTILE else [message]
+        return (int(value) / 1000 if mode == "delay" else 0), messages
+
+
+# --- transports
+
+def plain(address):
+    return address[7:] if address.startswith("::ffff:") else address
+
+
+def udp_socket(family):
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    if family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+    sock.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", 53))
+    sock.setblocking(False)
+    return sock
+
+
+def serve_udp(server, loop, family):
+    sock = udp_socket(family)
+
+    def send(message, ancillary, source):
+        try:
+            sock.sendmsg([message], ancillary, 0, source)
+        except OSError:
+            pass  # the client is gone
+
+    def readable():
+        for _ in range(64):
+            try:
+                data, ancillary, _, source = sock.recvmsg(65535, 256)
+            except BlockingIOError:
+                return
+            if family == socket.AF_INET6:
+                resolver = socket.inet_ntop(family, ancillary[0][2][:16])
+                reply = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, ancillary[0][2][:16] + struct.pack("I", 0))]
+            else:
+                address = ancillary[0][2][8:12]
+                resolver = socket.inet_ntop(family, address)
+                reply = [(socket.IPPROTO_IP, IP_PKTINFO, struct.pack("I", 0) + address + bytes(4))]
+            response = server.respond(data, "UDP", source, resolver)
+            for message in response[1] if response else []:
+                if response[0]:
+                    loop.call_later(response[0], send, message, reply, source)
+                else:
+                    send(message, reply, source)
+
+    loop.add_reader(sock, readable)
+
+
+async def serve_tcp(server, reader, writer):
+    source = writer.get_extra_info("peername")
+    source = (plain(source[0]), source[1])
+    resolver = plain(writer.get_extra_info("sockname")[0])
+    pending = set()
+
+    async def answer(delay, messages):
+        await asyncio.sleep(delay)
+        for message in messages:
+            writer.write(struct.pack("!H", len(message)) + message)
+        await writer.drain()
+
+    try:
+        while True:
+            size = struct.unpack("!H", await reader.readexactly(2))[0]
+            response = server.respond(await reader.readexactly(size), "TCP", source, resolver)
+            if any(rule[1] == "refuse-tcp" and rule[0] in ("*", resolver) for rule in server.control.rules):
+                break
+            if response:  # answers may overtake each other, as RFC 7766 allows
+                task = asyncio.ensure_future(answer(*response))
+                pending.add(task)
+                task.add_done_callback(pending.discard)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass
+    await asyncio.gather(*pending, return_exceptions=True)
+    writer.close()
+
+
+async def main():
+    parser = argparse.ArgumentParser()
+    for option in ("zone", "log", "control", "ready"):
+        parser.add_argument("--" + option, required=True)
+    options = parser.parse_args()
+    server = Server(Zone(options.zone), Control(options.control), options.log)
+    loop = asyncio.get_running_loop()
+    for family in (socket.AF_INET, socket.AF_INET6):
+        serve_udp(server, loop, family)
+    listener = socket.create_server(("::", 53), family=socket.AF_INET6, backlog=512, dualstack_ipv6=True)
+    await asyncio.start_server(lambda r, w: serve_tcp(server, r, w), sock=listener)
+    with open(options.ready, "w", encoding="ascii") as ready:
+        ready.write(f"{os.getpid()}\n")
+    await asyncio.Event().wait()
+
+
+asyncio.run(main())
