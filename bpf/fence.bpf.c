@@ -31,8 +31,8 @@
 
 #define N_RECENT 64
 #define RECENT_NS 1000000000ull
-#define TOKEN_TRIES 4
-#define IPV6_EXTENSIONS_MAX 8
+#define TOKEN_TRIES 2         /* of 4 million: both taken once in some million times */
+#define IPV6_EXTENSIONS_MAX 6 /* RFC 8200 4.1 lists that many, AH and ESP aside */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -105,12 +105,19 @@ static __always_inline void count(__u32 which)
 		*value += 1;
 }
 
-static __always_inline int is_enforcing(const struct df_conf *c)
+/*
+ * 1 unless audit, kill switch or bypass.  Arithmetic instead of branches here and
+ * below: the verifier walks both sides of each branch at every container start.
+ */
+static __always_inline __u32 is_enforcing(const struct df_conf *c)
 {
-	if (c->mode == DF_MODE_AUDIT || (c->flags & DF_CONF_DISABLED))
-		return 0;
-	return c->bypass_until == 0 || bpf_ktime_get_boot_ns() >= c->bypass_until;
+	__u64 is_bypassed =
+		(bpf_ktime_get_boot_ns() - c->bypass_until) >> 63; /* its end is ahead */
+
+	return ((c->mode >> 1 | c->flags / DF_CONF_DISABLED | is_bypassed) & 1) ^ 1;
 }
+
+_Static_assert(DF_MODE_AUDIT == 2 && DF_MODE_ENFORCE == 1, "is_enforcing reads bit 1 of mode");
 
 static __always_inline int is_heartbeat_stale(const struct df_conf *c)
 {
@@ -119,13 +126,14 @@ static __always_inline int is_heartbeat_stale(const struct df_conf *c)
 
 static __always_inline int is_mapped4(const struct dest *d)
 {
-	return d->addr[0] == 0 && d->addr[1] == 0 && d->addr[2] == bpf_htonl(0xffff);
+	return (d->addr[0] | d->addr[1] | (d->addr[2] ^ bpf_htonl(0xffff))) == 0;
 }
 
 static __always_inline int is_unspecified(const struct dest *d)
 {
-	return d->addr[3] == 0 && d->addr[0] == 0 && d->addr[1] == 0 &&
-	       (d->addr[2] == 0 || d->addr[2] == bpf_htonl(0xffff));
+	__u32 rest = d->addr[0] | d->addr[1] | d->addr[3];
+
+	return rest == 0 && (d->addr[2] == 0 || d->addr[2] == bpf_htonl(0xffff));
 }
 
 /* The token in an address of the token ranges, else 0. */
@@ -136,17 +144,19 @@ static __always_inline __u32 token_of(const struct df_conf *c, const struct dest
 
 	if (is_mapped4(d))
 		return (last & DF_TOKEN4_MASK) == DF_TOKEN4_NET ? last & DF_TOKEN_MAX : 0;
-	if ((c->flags & DF_CONF_IPV6) && d->addr[0] == prefix[0] && d->addr[1] == prefix[1] &&
-	    d->addr[2] == prefix[2])
-		return last;
-	return 0;
+	/* without IPv6 the prefix is ::, whose addresses are no fence's */
+	if ((d->addr[0] ^ prefix[0]) | (d->addr[1] ^ prefix[1]) | (d->addr[2] ^ prefix[2]))
+		return 0;
+	return c->flags & DF_CONF_IPV6 ? last : 0;
 }
 
 static __always_inline int is_loopback(const struct dest *d)
 {
-	if (is_mapped4(d))
-		return (bpf_ntohl(d->addr[3]) >> 24) == 127;
-	return d->addr[0] == 0 && d->addr[1] == 0 && d->addr[2] == 0 && d->addr[3] == bpf_htonl(1);
+	__u32 rest = d->addr[0] | d->addr[1];
+
+	if (rest | (d->addr[2] ^ bpf_htonl(0xffff)))
+		return (rest | d->addr[2] | (d->addr[3] ^ bpf_htonl(1))) == 0;
+	return (bpf_ntohl(d->addr[3]) >> 24) == 127;
 }
 
 /* How many to report now: 0 while a like event of the same second holds this one back. */
@@ -171,11 +181,11 @@ static __always_inline __u32 coalesce(__u64 key, __u64 now)
 	return n;
 }
 
-/* Identity is the caller's matter: it is right in connect and sendmsg only. */
-static __always_inline void report(const struct dest *d, __u32 kind, __u32 refused, __u64 id,
-				   __u32 uid, const char *comm)
+/* with_identity: in connect, sendmsg and sock_create only; elsewhere the task may be another's. */
+static __always_inline void report(const struct dest *d, __u32 kind, __u32 refused,
+				   int with_identity)
 {
-	__u64 now = bpf_ktime_get_boot_ns();
+	__u64 now = bpf_ktime_get_boot_ns(), id = with_identity ? bpf_get_current_pid_tgid() : 0;
 	__u64 key = (id >> 32) * 0x9e3779b97f4a7c15ull ^
 		    ((__u64)d->addr[3] << 32 | (d->addr[0] ^ d->addr[1])) ^ (__u64)d->port << 16 ^
 		    kind << 4 ^ refused;
@@ -197,37 +207,34 @@ static __always_inline void report(const struct dest *d, __u32 kind, __u32 refus
 	e->port = d->port;
 	e->proto = d->proto;
 	e->count = n;
-	if (comm) {
+	if (with_identity) {
 		e->has_identity = 1;
 		e->tgid = id >> 32;
 		e->tid = (__u32)id;
-		e->uid = uid;
-		__builtin_memcpy(e->comm, comm, sizeof(e->comm));
+		e->uid = (__u32)bpf_get_current_uid_gid();
+		bpf_get_current_comm(e->comm, sizeof(e->comm));
 	}
 	bpf_ringbuf_submit(e, 0);
 }
 
-static __always_inline void report_task(const struct dest *d, __u32 kind, __u32 refused)
+/*
+ * What is against a destination: refuses where the fence enforces; passes, but
+ * reports, where it does not.  Called from one place a program: each call is
+ * inlined, and what the verifier has to walk costs time at every container start.
+ */
+static __always_inline int object(const struct df_conf *c, const struct dest *d, __u32 kind,
+				  int is_connect)
 {
-	char comm[DF_COMM_LEN] = {};
+	__u32 enforcing = is_enforcing(c) & (kind != DF_EVENT_PASSED_OPEN);
 
-	bpf_get_current_comm(comm, sizeof(comm));
-	report(d, kind, refused, bpf_get_current_pid_tgid(), (__u32)bpf_get_current_uid_gid(),
-	       comm);
-}
-
-/* Refuses where the fence enforces; passes, but reports, where it does not. */
-static __always_inline int refuse(const struct df_conf *c, const struct dest *d, __u32 kind)
-{
-	int enforcing = is_enforcing(c);
-
-	if (enforcing)
-		count(DF_COUNT_CONNECT_REFUSED);
-	report_task(d, kind, enforcing);
+	count(DF_COUNT_PASSED_OPEN - enforcing * (DF_COUNT_PASSED_OPEN - DF_COUNT_CONNECT_REFUSED));
+	/* getaddrinfo connects UDP sockets to sort addresses (RFC 6724): no attempt */
+	if (!is_connect || d->proto != IPPROTO_UDP || kind != DF_EVENT_SINKHOLE)
+		report(d, kind, enforcing, 1);
 	return enforcing ? REFUSE : PASS;
 }
 
-static __always_inline void fill_token(struct df_token *t, const struct dest *d, __u32 scope_id)
+static __always_inline void fill_token(struct df_token *t, const struct dest *d)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 
@@ -237,7 +244,6 @@ static __always_inline void fill_token(struct df_token *t, const struct dest *d,
 	t->tgid = id >> 32;
 	t->tid = (__u32)id;
 	t->uid = (__u32)bpf_get_current_uid_gid();
-	t->scope_id = scope_id;
 	t->time = bpf_ktime_get_boot_ns();
 	bpf_get_current_comm(t->comm, sizeof(t->comm));
 }
@@ -246,8 +252,8 @@ static __always_inline int is_same_dest(const struct df_sock *s, const struct de
 {
 	const __u32 *a = (const __u32 *)s->addr;
 
-	return s->port == d->port && a[0] == d->addr[0] && a[1] == d->addr[1] &&
-	       a[2] == d->addr[2] && a[3] == d->addr[3];
+	return ((a[0] ^ d->addr[0]) | (a[1] ^ d->addr[1]) | (a[2] ^ d->addr[2]) |
+		(a[3] ^ d->addr[3]) | (__u32)(s->port ^ d->port)) == 0;
 }
 
 /* A socket that goes on asking the same resolver keeps its token: no map entry a query. */
@@ -267,13 +273,13 @@ static __always_inline __u32 reuse_token(const struct df_sock *s, const struct d
 	return token;
 }
 
-static __always_inline __u32 new_token(const struct dest *d, __u32 scope_id)
+static __always_inline __u32 new_token(const struct dest *d)
 {
 	struct df_token t = {};
 	__u32 token;
 	int i;
 
-	fill_token(&t, d, scope_id);
+	fill_token(&t, d);
 #pragma unroll
 	for (i = 0; i < TOKEN_TRIES; i++) {
 		token = bpf_get_prandom_u32() & DF_TOKEN_MAX;
@@ -285,8 +291,7 @@ static __always_inline __u32 new_token(const struct dest *d, __u32 scope_id)
 }
 
 /* The token of a redirected socket, kept with it; 0: none to be had. */
-static __always_inline __u32 take_token(struct bpf_sock *sk, const struct dest *d, __u32 scope_id,
-					int is_connect)
+static __always_inline __u32 take_token(struct bpf_sock *sk, const struct dest *d, int is_connect)
 {
 	struct df_sock *s = bpf_sk_storage_get(&sks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	__u32 token;
@@ -295,7 +300,7 @@ static __always_inline __u32 take_token(struct bpf_sock *sk, const struct dest *
 		return 0;
 	token = reuse_token(s, d);
 	if (!token)
-		token = new_token(d, scope_id);
+		token = new_token(d);
 	if (!token)
 		return 0;
 	/* sendto() with an address on a connected socket must not forget its peer */
@@ -314,69 +319,56 @@ static __always_inline int is_dns_transport(__u32 proto)
 }
 
 /*
- * Port 53 at connect or sendmsg.  PASS or REFUSE, or PASS with *token set: then
- * the caller rewrites the destination to the token's address.
+ * Port 53 at connect or sendmsg.  0, or what is against it (enum df_event_kind);
+ * with *token set the caller rewrites the destination to the token's address.
  */
-static __always_inline int judge_dns(struct bpf_sock_addr *ctx, const struct df_conf *c,
-				     const struct dest *d, __u32 scope_id, int is_connect,
-				     __u32 *token)
+static __always_inline __u32 judge_dns(struct bpf_sock_addr *ctx, const struct df_conf *c,
+				       const struct dest *d, int is_connect, __u32 *token)
 {
 	struct bpf_sock *sk = ctx->sk;
 
 	if (d->proto == IPPROTO_ICMP || d->proto == PROTO_ICMPV6)
-		return PASS; /* a ping socket's port is no port */
+		return 0; /* a ping socket's port is no port */
 	if (!is_dns_transport(d->proto))
-		return refuse(c, d, DF_EVENT_PROTOCOL);
-	if ((c->flags & DF_CONF_FAIL_OPEN) && is_heartbeat_stale(c)) {
-		count(DF_COUNT_PASSED_OPEN);
-		report_task(d, DF_EVENT_PASSED_OPEN, 0);
-		return PASS;
-	}
+		return DF_EVENT_PROTOCOL;
+	if ((c->flags & DF_CONF_FAIL_OPEN) && is_heartbeat_stale(c))
+		return DF_EVENT_PASSED_OPEN;
 	if (c->netns_cookie && bpf_get_netns_cookie(ctx) != c->netns_cookie)
-		return refuse(c, d, DF_EVENT_NESTED_NETNS);
+		return DF_EVENT_NESTED_NETNS;
 	if (!is_mapped4(d) && !(c->flags & DF_CONF_IPV6))
-		return refuse(c, d, DF_EVENT_NO_IPV6);
-	if (!sk)
-		return refuse(c, d, DF_EVENT_EGRESS_DNS);
+		return DF_EVENT_NO_IPV6;
 	/* SO_BINDTODEVICE: the token's address would leave by that device */
-	if (sk->bound_dev_if && sk->bound_dev_if != LOOPBACK_IFINDEX)
-		return refuse(c, d, DF_EVENT_EGRESS_DNS);
+	if (!sk || (sk->bound_dev_if && sk->bound_dev_if != LOOPBACK_IFINDEX))
+		return DF_EVENT_EGRESS_DNS;
 
-	*token = take_token(sk, d, scope_id, is_connect);
+	*token = take_token(sk, d, is_connect);
 	if (!*token)
-		return refuse(c, d, DF_EVENT_TABLE_FULL);
-	count(d->proto == IPPROTO_UDP ? DF_COUNT_REDIRECT_UDP : DF_COUNT_REDIRECT_TCP);
-	return PASS;
+		return DF_EVENT_TABLE_FULL;
+	return 0;
 }
 
-static __always_inline int judge(struct bpf_sock_addr *ctx, const struct df_conf *c,
-				 const struct dest *d, __u32 scope_id, int is_connect, __u32 *token)
+static __always_inline __u32 judge(struct bpf_sock_addr *ctx, const struct df_conf *c,
+				   const struct dest *d, int is_connect, __u32 *token)
 {
-	struct df_sock *s;
-	__u32 t;
+	__u32 own = token_of(c, d);
 
-	if (!c || c->mode == DF_MODE_DENY)
-		return REFUSE;
-	t = token_of(c, d);
-	if (t) {
+	if (own) {
 		/* send() on a connected v4-mapped socket comes here with what connect6 wrote */
 		struct bpf_sock *sk = ctx->sk;
+		struct df_sock *s = sk ? bpf_sk_storage_get(&sks, sk, 0, 0) : 0;
 
-		s = sk ? bpf_sk_storage_get(&sks, sk, 0, 0) : 0;
-		if (s && s->token == t)
-			return PASS;
-		return refuse(c, d, DF_EVENT_TOKEN_ADDRESS);
+		return s && s->token == own ? 0 : DF_EVENT_TOKEN_ADDRESS;
 	}
 	if (d->port == bpf_htons(DF_DNS_PORT))
-		return judge_dns(ctx, c, d, scope_id, is_connect, token);
-	if ((c->flags & DF_CONF_SINKHOLE) && is_unspecified(d) && is_enforcing(c)) {
-		/* getaddrinfo connects UDP sockets to sort addresses (RFC 6724): no attempt */
-		if (!is_connect || d->proto != IPPROTO_UDP)
-			return refuse(c, d, DF_EVENT_SINKHOLE);
-		return REFUSE;
-	}
-	return PASS;
+		return judge_dns(ctx, c, d, is_connect, token);
+	return (c->flags & DF_CONF_SINKHOLE) && is_unspecified(d) ? DF_EVENT_SINKHOLE : 0;
 }
+
+/*
+ * Zero, but the verifier does not know it: else it walks what follows once for
+ * each constant that a variable may hold.  (An address family has 16 bits.)
+ */
+#define NO_CONSTANT(ctx) ((ctx)->family >> 16)
 
 static __always_inline int on_dest4(struct bpf_sock_addr *ctx, int is_connect)
 {
@@ -384,11 +376,14 @@ static __always_inline int on_dest4(struct bpf_sock_addr *ctx, int is_connect)
 			 .port = (__u16)ctx->user_port,
 			 .proto = (__u16)ctx->protocol};
 	struct df_conf *c = conf_get();
-	__u32 token = 0;
+	__u32 token = 0, kind;
 
-	if (judge(ctx, c, &d, 0, is_connect, &token) == REFUSE)
+	if (!c || c->mode == DF_MODE_DENY)
 		return REFUSE;
-	if (token && c) {
+	kind = judge(ctx, c, &d, is_connect, &token) | NO_CONSTANT(ctx);
+	if (kind)
+		return object(c, &d, kind, is_connect);
+	if (token) {
 		ctx->user_ip4 = bpf_htonl(DF_TOKEN4_NET | (token & DF_TOKEN_MAX));
 		ctx->user_port = c->proxy_port;
 	}
@@ -402,11 +397,14 @@ static __always_inline int on_dest6(struct bpf_sock_addr *ctx, int is_connect)
 		.port = (__u16)ctx->user_port,
 		.proto = (__u16)ctx->protocol};
 	struct df_conf *c = conf_get();
-	__u32 token = 0;
+	__u32 token = 0, kind;
 
-	if (judge(ctx, c, &d, 0, is_connect, &token) == REFUSE)
+	if (!c || c->mode == DF_MODE_DENY)
 		return REFUSE;
-	if (!token || !c)
+	kind = judge(ctx, c, &d, is_connect, &token) | NO_CONSTANT(ctx);
+	if (kind)
+		return object(c, &d, kind, is_connect);
+	if (!token)
 		return PASS;
 	if (is_mapped4(&d)) {
 		ctx->user_ip6[3] = bpf_htonl(DF_TOKEN4_NET | (token & DF_TOKEN_MAX));
@@ -540,7 +538,7 @@ int fence_sock_create(struct bpf_sock *ctx)
 	enforcing = is_enforcing(c);
 	if (enforcing)
 		count(DF_COUNT_SOCK_REFUSED);
-	report_task(&d, DF_EVENT_RAW_SOCKET, enforcing);
+	report(&d, DF_EVENT_RAW_SOCKET, enforcing, 1);
 	return enforcing ? REFUSE : PASS;
 }
 
@@ -570,53 +568,47 @@ static __always_inline int parse_ports(struct __sk_buff *skb, __u32 offset, stru
 
 static __always_inline int parse4(struct __sk_buff *skb, struct packet *p)
 {
-	__u8 h[20];
-	__u32 ihl;
+	__u32 h[5]; /* RFC 791 3.1, by words */
+	__u8 first;
 
 	if (bpf_skb_load_bytes(skb, 0, h, sizeof(h)) < 0)
 		return -1;
-	ihl = (h[0] & 15) * 4;
-	p->to.proto = h[9];
-	p->to.addr[0] = 0;
-	p->to.addr[1] = 0;
+	first = bpf_ntohl(h[0]) >> 24;
+	p->to.proto = bpf_ntohl(h[2]) >> 16 & 0xff;
 	p->to.addr[2] = bpf_htonl(0xffff);
-	__builtin_memcpy(&p->to.addr[3], h + 16, 4);
+	p->to.addr[3] = h[4];
 	/* A later fragment shows no port.  The stack fragments after egress: this one is hand-made.
 	 */
-	if ((h[6] & 0x1f) || h[7])
-		return p->to.proto == IPPROTO_UDP || p->to.proto == IPPROTO_TCP ? -1 : 0;
-	if ((h[0] >> 4) != 4 || ihl < sizeof(h))
-		return -1;
-	return parse_ports(skb, ihl, p);
+	if ((h[1] & bpf_htonl(0x1fff)) || (__u8)(first - 0x45) > 10)
+		return -1; /* or it is not version 4 with a header of 20 to 60 octets */
+	return parse_ports(skb, (first & 15) * 4, p);
 }
 
 static __always_inline int parse6(struct __sk_buff *skb, struct packet *p)
 {
-	__u32 offset = 40;
-	__u8 next, ext[8];
+	/* RFC 8200 4.1: hop-by-hop 0, routing 43, fragment 44, destination 60 */
+	const __u64 extensions = 1ull << 0 | 1ull << 43 | 1ull << 44 | 1ull << 60;
+	__u32 offset = 40, ext, next;
+	__u32 h[10];
 	int i;
 
-	if (bpf_skb_load_bytes(skb, 24, p->to.addr, 16) < 0 ||
-	    bpf_skb_load_bytes(skb, 6, &next, 1) < 0)
+	if (bpf_skb_load_bytes(skb, 0, h, sizeof(h)) < 0)
 		return -1;
+	__builtin_memcpy(p->to.addr, h + 6, 16);
+	next = bpf_ntohl(h[1]) >> 8 & 0xff;
 	for (i = 0; i < IPV6_EXTENSIONS_MAX; i++) {
-		/* RFC 8200 4.1: hop-by-hop 0, routing 43, destination 60, fragment 44; AH 51 */
-		if (next != 0 && next != 43 && next != 60 && next != 44 && next != 51) {
+		if (next > 63 || !(extensions >> next & 1)) {
 			p->to.proto = next;
 			return parse_ports(skb, offset, p);
 		}
-		if (bpf_skb_load_bytes(skb, offset, ext, sizeof(ext)) < 0)
+		if (bpf_skb_load_bytes(skb, offset, &ext, sizeof(ext)) < 0)
 			return -1;
-		if (next == 44) {
-			if (ext[2] || (ext[3] & 0xf8))
-				return -1; /* a later, hand-made fragment */
-			offset += 8;
-		} else if (next == 51) {
-			offset += (ext[1] + 2) * 4;
-		} else {
-			offset += (ext[1] + 1) * 8;
-		}
-		next = ext[0];
+		ext = bpf_ntohl(ext);
+		/* a later, hand-made fragment, or one whose reserved octet would mislead us */
+		if (next == 44 && (ext & 0xfffff8))
+			return -1;
+		offset += ((ext >> 16 & 0xff) + 1) * 8;
+		next = ext >> 24;
 	}
 	return -1;
 }
@@ -628,16 +620,6 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *p)
 	if (skb->protocol == bpf_htons(ETH_P_IPV6_HOST))
 		return parse6(skb, p);
 	return -1;
-}
-
-static __always_inline int drop(const struct df_conf *c, const struct dest *d, __u32 kind)
-{
-	int enforcing = is_enforcing(c);
-
-	if (enforcing)
-		count(DF_COUNT_EGRESS_DROP);
-	report(d, kind, enforcing, 0, 0, 0);
-	return enforcing ? REFUSE : PASS;
 }
 
 /*
@@ -667,35 +649,54 @@ static __always_inline void refresh_token(struct __sk_buff *skb, __u32 token)
 	bpf_map_update_elem(&tok, &token, &t, BPF_NOEXIST);
 }
 
+/* As NO_CONSTANT: an ethertype has 16 bits. */
+#define NO_CONSTANT_SKB(skb) ((skb)->protocol >> 16)
+
+/* 0, or what is against the packet. */
+static __always_inline __u32 judge_packet(struct __sk_buff *skb, const struct df_conf *c,
+					  struct packet *p)
+{
+	__u32 token;
+
+	if (parse(skb, p) < 0)
+		return DF_EVENT_EGRESS_UNPARSABLE;
+	token = token_of(c, &p->to);
+	if (token || is_loopback(&p->to)) {
+		/* IP_UNICAST_IF, IP_PKTINFO: the rewritten packet would leave the host */
+		if (skb->ifindex != LOOPBACK_IFINDEX)
+			return DF_EVENT_EGRESS_TOKEN;
+		if (token) {
+			refresh_token(skb, token);
+			return 0;
+		}
+	}
+	if (p->to.port != bpf_htons(DF_DNS_PORT))
+		return 0;
+	/* An answer of a server here to a client on port 53 is no query: SYN without ACK only */
+	if (p->to.proto == IPPROTO_TCP && (p->tcp_flags & 0x12) != 0x02)
+		return 0;
+	if ((c->flags & DF_CONF_FAIL_OPEN) && is_heartbeat_stale(c))
+		return 0;
+	return DF_EVENT_EGRESS_DNS;
+}
+
 SEC("cgroup_skb/egress")
 int fence_egress(struct __sk_buff *skb)
 {
 	struct df_conf *c = conf_get();
 	struct packet p = {};
-	__u32 token;
+	__u32 kind, enforcing;
 
 	if (!c || c->mode == DF_MODE_DENY)
 		return REFUSE;
-	if (parse(skb, &p) < 0)
-		return drop(c, &p.to, DF_EVENT_EGRESS_UNPARSABLE);
-	token = token_of(c, &p.to);
-	if (token || is_loopback(&p.to)) {
-		/* IP_UNICAST_IF, IP_PKTINFO: the rewritten packet would leave the host */
-		if (skb->ifindex != LOOPBACK_IFINDEX)
-			return drop(c, &p.to, DF_EVENT_EGRESS_TOKEN);
-		if (token) {
-			refresh_token(skb, token);
-			return PASS;
-		}
-	}
-	if (p.to.port != bpf_htons(DF_DNS_PORT))
+	kind = judge_packet(skb, c, &p) | NO_CONSTANT_SKB(skb);
+	if (!kind)
 		return PASS;
-	/* An answer of a server here to a client on port 53 is no query: SYN without ACK only */
-	if (p.to.proto == IPPROTO_TCP && (p.tcp_flags & 0x12) != 0x02)
-		return PASS;
-	if ((c->flags & DF_CONF_FAIL_OPEN) && is_heartbeat_stale(c))
-		return PASS;
-	return drop(c, &p.to, DF_EVENT_EGRESS_DNS);
+	enforcing = is_enforcing(c);
+	if (enforcing)
+		count(DF_COUNT_EGRESS_DROP);
+	report(&p.to, kind, enforcing, 0);
+	return enforcing ? REFUSE : PASS;
 }
 
 /*

@@ -38,7 +38,8 @@ static int check_privilege(char *error)
 	struct stat st;
 
 	if (stat("/proc/self/ns/user", &st) == 0 && st.st_ino != PROC_USER_INIT_INO)
-		return fail(error, EX_NOPERM,
+		return fail(
+			error, EX_NOPERM,
 			"rootless containers cannot be fenced: attaching BPF programs needs the "
 			"initial user namespace; run this job with the root engine");
 	return 0;
@@ -62,41 +63,44 @@ static int open_process(struct df_container *c, char *error)
 	if (c->pidfd < 0 && errno == ENOSYS)
 		return fail(error, EX_UNAVAILABLE, "the kernel has no pidfd_open (5.3)");
 	if (c->pidfd < 0)
-		return fail(error, EX_DATAERR, "the container's init, pid %d, is gone: %s", (int)c->pid,
-			    strerror(errno));
+		return fail(error, EX_DATAERR, "the container's init, pid %d, is gone: %s",
+			    (int)c->pid, strerror(errno));
 	c->netns_fd = open_proc(c->pid, "ns/net", O_RDONLY);
 	if (c->netns_fd < 0)
-		return fail(error, EX_DATAERR, "open the network namespace of pid %d: %s", (int)c->pid,
-			    strerror(-c->netns_fd));
+		return fail(error, EX_DATAERR, "open the network namespace of pid %d: %s",
+			    (int)c->pid, strerror(-c->netns_fd));
 	/* what was opened by number is init's only if init still lives */
 	if (syscall(SYS_pidfd_send_signal, c->pidfd, 0, NULL, 0) < 0)
-		return fail(error, EX_DATAERR, "the container's init, pid %d, is gone", (int)c->pid);
+		return fail(error, EX_DATAERR, "the container's init, pid %d, is gone",
+			    (int)c->pid);
 	if (fstat(c->netns_fd, &its) == 0 && stat("/proc/self/ns/net", &own) == 0)
 		c->is_host_netns = own.st_ino == its.st_ino && own.st_dev == its.st_dev;
 	return 0;
 }
 
 /* systemd's two places: the pure and the hybrid layout. */
-static int open_cgroup_root(struct df_container *c, char *error)
+int df_container_cgroup_root(void)
 {
 	static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
-		int fd = open(places[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		_cleanup_close_ int fd = open(places[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		struct statfs fs;
 
-		if (fd < 0)
-			continue;
-		if (fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC) {
-			c->cgroup_root_fd = fd;
-			return 0;
-		}
-		(void)close(fd);
+		if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC)
+			return TAKE_FD(fd);
 	}
+	return -ENOENT;
+}
+
+static int open_cgroup_root(struct df_container *c, char *error)
+{
+	c->cgroup_root_fd = df_container_cgroup_root();
+	if (c->cgroup_root_fd >= 0)
+		return 0;
 	return fail(error, EX_UNAVAILABLE,
-		    "no cgroup v2 at %s or %s: boot with "
-		    "systemd.unified_cgroup_hierarchy=1",
-		    places[0], places[1]);
+		    "no cgroup v2 at /sys/fs/cgroup or /sys/fs/cgroup/unified: boot with "
+		    "systemd.unified_cgroup_hierarchy=1");
 }
 
 /* The "0::" line of /proc/PID/cgroup.  0 or -errno. */
@@ -157,12 +161,14 @@ static int check_processes(const struct df_container *c, char *error)
 	int r = df_read_file(c->cgroup_fd, "cgroup.procs", PROCS_MAX, &procs, &len);
 
 	if (r < 0)
-		return fail(error, EX_UNAVAILABLE, "read cgroup.procs of %s: %s", c->cgroup, strerror(-r));
+		return fail(error, EX_UNAVAILABLE, "read cgroup.procs of %s: %s", c->cgroup,
+			    strerror(-r));
 	for (char *word = strtok_r(procs, "\n", &next); word; word = strtok_r(NULL, "\n", &next)) {
 		int pid = atoi(word);
 
 		if (!is_descendant(pid, c->pid))
-			return fail(error, EX_UNAVAILABLE,
+			return fail(
+				error, EX_UNAVAILABLE,
 				"cgroup %s also holds pid %d, which is not the container's: the "
 				"fence would catch it too; give the container a cgroup of its own",
 				c->cgroup, pid);
@@ -184,12 +190,14 @@ static int open_cgroup(struct df_container *c, char *error)
 	if (r == -ENOENT)
 		return fail(error, EX_UNAVAILABLE, "the container has no cgroup v2");
 	if (r < 0)
-		return fail(error, EX_DATAERR, "read the cgroup of pid %d: %s", (int)c->pid, strerror(-r));
+		return fail(error, EX_DATAERR, "read the cgroup of pid %d: %s", (int)c->pid,
+			    strerror(-r));
 	r = read_cgroup_path(getpid(), own, sizeof(own));
 	if (r < 0)
 		return fail(error, EX_OSERR, "read the hook's own cgroup: %s", strerror(-r));
 	if (strcmp(c->cgroup, "/") == 0 || strstr(c->cgroup, "/.."))
-		return fail(error, EX_UNAVAILABLE,
+		return fail(
+			error, EX_UNAVAILABLE,
 			"the container's cgroup is %s, the host's own: the fence would catch the "
 			"whole host; do not use --cgroups=disabled",
 			c->cgroup);
@@ -200,7 +208,8 @@ static int open_cgroup(struct df_container *c, char *error)
 			    c->cgroup);
 	c->cgroup_fd = openat(c->cgroup_root_fd, c->cgroup + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (c->cgroup_fd < 0)
-		return fail(error, EX_UNAVAILABLE, "open cgroup %s: %s", c->cgroup, strerror(errno));
+		return fail(error, EX_UNAVAILABLE, "open cgroup %s: %s", c->cgroup,
+			    strerror(errno));
 	return check_processes(c, error);
 }
 

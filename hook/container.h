@@ -41,4 +41,7 @@ int df_container_open(const struct df_state *state, const struct df_config *conf
 		      struct df_container *ret, char ret_error[static DF_CONTAINER_ERROR_MAX]);
 void df_container_done(struct df_container *c);
 
+/* Directory descriptor of the cgroup2 mount, or -ENOENT. */
+int df_container_cgroup_root(void);
+
 #endif

@@ -16,12 +16,12 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sysexits.h>
 #include <time.h>
 
 #include "hook/container.h"
 #include "hook/rundir.h"
+#include "hook/say.h"
 #include "hook/state.h"
 #include "lib/conf.h"
 #include "lib/fence.h"
@@ -35,6 +35,7 @@
 #define TAG "deployfence"
 #define READY_TIMEOUT_MS 5000
 #define LOCK_TIMEOUT_MS 3000
+#define POSTSTOP_TIMEOUT_MS 1000
 #define STATE_MAX DF_STATE_JSON_MAX
 #define REASON_MAX 8192
 
@@ -67,28 +68,14 @@ __attribute__((format(printf, 3, 4))) static int fail(struct hook *h, int status
 	return status;
 }
 
-/* runc shows what the hook writes; crun sends it to /dev/null (facts of the field: man page). */
-static bool is_own_stderr_lost(void)
-{
-	struct stat st;
-
-	return fstat(STDERR_FILENO, &st) < 0 ||
-	       (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3));
-}
-
 /* Where the person who typed the command, and the one who looks later, can read it. */
-static void say(struct hook *h, enum df_log_level level, const char *line)
+static void say(struct hook *h, enum df_log_level level, char *line)
 {
-	const struct df_log_target target = {.is_any_file = true};
-
-	if (!is_own_stderr_lost())
-		(void)fprintf(stderr, "deployfence: %s\n", line);
-	else if (h->state.pid > 0 && level <= DF_LOG_WARNING) {
-		char prefixed[REASON_MAX + 16];
-
-		(void)snprintf(prefixed, sizeof(prefixed), "deployfence: %s", line);
-		(void)df_log_process_stderr(h->state.pid, &target, prefixed);
-	}
+	/* a policy's messages have a line each: one record, whatever they hold */
+	for (char *p = line; *p; p++)
+		if (*p == '\n')
+			*p = ' ';
+	df_say_to_caller(h->state.pid, level, line);
 	(void)df_log_syslog(TAG, level, line);
 	if (h->run_fd < 0 && h->state.id)
 		h->run_fd = df_rundir_open(h->state.id);
@@ -145,7 +132,7 @@ static int read_config(struct hook *h)
 	if (r < 0)
 		return fail(h, EX_DATAERR, "%s/config.json: %s", h->state.bundle, strerror(-r));
 	r = df_config_parse(text, len, &h->config, error);
-	return r == 0 ? 0 : fail(h, r, "%s/config.json: %s", h->state.bundle, error);
+	return r == 0 ? 0 : fail(h, r, "%s: %s", h->state.bundle, error);
 }
 
 static int read_host_conf(struct hook *h)
@@ -543,6 +530,7 @@ static int run(struct hook *h)
 		return status;
 	}
 	if (h->state.status == DF_STATUS_STOPPED) {
+		df_rundir_wait(h->state.id, POSTSTOP_TIMEOUT_MS);
 		df_rundir_sweep();
 		return 0;
 	}

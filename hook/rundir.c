@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "hook/container.h"
 #include "lib/launch.h"
 #include "lib/listen.h"
 #include "lib/util.h"
@@ -65,6 +66,19 @@ int df_rundir_lock(int run_fd, int timeout_ms)
 	return -EBUSY;
 }
 
+void df_rundir_wait(const char *id, int timeout_ms)
+{
+	_cleanup_close_ int parent = open_parent(false), run_fd = -1, lock = -1;
+
+	if (parent < 0)
+		return;
+	run_fd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (run_fd >= 0 && faccessat(run_fd, "lock", F_OK, 0) == 0)
+		lock = df_rundir_lock(run_fd, timeout_ms);
+	if (lock >= 0 && faccessat(run_fd, "fence", F_OK, 0) != 0)
+		(void)unlinkat(run_fd, "lock", 0); /* ours: it was made by the wait */
+}
+
 uint64_t df_rundir_start_of(int pid)
 {
 	char path[64], text[1024], *close;
@@ -97,18 +111,10 @@ static bool read_note(int run_fd, struct df_rundir_fence *ret)
 	return fd >= 0 && read(fd, ret, sizeof(*ret)) == (ssize_t)sizeof(*ret);
 }
 
-static int open_cgroup_root(void)
-{
-	int fd = open("/sys/fs/cgroup/unified", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd >= 0 ? fd : open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
 /* The lock is ours: no monitor.  Without a container either, nobody else will clean up. */
-static void clean_dead(int run_fd, const char *id)
+static void clean_dead(int run_fd, const char *id, int cgroup_root_fd)
 {
 	const uint8_t none[DF_TOKEN6_PREFIX_LEN] = {};
-	_cleanup_close_ int root = -1;
 	char path[DF_META_PATH_MAX];
 	struct df_rundir_fence f;
 
@@ -118,10 +124,9 @@ static void clean_dead(int run_fd, const char *id)
 		return; /* the container lives: its fence holds, `restart` may bring a proxy back */
 	if (f.is_host_netns && memcmp(f.token6_prefix, none, sizeof(none)) != 0)
 		(void)df_listen_remove_route(f.token6_prefix);
-	root = open_cgroup_root();
 	(void)snprintf(path, sizeof(path), DF_LAUNCH_CGROUP_PARENT "/%s", id);
-	if (root >= 0)
-		df_launch_cgroup_remove(root, path);
+	if (cgroup_root_fd >= 0)
+		df_launch_cgroup_remove(cgroup_root_fd, path);
 	(void)unlinkat(run_fd, "pid", 0);
 	(void)unlinkat(run_fd, "fence", 0);
 	(void)unlinkat(run_fd, "lock", 0);
@@ -172,8 +177,9 @@ static unsigned sweep_logs(int parent, time_t cutoff)
 void df_rundir_sweep(void)
 {
 	static const time_t ages[] = {7 * 86400, 86400, 3600, 60};
-	_cleanup_close_ int parent = open_parent(false);
-	_cleanup_closedir_ DIR *dir = parent < 0 ? NULL : fdopendir(fcntl(parent, F_DUPFD_CLOEXEC, 0));
+	_cleanup_close_ int parent = open_parent(false), root = df_container_cgroup_root();
+	_cleanup_closedir_ DIR *dir =
+		parent < 0 ? NULL : fdopendir(fcntl(parent, F_DUPFD_CLOEXEC, 0));
 	const struct dirent *entry;
 
 	if (!dir)
@@ -189,8 +195,10 @@ void df_rundir_sweep(void)
 			continue;
 		lock = df_rundir_lock(run_fd, 0);
 		if (lock >= 0)
-			clean_dead(run_fd, entry->d_name);
+			clean_dead(run_fd, entry->d_name, root);
 	}
+	if (root >= 0)
+		df_launch_cgroup_tidy(root);
 	/* few ended fences keep their logs for a week, many for less */
 	for (unsigned i = 0; i < ARRAY_SIZE(ages); i++)
 		if (sweep_logs(parent, time(NULL) - ages[i]) <= DF_RUNDIR_KEEP)

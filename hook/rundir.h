@@ -24,6 +24,9 @@ int df_rundir_open(const char *id);
  */
 int df_rundir_lock(int run_fd, int timeout_ms);
 
+/* poststop: waits until the monitor of this id has cleaned up, if one lives. */
+void df_rundir_wait(const char *id, int timeout_ms);
+
 /* What the sweep needs if no process of the fence is left to clean up. */
 struct df_rundir_fence {
 	int init_pid;

@@ -96,9 +96,9 @@ size_t df_event_text(const struct df_event_line *e, const struct df_meta *m, cha
 		df_append(buf, size, &pos, "%s %s", e->reason ? "WARN" : "INFO", e->event);
 	append_text(buf, size, &pos, "rule", e->rule);
 	df_append(buf, size, &pos, " container=%s", m->id);
-	append_text(buf, size, &pos, "name", m->name);
 	append_text(buf, size, &pos, "owner", e->owner ? e->owner : m->owner);
 	append_text(buf, size, &pos, "hint", e->hint);
+	append_text(buf, size, &pos, "name", m->name);
 	if (e->who && e->who->state == DF_IDENTITY_GONE)
 		df_append(buf, size, &pos, " attribution=gone");
 	if (e->who && e->who->state == DF_IDENTITY_UNAVAILABLE)

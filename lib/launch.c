@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -15,7 +16,8 @@
 
 #include "lib/util.h"
 
-#define SPARE_FD_MIN 64 /* above every DF_FD_… */
+#define CLOSING "@closing" /* no id has '@': where a proxy stands while it removes its own */
+#define SPARE_FD_MIN 64    /* above every DF_FD_… */
 #define REMOVE_TRIES 50
 #define REMOVE_PAUSE_US 2000
 
@@ -80,6 +82,29 @@ void df_launch_cgroup_remove(int root_fd, const char *path)
 	(void)unlinkat(root_fd, DF_LAUNCH_CGROUP_PARENT, AT_REMOVEDIR);
 }
 
+void df_launch_cgroup_tidy(int root_fd)
+{
+	/* who stands there is about to exit */
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		if (unlinkat(root_fd, DF_LAUNCH_CGROUP_PARENT "/" CLOSING, AT_REMOVEDIR) == 0 ||
+		    errno != EBUSY)
+			break;
+		(void)usleep(REMOVE_PAUSE_US);
+	}
+	(void)unlinkat(root_fd, DF_LAUNCH_CGROUP_PARENT, AT_REMOVEDIR);
+}
+
+void df_launch_cgroup_leave(int root_fd, const char *path)
+{
+	/* the root takes processes, but not one that only looks like it (cgroup namespace) */
+	if (write_at(root_fd, "cgroup.procs", "0") < 0) {
+		(void)mkdirat(root_fd, DF_LAUNCH_CGROUP_PARENT "/" CLOSING, 0755);
+		if (write_at(root_fd, DF_LAUNCH_CGROUP_PARENT "/" CLOSING "/cgroup.procs", "0") < 0)
+			return;
+	}
+	df_launch_cgroup_remove(root_fd, path);
+}
+
 /* Brings the descriptors to their numbers and closes all others. */
 static int place_fds(const struct df_launch *l)
 {
@@ -105,13 +130,31 @@ static int place_fds(const struct df_launch *l)
 	return syscall(SYS_close_range, (unsigned)DF_FD_END, ~0u, 0u) < 0 ? -errno : 0;
 }
 
-static int child_prepare(const struct df_launch *l)
+/*
+ * A child that is born in the cgroup.  Moving it there later would wait for an
+ * RCU grace period under the threadgroup lock: 10 to 20 ms at every start.
+ * Before 5.7 there is no other way.
+ */
+static pid_t fork_into(int cgroup_fd, bool *ret_must_move)
+{
+	struct clone_args args = {
+		.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)cgroup_fd};
+	long pid = cgroup_fd < 0 ? -1 : syscall(SYS_clone3, &args, sizeof(args));
+
+	*ret_must_move = false;
+	if (pid >= 0)
+		return (pid_t)pid;
+	*ret_must_move = cgroup_fd >= 0;
+	return fork();
+}
+
+static int child_prepare(const struct df_launch *l, bool must_move)
 {
 	int null;
 
 	if (setsid() < 0)
 		return -errno;
-	if (l->proxy_cgroup_fd >= 0) {
+	if (must_move) {
 		int r = write_at(l->proxy_cgroup_fd, "cgroup.procs", "0");
 
 		if (r < 0)
@@ -128,12 +171,12 @@ static int child_prepare(const struct df_launch *l)
 	return place_fds(l);
 }
 
-static void child_run(const struct df_launch *l)
+static void child_run(const struct df_launch *l, bool must_move)
 {
 	char *const argv[] = {(char *)"deployfence-proxy", (char *)l->id, NULL};
 	char *const envp[] = {NULL};
 
-	if (child_prepare(l) == 0)
+	if (child_prepare(l, must_move) == 0)
 		(void)execve(l->program, argv, envp);
 	_exit(127);
 }
@@ -158,6 +201,7 @@ int df_launch(const struct df_launch *l, int timeout_ms)
 {
 	_cleanup_close_ int ready_read = -1, ready_write = -1;
 	struct df_launch with_pipe = *l;
+	bool must_move = false;
 	int pipe_fds[2], r;
 	pid_t pid;
 
@@ -166,11 +210,11 @@ int df_launch(const struct df_launch *l, int timeout_ms)
 	ready_read = pipe_fds[0];
 	ready_write = pipe_fds[1];
 	with_pipe.fds[DF_FD_READY - DF_FD_FIRST] = ready_write;
-	pid = fork();
+	pid = fork_into(l->proxy_cgroup_fd, &must_move);
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		child_run(&with_pipe);
+		child_run(&with_pipe, must_move);
 	(void)close(TAKE_FD(ready_write));
 	r = wait_ready(ready_read, timeout_ms);
 	if (r < 0) {

@@ -99,6 +99,12 @@ int df_launch_cgroup(int root_fd, const char *id, char *ret_path, size_t size);
 /* Removes it again (and the parent, if it was the last).  Kills what is inside. */
 void df_launch_cgroup_remove(int root_fd, const char *path);
 
+/* The calling process moves out of the cgroup at path, then removes it. */
+void df_launch_cgroup_leave(int root_fd, const char *path);
+
+/* Removes what processes that left could not: empty directories only. */
+void df_launch_cgroup_tidy(int root_fd);
+
 /*
  * Starts the program in its own session, cgroup and the namespace of DF_FD_NETNS,
  * and waits until it is ready.  0; -ETIMEDOUT after timeout_ms; -ECHILD: it ended

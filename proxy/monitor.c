@@ -210,6 +210,18 @@ static int watch_container(struct df_monitor *m)
 	return r;
 }
 
+/* For people and for `ps`; what counts is the lock. */
+static void write_pid(void)
+{
+	_cleanup_close_ int fd = openat(
+		DF_FD_RUN, "pid", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+	if (fd >= 0)
+		(void)df_write_all(fd, text, (size_t)n);
+}
+
 static int init(struct df_monitor *m)
 {
 	const uint32_t zero = 0;
@@ -234,6 +246,7 @@ static int init(struct df_monitor *m)
 	if (!m->ring)
 		return -errno;
 	df_record_init(&m->record, m->meta, &m->policy);
+	write_pid();
 	return watch_container(m);
 }
 
@@ -311,17 +324,6 @@ static void drain(struct df_monitor *m)
 	df_lookup_expire(m);
 }
 
-static void leave_own_cgroup(const struct df_monitor *m)
-{
-	_cleanup_close_ int fd = -1;
-
-	if (!*m->meta->proxy_cgroup)
-		return;
-	fd = openat(DF_FD_CGROUP_ROOT, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-	if (fd >= 0 && write(fd, "0", 1) == 1)
-		df_launch_cgroup_remove(DF_FD_CGROUP_ROOT, m->meta->proxy_cgroup);
-}
-
 static void finish(struct df_monitor *m)
 {
 	const uint8_t none[DF_TOKEN6_PREFIX_LEN] = {};
@@ -335,7 +337,8 @@ static void finish(struct df_monitor *m)
 	df_record_life(&m->record, "stop", text);
 	if (memcmp(m->meta->token6_prefix, none, sizeof(none)) != 0)
 		(void)df_listen_remove_route(m->meta->token6_prefix);
-	leave_own_cgroup(m);
+	if (*m->meta->proxy_cgroup)
+		df_launch_cgroup_leave(DF_FD_CGROUP_ROOT, m->meta->proxy_cgroup);
 	(void)unlinkat(DF_FD_RUN, "pid", 0);
 	(void)unlinkat(DF_FD_RUN, "fence", 0);
 	(void)unlinkat(DF_FD_RUN, "lock", 0); /* the last step: a new fence of this id may start */

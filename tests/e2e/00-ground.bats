@@ -134,15 +134,15 @@ resolves_and_fetches() { # RUNTIME
 	# shellcheck disable=SC2016 # the hook's own variables
 	install_hook 50-refuse 'state=$(cat)
 		pid=$(echo "$state" | sed "s/.*\"pid\" *: *\([0-9]*\).*/\1/")
-		echo "refused: $(echo "$state" | grep -o "deployfence.owner\":\"[a-z-]*")" >>"/proc/$pid/fd/2"
+		echo "refused: $(echo "$state" | grep -o "deployfence.owner\":\"[a-z-]*")" | tee -a "/proc/$pid/fd/2" >&2
 		exit 78'
 	for runtime in $DF_RUNTIMES; do
 		job -r "$runtime" -a deployfence=on -a deployfence.owner=team-x -- echo ran
 		expect [ "$status" != 0 ]
 		expect [ "$output" = "" ]
 		expect_match "$stderr" '78'
-		case $runtime in # podman shows crun's own message alone, ctr that of runc
-		crun | runc | podman+runc) expect_match "$stderr" 'refused: deployfence.owner":"team-x' ;;
+		case $runtime in # runc quotes the hook's stderr; of crun's, podman shows its own message alone
+		crun | runc | podman+runc | ctr) expect_match "$stderr" 'refused: deployfence.owner":"team-x' ;;
 		esac
 		job -r "$runtime" -- echo ran
 		expect [ "$status" = 0 ]

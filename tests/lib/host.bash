@@ -105,7 +105,7 @@ df_host_outside() {
 		while read -r mount; do
 			echo "$BASHPID" >"$mount/$name/cgroup.procs" || exit 1
 		done < <(df_hierarchies)
-		DF_MACHINE="$(readlink /proc/self/ns/net) $(readlink /proc/self/ns/mnt) $(readlink /proc/self/ns/pid)" \
+		DF_OUTSIDE="$$ $unified/$name" DF_MACHINE="$(readlink /proc/self/ns/net) $(readlink /proc/self/ns/mnt) $(readlink /proc/self/ns/pid)" \
 			exec unshare --mount --net --cgroup --propagation private \
 			bash "$DF_LIB/host.bash" --inside "$@"
 	) <&0 &
@@ -196,7 +196,9 @@ df_crun_shim() {
 }
 
 df_containers_conf() {
-	local ulimits='' nofile
+	local ulimits='' nofile conmon=''
+	# without a controller podman cannot make conmon's cgroup, and says so on every run
+	[ "$DF_CGROUP2" != /sys/fs/cgroup ] || [ -n "$(cat "$DF_CGROUP2/cgroup.controllers")" ] || conmon='cgroups = "no-conmon"'
 	if ! df_has_sys_resource; then
 		nofile=$(ulimit -Hn)
 		ulimits="default_ulimits = [\"nofile=$nofile:$nofile\", \"nproc=4096:4096\"]"
@@ -209,6 +211,7 @@ df_containers_conf() {
 		pids_limit = 0
 		http_proxy = false
 		$ulimits
+		$conmon
 		[network]
 		network_backend = "netavark"
 		[engine]

@@ -58,10 +58,25 @@ job_parse() {
 	echo "$J_RUNTIME" >"$J_DIR/runtime"
 }
 
-# Runs a command with its output in $J_DIR, in append mode, because hooks open these files once more; fds of bats closed,
-# or a daemon left behind would keep bats waiting.
+# Runs a command with its output in pipes, as a CI runner or a terminal would read it: whoever keeps such a pipe open
+# after the container's end keeps the caller waiting (until DF_JOB_TIMEOUT). The fds of bats are closed for it.
 # shellcheck disable=SC2034 # for the tests
 job_capture() {
+	echo 125 >"$J_DIR/status"
+	{
+		{
+			timeout -k 5 "$DF_JOB_TIMEOUT" "$@" </dev/null 2>&4 3>&- 4>&- |
+				timeout "$((DF_JOB_TIMEOUT + 10))" cat >"$J_DIR/stdout" 3>&- 4>&-
+			echo "${PIPESTATUS[0]}" >"$J_DIR/status"
+		} 4>&1 | timeout "$((DF_JOB_TIMEOUT + 10))" cat >"$J_DIR/stderr" 3>&-
+	} || true
+	status=$(<"$J_DIR/status")
+	job_results
+}
+
+# The same for a command that leaves a container behind with its own stdout and stderr: into files, which stay open.
+# shellcheck disable=SC2034 # for the tests
+job_capture_start() {
 	status=0
 	rm -f "$J_DIR/stdout" "$J_DIR/stderr"
 	timeout -k 5 "$DF_JOB_TIMEOUT" "$@" </dev/null >>"$J_DIR/stdout" 2>>"$J_DIR/stderr" 3>&- 4>&- || status=$?
@@ -99,15 +114,15 @@ job_start() {
 	case $J_RUNTIME in
 	podman+*)
 		job_podman_arguments
-		job_capture podman "${J_ARGUMENTS[@]}" -d "${J_TERMINAL[@]}" "$DF_IMAGE" "${J_COMMAND[@]}"
+		job_capture_start podman "${J_ARGUMENTS[@]}" -d "${J_TERMINAL[@]}" "$DF_IMAGE" "${J_COMMAND[@]}"
 		;;
 	ctr)
 		job_bundle && job_containerd || return
-		job_capture ctr run -d --log-uri "file://$J_DIR/log" --config "$J_DIR/config.json" "$JOB"
+		job_capture_start ctr run -d --log-uri "file://$J_DIR/log" --config "$J_DIR/config.json" "$JOB"
 		;;
 	*)
 		job_bundle || return
-		job_capture "$J_RUNTIME" run --detach --pid-file "$J_DIR/pid" --bundle "$J_DIR" "$JOB"
+		job_capture_start "$J_RUNTIME" run --detach --pid-file "$J_DIR/pid" --bundle "$J_DIR" "$JOB"
 		;;
 	esac
 	: >"$J_DIR/running" # even where the start failed, something may have to be removed

@@ -4,8 +4,9 @@
 What a fence may leave behind on the test host, one "KIND WHAT" a line. `check` waits up to SECONDS (3) until nothing is
 there that the snapshot does not name; what stays is printed, exit status 1.
 
-Programs and maps are counted for the whole machine, as bpftool shows them: on a machine where others load programs at
-the same time, DF_LEFTOVERS_BPF=0 leaves them out (attached and pinned ones of this ground are found in any case).
+bpftool lists the programs and maps of the whole machine, and others may be at work on it: those attached outside this
+ground do not count, nor do those that were not there at the first look. DF_LEFTOVERS_BPF=0 leaves them out altogether
+(attached and pinned ones of this ground are found in any case).
 """
 import json
 import os
@@ -72,12 +73,33 @@ def attached():
             yield f"attached program {' '.join(line.split())} at {path or '/'}"
 
 
+def listed(kind):
+    return json.loads(command("bpftool", "-j", kind, "list") or "[]")
+
+
 def loaded():
     if os.environ.get("DF_LEFTOVERS_BPF") == "0":
         return
     for kind in ("prog", "map"):
-        for entry in json.loads(command("bpftool", "-j", kind, "list") or "[]"):
+        for entry in listed(kind):
             yield f"{kind} {entry['id']} {entry['type']} {entry.get('name', '-')}"
+
+
+def loaded_by_others():
+    """Beginnings of the lines of programs that are attached outside this ground, and of their maps."""
+    outside, own_cgroup = os.environ.get("DF_OUTSIDE", "0 /").split()
+    if outside == "0":
+        return ()
+    tree = command("nsenter", "--target", outside, "--mount", "--cgroup", "--", "bpftool", "cgroup", "tree",
+                   os.path.dirname(own_cgroup))
+    path, found = "", set()
+    for line in tree.splitlines()[1:]:
+        if line.startswith("/"):
+            path = line.strip()
+        elif line.strip() and not (path + "/").startswith(own_cgroup + "/"):
+            found.add(int(line.split()[0]))
+    maps = {number for entry in listed("prog") if entry["id"] in found for number in entry.get("map_ids", [])}
+    return tuple([f"prog {number} " for number in found] + [f"map {number} " for number in maps])
 
 
 def routes():
@@ -127,12 +149,18 @@ def main():
         return 0
     before = set(read(path).splitlines())
     end = time.monotonic() + float(sys.argv[3] if len(sys.argv) > 3 else 3)
+    first = None
     while True:
-        after = sorted(state() - before)
+        after = state() - before
+        first = after if first is None else first
+        after = {line for line in after if line in first or not line.startswith(("prog ", "map "))}
+        if after and all(line.startswith(("prog ", "map ")) for line in after):
+            others = loaded_by_others()
+            after = {line for line in after if not line.startswith(others)} if others else after
         if not after or time.monotonic() > end:
             break
         time.sleep(0.05)
-    for line in after:
+    for line in sorted(after):
         print(f"left behind: {line}")
     return 1 if after else 0
 

@@ -33,7 +33,7 @@ def from_tap(path, lines):
                 yield "passed", name, ""
         elif line.startswith("Bail out!"):
             yield "failed", f"{path}: {line.strip()}", ""
-    if plan != count:
+    if plan != count or not count:
         yield "failed", f"{path}: {count} results of a plan of {'nothing' if plan is None else plan}", ""
 
 

@@ -1,0 +1,165 @@
+#!/bin/bash
+# What the tests of the product share; a bats file loads it after ../lib/ground.
+# Every test starts without state below /run/deployfence and with the installed policies only.
+
+HOOK=/usr/libexec/oci/hooks.d/deployfence
+PROXY=/usr/libexec/deployfence/deployfence-proxy
+RUNDIR=/run/deployfence
+POLICIES=/etc/deployfence/policies
+export HOOK PROXY RUNDIR POLICIES
+
+setup_file() {
+	world_up && image_import && image_build || return
+	[ -e /usr/share/containers/oci/hooks.d/50-deployfence.json ] || product_install
+}
+
+setup() {
+	world_dns_mode
+	world_mark
+	rm -rf "$RUNDIR"
+	SYSLOG_MARK=$(($(wc -l <"$DF_SYSLOG") + 1))
+	leftovers_mark
+}
+
+teardown() {
+	job_stop_all
+	find /etc/deployfence -type f ! -name default.policy -delete
+	leftovers_check
+}
+
+# --- what a container does, and what is expected of it
+
+# One name that the default policy blocks, one that it allows, with the same client.
+# shellcheck disable=SC2016 # for the shell in the container
+VISIT='for host in github.com ok.example; do curl -sS -m 10 http://$host; echo "$host rc=$?"; done'
+export VISIT
+
+# curl's 6 is "could not resolve", at once; a time-out would be 28.
+expect_fenced() {
+	expect_match "$output" 'github\.com rc=6'
+	expect_match "$output" 'hello from ok\.example'
+	expect_match "$output" 'ok\.example rc=0'
+	refute_match "$output" 'hello from github'
+}
+
+expect_unfenced() {
+	expect_match "$output" 'hello from github\.com'
+	expect_match "$output" 'github\.com rc=0'
+	expect_match "$output" 'ok\.example rc=0'
+}
+
+# One blocked name, and nothing but a client that would ask for it.
+policy_sealed() { # NAME [STATEMENT]…
+	local name=$1
+	shift
+	printf '%s\n' 'mode enforce' 'default allow' 'pin-blocked no' "$@" 'block github.com' >"$POLICIES/$name.policy"
+}
+
+policy() { # NAME: the text comes on stdin
+	cat >"$POLICIES/$1.policy"
+}
+
+refute() { # COMMAND…
+	if "$@"; then
+		echo "should not be: $*"
+		expect false
+	fi
+}
+
+refute_match() { # TEXT REGEX
+	[[ ! $1 =~ $2 ]] && return 0
+	printf 'match for /%s/ in: %s\n' "$2" "$1"
+	expect false
+}
+
+# Until a condition holds, at most 10 s; for what happens soon, but not at once.
+eventually() { # COMMAND…
+	local round
+	for round in {1..200}; do
+		"$@" && return 0
+		sleep 0.05
+	done
+	echo "not even after a while ($round rounds): $*"
+	expect false
+}
+
+# podman's bridge changes its hardware address when a container leaves, and the others lose the network for a while.
+pin_bridge() {
+	ip link set podman0 address "$(cat /sys/class/net/podman0/address)"
+}
+
+# --- what it leaves in the logs
+
+event_lines() {
+	cat "$RUNDIR"/*/events.jsonl 2>/dev/null
+}
+
+has_event() { # JQ-CONDITION
+	event_lines | jq -se "any(.[]; $1)" >/dev/null
+}
+
+expect_event() { # JQ-CONDITION
+	eventually has_event "$1" >/dev/null && return 0
+	printf 'no event with: %s\n' "$1"
+	event_lines
+	expect false
+}
+
+event() { # JQ-CONDITION [JQ-EXPRESSION]: of the first such event
+	event_lines | jq -rs "[.[] | select($1)][0] | ${2:-.}"
+}
+
+event_texts() { # the text log
+	cat "$RUNDIR"/*/events.log
+}
+
+syslog_lines() {
+	tail -n "+$SYSLOG_MARK" "$DF_SYSLOG"
+}
+
+has_syslog() {
+	syslog_lines | grep -Eq -- "$1"
+}
+
+expect_syslog() { # REGEX
+	eventually has_syslog "$1" >/dev/null && return 0
+	printf 'no line of syslog with /%s/ in:\n' "$1"
+	syslog_lines
+	expect false
+}
+
+# --- processes of fences
+
+# PID NAME of every process of the proxy on this ground: deployfence-pro (the monitor), df-worker, df-reader.
+fence_processes() {
+	local pid
+	find "$DF_CGROUP2" -name cgroup.procs -exec cat {} + 2>/dev/null | while read -r pid; do
+		if [ "$(readlink "/proc/$pid/exe" 2>/dev/null)" = "$PROXY" ]; then
+			echo "$pid $(cat "/proc/$pid/comm" 2>/dev/null)"
+		fi
+	done
+}
+
+fence_pid() { # NAME
+	fence_processes | awk -v name="$1" '$2 == name { print $1 }'
+}
+
+is_fence_gone() {
+	[ -z "$(fence_processes)" ]
+}
+
+# The proxy ends with its container: within three seconds on any machine, and its logs are complete then.
+expect_fence_gone() {
+	for _ in {1..60}; do
+		! is_fence_gone || return 0
+		sleep 0.05
+	done
+	fence_processes
+	expect false
+}
+
+is_other_pid() { # NAME PID: a process of that name that is not this one
+	local pid
+	pid=$(fence_pid "$1")
+	[ -n "$pid" ] && [ "$pid" != "$2" ]
+}
