@@ -24,6 +24,7 @@
 #define DF_TOKEN_MAX ((1u << DF_TOKEN_BITS) - 1)
 /* IPv6: a /96 of an RFC 4193 prefix, drawn for each fence; the low 32 bits are the token. */
 #define DF_TOKEN6_PREFIX_LEN 12
+#define DF_TOKEN6_NET 0xfd646670u /* first 32 bits of every fence's prefix */
 
 #define DF_DNS_PORT 53
 #define DF_COMM_LEN 16
@@ -114,6 +115,8 @@ enum df_event_kind {
 	DF_EVENT_SINKHOLE = 9,      /* connect to 0.0.0.0 or :: under refuse-dns sinkhole */
 	DF_EVENT_PASSED_OPEN = 10,  /* fail=open, no heartbeat: port 53 passed unfiltered */
 	DF_EVENT_TABLE_FULL = 11,   /* no token to be had */
+	DF_EVENT_LINK_LOCAL = 14,   /* a resolver at fe80::/10: the redirect would lose its scope */
+	DF_EVENT_BOUND_DEVICE = 13, /* port 53 of a socket bound to a device: no redirect */
 	DF_EVENT_CONNECT = 12,      /* an address refused at connect or sendmsg */
 };
 

@@ -119,44 +119,67 @@ static __always_inline __u32 is_enforcing(const struct df_conf *c)
 
 _Static_assert(DF_MODE_AUDIT == 2 && DF_MODE_ENFORCE == 1, "is_enforcing reads bit 1 of mode");
 
+/* Signed: a beat between the two reads is not stale. */
 static __always_inline int is_heartbeat_stale(const struct df_conf *c)
 {
-	return bpf_ktime_get_boot_ns() - c->heartbeat > DF_HEARTBEAT_MAX_NS;
+	return (__s64)(bpf_ktime_get_boot_ns() - c->heartbeat) > (__s64)DF_HEARTBEAT_MAX_NS;
 }
 
-static __always_inline int is_mapped4(const struct dest *d)
+/* 1 or 0, or all bits or none; without a branch. */
+static __always_inline __u32 is_zero(__u32 x)
 {
-	return (d->addr[0] | d->addr[1] | (d->addr[2] ^ bpf_htonl(0xffff))) == 0;
+	return (__u32)(((__u64)x - 1) >> 63);
 }
 
-static __always_inline int is_unspecified(const struct dest *d)
+static __always_inline __u32 mask_if(__u32 is_true)
 {
-	__u32 rest = d->addr[0] | d->addr[1] | d->addr[3];
-
-	return rest == 0 && (d->addr[2] == 0 || d->addr[2] == bpf_htonl(0xffff));
+	return 0 - is_true;
 }
 
-/* The token in an address of the token ranges, else 0. */
+static __always_inline __u32 is_mapped4(const struct dest *d)
+{
+	return is_zero(d->addr[0] | d->addr[1] | (d->addr[2] ^ bpf_htonl(0xffff)));
+}
+
+static __always_inline __u32 is_unspecified(const struct dest *d)
+{
+	/* :: and ::ffff:0.0.0.0 */
+	return is_zero(d->addr[0] | d->addr[1] | d->addr[3]) &
+	       (is_zero(d->addr[2]) | is_zero(d->addr[2] ^ bpf_htonl(0xffff)));
+}
+
+/*
+ * The token ranges of all fences: another fence of the same namespace (pod, host
+ * network) is not to be asked either.
+ */
+static __always_inline __u32 is_reserved(const struct dest *d)
+{
+	return (is_mapped4(d) & is_zero((bpf_ntohl(d->addr[3]) & DF_TOKEN4_MASK) ^ DF_TOKEN4_NET)) |
+	       is_zero(d->addr[0] ^ bpf_htonl(DF_TOKEN6_NET));
+}
+
+/* The token in an address of this fence at the proxy's port, else 0. */
 static __always_inline __u32 token_of(const struct df_conf *c, const struct dest *d)
 {
 	const __u32 *prefix = (const __u32 *)c->token6_prefix;
 	__u32 last = bpf_ntohl(d->addr[3]);
-
-	if (is_mapped4(d))
-		return (last & DF_TOKEN4_MASK) == DF_TOKEN4_NET ? last & DF_TOKEN_MAX : 0;
+	__u32 is_4 = is_mapped4(d) & is_zero((last & DF_TOKEN4_MASK) ^ DF_TOKEN4_NET);
 	/* without IPv6 the prefix is ::, whose addresses are no fence's */
-	if ((d->addr[0] ^ prefix[0]) | (d->addr[1] ^ prefix[1]) | (d->addr[2] ^ prefix[2]))
-		return 0;
-	return c->flags & DF_CONF_IPV6 ? last : 0;
+	__u32 is_6 = is_zero((d->addr[0] ^ prefix[0]) | (d->addr[1] ^ prefix[1]) |
+			     (d->addr[2] ^ prefix[2])) &
+		     c->flags / DF_CONF_IPV6;
+	__u32 is_proxy = is_zero(d->port ^ c->proxy_port);
+
+	return (last & DF_TOKEN_MAX & mask_if(is_4 & is_proxy)) |
+	       (last & mask_if(is_6 & is_proxy & 1));
 }
 
-static __always_inline int is_loopback(const struct dest *d)
+static __always_inline __u32 is_loopback(const struct dest *d)
 {
-	__u32 rest = d->addr[0] | d->addr[1];
+	__u32 is_4 = is_mapped4(d) & is_zero((bpf_ntohl(d->addr[3]) >> 24) ^ 127);
+	__u32 is_6 = is_zero(d->addr[0] | d->addr[1] | d->addr[2] | (d->addr[3] ^ bpf_htonl(1)));
 
-	if (rest | (d->addr[2] ^ bpf_htonl(0xffff)))
-		return (rest | d->addr[2] | (d->addr[3] ^ bpf_htonl(1))) == 0;
-	return (bpf_ntohl(d->addr[3]) >> 24) == 127;
+	return is_4 | is_6;
 }
 
 /* How many to report now: 0 while a like event of the same second holds this one back. */
@@ -335,11 +358,14 @@ static __always_inline __u32 judge_dns(struct bpf_sock_addr *ctx, const struct d
 		return DF_EVENT_PASSED_OPEN;
 	if (c->netns_cookie && bpf_get_netns_cookie(ctx) != c->netns_cookie)
 		return DF_EVENT_NESTED_NETNS;
-	if (!is_mapped4(d) && !(c->flags & DF_CONF_IPV6))
+	if (!((is_mapped4(d) | c->flags / DF_CONF_IPV6) & 1))
 		return DF_EVENT_NO_IPV6;
+	/* fe80::/10: the scope id is out of reach here, and lost with the address */
+	if ((d->addr[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000))
+		return DF_EVENT_LINK_LOCAL;
 	/* SO_BINDTODEVICE: the token's address would leave by that device */
 	if (!sk || (sk->bound_dev_if && sk->bound_dev_if != LOOPBACK_IFINDEX))
-		return DF_EVENT_EGRESS_DNS;
+		return DF_EVENT_BOUND_DEVICE;
 
 	*token = take_token(sk, d, is_connect);
 	if (!*token)
@@ -350,14 +376,13 @@ static __always_inline __u32 judge_dns(struct bpf_sock_addr *ctx, const struct d
 static __always_inline __u32 judge(struct bpf_sock_addr *ctx, const struct df_conf *c,
 				   const struct dest *d, int is_connect, __u32 *token)
 {
-	__u32 own = token_of(c, d);
-
-	if (own) {
+	if (is_reserved(d)) {
 		/* send() on a connected v4-mapped socket comes here with what connect6 wrote */
+		__u32 own = token_of(c, d);
 		struct bpf_sock *sk = ctx->sk;
 		struct df_sock *s = sk ? bpf_sk_storage_get(&sks, sk, 0, 0) : 0;
 
-		return s && s->token == own ? 0 : DF_EVENT_TOKEN_ADDRESS;
+		return own && s && s->token == own ? 0 : DF_EVENT_TOKEN_ADDRESS;
 	}
 	if (d->port == bpf_htons(DF_DNS_PORT))
 		return judge_dns(ctx, c, d, is_connect, token);
@@ -404,19 +429,16 @@ static __always_inline int on_dest6(struct bpf_sock_addr *ctx, int is_connect)
 	kind = judge(ctx, c, &d, is_connect, &token) | NO_CONSTANT(ctx);
 	if (kind)
 		return object(c, &d, kind, is_connect);
-	if (!token)
-		return PASS;
-	if (is_mapped4(&d)) {
-		ctx->user_ip6[3] = bpf_htonl(DF_TOKEN4_NET | (token & DF_TOKEN_MAX));
-	} else {
+	if (token) {
 		const __u32 *prefix = (const __u32 *)c->token6_prefix;
+		__u32 keep = mask_if(is_mapped4(&d)); /* ::ffff: stays */
 
-		ctx->user_ip6[0] = prefix[0];
-		ctx->user_ip6[1] = prefix[1];
-		ctx->user_ip6[2] = prefix[2];
-		ctx->user_ip6[3] = bpf_htonl(token);
+		ctx->user_ip6[0] = (d.addr[0] & keep) | (prefix[0] & ~keep);
+		ctx->user_ip6[1] = (d.addr[1] & keep) | (prefix[1] & ~keep);
+		ctx->user_ip6[2] = (d.addr[2] & keep) | (prefix[2] & ~keep);
+		ctx->user_ip6[3] = bpf_htonl(token | (DF_TOKEN4_NET & keep));
+		ctx->user_port = c->proxy_port;
 	}
-	ctx->user_port = c->proxy_port;
 	return PASS;
 }
 
@@ -660,11 +682,11 @@ static __always_inline __u32 judge_packet(struct __sk_buff *skb, const struct df
 
 	if (parse(skb, p) < 0)
 		return DF_EVENT_EGRESS_UNPARSABLE;
-	token = token_of(c, &p->to);
-	if (token || is_loopback(&p->to)) {
+	if (is_reserved(&p->to) | is_loopback(&p->to)) {
 		/* IP_UNICAST_IF, IP_PKTINFO: the rewritten packet would leave the host */
 		if (skb->ifindex != LOOPBACK_IFINDEX)
 			return DF_EVENT_EGRESS_TOKEN;
+		token = token_of(c, &p->to);
 		if (token) {
 			refresh_token(skb, token);
 			return 0;

@@ -53,7 +53,7 @@ static bool is_current(int run_fd, int fd)
 
 int df_rundir_lock(int run_fd, int timeout_ms)
 {
-	for (int waited_us = 0; waited_us <= timeout_ms * 1000; waited_us += LOCK_PAUSE_US) {
+	for (int waited_us = 0;; waited_us += LOCK_PAUSE_US) {
 		_cleanup_close_ int fd =
 			openat(run_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
@@ -61,9 +61,10 @@ int df_rundir_lock(int run_fd, int timeout_ms)
 			return -errno;
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_current(run_fd, fd))
 			return TAKE_FD(fd);
+		if (waited_us >= timeout_ms * 1000)
+			return -EBUSY;
 		(void)usleep(LOCK_PAUSE_US);
 	}
-	return -EBUSY;
 }
 
 void df_rundir_wait(const char *id, int timeout_ms)
@@ -83,16 +84,19 @@ uint64_t df_rundir_start_of(int pid)
 {
 	char path[64], text[1024], *close;
 	unsigned long long start;
+	char state;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	if (pid <= 0 || df_read_small(AT_FDCWD, path, text, sizeof(text)) < 0)
 		return 0;
 	close = strrchr(text, ')');
-	if (!close || sscanf(close + 1,
-			     " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
-			     "%*d %*d %llu",
-			     &start) != 1)
-		return 0;
+	if (!close ||
+	    sscanf(close + 1,
+		   " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+		   "%*d %*d %llu",
+		   &state, &start) != 2 ||
+	    state == 'Z' || state == 'X')
+		return 0; /* a zombie waits for a parent that may be gone too */
 	return start;
 }
 
@@ -147,7 +151,7 @@ static void remove_logs(int parent, const char *id, int run_fd)
 	(void)unlinkat(parent, id, AT_REMOVEDIR);
 }
 
-/* Removes the logs of ended fences that are older than cutoff. */
+/* Removes the logs of ended fences that are older than cutoff; how many are left. */
 static unsigned sweep_logs(int parent, time_t cutoff)
 {
 	_cleanup_closedir_ DIR *dir = fdopendir(fcntl(parent, F_DUPFD_CLOEXEC, 0));
@@ -167,9 +171,10 @@ static unsigned sweep_logs(int parent, time_t cutoff)
 				O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (run_fd < 0 || has_state(run_fd) || fstat(run_fd, &st) < 0)
 			continue;
-		n++;
 		if (st.st_mtime < cutoff)
 			remove_logs(parent, entry->d_name, run_fd);
+		else
+			n++;
 	}
 	return n;
 }

@@ -382,6 +382,23 @@ static int read_names(const struct df_json *doc, struct df_config *c, char *erro
 	return status;
 }
 
+/* On lo, which the token route needs; "all" includes it. */
+static bool is_ipv6_disabled(const struct df_json *doc)
+{
+	static const char *const keys[] = {
+		"net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.lo.disable_ipv6",
+		"net/ipv6/conf/all/disable_ipv6", "net/ipv6/conf/lo/disable_ipv6"};
+	const struct df_json *sysctl = df_json_get(df_json_get(doc, "linux"), "sysctl");
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const char *value = df_json_string(df_json_get(sysctl, keys[i]));
+
+		if (value && strcmp(value, "0") != 0)
+			return true;
+	}
+	return false;
+}
+
 int df_config_parse(const char *text, size_t len, struct df_config *ret,
 		    char ret_error[static DF_STATE_ERROR_MAX])
 {
@@ -395,6 +412,7 @@ int df_config_parse(const char *text, size_t len, struct df_config *ret,
 		status = read_root(doc, &c, ret_error);
 	if (!status)
 		status = read_names(doc, &c, ret_error);
+	c.is_ipv6_disabled = is_ipv6_disabled(doc);
 	if (status)
 		return status;
 	*ret = c;

@@ -69,6 +69,7 @@ struct df_config {
 	char *image;
 	char *pod;
 	char *k8s_namespace;
+	bool is_ipv6_disabled; /* by linux.sysctl; runc sets those after the hooks */
 };
 
 /*

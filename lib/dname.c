@@ -144,7 +144,8 @@ size_t df_dname_to_text(const struct df_dname *name, char ret[static DF_DNAME_TE
 		for (at++; at < end; at++) {
 			uint8_t c = name->wire[at];
 
-			if (c <= ' ' || c >= 0x7f) {
+			/* '"' and '=' too: a log line's reader must not take a name for a key */
+			if (c <= ' ' || c >= 0x7f || c == '"' || c == '=') {
 				ret[n++] = '\\';
 				ret[n++] = (char)('0' + c / 100);
 				ret[n++] = (char)('0' + c / 10 % 10);

@@ -66,6 +66,14 @@ static void append_identity(char *buf, size_t size, size_t *pos, const struct df
 		append_quoted(buf, size, pos, "cmd", who->comm, strnlen(who->comm, DF_COMM_LEN));
 }
 
+static void append_addr(const struct df_event_line *e, char *buf, size_t size, size_t *pos)
+{
+	char addr[INET6_ADDRSTRLEN];
+
+	df_event_addr_text(e->addr, addr);
+	df_append(buf, size, pos, " ip=%s port=%u", addr, e->port);
+}
+
 /* "WARN DNS BLOCKED reason=… blocked=true blockedAt=dns domain=… pid=… cmd=… firewallMethod=…" */
 static void append_verdict(const struct df_event_line *e, char *buf, size_t size, size_t *pos)
 {
@@ -75,15 +83,23 @@ static void append_verdict(const struct df_event_line *e, char *buf, size_t size
 		  df_event_at_name(e->at));
 	if (e->domain)
 		df_append(buf, size, pos, " domain=%s", e->domain);
-	if (e->addr) {
-		char addr[INET6_ADDRSTRLEN];
-
-		df_event_addr_text(e->addr, addr);
-		df_append(buf, size, pos, " ip=%s port=%u", addr, e->port);
-	}
+	if (e->addr)
+		append_addr(e, buf, size, pos);
 	if (e->who)
 		append_identity(buf, size, pos, e->who);
 	df_append(buf, size, pos, " firewallMethod=blocklist");
+}
+
+/* "WARN unobserved reason=NoHeartbeat ip=… port=53 pid=… cmd=…" */
+static void append_other(const struct df_event_line *e, char *buf, size_t size, size_t *pos)
+{
+	df_append(buf, size, pos, "%s %s", e->is_warning ? "WARN" : "INFO", e->event);
+	if (e->reason)
+		df_append(buf, size, pos, " reason=%s", e->reason);
+	if (e->addr)
+		append_addr(e, buf, size, pos);
+	if (e->who)
+		append_identity(buf, size, pos, e->who);
 }
 
 size_t df_event_text(const struct df_event_line *e, const struct df_meta *m, char *buf, size_t size)
@@ -93,7 +109,7 @@ size_t df_event_text(const struct df_event_line *e, const struct df_meta *m, cha
 	if (e->is_refusal)
 		append_verdict(e, buf, size, &pos);
 	else
-		df_append(buf, size, &pos, "%s %s", e->reason ? "WARN" : "INFO", e->event);
+		append_other(e, buf, size, &pos);
 	append_text(buf, size, &pos, "rule", e->rule);
 	df_append(buf, size, &pos, " container=%s", m->id);
 	append_text(buf, size, &pos, "owner", e->owner ? e->owner : m->owner);

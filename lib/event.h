@@ -56,6 +56,7 @@ struct df_event_line {
 	const char *reason; /* closed list; NULL: not a verdict */
 	bool is_refusal;    /* a rule or the fence is against it … */
 	bool is_blocked;    /* … and it was refused: false in audit */
+	bool is_warning;    /* no verdict, but somebody should know */
 	enum df_event_at at;
 	const char *domain;              /* escaped text with trailing dot; NULL: none */
 	const uint8_t *addr;             /* 16 bytes; NULL: none */

@@ -9,11 +9,21 @@
 #define ADDR_TEXT_MAX 46
 #define SAFE_TEXT_MAX 8400
 
+/* yajl escapes what is below 0x20 only; df_escape knows the rest that a terminal obeys. */
+static bool has_control(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] >= 0x7f)
+			return !df_is_printable(text, len);
+	return false;
+}
+
 /* The name alone decides the type of the value; order is that of the text line. */
 static void put_string_len(yajl_gen g, const char *key, const char *text, size_t len)
 {
 	yajl_gen_string(g, (const unsigned char *)key, strlen(key));
-	if (yajl_gen_string(g, (const unsigned char *)text, len) == yajl_gen_invalid_string) {
+	if (has_control(text, len) ||
+	    yajl_gen_string(g, (const unsigned char *)text, len) == yajl_gen_invalid_string) {
 		/* not UTF-8: control octets and the invalid ones as \xHH */
 		char safe[SAFE_TEXT_MAX];
 		size_t n = df_escape(text, len, safe, sizeof(safe));
@@ -70,7 +80,7 @@ static void put_identity(yajl_gen g, const struct df_identity *who)
 		put_string_len(g, "cmd", who->comm, strnlen(who->comm, DF_COMM_LEN));
 }
 
-static void put_ancestry(yajl_gen g, const struct df_identity *who)
+static void put_ancestry(yajl_gen g, const struct df_identity *who, bool with_ancestors)
 {
 	put_int(g, "tid", who->tid);
 	if (who->container_pid)
@@ -83,6 +93,8 @@ static void put_ancestry(yajl_gen g, const struct df_identity *who)
 		put_string(g, "attribution", "gone");
 	if (who->state == DF_IDENTITY_UNAVAILABLE)
 		put_string(g, "attribution", "unavailable");
+	if (!with_ancestors)
+		return;
 	put_key(g, "ancestry");
 	yajl_gen_array_open(g);
 	for (unsigned i = 0; i < who->n_ancestors; i++) {
@@ -122,7 +134,7 @@ static void put_verdict(yajl_gen g, const struct df_event_line *e)
 	put_string(g, "hint", e->hint);
 }
 
-static void put_query(yajl_gen g, const struct df_event_line *e)
+static void put_query(yajl_gen g, const struct df_event_line *e, bool with_chain)
 {
 	char name[DF_DNAME_TEXT_MAX];
 
@@ -142,7 +154,7 @@ static void put_query(yajl_gen g, const struct df_event_line *e)
 			put_addr(g, NULL, e->addrs[i]);
 		yajl_gen_array_close(g);
 	}
-	if (!e->n_chain)
+	if (!e->n_chain || !with_chain)
 		return;
 	put_key(g, "cname_chain");
 	yajl_gen_array_open(g);
@@ -154,7 +166,7 @@ static void put_query(yajl_gen g, const struct df_event_line *e)
 	yajl_gen_array_close(g);
 }
 
-static void put_container(yajl_gen g, const struct df_meta *m)
+static void put_container(yajl_gen g, const struct df_meta *m, bool with_annotations)
 {
 	put_key(g, "container");
 	yajl_gen_map_open(g);
@@ -166,7 +178,7 @@ static void put_container(yajl_gen g, const struct df_meta *m)
 	yajl_gen_map_close(g);
 	put_string(g, "policy", m->policy);
 	put_string(g, "mode", m->mode == DF_MODE_AUDIT ? "audit" : "enforce");
-	if (!*m->owner && m->n_x == 0)
+	if (!with_annotations || (!*m->owner && m->n_x == 0))
 		return;
 	put_key(g, "annotations");
 	yajl_gen_map_open(g);
@@ -176,14 +188,17 @@ static void put_container(yajl_gen g, const struct df_meta *m)
 	yajl_gen_map_close(g);
 }
 
-size_t df_event_json(const struct df_event_line *e, const struct df_meta *m, char *buf, size_t size)
+/* How much of an event is told: it must never be lost for what a payload adds to it. */
+enum detail { DETAIL_VERDICT, DETAIL_NO_ANCESTRY, DETAIL_ALL };
+
+static size_t generate(const struct df_event_line *e, const struct df_meta *m, enum detail detail,
+		       char *buf, size_t size)
 {
 	yajl_gen g = yajl_gen_alloc(NULL);
 	const unsigned char *text = (const unsigned char *)"";
 	size_t len = 0;
 	char now[32];
 
-	buf[0] = '\0';
 	if (!g)
 		return 0;
 	(void)yajl_gen_config(g, yajl_gen_validate_utf8, 1);
@@ -194,13 +209,13 @@ size_t df_event_json(const struct df_event_line *e, const struct df_meta *m, cha
 	put_string(g, "event", e->event);
 	put_verdict(g, e);
 	if (e->has_query)
-		put_query(g, e);
+		put_query(g, e, detail >= DETAIL_NO_ANCESTRY);
 	if (e->who)
-		put_ancestry(g, e->who);
+		put_ancestry(g, e->who, detail == DETAIL_ALL);
 	if (e->count)
 		put_int(g, "count", (long long)e->count);
 	put_string(g, "message", e->message);
-	put_container(g, m);
+	put_container(g, m, detail >= DETAIL_NO_ANCESTRY);
 	yajl_gen_map_close(g);
 	if (yajl_gen_get_buf(g, &text, &len) != yajl_gen_status_ok || len >= size)
 		len = 0;
@@ -208,4 +223,13 @@ size_t df_event_json(const struct df_event_line *e, const struct df_meta *m, cha
 	buf[len] = '\0';
 	yajl_gen_free(g);
 	return len;
+}
+
+size_t df_event_json(const struct df_event_line *e, const struct df_meta *m, char *buf, size_t size)
+{
+	size_t len = generate(e, m, DETAIL_ALL, buf, size);
+
+	if (len == 0)
+		len = generate(e, m, DETAIL_NO_ANCESTRY, buf, size);
+	return len ? len : generate(e, m, DETAIL_VERDICT, buf, size);
 }

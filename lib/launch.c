@@ -18,6 +18,7 @@
 
 #define CLOSING "@closing" /* no id has '@': where a proxy stands while it removes its own */
 #define SPARE_FD_MIN 64    /* above every DF_FD_… */
+#define CREATE_TRIES 5
 #define REMOVE_TRIES 50
 #define REMOVE_PAUSE_US 2000
 
@@ -45,7 +46,8 @@ static int write_at(int dirfd, const char *path, const char *text)
 	return df_write_all(fd, text, strlen(text));
 }
 
-int df_launch_cgroup(int root_fd, const char *id, char *ret_path, size_t size)
+/* -ENOENT, -ENODEV: another fence's end removed the parent meanwhile. */
+static int try_cgroup(int root_fd, const char *id)
 {
 	_cleanup_close_ int parent = -1;
 	int fd;
@@ -62,9 +64,17 @@ int df_launch_cgroup(int root_fd, const char *id, char *ret_path, size_t size)
 	if (mkdirat(parent, id, 0755) < 0)
 		return -errno;
 	fd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	(void)snprintf(ret_path, size, DF_LAUNCH_CGROUP_PARENT "/%s", id);
+	return fd < 0 ? -errno : fd;
+}
+
+int df_launch_cgroup(int root_fd, const char *id, char *ret_path, size_t size)
+{
+	int fd = -ENOENT;
+
+	for (int i = 0; i < CREATE_TRIES && (fd == -ENOENT || fd == -ENODEV); i++)
+		fd = try_cgroup(root_fd, id);
+	if (fd >= 0)
+		(void)snprintf(ret_path, size, DF_LAUNCH_CGROUP_PARENT "/%s", id);
 	return fd;
 }
 
@@ -94,15 +104,61 @@ void df_launch_cgroup_tidy(int root_fd)
 	(void)unlinkat(root_fd, DF_LAUNCH_CGROUP_PARENT, AT_REMOVEDIR);
 }
 
+/*
+ * A child that is born in the cgroup.  Moving it there later would wait for an
+ * RCU grace period under the threadgroup lock: 10 to 20 ms at every start.
+ * -ENOSYS, -E2BIG, -EINVAL: before 5.7.
+ */
+static pid_t fork_into(int cgroup_fd)
+{
+	struct clone_args args = {
+		.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)cgroup_fd};
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
+
+	return pid < 0 ? -errno : (pid_t)pid;
+}
+
+/* Waits for the end of its parent, whose cgroup it then removes. */
+static void bury(int root_fd, const char *path, int parent_pipe)
+{
+	char octet;
+
+	if (read(parent_pipe, &octet, 1) < 0)
+		(void)usleep(REMOVE_PAUSE_US);
+	df_launch_cgroup_remove(root_fd, path);
+	_exit(0);
+}
+
+/* The root takes processes, but not one that only looks like it (cgroup namespace). */
+static pid_t fork_outside(int root_fd)
+{
+	_cleanup_close_ int closing = -1;
+	pid_t pid = fork_into(root_fd);
+
+	if (pid != -EBUSY)
+		return pid;
+	(void)mkdirat(root_fd, DF_LAUNCH_CGROUP_PARENT "/" CLOSING, 0755);
+	closing = openat(root_fd, DF_LAUNCH_CGROUP_PARENT "/" CLOSING,
+			 O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return closing < 0 ? -errno : fork_into(closing);
+}
+
 void df_launch_cgroup_leave(int root_fd, const char *path)
 {
-	/* the root takes processes, but not one that only looks like it (cgroup namespace) */
-	if (write_at(root_fd, "cgroup.procs", "0") < 0) {
-		(void)mkdirat(root_fd, DF_LAUNCH_CGROUP_PARENT "/" CLOSING, 0755);
-		if (write_at(root_fd, DF_LAUNCH_CGROUP_PARENT "/" CLOSING "/cgroup.procs", "0") < 0)
-			return;
+	int pipe_fds[2];
+	pid_t pid;
+
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+		return;
+	pid = fork_outside(root_fd);
+	if (pid < 0 && write_at(root_fd, "cgroup.procs", "0") == 0)
+		pid = fork(); /* before 5.7 */
+	if (pid == 0) {
+		(void)close(pipe_fds[1]);
+		bury(root_fd, path, pipe_fds[0]);
 	}
-	df_launch_cgroup_remove(root_fd, path);
+	/* the write end closes with this process */
+	(void)close(pipe_fds[0]);
 }
 
 /* Brings the descriptors to their numbers and closes all others. */
@@ -128,24 +184,6 @@ static int place_fds(const struct df_launch *l)
 			return -errno;
 	}
 	return syscall(SYS_close_range, (unsigned)DF_FD_END, ~0u, 0u) < 0 ? -errno : 0;
-}
-
-/*
- * A child that is born in the cgroup.  Moving it there later would wait for an
- * RCU grace period under the threadgroup lock: 10 to 20 ms at every start.
- * Before 5.7 there is no other way.
- */
-static pid_t fork_into(int cgroup_fd, bool *ret_must_move)
-{
-	struct clone_args args = {
-		.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)cgroup_fd};
-	long pid = cgroup_fd < 0 ? -1 : syscall(SYS_clone3, &args, sizeof(args));
-
-	*ret_must_move = false;
-	if (pid >= 0)
-		return (pid_t)pid;
-	*ret_must_move = cgroup_fd >= 0;
-	return fork();
 }
 
 static int child_prepare(const struct df_launch *l, bool must_move)
@@ -210,7 +248,11 @@ int df_launch(const struct df_launch *l, int timeout_ms)
 	ready_read = pipe_fds[0];
 	ready_write = pipe_fds[1];
 	with_pipe.fds[DF_FD_READY - DF_FD_FIRST] = ready_write;
-	pid = fork_into(l->proxy_cgroup_fd, &must_move);
+	pid = l->proxy_cgroup_fd < 0 ? -ENOSYS : fork_into(l->proxy_cgroup_fd);
+	if (pid < 0) {
+		must_move = l->proxy_cgroup_fd >= 0;
+		pid = fork();
+	}
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)

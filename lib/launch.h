@@ -99,7 +99,10 @@ int df_launch_cgroup(int root_fd, const char *id, char *ret_path, size_t size);
 /* Removes it again (and the parent, if it was the last).  Kills what is inside. */
 void df_launch_cgroup_remove(int root_fd, const char *path);
 
-/* The calling process moves out of the cgroup at path, then removes it. */
+/*
+ * For the last process of the cgroup at path, before it exits: a child outside
+ * waits for that and removes the cgroup.
+ */
 void df_launch_cgroup_leave(int root_fd, const char *path);
 
 /* Removes what processes that left could not: empty directories only. */

@@ -191,12 +191,12 @@ static int open_on(struct df_listen *l, uint16_t port, bool with_ipv6)
 	return l->tcp6 < 0 ? l->tcp6 : 0;
 }
 
-/* The prefix is fd64:6670::/32 (RFC 4193) with 64 random bits: unique for each fence. */
+/* The prefix is DF_TOKEN6_NET/32 (RFC 4193) with 64 random bits: unique for each fence. */
 static bool add_route(struct df_listen *l)
 {
-	static const uint8_t net[4] = {0xfd, 0x64, 0x66, 0x70};
+	const uint32_t net = htonl(DF_TOKEN6_NET);
 
-	memcpy(l->token6_prefix, net, sizeof(net));
+	memcpy(l->token6_prefix, &net, sizeof(net));
 	df_random(l->token6_prefix + sizeof(net), sizeof(l->token6_prefix) - sizeof(net));
 	if (change_route(l->token6_prefix, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL) == 0)
 		return true;
@@ -205,11 +205,12 @@ static bool add_route(struct df_listen *l)
 	return false;
 }
 
-static int open_here(struct df_listen *l, const char **ret_what)
+static int open_here(struct df_listen *l, bool with_ipv6, const char **ret_what)
 {
-	bool with_ipv6 = add_route(l);
 	socklen_t len = sizeof(l->netns_cookie);
 	int r = -EADDRINUSE;
+
+	with_ipv6 = with_ipv6 && add_route(l);
 
 	*ret_what = "open the proxy's sockets";
 	for (int i = 0; i < PORT_TRIES && r == -EADDRINUSE; i++) {
@@ -223,7 +224,7 @@ static int open_here(struct df_listen *l, const char **ret_what)
 	return 0;
 }
 
-int df_listen_open(int netns_fd, struct df_listen *ret, const char **ret_what)
+int df_listen_open(int netns_fd, bool with_ipv6, struct df_listen *ret, const char **ret_what)
 {
 	_cleanup_close_ int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	int r;
@@ -232,7 +233,7 @@ int df_listen_open(int netns_fd, struct df_listen *ret, const char **ret_what)
 	*ret_what = "enter the container's network namespace";
 	if (home < 0 || setns(netns_fd, CLONE_NEWNET) < 0)
 		return -errno;
-	r = open_here(ret, ret_what);
+	r = open_here(ret, with_ipv6, ret_what);
 	if (r < 0) {
 		close_sockets(ret);
 		(void)df_listen_remove_route(ret->token6_prefix);

@@ -12,6 +12,7 @@
 #ifndef DF_LISTEN_H
 #define DF_LISTEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bpf/abi.h"
@@ -24,11 +25,11 @@ struct df_listen {
 };
 
 /*
- * Enters netns_fd, opens the sockets, adds the route, and comes back.  The
+ * Enters netns_fd, opens the sockets, adds the route (with_ipv6), and comes back.  The
  * calling thread must be the only one.  0 or -errno, *ret_what (static) then
  * says what failed.  -ENOTRECOVERABLE: could not come back; the caller must exit.
  */
-int df_listen_open(int netns_fd, struct df_listen *ret, const char **ret_what);
+int df_listen_open(int netns_fd, bool with_ipv6, struct df_listen *ret, const char **ret_what);
 
 /* Closes the sockets and removes the route.  Also for one that df_listen_open refused. */
 void df_listen_done(struct df_listen *l, int netns_fd);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -60,6 +61,8 @@ int df_log_process_stderr(int pid, const struct df_log_target *target, const cha
 	path_fd = open(path, O_PATH | O_CLOEXEC);
 	if (path_fd < 0 || fstat(path_fd, &st) < 0)
 		return -errno;
+	if (target->pidfd > 0 && syscall(SYS_pidfd_send_signal, target->pidfd, 0, NULL, 0) < 0)
+		return -ESRCH;
 	if (!is_accepted(&st, target))
 		return -EPERM;
 	/* what was looked at is what gets opened: the container may change its fd 2 meanwhile */

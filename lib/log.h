@@ -31,6 +31,7 @@ int df_log_syslog(const char *tag, enum df_log_level level, const char *line);
 struct df_log_target {
 	bool is_any_file;
 	bool is_pipe;
+	int pidfd; /* of the process, to be sure that the pid is still its own; 0: unknown */
 	unsigned long long dev, ino;
 };
 int df_log_process_stderr(int pid, const struct df_log_target *target, const char *line);

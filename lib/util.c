@@ -139,11 +139,25 @@ static size_t printable_char(const uint8_t *p, size_t len)
 			return 0;
 		c = c << 6 | (p[i] & 0x3fu);
 	}
-	/* Overlong forms, surrogates, beyond Unicode; U+0080..9F are controls as well. */
+	/* Overlong forms, surrogates, beyond Unicode; U+0080..9F are controls as well, and the
+	 * bidirectional ones reorder what a terminal shows (Unicode TR 9). */
 	if ((n == 3 && c < 0x800) || (n == 4 && c < 0x10000) || c > 0x10ffff ||
-	    (c >= 0xd800 && c <= 0xdfff) || c < 0xa0)
+	    (c >= 0xd800 && c <= 0xdfff) || c < 0xa0 || (c >= 0x202a && c <= 0x202e) ||
+	    (c >= 0x2066 && c <= 0x2069) || c == 0x2028 || c == 0x2029)
 		return 0;
 	return n;
+}
+
+bool df_is_printable(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		const size_t n = printable_char((const uint8_t *)text + i, len - i);
+
+		if (n == 0)
+			return false;
+		i += n;
+	}
+	return true;
 }
 
 static size_t escape_char(uint8_t c, char ret[static 4])

@@ -84,6 +84,9 @@ int df_parse_u64(const char *text, uint64_t max, uint64_t *ret);
  */
 size_t df_escape(const char *text, size_t len, char *buf, size_t size);
 
+/* True if df_escape would change nothing but '"' and '\\': no controls, no invalid UTF-8. */
+bool df_is_printable(const char *text, size_t len);
+
 /* snprintf that appends at *pos and never passes size.  Cuts silently. */
 void df_append(char *buf, size_t size, size_t *pos, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

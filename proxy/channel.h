@@ -19,7 +19,7 @@
 enum df_msg_type {
 	DF_MSG_READY = 1,  /* worker: answers queries */
 	DF_MSG_PING,       /* monitor → worker */
-	DF_MSG_PONG,       /* worker */
+	DF_MSG_PONG,       /* worker: struct df_msg_pong */
 	DF_MSG_QUERY,      /* worker: struct df_msg_query */
 	DF_MSG_IDENTIFIED, /* monitor → worker: the asker of seq is known, answer it */
 	DF_MSG_FINISH,     /* monitor → worker: hand out your counts and end */
@@ -30,6 +30,17 @@ enum df_msg_type {
 struct df_msg_short {
 	uint32_t type;
 	uint32_t seq;
+};
+
+/* What the worker counts and never reports one by one. */
+struct df_msg_pong {
+	uint32_t type;
+	uint32_t pad;
+	uint64_t n_dropped; /* queries, answers or messages that found no room */
+	uint64_t
+		n_unknown_token; /* packets to the proxy's port that no query of ours was sent as */
+	uint64_t n_malformed;
+	uint64_t n_mismatched; /* answers that nobody waits for */
 };
 
 enum df_reason {

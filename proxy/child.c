@@ -87,7 +87,7 @@ void df_child_stop(struct df_monitor *m, struct df_child *c)
 		return;
 	(void)kill(c->pid, SIGKILL);
 	(void)waitpid(c->pid, NULL, 0);
-	df_loop_remove(&m->loop, c->channel);
+	df_loop_remove(&m->loop, c->channel, &c->source);
 	(void)close(c->channel);
 	c->channel = -1;
 	c->pid = 0;

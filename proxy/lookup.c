@@ -44,6 +44,20 @@ static void give_up_all(struct df_monitor *m)
 			give_up(m, &m->lookups[i]);
 }
 
+/* The reader parses what a hostile process shows of itself: its word is checked too. */
+static void make_sane(struct df_identity *who)
+{
+	if (who->cmd_len > sizeof(who->cmd))
+		who->cmd_len = sizeof(who->cmd);
+	if (who->n_ancestors > DF_EVENT_ANCESTORS_MAX)
+		who->n_ancestors = DF_EVENT_ANCESTORS_MAX;
+	if (who->state > DF_IDENTITY_UNAVAILABLE)
+		who->state = DF_IDENTITY_UNAVAILABLE;
+	who->comm[sizeof(who->comm) - 1] = '\0';
+	who->exe[sizeof(who->exe) - 1] = '\0';
+	who->cwd[sizeof(who->cwd) - 1] = '\0';
+}
+
 static void reader_ready(struct df_source *s, uint32_t events)
 {
 	struct df_monitor *m =
@@ -51,7 +65,7 @@ static void reader_ready(struct df_source *s, uint32_t events)
 	struct df_msg_identity in;
 
 	(void)events;
-	while (m->reader.pid) {
+	for (int k = 0; m->reader.pid && k < DF_MESSAGES_A_ROUND; k++) {
 		ssize_t n = recv(m->reader.channel, &in, sizeof(in), MSG_DONTWAIT);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -61,6 +75,7 @@ static void reader_ready(struct df_source *s, uint32_t events)
 			give_up_all(m);
 			return;
 		}
+		make_sane(&in.who);
 		for (int i = 0; i < DF_LOOKUPS_MAX; i++)
 			if (in.seq && m->lookups[i].seq == in.seq)
 				settle(m, &m->lookups[i], &in.who);
@@ -162,6 +177,14 @@ bool df_lookup_is_any_open(const struct df_monitor *m)
 		if (m->lookups[i].seq)
 			return true;
 	return false;
+}
+
+void df_lookup_forget_worker(struct df_monitor *m)
+{
+	for (int i = 0; i < DF_LOOKUPS_MAX; i++)
+		if (m->lookups[i].seq && !m->lookups[i].is_kernel)
+			give_up(m, &m->lookups[i]);
+	df_record_forget(&m->record);
 }
 
 void df_lookup_expire(struct df_monitor *m)

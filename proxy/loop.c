@@ -38,9 +38,12 @@ int df_loop_change(struct df_loop *l, int fd, uint32_t events, struct df_source 
 	return control(l, EPOLL_CTL_MOD, fd, events, s);
 }
 
-void df_loop_remove(struct df_loop *l, int fd)
+void df_loop_remove(struct df_loop *l, int fd, const struct df_source *s)
 {
 	(void)control(l, EPOLL_CTL_DEL, fd, 0, NULL);
+	for (int i = 0; i < l->n_ready; i++)
+		if (l->ready[i].data.ptr == s)
+			l->ready[i].data.ptr = NULL;
 }
 
 int df_loop_wait(struct df_loop *l, int timeout_ms)
@@ -57,7 +60,8 @@ void df_loop_dispatch(struct df_loop *l)
 	for (int i = 0; i < l->n_ready; i++) {
 		struct df_source *s = l->ready[i].data.ptr;
 
-		s->ready(s, l->ready[i].events);
+		if (s)
+			s->ready(s, l->ready[i].events);
 	}
 	l->n_ready = 0;
 }

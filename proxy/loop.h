@@ -3,8 +3,8 @@
  * loop: epoll with a function for each descriptor.
  *
  * A source is embedded in what owns the descriptor and must outlive the loop:
- * sources come from fixed pools.  After df_loop_remove an event of the same
- * round may still arrive; the function must then find nothing to do.
+ * sources come from fixed pools.  Once removed, a source gets no event, not even
+ * of the round that is being dispatched: its memory may be in other use by then.
  */
 #ifndef DF_LOOP_H
 #define DF_LOOP_H
@@ -30,7 +30,7 @@ void df_loop_done(struct df_loop *l);
 /* events: EPOLLIN, … .  0 or -errno. */
 int df_loop_add(struct df_loop *l, int fd, uint32_t events, struct df_source *s);
 int df_loop_change(struct df_loop *l, int fd, uint32_t events, struct df_source *s);
-void df_loop_remove(struct df_loop *l, int fd);
+void df_loop_remove(struct df_loop *l, int fd, const struct df_source *s);
 
 /* Waits (timeout_ms -1: for ever), so that the caller can look at the clock; 0 or -errno. */
 int df_loop_wait(struct df_loop *l, int timeout_ms);

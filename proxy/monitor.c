@@ -24,12 +24,23 @@
 
 static struct df_monitor the_monitor;
 
+static void add_counts(struct df_msg_pong *sum, const struct df_msg_pong *more)
+{
+	sum->n_dropped += more->n_dropped;
+	sum->n_unknown_token += more->n_unknown_token;
+	sum->n_malformed += more->n_malformed;
+	sum->n_mismatched += more->n_mismatched;
+}
+
 static void worker_died(struct df_monitor *m)
 {
 	const bool lived_long = m->now_ns - m->worker_start_ns >= DF_RESTART_MAX_NS;
 	char text[MESSAGE_MAX];
 
 	df_child_stop(m, &m->worker);
+	df_lookup_forget_worker(m);
+	add_counts(&m->past_counts, &m->counts);
+	memset(&m->counts, 0, sizeof(m->counts));
 	m->n_restarts++;
 	m->restart_delay_ns = lived_long ? DF_RESTART_MIN_NS : m->restart_delay_ns * 2;
 	if (m->restart_delay_ns > DF_RESTART_MAX_NS)
@@ -67,6 +78,7 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 	union {
 		uint32_t type;
 		struct df_msg_short brief;
+		struct df_msg_pong pong;
 		struct df_msg_query query;
 	} in;
 	ssize_t n = recv(m->worker.channel, &in, sizeof(in), MSG_DONTWAIT);
@@ -78,8 +90,9 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 		on_query(m, &in.query);
 	} else if (n == (ssize_t)sizeof(in.brief) && in.type == DF_MSG_READY) {
 		on_ready(m);
-	} else if (n == (ssize_t)sizeof(in.brief) && in.type == DF_MSG_PONG) {
+	} else if (n == (ssize_t)sizeof(in.pong) && in.type == DF_MSG_PONG) {
 		m->is_pong_due = false;
+		m->counts = in.pong;
 	} else {
 		*ret_is_gone = true;
 	}
@@ -93,8 +106,9 @@ static void worker_ready(struct df_source *s, uint32_t events)
 	bool is_gone = false;
 
 	(void)events;
-	while (m->worker.pid && take_message(m, &is_gone))
-		;
+	for (int i = 0; i < DF_MESSAGES_A_ROUND && m->worker.pid; i++)
+		if (!take_message(m, &is_gone))
+			break;
 	if (!m->worker.pid || !is_gone)
 		return;
 	if (m->is_over)
@@ -131,7 +145,8 @@ static void init_ended(struct df_source *s, uint32_t events)
 		(struct df_monitor *)((char *)s - offsetof(struct df_monitor, pidfd_source));
 
 	(void)events;
-	df_loop_remove(&m->loop, DF_FD_PIDFD); /* it stays readable */
+	df_loop_remove(&m->loop, DF_FD_PIDFD, s); /* it stays readable */
+	m->record.is_init_gone = true;
 	m->is_over = !is_populated(m);
 }
 
@@ -144,7 +159,7 @@ static int on_event(void *data, void *record, size_t size)
 		return 0;
 	memcpy(&e, record, sizeof(e));
 	df_lookup_kernel(m, &e);
-	return 0;
+	return --m->n_ring_left == 0 ? -EAGAIN : 0; /* what is left keeps epoll ready */
 }
 
 static void ring_ready(struct df_source *s, uint32_t events)
@@ -153,6 +168,7 @@ static void ring_ready(struct df_source *s, uint32_t events)
 		(struct df_monitor *)((char *)s - offsetof(struct df_monitor, ring_source));
 
 	(void)events;
+	m->n_ring_left = DF_MESSAGES_A_ROUND;
 	(void)ring_buffer__consume(m->ring);
 }
 
@@ -317,6 +333,7 @@ static void drain(struct df_monitor *m)
 			break;
 		df_loop_dispatch(&m->loop);
 	}
+	m->n_ring_left = UINT32_MAX;
 	(void)ring_buffer__consume(m->ring);
 	df_child_stop(m, &m->worker);
 	df_child_stop(m, &m->reader);
@@ -324,17 +341,46 @@ static void drain(struct df_monitor *m)
 	df_lookup_expire(m);
 }
 
+/* Events that the kernel programs found no room for. */
+static uint64_t kernel_lost(void)
+{
+	uint64_t values[1024] = {}, sum = 0;
+	const uint32_t key = DF_COUNT_EVENT_LOST;
+	int n = libbpf_num_possible_cpus();
+
+	if (n <= 0 || (size_t)n > ARRAY_SIZE(values) ||
+	    bpf_map_lookup_elem(DF_FD_COUNTERS, &key, values) < 0)
+		return 0;
+	for (int i = 0; i < n; i++)
+		sum += values[i];
+	return sum;
+}
+
+static void record_stop(struct df_monitor *m)
+{
+	const struct df_record *r = &m->record;
+	char text[MESSAGE_MAX];
+
+	add_counts(&m->counts, &m->past_counts);
+	(void)snprintf(text, sizeof(text),
+		       "container ended: %llu queries, %llu %s; lost: %llu events, %llu dropped, "
+		       "%llu malformed, %llu mismatched, %llu stray",
+		       (unsigned long long)r->n_queries, (unsigned long long)r->n_refusals,
+		       m->meta->mode == DF_MODE_AUDIT ? "would have been refused" : "refused",
+		       (unsigned long long)(r->n_lost + r->n_suppressed + kernel_lost()),
+		       (unsigned long long)m->counts.n_dropped,
+		       (unsigned long long)m->counts.n_malformed,
+		       (unsigned long long)m->counts.n_mismatched,
+		       (unsigned long long)m->counts.n_unknown_token);
+	df_record_life(&m->record, "stop", text);
+}
+
 static void finish(struct df_monitor *m)
 {
 	const uint8_t none[DF_TOKEN6_PREFIX_LEN] = {};
-	char text[MESSAGE_MAX];
 
 	drain(m);
-	(void)snprintf(
-		text, sizeof(text), "container ended: %llu queries, %llu refused, %llu events lost",
-		(unsigned long long)m->record.n_queries, (unsigned long long)m->record.n_refused,
-		(unsigned long long)m->record.n_lost);
-	df_record_life(&m->record, "stop", text);
+	record_stop(m);
 	if (memcmp(m->meta->token6_prefix, none, sizeof(none)) != 0)
 		(void)df_listen_remove_route(m->meta->token6_prefix);
 	if (*m->meta->proxy_cgroup)

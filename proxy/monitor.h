@@ -21,6 +21,7 @@
 #include "proxy/record.h"
 
 #define DF_LOOKUPS_MAX 64
+#define DF_MESSAGES_A_ROUND 64             /* of each source: a flood must not stop the heart */
 #define DF_LOOKUP_DEADLINE_NS 200000000ull /* then the reader is killed: something blocks it */
 #define DF_PING_NS 2000000000ull
 #define DF_BEAT_NS 500000000ull
@@ -57,6 +58,9 @@ struct df_monitor {
 	struct df_conf conf;
 	bool is_ready, is_over;
 	bool is_pong_due;
+	struct df_msg_pong counts;      /* of this worker, as it last said */
+	struct df_msg_pong past_counts; /* of those before it */
+	unsigned n_ring_left;           /* events that this round may still take */
 	uint64_t now_ns, next_ping_ns, next_beat_ns;
 	uint64_t worker_start_ns, restart_at_ns, restart_delay_ns;
 	unsigned n_restarts;
@@ -76,6 +80,8 @@ void df_lookup_kernel(struct df_monitor *m, const struct df_event *e);
 /* The outcome of a query whose asker may still be looked up. */
 void df_lookup_record(struct df_monitor *m, const struct df_msg_query *q);
 void df_lookup_expire(struct df_monitor *m);
+/* The worker is gone, and with it the meaning of its numbers. */
+void df_lookup_forget_worker(struct df_monitor *m);
 bool df_lookup_is_any_open(const struct df_monitor *m);
 
 #endif

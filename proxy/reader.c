@@ -164,13 +164,18 @@ void df_reader_identify(const struct df_meta *meta, int proc_fd, const struct df
 	fd = open_process(proc_fd, t->tgid);
 	if (fd < 0 || read_stat(fd, t->tgid, &p) < 0 || p.start_ns > t->time + START_GRAIN_NS)
 		return;
+	if (!is_in_container(meta, fd)) {
+		/* moved away, or a compromised worker asks about somebody else's process */
+		ret->state = DF_IDENTITY_UNAVAILABLE;
+		return;
+	}
 	ret->cmd_len = (uint16_t)read_cmdline(fd, ret->cmd, sizeof(ret->cmd));
 	read_link(fd, "exe", ret->exe, sizeof(ret->exe));
 	read_link(fd, "cwd", ret->cwd, sizeof(ret->cwd));
 	ret->container_pid = read_container_pid(fd);
 	read_ancestry(meta, proc_fd, &p, ret);
-	/* it may have ended while we read: an empty command line is no answer */
-	if (ret->cmd_len == 0)
+	/* it may have ended while we read; one that lives has an exe, if not always arguments */
+	if (ret->cmd_len == 0 && !*ret->exe)
 		return;
 	ret->state = DF_IDENTITY_OK;
 }

@@ -76,14 +76,41 @@ static bool is_shown_first(struct df_record *r, const struct df_event_line *e)
 static void show(struct df_record *r, const struct df_event_line *e, const char *text)
 {
 	const struct df_log_target target = {.is_pipe = r->meta->is_stderr_pipe,
+					     .pidfd = DF_FD_PIDFD,
 					     .dev = r->meta->stderr_dev,
 					     .ino = r->meta->stderr_ino};
 	char line[DF_EVENT_TEXT_MAX + 16];
 
-	if (!r->meta->is_logged_to_stderr || !e->is_blocked || !is_shown_first(r, e))
+	if (!r->meta->is_logged_to_stderr || !e->is_blocked || r->is_init_gone ||
+	    !is_shown_first(r, e))
 		return;
 	(void)snprintf(line, sizeof(line), "deployfence: %s", text);
-	(void)df_log_process_stderr(r->meta->init_pid, &target, line);
+	if (df_log_process_stderr(r->meta->init_pid, &target, line) != -EPERM ||
+	    r->is_stderr_reported)
+		return;
+	r->is_stderr_reported = true;
+	df_record_life(r, "stderr_unavailable",
+		       "the container's stderr is neither the pipe of its start nor a terminal");
+}
+
+/* A flood must not rotate the first refusals out of the log. */
+static bool is_over_rate(struct df_record *r)
+{
+	const uint64_t per_event_ns = 1000000000ull / DF_RECORD_RATE, now = df_now_ns();
+	const uint64_t earned =
+		r->tokens_ns ? (now - r->tokens_ns) / per_event_ns : DF_RECORD_BURST;
+
+	if (earned > 0) {
+		r->tokens_ns = r->tokens_ns ? r->tokens_ns + earned * per_event_ns : now;
+		r->tokens =
+			r->tokens + earned < DF_RECORD_BURST ? r->tokens + earned : DF_RECORD_BURST;
+	}
+	if (r->tokens == 0) {
+		r->n_suppressed++;
+		return true;
+	}
+	r->tokens--;
+	return false;
 }
 
 static void emit(struct df_record *r, const struct df_event_line *e, bool with_text)
@@ -97,7 +124,8 @@ static void emit(struct df_record *r, const struct df_event_line *e, bool with_t
 	n = df_event_text(e, r->meta, text, sizeof(text) - 1);
 	show(r, e, text);
 	if (r->meta->log_to_journal)
-		(void)df_log_syslog(TAG, e->is_blocked ? DF_LOG_WARNING : DF_LOG_INFO, text);
+		(void)df_log_syslog(
+			TAG, e->is_blocked || e->is_warning ? DF_LOG_WARNING : DF_LOG_INFO, text);
 	write_line(r, &r->text, text, n);
 }
 
@@ -109,6 +137,12 @@ void df_record_init(struct df_record *r, const struct df_meta *meta, const struc
 	r->text.name = "events.log";
 	open_file(&r->jsonl);
 	open_file(&r->text);
+}
+
+void df_record_forget(struct df_record *r)
+{
+	for (int i = 0; i < DF_RECORD_WHO_MAX; i++)
+		r->who[i].seq = 0;
 }
 
 void df_record_identity(struct df_record *r, uint32_t seq, const struct df_identity *who)
@@ -206,8 +240,9 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 	}
 	r->n_queries += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
 	if (e.is_refusal)
-		r->n_refused += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
-	emit(r, &e, e.is_refusal && !(m->flags & DF_QUERY_SUMMARY));
+		r->n_refusals += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
+	if (!is_over_rate(r))
+		emit(r, &e, e.is_refusal && !(m->flags & DF_QUERY_SUMMARY));
 	return 0;
 }
 
@@ -230,6 +265,8 @@ static void describe_kernel(const struct df_event *k, struct df_event_line *e)
 		[DF_EVENT_PASSED_OPEN] = {"unobserved", "NoHeartbeat", DF_AT_CONNECT},
 		[DF_EVENT_TABLE_FULL] = {"connect_blocked", "TableFull", DF_AT_CONNECT},
 		[DF_EVENT_CONNECT] = {"connect_blocked", "AddressRule", DF_AT_CONNECT},
+		[DF_EVENT_LINK_LOCAL] = {"connect_blocked", "LinkLocalResolver", DF_AT_CONNECT},
+		[DF_EVENT_BOUND_DEVICE] = {"connect_blocked", "BoundDevice", DF_AT_CONNECT},
 	};
 	const uint32_t kind = k->kind < ARRAY_SIZE(kinds) && kinds[k->kind].event ? k->kind : 1;
 
@@ -237,6 +274,9 @@ static void describe_kernel(const struct df_event *k, struct df_event_line *e)
 	e->reason = kinds[kind].reason;
 	e->at = kinds[kind].at;
 	e->is_refusal = kind != DF_EVENT_PASSED_OPEN;
+	e->is_warning = !e->is_refusal;
+	if (kind == DF_EVENT_RAW_SOCKET)
+		e->addr = NULL; /* no destination yet */
 }
 
 void df_record_kernel(struct df_record *r, const struct df_event *k, const struct df_identity *who)
@@ -246,8 +286,9 @@ void df_record_kernel(struct df_record *r, const struct df_event *k, const struc
 
 	describe_kernel(k, &e);
 	e.is_blocked = k->refused;
-	r->n_refused += e.is_blocked ? k->count : 0;
-	emit(r, &e, true);
+	r->n_refusals += e.is_refusal ? k->count : 0;
+	if (!is_over_rate(r))
+		emit(r, &e, true);
 }
 
 void df_record_life(struct df_record *r, const char *event, const char *message)

@@ -9,6 +9,7 @@
 #ifndef DF_RECORD_H
 #define DF_RECORD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/event.h"
@@ -18,7 +19,9 @@
 
 #define DF_RECORD_FILE_MAX (4 << 20) /* octets of events.jsonl and of events.log; then rotated */
 #define DF_RECORD_WHO_MAX 256        /* identities kept for events that are still to come */
-#define DF_RECORD_SHOWN_MAX 64       /* refusals shown on stderr, remembered to show each once */
+#define DF_RECORD_BURST 4000         /* events; then DF_RECORD_RATE a second, the rest is counted */
+#define DF_RECORD_RATE 200
+#define DF_RECORD_SHOWN_MAX 64 /* refusals shown on stderr, remembered to show each once */
 
 struct df_record_file {
 	const char *name;
@@ -30,7 +33,12 @@ struct df_record {
 	const struct df_meta *meta;
 	const struct df_policy *policy;
 	struct df_record_file jsonl, text;
-	uint64_t n_queries, n_refused, n_lost, n_repeated;
+	uint64_t n_queries, n_refusals; /* in audit: that would have been refused */
+	uint64_t n_lost;                /* could not be written */
+	uint64_t n_suppressed;          /* over the rate */
+	uint64_t tokens, tokens_ns;     /* of the rate limit */
+	bool is_init_gone;              /* then its pid may be anybody's */
+	bool is_stderr_reported;
 	unsigned n_shown;
 	uint64_t shown[DF_RECORD_SHOWN_MAX]; /* hash of (command, name) */
 	struct {
@@ -42,6 +50,9 @@ struct df_record {
 void df_record_init(struct df_record *r, const struct df_meta *meta,
 		    const struct df_policy *policy);
 
+/* The worker's numbers begin anew: who asked them is forgotten. */
+void df_record_forget(struct df_record *r);
+
 /* Keeps who asked seq for the event that follows. */
 void df_record_identity(struct df_record *r, uint32_t seq, const struct df_identity *who);
 
@@ -51,7 +62,7 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m);
 /* An event of the kernel; who as far as the kernel and /proc know, or NULL. */
 void df_record_kernel(struct df_record *r, const struct df_event *e, const struct df_identity *who);
 
-/* Life of the fence: "start", "stop", "worker-restarted", … with a free text. */
+/* Life of the fence: "start", "stop", "worker_restarted", … with a free text. */
 void df_record_life(struct df_record *r, const char *event, const char *message);
 
 #endif

@@ -283,7 +283,7 @@ void df_relay_query(struct df_worker *w, const struct df_client *client,
 	}
 	a->decision = df_decide_question(&w->policy, &w->search, &a->q.name);
 	a->is_refusal = a->decision.is_refusal;
-	df_report_asked(w, a, &a->decision);
+	df_report_asked(w, a, &a->decision, NULL);
 	if (a->is_refusal && w->is_enforcing)
 		refuse_name(w, a);
 	else
@@ -340,7 +340,7 @@ static void answer_valid(struct df_worker *w, struct df_asked *a, const uint8_t 
 	if (d.is_refusal) {
 		a->decision = d;
 		a->is_refusal = true;
-		df_report_asked(w, a, &d);
+		df_report_asked(w, a, &d, answer);
 		if (w->is_enforcing) {
 			stop_waiting(w, a);
 			a->state = DF_ASKED_FREE;

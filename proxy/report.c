@@ -38,7 +38,16 @@ static void send_summary(void *data, const struct df_seen_entry *e)
 	(void)send_message(w, &m);
 }
 
-void df_report_asked(struct df_worker *w, struct df_asked *a, const struct df_decision *d)
+static void add_answer(struct df_msg_query *m, const struct df_dns_answer *answer)
+{
+	for (unsigned i = 0; answer && i < answer->n_addrs && i < DF_EVENT_ADDRS_MAX; i++)
+		memcpy(m->addrs[m->n_addrs++], answer->addrs[i].addr, 16);
+	for (unsigned i = 0; answer && i < answer->n_chain && i < DF_EVENT_CHAIN_MAX; i++)
+		m->chain[m->n_chain++] = answer->chain[i];
+}
+
+void df_report_asked(struct df_worker *w, struct df_asked *a, const struct df_decision *d,
+		     const struct df_dns_answer *answer)
 {
 	struct df_seen_entry *e;
 	struct df_msg_query m;
@@ -63,6 +72,7 @@ void df_report_asked(struct df_worker *w, struct df_asked *a, const struct df_de
 	m.qtype = a->q.type;
 	m.token = a->token;
 	m.name = a->q.name;
+	add_answer(&m, answer);
 	if (send_message(w, &m) < 0)
 		w->identified[e->seq % DF_QUERIES_MAX] =
 			e->seq; /* nobody will say so: do not wait */
@@ -90,10 +100,7 @@ void df_report_outcome(struct df_worker *w, const struct df_asked *a,
 	m.rcode = rcode;
 	m.token = a->token;
 	m.name = a->q.name;
-	for (unsigned i = 0; answer && i < answer->n_addrs && i < DF_EVENT_ADDRS_MAX; i++)
-		memcpy(m.addrs[m.n_addrs++], answer->addrs[i].addr, 16);
-	for (unsigned i = 0; answer && i < answer->n_chain && i < DF_EVENT_CHAIN_MAX; i++)
-		m.chain[m.n_chain++] = answer->chain[i];
+	add_answer(&m, answer);
 	(void)send_message(w, &m);
 }
 

@@ -50,7 +50,7 @@ static void close_side(struct df_tcp_side *s)
 {
 	if (s->fd < 0)
 		return;
-	df_loop_remove(&s->connection->worker->loop, s->fd);
+	df_loop_remove(&s->connection->worker->loop, s->fd, &s->source);
 	(void)close(s->fd);
 	s->fd = -1;
 	s->in_len = s->out_len = s->out_sent = 0;
@@ -192,7 +192,8 @@ static void client_ready(struct df_source *s, uint32_t events)
 	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !side->is_eof && !fill(side))
 		side->is_eof = true;
 	take_queries(w, c);
-	if (events & EPOLLERR)
+	/* level-triggered and not to be masked: both directions are gone */
+	if (events & (EPOLLERR | EPOLLHUP))
 		doom(c);
 	update(c);
 }
@@ -431,7 +432,7 @@ static bool is_over(const struct df_worker *w, const struct df_connection *c)
 {
 	if (c->is_doomed)
 		return true;
-	if (c->n_in_flight > 0)
+	if (c->n_in_flight > 0 || message_length(&c->client, 0, DF_DNS_QUERY_MAX) > 0)
 		return false;
 	return (c->client.is_eof && c->client.out_len == 0) || w->now_ns - c->last_ns >= IDLE_NS;
 }
@@ -445,6 +446,11 @@ bool df_tcp_expire(struct df_worker *w)
 
 		if (!c->is_used)
 			continue;
+		/* what a full pipeline left in the buffer */
+		if (!c->is_doomed && c->client.in_len > 0) {
+			take_queries(w, c);
+			update(c);
+		}
 		if (is_over(w, c))
 			close_connection(w, c);
 		else

@@ -24,7 +24,7 @@
 
 static void close_upstream(struct df_worker *w, struct df_upstream *u)
 {
-	df_loop_remove(&w->loop, u->fd);
+	df_loop_remove(&w->loop, u->fd, &u->source);
 	(void)close(u->fd);
 	u->fd = -1;
 }

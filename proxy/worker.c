@@ -38,6 +38,19 @@ static int tell(struct df_worker *w, uint32_t type)
 	return send(w->channel, &m, sizeof(m), MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+static void send_pong(struct df_worker *w)
+{
+	const struct df_msg_pong m = {
+		.type = DF_MSG_PONG,
+		.n_dropped = w->n_dropped,
+		.n_unknown_token = w->n_unknown_token,
+		.n_malformed = w->n_malformed,
+		.n_mismatched = w->n_mismatched,
+	};
+
+	(void)send(w->channel, &m, sizeof(m), MSG_NOSIGNAL);
+}
+
 static void channel_ready(struct df_source *s, uint32_t events)
 {
 	struct df_worker *w =
@@ -55,11 +68,12 @@ static void channel_ready(struct df_source *s, uint32_t events)
 		if (n != (ssize_t)sizeof(m))
 			continue;
 		if (m.type == DF_MSG_PING)
-			(void)tell(w, DF_MSG_PONG);
+			send_pong(w);
 		else if (m.type == DF_MSG_IDENTIFIED)
 			df_relay_identified(w, m.seq);
 		else if (m.type == DF_MSG_FINISH) {
 			df_report_summaries(w, true);
+			send_pong(w);
 			_exit(0);
 		}
 	}

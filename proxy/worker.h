@@ -175,8 +175,12 @@ bool df_relay_is_id_free(const struct df_worker *w, int upstream,
 int df_relay_expire(struct df_worker *w);
 
 /* report: what the worker tells the monitor */
-/* First sight or repetition of a query: sets a->seen_seq and a->is_first. */
-void df_report_asked(struct df_worker *w, struct df_asked *a, const struct df_decision *d);
+/*
+ * First sight or repetition of a query: sets a->seen_seq and a->is_first.  answer
+ * is what a CNAME refusal is about, else NULL.
+ */
+void df_report_asked(struct df_worker *w, struct df_asked *a, const struct df_decision *d,
+		     const struct df_dns_answer *answer);
 /* The monitor does not know yet who asked it: the answer should wait a little. */
 bool df_report_is_pending(const struct df_worker *w, const struct df_asked *a);
 /* The outcome of one that was let through; answer NULL: there was none. */

@@ -17,7 +17,6 @@ for host in github.com ok.example; do
 	try "dig-tcp $host" dig +tries=1 +tcp $host
 	try "dig-noedns $host" dig +tries=1 +noedns $host
 	try "nslookup $host" busybox nslookup $host
-	try "wget $host" busybox wget -T 10 -q -O - http://$host
 	try "glibc $host" mclient $host
 	try "musl $host" mclient-musl $host
 	try "python $host" python3 -c "import socket, sys; print(socket.gethostbyname(sys.argv[1]))" $host
@@ -33,7 +32,6 @@ expect_clients() {
 	expect_match "$output" $'\ndig-tcp github\.com rc=0 [^\n]*status: NXDOMAIN[^\n]*\(TCP\)'
 	expect_match "$output" $'\ndig-noedns github\.com rc=0 [^\n]*status: NXDOMAIN'
 	expect_match "$output" $'\nnslookup github\.com rc=1 [^\n]*NXDOMAIN'
-	expect_match "$output" $'\nwget github\.com rc=1 [^\n]*bad address'
 	expect_match "$output" $'\nglibc github\.com rc=1 getaddrinfo: Name or service not known'
 	expect_match "$output" $'\nmusl github\.com rc=1 getaddrinfo: Name (does not resolve|has no usable address)'
 	expect_match "$output" $'\npython github\.com rc=1 [^\n]*\[Errno -2\]'
@@ -46,11 +44,10 @@ expect_clients() {
 	expect_match "$output" $'\ndig-tcp ok\.example rc=0 [^\n]*203\.0\.113\.10[^\n]*\(TCP\)'
 	expect_match "$output" $'\ndig-noedns ok\.example rc=0 [^\n]*203\.0\.113\.10'
 	expect_match "$output" $'\nnslookup ok\.example rc=0 [^\n]*203\.0\.113\.10'
-	expect_match "$output" $'\nwget ok\.example rc=0 hello'
 	expect_match "$output" $'\nglibc ok\.example rc=0 [^\n]*203\.0\.113\.10'
 	expect_match "$output" $'\nmusl ok\.example rc=0 [^\n]*203\.0\.113\.10'
 	expect_match "$output" $'\npython ok\.example rc=0 203\.0\.113\.10'
-	expect_match "$output" $'\ngit ok\.example rc=128 [^\n]*not found'
+	expect_match "$output" $'\ngit ok\.example rc=128 [^\n]*not valid: is this a git repository'
 	refute_match "$output" '140\.82|2606:50c0'
 }
 
@@ -70,7 +67,7 @@ clients() { # RESOLVER…
 
 @test "without a fence the same clients reach the blocked name" {
 	job -- sh -c "$CLIENTS"
-	expect [ "$(grep -c '^[a-z-]* github.com rc=0 .*\(140.82.112.3\|2606:50c0:8000::153\)' <<<"$output")" = 11 ]
+	expect [ "$(grep -c '^[a-z-]* github.com rc=0 .*\(140.82.112.3\|2606:50c0:8000::153\)' <<<"$output")" = 10 ]
 }
 
 @test "every kind of socket sees the resolver that it asked" {
@@ -213,6 +210,7 @@ ipv6_disabled() { # RUNTIME
 	policy_sealed sealed
 	for where in all lo; do
 		job -r "$1" -a deployfence.policy=sealed -o "--sysctl=net.ipv6.conf.$where.disable_ipv6=1" -- sh -c "$VISIT; $TRY"'
+			mclient() { timeout 8 /bin/mclient "$@"; }
 			for how in u4 t4 um; do try "$how" mclient -$how 10.89.53.1 ok.example; done
 			for how in u6 c6 t6; do
 				try "$how github.com" mclient -$how fd00:53::1 github.com
@@ -221,8 +219,8 @@ ipv6_disabled() { # RUNTIME
 		expect [ "$status" = 0 ]
 		expect_fenced
 		expect [ "$(grep -c '^[utm46]* rc=0 .*address=203.0.113.10' <<<"$output")" = 3 ]
-		# an error at once, no time-out, and no answer past the fence
-		expect [ "$(grep -c '^[uct]6 [a-z.]* rc=1 [a-z]*: E[A-Z]* ' <<<"$output")" = 6 ]
+		# an error at once, no time-out, and no answer past the fence; runc disables IPv6 only after the hook
+		expect [ "$(grep -Ec '^[uct]6 [a-z.]* rc=1 [a-z]*: (E[A-Z]*|error) \(' <<<"$output")" = 6 ]
 	done
 	refute world_dns_log ' github\.com '
 	job -r "$1" -a deployfence.policy=sealed -- mclient -u6 fd00:53::1 ok.example

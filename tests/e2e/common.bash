@@ -22,6 +22,10 @@ setup() {
 }
 
 teardown() {
+	end_test
+}
+
+end_test() {
 	job_stop_all
 	find /etc/deployfence -type f ! -name default.policy -delete
 	leftovers_check

@@ -156,6 +156,8 @@ static void fuzz_conf(const char *text, size_t size)
 	(void)df_conf_parse_time(text, size, &when);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* A copy of exact size: ASan sees a read of one octet too many. */

@@ -63,14 +63,20 @@ def cgroup_state():
             yield f"process {pid} {comm} [{words[:120]}] in {name}"
 
 
-def attached():
-    """bpftool's tree: a line with a path, then one line per program."""
+def tree(text):
+    """bpftool's tree as (cgroup, words): a line with a path, then one line per program."""
     path = ""
-    for line in command("bpftool", "cgroup", "tree", CGROUP).splitlines()[1:]:
+    for line in text.splitlines():
+        words = line.split()
         if line.startswith("/"):
-            path = line.strip()[len(CGROUP):]
-        elif line.strip():
-            yield f"attached program {' '.join(line.split())} at {path or '/'}"
+            path = line.strip()
+        elif words and words[0].isdigit():
+            yield path, words
+
+
+def attached():
+    for path, words in tree(command("bpftool", "cgroup", "tree", CGROUP)):
+        yield f"attached program {' '.join(words)} at {path[len(CGROUP):] or '/'}"
 
 
 def listed(kind):
@@ -90,14 +96,9 @@ def loaded_by_others():
     outside, own_cgroup = os.environ.get("DF_OUTSIDE", "0 /").split()
     if outside == "0":
         return ()
-    tree = command("nsenter", "--target", outside, "--mount", "--cgroup", "--", "bpftool", "cgroup", "tree",
-                   os.path.dirname(own_cgroup))
-    path, found = "", set()
-    for line in tree.splitlines()[1:]:
-        if line.startswith("/"):
-            path = line.strip()
-        elif line.strip() and not (path + "/").startswith(own_cgroup + "/"):
-            found.add(int(line.split()[0]))
+    listing = command("nsenter", "--target", outside, "--mount", "--cgroup", "--", "bpftool", "cgroup", "tree",
+                      os.path.dirname(own_cgroup))
+    found = {int(words[0]) for path, words in tree(listing) if not (path + "/").startswith(own_cgroup + "/")}
     maps = {number for entry in listed("prog") if entry["id"] in found for number in entry.get("map_ids", [])}
     return tuple([f"prog {number} " for number in found] + [f"map {number} " for number in maps])
 
@@ -154,7 +155,7 @@ def main():
         after = state() - before
         first = after if first is None else first
         after = {line for line in after if line in first or not line.startswith(("prog ", "map "))}
-        if after and all(line.startswith(("prog ", "map ")) for line in after):
+        if any(line.startswith(("prog ", "map ")) for line in after):
             others = loaded_by_others()
             after = {line for line in after if not line.startswith(others)} if others else after
         if not after or time.monotonic() > end:

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * lines: reads a file line by line in bounded memory, and goes on where it
+ * stopped when the file has grown.
+ */
+#ifndef DF_LINES_H
+#define DF_LINES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Octets of a line without its newline: an event has fewer, deployfence.events(5). */
+#define DF_LINES_MAX 65536
+
+struct df_lines {
+	int fd; /* owned; -1: closed */
+	dev_t dev;
+	ino_t ino;
+	char *buf;
+	size_t start, end; /* unread octets of buf */
+	bool is_skipping;  /* inside a line that is too long */
+};
+
+/*
+ * Opens a regular file for reading, relative to dirfd.  0, -EINVAL: no regular
+ * file, other -errno; on error l is closed.
+ */
+int df_lines_open(struct df_lines *l, int dirfd, const char *path);
+void df_lines_close(struct df_lines *l); /* also of a closed one */
+
+/*
+ * 1: *ret is a line, NUL-terminated in place of its newline, valid until the next
+ * call.  0: nothing more for now; an unfinished line waits for its end.
+ * -EMSGSIZE: a line was too long and is left out; go on.  Other -errno of read.
+ */
+int df_lines_next(struct df_lines *l, char **ret, size_t *ret_len);
+
+/* After a 0: what stands behind the last newline; it then counts as read.  1, 0, -EMSGSIZE. */
+int df_lines_rest(struct df_lines *l, char **ret, size_t *ret_len);
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cli/text.h"
+
+#include <string.h>
+
+#include "lib/util.h"
+
+#define PIECE_MAX 4                     /* octets of a character in UTF-8 */
+#define ESCAPED_MAX (PIECE_MAX * 4 + 1) /* \xHH each */
+
+/* Octets of the next character, well-formed or not: one, and what continues it. */
+static size_t piece_len(const char *p, size_t len)
+{
+	size_t n = 1;
+
+	if ((unsigned char)p[0] < 0xc0)
+		return 1;
+	while (n < len && n < PIECE_MAX && ((unsigned char)p[n] & 0xc0) == 0x80)
+		n++;
+	return n;
+}
+
+/*
+ * Format characters: U+00AD, U+061C, U+200B..F, U+2028..E, U+2060..F, U+FEFF and
+ * U+E0000..7F (tags).  They have no width, or turn what follows around.
+ */
+static bool is_invisible(const char *p, size_t n)
+{
+	const unsigned char *c = (const unsigned char *)p;
+
+	if (n == 2)
+		return (c[0] == 0xc2 && c[1] == 0xad) || (c[0] == 0xd8 && c[1] == 0x9c);
+	if (n == 3 && c[0] == 0xe2 && c[1] == 0x80)
+		return (c[2] >= 0x8b && c[2] <= 0x8f) || (c[2] >= 0xa8 && c[2] <= 0xae);
+	if (n == 3 && c[0] == 0xe2 && c[1] == 0x81)
+		return c[2] >= 0xa0 && c[2] <= 0xaf;
+	if (n == 3)
+		return c[0] == 0xef && c[1] == 0xbb && c[2] == 0xbf;
+	return n == 4 && c[0] == 0xf3 && c[1] == 0xa0 && c[2] <= 0x81;
+}
+
+/* The character at p as it is shown.  Returns its length in ret, *ret_columns those on screen. */
+static size_t show_piece(const char *p, size_t n, char ret[static ESCAPED_MAX], size_t *ret_columns)
+{
+	size_t shown = 0;
+
+	if (n == 1 && p[0] >= 0x20 && p[0] < 0x7f) {
+		ret[shown++] = p[0];
+	} else if (is_invisible(p, n)) {
+		for (size_t i = 0; i < n; i++)
+			df_append(ret, ESCAPED_MAX, &shown, "\\x%02x", (unsigned char)p[i]);
+	} else {
+		shown = df_escape(p, n, ret, ESCAPED_MAX);
+	}
+	*ret_columns = 0;
+	for (size_t i = 0; i < shown; i++)
+		*ret_columns += ((unsigned char)ret[i] & 0xc0) != 0x80;
+	return shown;
+}
+
+size_t df_text_put(FILE *out, const char *text, size_t len, size_t max)
+{
+	char shown[ESCAPED_MAX];
+	size_t columns = 0, whole = 0, n;
+
+	/* one column stays free for "…" if not everything fits */
+	if (max != DF_TEXT_ALL)
+		whole = df_text_put(NULL, text, len, DF_TEXT_ALL);
+	for (size_t i = 0; i < len; i += n) {
+		size_t wide, bytes;
+
+		n = piece_len(text + i, len - i);
+		bytes = show_piece(text + i, n, shown, &wide);
+		if (whole > max && columns + wide > max - 1) {
+			if (out)
+				(void)fputs("…", out);
+			return columns + 1;
+		}
+		columns += wide;
+		if (out)
+			(void)fwrite(shown, 1, bytes, out);
+	}
+	return columns;
+}
+
+static void new_line(struct df_json_out *j)
+{
+	(void)fputc('\n', j->out);
+	for (unsigned i = 0; i < j->depth; i++)
+		(void)fputs("  ", j->out);
+}
+
+static void put_char(FILE *out, const char *p, size_t n)
+{
+	const unsigned char *c = (const unsigned char *)p;
+	char escaped[ESCAPED_MAX];
+	size_t len;
+
+	if (n == 1 && (c[0] == '"' || c[0] == '\\')) {
+		(void)fprintf(out, "\\%c", c[0]);
+	} else if (n == 1 && (c[0] < 0x20 || c[0] == 0x7f)) {
+		(void)fprintf(out, "\\u%04x", c[0]);
+	} else if (n == 2 && c[0] == 0xc2 && c[1] < 0xa0) {
+		(void)fprintf(out, "\\u%04x", c[1]);
+	} else {
+		len = df_escape(p, n, escaped, sizeof(escaped));
+		for (size_t i = 0; i < len; i++)
+			(void)fprintf(out, escaped[i] == '\\' ? "\\\\" : "%c", escaped[i]);
+	}
+}
+
+static void put_string(FILE *out, const char *text)
+{
+	size_t len = strlen(text), n;
+
+	(void)fputc('"', out);
+	for (size_t i = 0; i < len; i += n) {
+		n = piece_len(text + i, len - i);
+		put_char(out, text + i, n);
+	}
+	(void)fputc('"', out);
+}
+
+static void begin_value(struct df_json_out *j, const char *key)
+{
+	if (j->has_values)
+		(void)fputc(',', j->out);
+	if (j->depth > 0)
+		new_line(j);
+	j->has_values = true;
+	if (key) {
+		put_string(j->out, key);
+		(void)fputs(": ", j->out);
+	}
+}
+
+void df_json_out_open(struct df_json_out *j, const char *key, char kind)
+{
+	begin_value(j, key);
+	(void)fputc(kind, j->out);
+	j->depth++;
+	j->has_values = false;
+}
+
+void df_json_out_close(struct df_json_out *j, char kind)
+{
+	j->depth--;
+	if (j->has_values)
+		new_line(j);
+	(void)fputc(kind, j->out);
+	j->has_values = true;
+	if (j->depth == 0)
+		(void)fputc('\n', j->out);
+}
+
+void df_json_out_string(struct df_json_out *j, const char *key, const char *text)
+{
+	if (!text)
+		return;
+	begin_value(j, key);
+	put_string(j->out, text);
+}
+
+void df_json_out_uint(struct df_json_out *j, const char *key, uint64_t value)
+{
+	begin_value(j, key);
+	(void)fprintf(j->out, "%llu", (unsigned long long)value);
+}
+
+void df_json_out_bool(struct df_json_out *j, const char *key, bool value)
+{
+	begin_value(j, key);
+	(void)fputs(value ? "true" : "false", j->out);
+}

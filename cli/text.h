@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * text: what others wrote, for a terminal or as JSON.
+ *
+ * Names and command lines are a container's to choose.  What would move the
+ * cursor, change a colour or reorder a line is shown as \xHH, whatever file it
+ * came from: control characters (C0, DEL, C1), octets that are not UTF-8,
+ * characters without width, and those that change the direction of writing.
+ * Backslashes and quotes stay: names and log lines come escaped already.
+ */
+#ifndef DF_TEXT_H
+#define DF_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define DF_TEXT_ALL SIZE_MAX
+
+/*
+ * Writes at most max columns; what is longer ends in "…".  Returns the columns,
+ * a character each.  out NULL: only counts.
+ */
+size_t df_text_put(FILE *out, const char *text, size_t len, size_t max);
+
+/* A JSON document while it is written, indented.  Begins as { .out = … }. */
+struct df_json_out {
+	FILE *out;
+	unsigned depth;
+	bool has_values; /* in the innermost object or array */
+};
+
+/* key NULL: in an array, or the document itself.  kind: '{' or '['; close with '}' or ']'. */
+void df_json_out_open(struct df_json_out *j, const char *key, char kind);
+void df_json_out_close(struct df_json_out *j, char kind);
+/* What is not UTF-8 stands as \xHH in the string.  text NULL: nothing is written. */
+void df_json_out_string(struct df_json_out *j, const char *key, const char *text);
+void df_json_out_uint(struct df_json_out *j, const char *key, uint64_t value);
+void df_json_out_bool(struct df_json_out *j, const char *key, bool value);
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sysexits.h>
+
+#include "hook/hook.h"
+#include "hook/rundir.h"
+#include "lib/util.h"
+
+#define READY_TIMEOUT_MS 5000
+#define LOCK_TIMEOUT_MS 3000
+#define MOUNTS_MAX (4u << 20) /* a host with thousands of containers */
+
+int df_hook_fail(struct df_hook *h, int status, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(h->reason, sizeof(h->reason), format, args);
+	va_end(args);
+	return status;
+}
+
+bool df_hook_is_fail_open(const struct df_hook *h)
+{
+	if (h->mode == DF_MODE_AUDIT || h->state.ask == DF_ASK_AUDIT)
+		return true;
+	if (h->state.fail != DF_CHOICE_UNSET)
+		return h->state.fail == DF_CHOICE_OPEN;
+	return h->conf.fail == DF_HOST_FAIL_OPEN;
+}
+
+static int open_rundir(struct df_hook *h)
+{
+	if (h->run_fd < 0)
+		h->run_fd = df_rundir_open(h->state.id);
+	if (h->run_fd < 0)
+		return df_hook_fail(h, EX_OSERR, "create " DF_RUNDIR "/%s: %s", h->state.id,
+				    strerror(-h->run_fd));
+	h->lock_fd = df_rundir_lock(h->run_fd, LOCK_TIMEOUT_MS);
+	if (h->lock_fd == -EBUSY)
+		return df_hook_fail(h, EX_OSERR,
+				    "a fence of this id is still running; see " DF_RUNDIR "/%s",
+				    h->state.id);
+	if (h->lock_fd < 0)
+		return df_hook_fail(h, EX_OSERR, "lock " DF_RUNDIR "/%s: %s", h->state.id,
+				    strerror(-h->lock_fd));
+	return 0;
+}
+
+static int note_fence(struct df_hook *h)
+{
+	struct df_rundir_fence note = {
+		.init_pid = h->container.pid,
+		.init_start = df_rundir_start_of(h->container.pid),
+		.is_host_netns = h->container.is_host_netns,
+	};
+	int r;
+
+	memcpy(note.token6_prefix, h->listen.token6_prefix, sizeof(note.token6_prefix));
+	r = df_rundir_note(h->run_fd, &note);
+	return r == 0 ? 0
+		      : df_hook_fail(h, EX_OSERR, "write " DF_RUNDIR "/%s: %s", h->state.id,
+				     strerror(-r));
+}
+
+static struct df_conf kernel_conf(const struct df_hook *h)
+{
+	const uint8_t none[DF_TOKEN6_PREFIX_LEN] = {};
+	struct df_conf c = {
+		.version = DF_ABI_VERSION,
+		.mode = h->mode,
+		.generation = 1,
+		.heartbeat = df_now_ns(),
+		.netns_cookie = h->listen.netns_cookie,
+		.proxy_port = htobe16(h->listen.port),
+	};
+
+	memcpy(c.token6_prefix, h->listen.token6_prefix, sizeof(c.token6_prefix));
+	if (memcmp(c.token6_prefix, none, sizeof(none)) != 0)
+		c.flags |= DF_CONF_IPV6;
+	if (df_hook_is_fail_open(h))
+		c.flags |= DF_CONF_FAIL_OPEN;
+	if (df_policy_refuse_dns(&h->policy) == DF_POLICY_SINKHOLE)
+		c.flags |= DF_CONF_SINKHOLE;
+	return c;
+}
+
+static int read_mounts(char **ret, size_t *ret_len)
+{
+	_cleanup_close_ int fd = open("/proc/self/mounts", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : df_read_all(fd, MOUNTS_MAX, ret, ret_len);
+}
+
+/*
+ * Before 5.15 a mounted net_cls or net_prio hierarchy silently switches cgroup v2
+ * socket matching off for the whole host (kernel commit 8520e224f547): a fence
+ * would be attached and bite nothing.  SO_NETNS_COOKIE, of 5.14, tells old kernels.
+ */
+static int check_net_cls(struct df_hook *h)
+{
+	_cleanup_free_ char *mounts = NULL;
+	size_t len;
+
+	if (h->listen.netns_cookie != 0 || read_mounts(&mounts, &len) < 0)
+		return 0;
+	if (!strstr(mounts, "net_cls") && !strstr(mounts, "net_prio"))
+		return 0;
+	return df_hook_fail(
+		h, EX_UNAVAILABLE,
+		"a cgroup v1 net_cls or net_prio hierarchy is mounted: on this kernel it "
+		"switches cgroup v2 socket filters off; unmount it, or use 5.15 or later");
+}
+
+static int build_fence(struct df_hook *h)
+{
+	const char *what = "";
+	struct df_fence_maps maps;
+	struct df_conf conf;
+	int r = df_fence_load(&h->fence, &what);
+
+	if (r < 0)
+		return df_hook_fail(
+			h, r == -EPERM ? EX_NOPERM : EX_UNAVAILABLE,
+			"%s: %s; the kernel must be 5.10 or later with cgroup BPF, and the hook "
+			"needs CAP_BPF and CAP_NET_ADMIN",
+			what, strerror(-r));
+	r = df_listen_open(h->container.netns_fd, !h->config.is_ipv6_disabled, &h->listen, &what);
+	if (r < 0)
+		return df_hook_fail(h, EX_OSERR, "%s: %s", what, strerror(-r));
+	r = check_net_cls(h);
+	if (r == 0)
+		r = note_fence(h);
+	if (r != 0)
+		return r;
+	conf = kernel_conf(h);
+	df_fence_maps(h->fence, &maps);
+	r = df_fence_configure(maps.conf, &conf);
+	if (r < 0)
+		return df_hook_fail(h, EX_OSERR, "configure the fence: %s", strerror(-r));
+	r = df_fence_attach(h->fence, h->container.cgroup_fd);
+	if (r < 0)
+		return df_hook_fail(
+			h, EX_UNAVAILABLE,
+			"attach to cgroup %s: %s; another program may hold it exclusively",
+			h->container.cgroup, strerror(-r));
+	h->is_attached = true;
+	return 0;
+}
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+	(void)snprintf(to, size, "%s", from ? from : "");
+}
+
+static void fill_meta(const struct df_hook *h, struct df_meta *m)
+{
+	m->version = DF_META_VERSION;
+	m->size = sizeof(*m);
+	m->init_pid = h->container.pid;
+	m->mode = h->mode;
+	m->is_fail_open = df_hook_is_fail_open(h);
+	m->is_logged_to_stderr = h->state.log != DF_LOG_NONE;
+	m->is_stderr_pipe = h->container.is_stderr_pipe;
+	m->stderr_dev = h->container.stderr_dev;
+	m->stderr_ino = h->container.stderr_ino;
+	m->log_to_journal = (h->conf.log & (DF_CONF_LOG_JOURNAL | DF_CONF_LOG_SYSLOG)) != 0;
+	m->port = h->listen.port;
+	memcpy(m->token6_prefix, h->listen.token6_prefix, sizeof(m->token6_prefix));
+	copy_text(m->id, sizeof(m->id), h->state.id);
+	copy_text(m->policy, sizeof(m->policy), df_policy_name(&h->policy));
+	copy_text(m->name, sizeof(m->name), h->config.name);
+	copy_text(m->image, sizeof(m->image), h->config.image);
+	copy_text(m->pod, sizeof(m->pod), h->config.pod);
+	copy_text(m->k8s_namespace, sizeof(m->k8s_namespace), h->config.k8s_namespace);
+	copy_text(m->owner, sizeof(m->owner), h->state.owner);
+	copy_text(m->cgroup, sizeof(m->cgroup), h->container.cgroup);
+	copy_text(m->proxy_cgroup, sizeof(m->proxy_cgroup), h->proxy_cgroup);
+	m->n_search = h->container.n_search;
+	memcpy(m->search, h->container.search, m->n_search * sizeof(m->search[0]));
+	m->n_x = (uint32_t)h->state.n_x;
+	for (size_t i = 0; i < h->state.n_x; i++) {
+		copy_text(m->x[i].key, sizeof(m->x[i].key), h->state.x[i].key);
+		copy_text(m->x[i].value, sizeof(m->x[i].value), h->state.x[i].value);
+	}
+}
+
+/* Sparse: only the pages that hold something are ever charged. */
+static int make_meta(const struct df_hook *h)
+{
+	_cleanup_close_ int fd = memfd_create("deployfence-meta", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct df_meta *m;
+
+	if (fd < 0 || ftruncate(fd, sizeof(*m)) < 0)
+		return -errno;
+	m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (m == MAP_FAILED)
+		return -errno;
+	fill_meta(h, m);
+	(void)munmap(m, sizeof(*m));
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static int prepare_proxy_cgroup(struct df_hook *h)
+{
+	int r;
+
+	h->proxy_cgroup_fd = df_launch_cgroup(h->container.cgroup_root_fd, h->state.id,
+					      h->proxy_cgroup, sizeof(h->proxy_cgroup));
+	if (h->proxy_cgroup_fd < 0)
+		return df_hook_fail(h, EX_OSERR, "create the proxy's cgroup: %s",
+				    strerror(-h->proxy_cgroup_fd));
+	r = df_fence_attach_proxy(h->fence, h->proxy_cgroup_fd);
+	return r == 0 ? 0 : df_hook_fail(h, EX_OSERR, "fence the proxy's cgroup: %s", strerror(-r));
+}
+
+int df_hook_start_proxy(struct df_hook *h)
+{
+	_cleanup_close_ int policy_fd = -1, meta_fd = -1;
+	struct df_launch l = {.program = DF_PROXY_PATH, .id = h->state.id};
+	struct df_fence_maps maps;
+	int r = prepare_proxy_cgroup(h);
+
+	if (r != 0)
+		return r;
+	policy_fd =
+		df_launch_memfd("deployfence-policy", h->compiled.table, h->compiled.table_size);
+	meta_fd = make_meta(h);
+	if (policy_fd < 0 || meta_fd < 0)
+		return df_hook_fail(h, EX_OSERR, "hand the policy over: %s",
+				    strerror(policy_fd < 0 ? -policy_fd : -meta_fd));
+	df_fence_maps(h->fence, &maps);
+	l.proxy_cgroup_fd = h->proxy_cgroup_fd;
+	l.fds[DF_FD_UDP4 - DF_FD_FIRST] = h->listen.udp4;
+	l.fds[DF_FD_UDP6 - DF_FD_FIRST] = h->listen.udp6;
+	l.fds[DF_FD_TCP4 - DF_FD_FIRST] = h->listen.tcp4;
+	l.fds[DF_FD_TCP6 - DF_FD_FIRST] = h->listen.tcp6;
+	l.fds[DF_FD_CONF - DF_FD_FIRST] = maps.conf;
+	l.fds[DF_FD_TOK - DF_FD_FIRST] = maps.tok;
+	l.fds[DF_FD_EVENTS - DF_FD_FIRST] = maps.events;
+	l.fds[DF_FD_COUNTERS - DF_FD_FIRST] = maps.counters;
+	l.fds[DF_FD_POLICY - DF_FD_FIRST] = policy_fd;
+	l.fds[DF_FD_META - DF_FD_FIRST] = meta_fd;
+	l.fds[DF_FD_PIDFD - DF_FD_FIRST] = h->container.pidfd;
+	l.fds[DF_FD_CGROUP - DF_FD_FIRST] = h->container.cgroup_fd;
+	l.fds[DF_FD_CGROUP_ROOT - DF_FD_FIRST] = h->container.cgroup_root_fd;
+	l.fds[DF_FD_RUN - DF_FD_FIRST] = h->run_fd;
+	l.fds[DF_FD_LOCK - DF_FD_FIRST] = h->lock_fd;
+	l.fds[DF_FD_NETNS - DF_FD_FIRST] = h->container.netns_fd;
+	r = df_launch(&l, READY_TIMEOUT_MS);
+	if (r < 0)
+		return df_hook_fail(h, EX_TEMPFAIL, "the proxy " DF_PROXY_PATH " %s",
+				    r == -ETIMEDOUT ? "was not ready within 5 s"
+				    : r == -ECHILD  ? "ended before it was ready"
+						    : strerror(-r));
+	return 0;
+}
+
+/* Nothing of a fence that was not finished stays. */
+void df_hook_undo(struct df_hook *h)
+{
+	if (h->is_attached)
+		df_fence_detach(h->fence, h->container.cgroup_fd);
+	if (h->proxy_cgroup_fd >= 0)
+		df_launch_cgroup_remove(h->container.cgroup_root_fd, h->proxy_cgroup);
+	if (h->container.netns_fd >= 0)
+		df_listen_done(&h->listen, h->container.netns_fd);
+	if (h->lock_fd >= 0) {
+		(void)unlinkat(h->run_fd, "fence", 0);
+		(void)unlinkat(h->run_fd, "pid", 0);
+		(void)unlinkat(h->run_fd, "lock", 0);
+	}
+}
+
+int df_hook_build(struct df_hook *h)
+{
+	int r = open_rundir(h);
+
+	return r == 0 ? build_fence(h) : r;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hook: what the stages of the hook hand to each other.
+ *
+ * main reads state, configuration and policy; build makes the fence and starts
+ * the proxy.  A stage returns 0 or the hook's exit status, with h->reason set.
+ */
+#ifndef DF_HOOK_H
+#define DF_HOOK_H
+
+#include <stdbool.h>
+
+#include "hook/container.h"
+#include "hook/state.h"
+#include "lib/conf.h"
+#include "lib/fence.h"
+#include "lib/launch.h"
+#include "lib/listen.h"
+#include "lib/policy.h"
+#include "lib/policy_compile.h"
+
+#define DF_HOOK_REASON_MAX 8192
+
+struct df_hook {
+	bool needs_annotation; /* --require-annotation */
+	struct df_state state;
+	struct df_config config;
+	struct df_conf_host conf;
+	struct df_container container;
+	struct df_policy_result compiled;
+	struct df_policy policy;
+	enum df_mode mode;
+	struct df_listen listen;
+	struct df_fence *fence;
+	bool is_attached, is_switched_off;
+	int run_fd, lock_fd;
+	char proxy_cgroup[DF_META_PATH_MAX];
+	int proxy_cgroup_fd;
+	char reason[DF_HOOK_REASON_MAX]; /* of a failure */
+};
+
+/* Sets h->reason and returns status. */
+int df_hook_fail(struct df_hook *h, int status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* fail=open, by annotation or host configuration; always in audit. */
+bool df_hook_is_fail_open(const struct df_hook *h);
+
+/* /run/deployfence/ID and its lock, the kernel programs, their attachment. */
+int df_hook_build(struct df_hook *h);
+
+/* The proxy; when this returns 0 it answers queries. */
+int df_hook_start_proxy(struct df_hook *h);
+
+/* Nothing of a fence that was not finished stays. */
+void df_hook_undo(struct df_hook *h);
+
+#endif
