@@ -21,10 +21,12 @@ static void settle(struct df_monitor *m, struct df_lookup *l, const struct df_id
 	if (l->is_kernel) {
 		df_record_kernel(&m->record, &l->event, who);
 	} else {
-		tell_worker(m, l->worker_seq);
 		df_record_identity(&m->record, l->worker_seq, who);
+		/* first our line on the container's stderr, then the answer and what the client
+		 * says */
 		if (l->has_record)
 			(void)df_record_query(&m->record, &l->record);
+		tell_worker(m, l->worker_seq);
 	}
 	l->seq = 0;
 }

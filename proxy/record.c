@@ -122,11 +122,11 @@ static void emit(struct df_record *r, const struct df_event_line *e, bool with_t
 	if (!with_text)
 		return;
 	n = df_event_text(e, r->meta, text, sizeof(text) - 1);
-	show(r, e, text);
 	if (r->meta->log_to_journal)
 		(void)df_log_syslog(
 			TAG, e->is_blocked || e->is_warning ? DF_LOG_WARNING : DF_LOG_INFO, text);
 	write_line(r, &r->text, text, n);
+	show(r, e, text); /* last: it may emit an event of its own */
 }
 
 void df_record_init(struct df_record *r, const struct df_meta *meta, const struct df_policy *policy)

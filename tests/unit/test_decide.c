@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* decide: names, search list, CNAME chains, and what a refusal looks like. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/policy_compile.h"
+#include "lib/util.h"
+#include "proxy/decide.h"
+
+static const char text[] = "block github.com\n"
+			   "allow status.github.com\n"
+			   "block =gist.example.org\n"
+			   "block *.ghcr.io\n"
+			   "allow github.com.trusted.example\n";
+
+static struct df_policy_result compiled;
+static struct df_policy policy;
+
+static void compile(const char *source)
+{
+	assert_int_equal(df_policy_compile_text("t", "t.policy", source, strlen(source), &compiled),
+			 0);
+	assert_int_equal(df_policy_open(compiled.table, compiled.table_size, &policy), 0);
+}
+
+static struct df_dname name(const char *s)
+{
+	struct df_dname n;
+
+	assert_int_equal(df_dname_from_text(s, strlen(s), &n, NULL), 0);
+	return n;
+}
+
+static void test_question(void **state)
+{
+	static const struct {
+		const char *qname;
+		bool is_refusal;
+		enum df_reason reason;
+		const char *why;
+	} cases[] = {
+		{"github.com", true, DF_REASON_QNAME, "the name"},
+		{"GitHub.COM.", true, DF_REASON_QNAME, "case and trailing dot"},
+		{"api.github.com", true, DF_REASON_QNAME, "below it"},
+		{"status.github.com", false, DF_REASON_NONE, "the more specific rule"},
+		{"notgithub.com", false, DF_REASON_NONE, "label boundary"},
+		{"github.com.example", false, DF_REASON_NONE, "not a suffix"},
+		{"gist.example.org", true, DF_REASON_QNAME, "exact"},
+		{"a.gist.example.org", false, DF_REASON_NONE, "exact only"},
+		{"ghcr.io", false, DF_REASON_NONE, "below only"},
+		{"x.ghcr.io", true, DF_REASON_QNAME, "below"},
+		{"github.com.corp.example", true, DF_REASON_SEARCH, "with a search suffix"},
+		{"api.github.com.corp.example", true, DF_REASON_SEARCH, "below, with a suffix"},
+		{"status.github.com.corp.example", false, DF_REASON_NONE, "allowed without it"},
+		{"github.com.trusted.example", false, DF_REASON_NONE, "allowed in full"},
+		{"ok.corp.example", false, DF_REASON_NONE, "nothing of ours"},
+		{"corp.example", false, DF_REASON_NONE, "the suffix itself"},
+		{".", false, DF_REASON_NONE, "the root"},
+	};
+	const struct df_dname suffixes[] = {name("corp.example"), name("trusted.example")};
+	const struct df_search_list search = {suffixes, ARRAY_SIZE(suffixes)};
+
+	(void)state;
+	compile(text);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct df_dname q = name(cases[i].qname);
+		const struct df_decision d = df_decide_question(&policy, &search, &q);
+
+		if (d.is_refusal != cases[i].is_refusal || d.reason != cases[i].reason)
+			fail_msg("%s: %s", cases[i].qname, cases[i].why);
+		assert_true(!d.is_refusal || d.rule);
+	}
+	df_policy_result_done(&compiled);
+}
+
+static void test_chain(void **state)
+{
+	const struct df_dname good[] = {name("cdn.example"), name("edge.example")};
+	const struct df_dname bad[] = {name("cdn.example"), name("www.github.com")};
+	struct df_decision d;
+
+	(void)state;
+	compile(text);
+	d = df_decide_chain(&policy, good, 2);
+	assert_false(d.is_refusal);
+	d = df_decide_chain(&policy, bad, 1);
+	assert_false(d.is_refusal);
+	d = df_decide_chain(&policy, bad, 2);
+	assert_true(d.is_refusal);
+	assert_int_equal(d.reason, DF_REASON_CNAME);
+	assert_non_null(d.rule);
+	d = df_decide_chain(&policy, NULL, 0);
+	assert_false(d.is_refusal);
+	df_policy_result_done(&compiled);
+}
+
+static void test_refusal(void **state)
+{
+	static const struct {
+		const char *refuse_dns, *qname;
+		uint8_t rcode;
+		bool sinkhole;
+	} cases[] = {
+		{"nxdomain", "ghcr.example", DF_DNS_RCODE_NXDOMAIN, false},
+		{"nxdomain", "github.com", DF_DNS_RCODE_NOERROR,
+		 false}, /* status below it: RFC 8020 */
+		{"nxdomain", "api.github.com", DF_DNS_RCODE_NXDOMAIN, false},
+		{"refused", "github.com", DF_DNS_RCODE_REFUSED, false},
+		{"sinkhole", "github.com", DF_DNS_RCODE_NOERROR, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct df_dname q = name(cases[i].qname);
+		char source[512];
+		struct df_dns_refusal r;
+
+		(void)snprintf(source, sizeof(source),
+			       "refuse-dns %s\nblock github.com\nallow status.github.com\n"
+			       "block ghcr.example\n",
+			       cases[i].refuse_dns);
+		compile(source);
+		r = df_decide_refusal(&policy, &q);
+		assert_int_equal(r.rcode, cases[i].rcode);
+		assert_int_equal(r.sinkhole, cases[i].sinkhole);
+		assert_int_equal(r.ede, DF_DNS_EDE_BLOCKED);
+		df_policy_result_done(&compiled);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_question),
+		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_refusal),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* event: the published line, its JSON twin, and hostile names and command lines. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/event.h"
+#include "lib/json.h"
+#include "lib/util.h"
+
+static char text[DF_EVENT_TEXT_MAX], json[DF_EVENT_JSON_MAX];
+
+static struct df_meta meta = {.id = "4f1c", .policy = "default", .mode = DF_MODE_ENFORCE};
+
+static struct df_identity curl(void)
+{
+	struct df_identity who = {.state = DF_IDENTITY_OK, .pid = 266767, .comm = "curl"};
+
+	who.cmd_len = (uint16_t)snprintf(who.cmd, sizeof(who.cmd), "curl github.com ");
+	return who;
+}
+
+static struct df_event_line refusal(const struct df_identity *who)
+{
+	return (struct df_event_line){
+		.event = "dns_blocked",
+		.reason = "FromDNSRequest",
+		.is_refusal = true,
+		.is_blocked = true,
+		.at = DF_AT_DNS,
+		.domain = "github.com.",
+		.who = who,
+		.rule = "default.policy:3 block github.com",
+		.owner = "team-deploy@example",
+		.hint = "ask #deploy-platform",
+	};
+}
+
+static void test_published_line(void **state)
+{
+	const struct df_identity who = curl();
+	struct df_event_line e = refusal(&who);
+
+	(void)state;
+	(void)df_event_text(&e, &meta, text, sizeof(text));
+	assert_string_equal(text,
+			    "WARN DNS BLOCKED reason=FromDNSRequest blocked=true blockedAt=dns "
+			    "domain=github.com. pid=266767 cmd=\"curl github.com \" "
+			    "firewallMethod=blocklist rule=\"default.policy:3 block github.com\" "
+			    "container=4f1c owner=\"team-deploy@example\" "
+			    "hint=\"ask #deploy-platform\"");
+	e.is_blocked = false;
+	(void)df_event_text(&e, &meta, text, sizeof(text));
+	assert_non_null(strstr(text, "INFO DNS BLOCKED reason=FromDNSRequest blocked=false "
+				     "would_block=true blockedAt=dns domain=github.com. "));
+}
+
+static struct df_json *parse(void)
+{
+	char error[DF_JSON_ERROR_MAX];
+	struct df_json *doc = NULL;
+
+	if (df_json_parse(json, strlen(json), sizeof(json), &doc, error) != 0)
+		fail_msg("%s: %s", error, json);
+	return doc;
+}
+
+static void test_json(void **state)
+{
+	const struct df_identity who = curl();
+	const struct df_event_line e = refusal(&who);
+	struct df_json *doc;
+	int64_t n;
+
+	(void)state;
+	assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+	doc = parse();
+	assert_int_equal(df_json_int(df_json_get(doc, "schema"), &n), 0);
+	assert_int_equal(n, DF_EVENT_SCHEMA);
+	assert_string_equal(df_json_string(df_json_get(doc, "event")), "dns_blocked");
+	assert_string_equal(df_json_string(df_json_get(doc, "domain")), "github.com.");
+	assert_string_equal(df_json_string(df_json_get(doc, "cmd")), "curl github.com ");
+	assert_int_equal(df_json_int(df_json_get(doc, "pid"), &n), 0);
+	assert_int_equal(n, 266767);
+	assert_string_equal(df_json_string(df_json_get(df_json_get(doc, "container"), "id")),
+			    "4f1c");
+	df_json_free(doc);
+}
+
+/* Whatever a container sends: one line of text, and valid JSON. */
+static void test_hostile(void **state)
+{
+	static const char *const commands[] = {
+		"evil\nWARN DNS BLOCKED reason=Forged",
+		"\033[31mred\033[0m \007",
+		"quote \" backslash \\ end",
+		"\xff\xfe invalid",
+		"cut \xc3",
+		"C1 \xc2\x9b csi",
+		"bidi \xe2\x80\xae reversed",
+		"del \x7f",
+		"",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		struct df_identity who = curl();
+		struct df_event_line e;
+
+		who.cmd_len = (uint16_t)snprintf(who.cmd, sizeof(who.cmd), "%s", commands[i]);
+		who.n_ancestors = 1;
+		(void)snprintf(who.ancestors[0].cmd, sizeof(who.ancestors[0].cmd), "%s",
+			       commands[i]);
+		e = refusal(&who);
+		e.domain = NULL;
+		(void)df_event_text(&e, &meta, text, sizeof(text));
+		assert_true(df_is_printable(text, strlen(text)));
+		assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+		assert_true(df_is_printable(json, strlen(json)));
+		df_json_free(parse());
+	}
+}
+
+/* Never more than the buffer; a verdict is told even if what surrounds it does not fit. */
+static void test_large(void **state)
+{
+	struct df_identity who = curl();
+	struct df_event_line e;
+	static struct df_meta large;
+
+	(void)state;
+	large = meta;
+	large.n_x = DF_META_X_MAX;
+	for (unsigned i = 0; i < large.n_x; i++) {
+		(void)snprintf(large.x[i].key, sizeof(large.x[i].key), "x-%u", i);
+		memset(large.x[i].value, '\001', sizeof(large.x[i].value) - 1);
+	}
+	who.n_ancestors = DF_EVENT_ANCESTORS_MAX;
+	for (unsigned i = 0; i < who.n_ancestors; i++)
+		memset(who.ancestors[i].cmd, '\002', sizeof(who.ancestors[i].cmd));
+	memset(who.cmd, '\003', sizeof(who.cmd));
+	who.cmd_len = sizeof(who.cmd);
+	e = refusal(&who);
+	assert_true(df_event_json(&e, &large, json, sizeof(json)) > 0);
+	assert_non_null(strstr(json, "\"domain\":\"github.com.\""));
+	df_json_free(parse());
+	for (size_t size = 1; size < 400; size++) {
+		char *small = test_malloc(size);
+
+		assert_true(df_event_text(&e, &large, small, size) < size);
+		assert_true(df_event_json(&e, &large, small, size) < size);
+		test_free(small);
+	}
+}
+
+static void test_unknown_asker(void **state)
+{
+	struct df_identity who = curl();
+	struct df_event_line e;
+
+	(void)state;
+	who.state = DF_IDENTITY_GONE;
+	who.cmd_len = 0;
+	e = refusal(&who);
+	(void)df_event_text(&e, &meta, text, sizeof(text));
+	assert_non_null(strstr(text, " pid=266767 cmd=\"curl\" "));
+	assert_non_null(strstr(text, " attribution=gone"));
+	assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+	assert_non_null(strstr(json, "\"attribution\":\"gone\""));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_published_line), cmocka_unit_test(test_json),
+		cmocka_unit_test(test_hostile),        cmocka_unit_test(test_large),
+		cmocka_unit_test(test_unknown_asker),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/aggregate.h"
+#include "cli/lines.h"
+#include "cli/text.h"
+#include "lib/util.h"
+
+#define BOX "\"container\":{\"id\":\"c1\"},\"policy\":\"p\",\"mode\":\"enforce\""
+#define HEAD(time, event) "{\"schema\":1,\"time\":\"" time "\",\"event\":\"" event "\","
+#define BLOCKED(time, event, cmd, rest)                                                            \
+	HEAD(time, event)                                                                          \
+	"\"blocked\":true,\"blockedAt\":\"dns\",\"domain\":\"github.com.\",\"cmd\":\"" cmd         \
+	"\",\"rule\":\"p:1 block github.com\"," rest BOX "}"
+
+static void add(struct df_aggregate *a, const char *line)
+{
+	assert_int_equal(df_aggregate_line(a, line, strlen(line)), 0);
+}
+
+static void test_counts(void **state)
+{
+	struct df_aggregate a = {0};
+	const struct df_container *c;
+
+	(void)state;
+	add(&a, HEAD("2026-01-01T00:00:01.000000Z", "start") "\"message\":\"x\"," BOX "}");
+	add(&a, BLOCKED("2026-01-01T00:00:02.000000Z", "dns_blocked", "curl x ", ""));
+	add(&a,
+	    HEAD("2026-01-01T00:00:03.000000Z", "query") "\"blocked\":false,\"domain\":"
+							 "\"ok.example.\",\"cmd\":\"a \"," BOX "}");
+	add(&a, BLOCKED("2026-01-01T00:00:04.000000Z", "summary", "curl x ", "\"count\":5,"));
+	add(&a, BLOCKED("2026-01-01T00:00:05.000000Z", "dns_blocked", "wget x ", ""));
+	df_aggregate_sort(&a);
+	assert_int_equal(a.n, 1);
+	assert_int_equal(a.n_damaged, 0);
+	c = a.list[0];
+	assert_true(c->is_whole);
+	assert_string_equal(c->first, "2026-01-01T00:00:01.000000Z");
+	assert_string_equal(c->last, "2026-01-01T00:00:05.000000Z");
+	assert_int_equal(c->n_queries, 8);
+	assert_int_equal(c->n_blocked, 7);
+	assert_int_equal(c->n_would_block, 0);
+	assert_int_equal(c->n, 3);
+	assert_int_equal(c->rows[0]->verdict, DF_VERDICT_BLOCKED);
+	assert_int_equal(c->rows[0]->count, 6);
+	assert_string_equal(c->rows[0]->cmd, "curl x");
+	assert_string_equal(c->rows[0]->rule, "p:1 block github.com");
+	assert_null(c->rows[0]->owner);
+	assert_string_equal(c->rows[1]->cmd, "wget x");
+	assert_int_equal(c->rows[2]->verdict, DF_VERDICT_ALLOWED);
+	assert_string_equal(c->rows[2]->domain, "ok.example.");
+	df_aggregate_done(&a);
+}
+
+/* Lines of a rotated file may come last; an id with another policy is what it was last. */
+static void test_order(void **state)
+{
+	struct df_aggregate a = {0};
+
+	(void)state;
+	add(&a, HEAD("2026-01-01T00:00:09.000000Z", "stop") "\"message\":\"x\"," BOX "}");
+	assert_false(a.list[0]->is_whole);
+	add(&a, "{\"schema\":1,\"time\":\"2026-01-01T00:00:01.000000Z\",\"event\":\"start\","
+		"\"message\":\"x\",\"container\":{\"id\":\"c1\"},\"policy\":\"old\",\"mode\":"
+		"\"audit\"}");
+	add(&a, "{\"schema\":1,\"time\":\"2025-01-01T00:00:01.000000Z\",\"event\":\"later\","
+		"\"container\":{\"id\":\"c0\"}}");
+	df_aggregate_sort(&a);
+	assert_int_equal(a.n, 2);
+	assert_string_equal(a.list[0]->id, "c0");
+	assert_string_equal(a.list[1]->policy, "p");
+	assert_string_equal(a.list[1]->mode, "enforce");
+	assert_true(a.list[1]->is_whole);
+	df_aggregate_done(&a);
+}
+
+static void test_audit_owner_connection(void **state)
+{
+	struct df_aggregate a = {0};
+	const struct df_container *c;
+
+	(void)state;
+	add(&a, HEAD("t", "dns_blocked") "\"blocked\":false,\"would_block\":true,\"blockedAt\":"
+					 "\"dns\",\"domain\":\"a.\",\"cmd\":\"x \",\"annotations\":"
+					 "{\"owner\":\"team\"}," BOX "}");
+	add(&a, HEAD("t", "connect_blocked") "\"blocked\":true,\"blockedAt\":\"connect\",\"ip\":"
+					     "\"127.192.0.1\",\"port\":53,\"count\":3,\"reason\":"
+					     "\"ReservedAddress\"," BOX "}");
+	add(&a, HEAD("t", "unobserved") "\"ip\":\"::1\",\"port\":53,\"count\":2,\"reason\":"
+					"\"NoHeartbeat\"," BOX "}");
+	df_aggregate_sort(&a);
+	c = a.list[0];
+	assert_int_equal(c->n, 3);
+	assert_int_equal(c->n_would_block, 1);
+	assert_int_equal(c->n_blocked, 0);
+	assert_int_equal(c->n_connections, 5);
+	assert_string_equal(c->rows[0]->ip, "127.192.0.1");
+	assert_int_equal(c->rows[0]->port, 53);
+	assert_string_equal(c->rows[0]->reason, "ReservedAddress");
+	assert_int_equal(c->rows[1]->verdict, DF_VERDICT_WOULD_BLOCK);
+	assert_string_equal(c->rows[1]->owner, "team");
+	assert_int_equal(c->rows[2]->verdict, DF_VERDICT_UNOBSERVED);
+	assert_int_equal(c->rows[2]->count, 2);
+	df_aggregate_done(&a);
+}
+
+static const struct {
+	const char *line, *why;
+} damaged[] = {
+	{"", "empty"},
+	{"not JSON", "no JSON"},
+	{"[]", "no object"},
+	{HEAD("t", "query") "\"domain\":\"a.\"," BOX, "cut"},
+	{"{\"schema\":2,\"time\":\"t\",\"event\":\"query\",\"domain\":\"a.\"," BOX "}", "schema"},
+	{"{\"time\":\"t\",\"event\":\"query\",\"domain\":\"a.\"," BOX "}", "no schema"},
+	{"{\"schema\":1,\"event\":\"query\",\"domain\":\"a.\"," BOX "}", "no time"},
+	{"{\"schema\":1,\"time\":\"t\",\"domain\":\"a.\"," BOX "}", "no event"},
+	{HEAD("t", "query") "\"domain\":\"a.\"}", "no container"},
+	{HEAD("t", "query") BOX "}", "no domain"},
+	{HEAD("t", "query") "\"domain\":7," BOX "}", "domain is no string"},
+	{HEAD("t", "summary") "\"domain\":\"a.\",\"count\":0," BOX "}", "count is 0"},
+	{HEAD("t", "summary") "\"domain\":\"a.\",\"count\":-1," BOX "}", "count is negative"},
+	{HEAD("t", "summary") "\"domain\":\"a.\",\"count\":1e3," BOX "}", "count is no integer"},
+	{HEAD("t", "connect_blocked") "\"port\":1," BOX "}", "no ip"},
+	{HEAD("t", "connect_blocked") "\"ip\":\"::\",\"port\":65536," BOX "}", "port"},
+	{HEAD("t", "connect_blocked") "\"ip\":\"::\",\"port\":-1," BOX "}", "port"},
+};
+
+static void test_damaged(void **state)
+{
+	struct df_aggregate a = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(damaged); i++) {
+		int r = df_aggregate_line(&a, damaged[i].line, strlen(damaged[i].line));
+
+		if (r != -EBADMSG || a.n_damaged != i + 1 || a.n != 0)
+			fail_msg("%s: %d", damaged[i].why, r);
+	}
+	/* the twin: the same with what was missing */
+	add(&a, HEAD("t", "query") "\"domain\":\"a.\"," BOX "}");
+	assert_int_equal(a.n, 1);
+	df_aggregate_done(&a);
+}
+
+static void test_overflow(void **state)
+{
+	struct df_aggregate a = {0};
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		add(&a, BLOCKED("t", "summary", "x ", "\"count\":9223372036854775807,"));
+	assert_true(a.list[0]->rows[0]->count == UINT64_MAX);
+	assert_true(a.list[0]->n_queries == UINT64_MAX);
+	df_aggregate_done(&a);
+}
+
+/* Found by the key, not by looking through all of them. */
+static void test_many(void **state)
+{
+	struct df_aggregate a = {0};
+	char line[512];
+
+	(void)state;
+	for (unsigned i = 0; i < 40000; i++) {
+		(void)snprintf(line, sizeof(line),
+			       HEAD("t", "query") "\"domain\":\"n%u.\"," BOX "}", i % 20000);
+		add(&a, line);
+	}
+	assert_int_equal(a.list[0]->n, 20000);
+	df_aggregate_sort(&a);
+	assert_string_equal(a.list[0]->rows[0]->domain, "n0.");
+	assert_int_equal(a.list[0]->rows[0]->count, 2);
+	df_aggregate_done(&a);
+}
+
+static const struct {
+	const char *text;
+	size_t max;
+	const char *want;
+	size_t columns;
+} shown[] = {
+	{"plain \"quoted\" \\010", DF_TEXT_ALL, "plain \"quoted\" \\010", 19},
+	{"a\033[31mb", DF_TEXT_ALL, "a\\x1b[31mb", 10},
+	{"a\nb\tc\rd\x7f", DF_TEXT_ALL, "a\\nb\\tc\\x0dd\\x7f", 16},
+	{"\xc2\x9b"
+	 "31m",
+	 DF_TEXT_ALL, "\\xc2\\x9b31m", 11},                   /* C1: CSI */
+	{"\xe2\x80\xae", DF_TEXT_ALL, "\\xe2\\x80\\xae", 12}, /* U+202E turns the line around */
+	{"\xe2\x80\x8b", DF_TEXT_ALL, "\\xe2\\x80\\x8b", 12}, /* U+200B has no width */
+	{"\xf3\xa0\x81\x81", DF_TEXT_ALL, "\\xf3\\xa0\\x81\\x81", 16},
+	{"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", DF_TEXT_ALL,
+	 "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", 3},
+	{"\xff\xe2\x82", DF_TEXT_ALL, "\\xff\\xe2\\x82", 12},
+	{"\xe2\x41\xc3\xa9\x80\x80\x80\x80\x80", DF_TEXT_ALL,
+	 "\\xe2"
+	 "A\xc3\xa9\\x80\\x80\\x80\\x80\\x80",
+	 26},
+	{"12345", 5, "12345", 5},
+	{"123456", 5, "1234…", 5},
+	{"1234\n", 5, "1234…", 5}, /* never inside an escape */
+	{"\n\n\n", 5, "\\n\\n…", 5},
+	{"", 5, "", 0},
+};
+
+static void test_text(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++) {
+		_cleanup_free_ char *got = NULL;
+		size_t size, columns, len = strlen(shown[i].text);
+		FILE *out = open_memstream(&got, &size);
+
+		assert_non_null(out);
+		columns = df_text_put(out, shown[i].text, len, shown[i].max);
+		assert_int_equal(fclose(out), 0);
+		assert_string_equal(got, shown[i].want);
+		assert_int_equal(columns, shown[i].columns);
+		assert_int_equal(df_text_put(NULL, shown[i].text, len, shown[i].max), columns);
+	}
+}
+
+static void test_json(void **state)
+{
+	_cleanup_free_ char *got = NULL;
+	size_t size;
+	FILE *out = open_memstream(&got, &size);
+	struct df_json_out j = {.out = out};
+
+	(void)state;
+	assert_non_null(out);
+	df_json_out_open(&j, NULL, '{');
+	df_json_out_string(&j, "s", "\"\\\n\x7f\xc2\x9b\xc3\xa4\xff");
+	df_json_out_string(&j, "none", NULL);
+	df_json_out_open(&j, "a", '[');
+	df_json_out_uint(&j, NULL, 1);
+	df_json_out_bool(&j, NULL, true);
+	df_json_out_close(&j, ']');
+	df_json_out_open(&j, "e", '[');
+	df_json_out_close(&j, ']');
+	df_json_out_close(&j, '}');
+	assert_int_equal(fclose(out), 0);
+	assert_string_equal(got, "{\n  \"s\": \"\\\"\\\\\\u000a\\u007f\\u009b\xc3\xa4\\\\xff\",\n"
+				 "  \"a\": [\n    1,\n    true\n  ],\n  \"e\": []\n}\n");
+}
+
+static void write_to(int fd, const char *data, size_t len)
+{
+	assert_int_equal(df_write_all(fd, data, len), 0);
+}
+
+static void test_lines(void **state)
+{
+	static char big[DF_LINES_MAX + 2];
+	char path[] = "/tmp/test_report.XXXXXX", *line;
+	_cleanup_close_ int fd = mkstemp(path);
+	struct df_lines l;
+	size_t len;
+
+	(void)state;
+	assert_true(fd >= 0);
+	memset(big, 'x', sizeof(big));
+	big[DF_LINES_MAX] = '\n';
+	write_to(fd, "a\n\n", 3);
+	write_to(fd, big, DF_LINES_MAX + 1);
+	big[DF_LINES_MAX] = 'x';
+	write_to(fd, big, DF_LINES_MAX + 1);
+	write_to(fd, "\nb\nunfin", 8);
+	assert_int_equal(df_lines_open(&l, AT_FDCWD, path), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(df_lines_next(&l, &line, &len), 1);
+	assert_string_equal(line, "a");
+	assert_int_equal(df_lines_next(&l, &line, &len), 1);
+	assert_int_equal(len, 0);
+	assert_int_equal(df_lines_next(&l, &line, &len), 1);
+	assert_int_equal(len, DF_LINES_MAX);
+	assert_int_equal(strlen(line), DF_LINES_MAX);
+	assert_int_equal(df_lines_next(&l, &line, &len), -EMSGSIZE);
+	assert_int_equal(df_lines_next(&l, &line, &len), 1);
+	assert_string_equal(line, "b");
+	assert_int_equal(df_lines_next(&l, &line, &len), 0);
+	write_to(fd, "ished\nc", 7);
+	assert_int_equal(df_lines_next(&l, &line, &len), 1);
+	assert_string_equal(line, "unfinished");
+	assert_int_equal(df_lines_next(&l, &line, &len), 0);
+	assert_int_equal(df_lines_rest(&l, &line, &len), 1);
+	assert_string_equal(line, "c");
+	assert_int_equal(df_lines_rest(&l, &line, &len), 0);
+	write_to(fd, big, DF_LINES_MAX + 2);
+	assert_int_equal(df_lines_next(&l, &line, &len), 0);
+	assert_int_equal(df_lines_rest(&l, &line, &len), -EMSGSIZE);
+	df_lines_close(&l);
+	df_lines_close(&l);
+	assert_int_equal(df_lines_open(&l, AT_FDCWD, "/dev/null"), -EINVAL);
+	assert_int_equal(df_lines_open(&l, AT_FDCWD, "/nonexistent"), -ENOENT);
+	df_lines_close(&l);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_audit_owner_connection),
+		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_overflow),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_lines),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

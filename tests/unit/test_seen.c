@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* seen: first sights are events, repetitions are counted, and no count is lost. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proxy/seen.h"
+
+static struct df_seen seen;
+static uint64_t n_summaries, n_counted;
+
+static void summary(void *data, const struct df_seen_entry *e)
+{
+	assert_ptr_equal(data, &seen);
+	n_summaries++;
+	n_counted += e->repeated;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&seen, 0, sizeof(seen));
+	seen.seed = 42;
+	n_summaries = n_counted = 0;
+	return 0;
+}
+
+static bool note(uint32_t tgid, const char *comm, const char *text, bool is_refusal, uint64_t now)
+{
+	struct df_token t = {.tgid = tgid};
+	struct df_dname name;
+	bool is_first;
+
+	(void)snprintf(t.comm, sizeof(t.comm), "%s", comm);
+	assert_int_equal(df_dname_from_text(text, strlen(text), &name, NULL), 0);
+	(void)df_seen_note(&seen, &t, &name, is_refusal, now, &is_first, summary, &seen);
+	return is_first;
+}
+
+static void test_first_and_again(void **state)
+{
+	(void)state;
+	assert_true(note(10, "curl", "github.com", true, 1000));
+	assert_false(note(10, "curl", "github.com", true, 2000));
+	assert_false(note(10, "curl", "GITHUB.com", true, 3000));
+	assert_true(note(11, "curl", "github.com", true, 3000));  /* another process */
+	assert_true(note(10, "git", "github.com", true, 3000));   /* after exec */
+	assert_true(note(10, "curl", "gitlab.com", true, 3000));  /* another name */
+	assert_true(note(10, "curl", "github.com", false, 3000)); /* another verdict */
+}
+
+static void test_forgotten_after_a_while(void **state)
+{
+	(void)state;
+	assert_true(note(10, "curl", "github.com", true, 1));
+	assert_false(note(10, "curl", "github.com", true, DF_SEEN_FORGET_NS));
+	assert_true(note(10, "curl", "github.com", true, DF_SEEN_FORGET_NS + 1));
+	/* the repetition in between went out when the entry was taken over */
+	assert_int_equal(n_summaries, 1);
+	assert_int_equal(n_counted, 1);
+}
+
+static void test_summaries(void **state)
+{
+	(void)state;
+	(void)note(10, "curl", "github.com", true, 1);
+	for (int i = 0; i < 5; i++)
+		(void)note(10, "curl", "github.com", true, 2);
+	df_seen_summaries(&seen, DF_SEEN_SUMMARY_NS, false, summary, &seen);
+	assert_int_equal(n_summaries, 0); /* not due yet */
+	df_seen_summaries(&seen, DF_SEEN_SUMMARY_NS + 1, false, summary, &seen);
+	assert_int_equal(n_summaries, 1);
+	assert_int_equal(n_counted, 5);
+	df_seen_summaries(&seen, DF_SEEN_SUMMARY_NS + 1, true, summary, &seen);
+	assert_int_equal(n_summaries, 1); /* nothing new */
+	(void)note(10, "curl", "github.com", true, 3);
+	df_seen_summaries(&seen, 4, true, summary, &seen);
+	assert_int_equal(n_counted, 6);
+}
+
+/* Ten times more names than slots: each query is either a first sight or counted. */
+static void test_nothing_is_lost(void **state)
+{
+	const unsigned n_names = 10 * DF_SEEN_SLOTS, rounds = 3;
+	uint64_t n_first = 0;
+
+	(void)state;
+	for (unsigned r = 0; r < rounds; r++) {
+		for (unsigned i = 0; i < n_names; i++) {
+			char text[32];
+
+			(void)snprintf(text, sizeof(text), "n%u.example", i);
+			n_first += note(10, "curl", text, false, 1);
+			n_first += note(10, "curl", text, false, 1);
+		}
+	}
+	df_seen_summaries(&seen, 2, true, summary, &seen);
+	assert_int_equal(seen.n_repeated, 0);
+	assert_int_equal(n_first + n_counted, 2ull * rounds * n_names);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_first_and_again, setup),
+		cmocka_unit_test_setup(test_forgotten_after_a_while, setup),
+		cmocka_unit_test_setup(test_summaries, setup),
+		cmocka_unit_test_setup(test_nothing_is_lost, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
