@@ -608,8 +608,8 @@ static __always_inline int parse4(struct __sk_buff *skb, struct packet *p)
 
 static __always_inline int parse6(struct __sk_buff *skb, struct packet *p)
 {
-	/* RFC 8200 4.1: hop-by-hop 0, routing 43, fragment 44, destination 60 */
-	const __u64 extensions = 1ull << 0 | 1ull << 43 | 1ull << 44 | 1ull << 60;
+	/* RFC 8200 4.1: hop-by-hop 0, routing 43, fragment 44, destination 60; AH 51 */
+	const __u64 extensions = 1ull << 0 | 1ull << 43 | 1ull << 44 | 1ull << 51 | 1ull << 60;
 	__u32 offset = 40, ext, next;
 	__u32 h[10];
 	int i;
@@ -626,8 +626,9 @@ static __always_inline int parse6(struct __sk_buff *skb, struct packet *p)
 		if (bpf_skb_load_bytes(skb, offset, &ext, sizeof(ext)) < 0)
 			return -1;
 		ext = bpf_ntohl(ext);
-		/* a later, hand-made fragment, or one whose reserved octet would mislead us */
-		if (next == 44 && (ext & 0xfffff8))
+		/* a later, hand-made fragment, or one whose reserved octet would mislead us; AH
+		 * counts in other units, and nobody here has a use for it */
+		if ((next == 44 && (ext & 0xfffff8)) || next == 51)
 			return -1;
 		offset += ((ext >> 16 & 0xff) + 1) * 8;
 		next = ext >> 24;

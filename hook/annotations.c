@@ -100,7 +100,7 @@ static bool is_policy_name(const char *name)
 		return false;
 	while (is_alnum(name[n]) || (name[n] && strchr("._-", name[n])))
 		n++;
-	return name[n] == '\0' && n <= DF_STATE_POLICY_MAX;
+	return n <= DF_STATE_POLICY_MAX && name[n] == '\0';
 }
 
 static bool is_x_name(const char *name)

@@ -48,11 +48,15 @@ static void say(struct df_hook *h, enum df_log_level level, char *line)
 static void reset_limits(void)
 {
 	for (int i = 0; i < RLIM_NLIMITS; i++) {
-		const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
-		const struct rlimit files = {1024, 1024 * 1024}; /* no limit is refused for these */
-		struct rlimit now;
+		struct rlimit want = {RLIM_INFINITY, RLIM_INFINITY}, now;
 
-		if (setrlimit((__rlimit_resource_t)i, i == RLIMIT_NOFILE ? &files : &none) == 0 ||
+		if (i == RLIMIT_NOFILE) /* unlimited is refused */
+			want = (struct rlimit){1024, 1024 * 1024};
+		if (i == RLIMIT_CORE) /* a crash must not fill the host's root directory */
+			want = (struct rlimit){0, 0};
+		if (i == RLIMIT_STACK) /* unlimited weakens ASLR on some architectures */
+			want = (struct rlimit){8 << 20, RLIM_INFINITY};
+		if (setrlimit((__rlimit_resource_t)i, &want) == 0 ||
 		    getrlimit((__rlimit_resource_t)i, &now) < 0)
 			continue;
 		now.rlim_cur = now.rlim_max;
@@ -302,7 +306,8 @@ static int run(struct df_hook *h)
 	int status = read_state(h);
 
 	/* whatever is wrong with the state: the kill switch comes first */
-	if (h->state.status != DF_STATUS_STOPPED && h->state.ask != DF_ASK_NONE && is_disabled(h))
+	if (h->state.status != DF_STATUS_STOPPED && (status != 0 || h->state.ask != DF_ASK_NONE) &&
+	    is_disabled(h))
 		return 0;
 	if (status != 0) {
 		(void)snprintf(line, sizeof(line), "container %s refused: %s",

@@ -119,14 +119,13 @@ static pid_t fork_into(int cgroup_fd)
 }
 
 /* Waits for the end of its parent, whose cgroup it then removes. */
-static void bury(int root_fd, const char *path, int parent_pipe)
+static void wait_and_remove(int root_fd, const char *path, int parent_pipe)
 {
 	char octet;
 
 	if (read(parent_pipe, &octet, 1) < 0)
 		(void)usleep(REMOVE_PAUSE_US);
 	df_launch_cgroup_remove(root_fd, path);
-	_exit(0);
 }
 
 /* The root takes processes, but not one that only looks like it (cgroup namespace). */
@@ -143,22 +142,23 @@ static pid_t fork_outside(int root_fd)
 	return closing < 0 ? -errno : fork_into(closing);
 }
 
-void df_launch_cgroup_leave(int root_fd, const char *path)
+pid_t df_launch_cgroup_leave(int root_fd, const char *path)
 {
 	int pipe_fds[2];
 	pid_t pid;
 
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-		return;
+		return -errno;
 	pid = fork_outside(root_fd);
 	if (pid < 0 && write_at(root_fd, "cgroup.procs", "0") == 0)
 		pid = fork(); /* before 5.7 */
 	if (pid == 0) {
 		(void)close(pipe_fds[1]);
-		bury(root_fd, path, pipe_fds[0]);
+		wait_and_remove(root_fd, path, pipe_fds[0]);
 	}
-	/* the write end closes with this process */
+	/* the parent's write end closes with it */
 	(void)close(pipe_fds[0]);
+	return pid;
 }
 
 /* Brings the descriptors to their numbers and closes all others. */

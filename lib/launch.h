@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "bpf/abi.h"
 #include "lib/dname.h"
@@ -100,10 +101,11 @@ int df_launch_cgroup(int root_fd, const char *id, char *ret_path, size_t size);
 void df_launch_cgroup_remove(int root_fd, const char *path);
 
 /*
- * For the last process of the cgroup at path, before it exits: a child outside
- * waits for that and removes the cgroup.
+ * For the last process of the cgroup at path, before it exits: forks a child that
+ * stands outside, waits for that exit and removes the cgroup.  Returns like fork:
+ * in the child 0, when that is done; in the parent its pid; or -errno.
  */
-void df_launch_cgroup_leave(int root_fd, const char *path);
+pid_t df_launch_cgroup_leave(int root_fd, const char *path);
 
 /* Removes what processes that left could not: empty directories only. */
 void df_launch_cgroup_tidy(int root_fd);

@@ -383,11 +383,16 @@ static void finish(struct df_monitor *m)
 	record_stop(m);
 	if (memcmp(m->meta->token6_prefix, none, sizeof(none)) != 0)
 		(void)df_listen_remove_route(m->meta->token6_prefix);
-	if (*m->meta->proxy_cgroup)
-		df_launch_cgroup_leave(DF_FD_CGROUP_ROOT, m->meta->proxy_cgroup);
 	(void)unlinkat(DF_FD_RUN, "pid", 0);
+	/*
+	 * The last step, in the child that outlives us: with the lock gone a new fence of
+	 * this id may start, and its cgroup has the same name as ours.
+	 */
+	if (*m->meta->proxy_cgroup &&
+	    df_launch_cgroup_leave(DF_FD_CGROUP_ROOT, m->meta->proxy_cgroup) > 0)
+		return;
 	(void)unlinkat(DF_FD_RUN, "fence", 0);
-	(void)unlinkat(DF_FD_RUN, "lock", 0); /* the last step: a new fence of this id may start */
+	(void)unlinkat(DF_FD_RUN, "lock", 0);
 }
 
 int main(void)

@@ -166,7 +166,8 @@ void df_reader_identify(const struct df_meta *meta, int proc_fd, const struct df
 		return;
 	if (!is_in_container(meta, fd)) {
 		/* moved away, or a compromised worker asks about somebody else's process */
-		ret->state = DF_IDENTITY_UNAVAILABLE;
+		if (read_stat(fd, t->tgid, &p) == 0)
+			ret->state = DF_IDENTITY_UNAVAILABLE;
 		return;
 	}
 	ret->cmd_len = (uint16_t)read_cmdline(fd, ret->cmd, sizeof(ret->cmd));

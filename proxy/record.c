@@ -93,26 +93,6 @@ static void show(struct df_record *r, const struct df_event_line *e, const char 
 		       "the container's stderr is neither the pipe of its start nor a terminal");
 }
 
-/* A flood must not rotate the first refusals out of the log. */
-static bool is_over_rate(struct df_record *r)
-{
-	const uint64_t per_event_ns = 1000000000ull / DF_RECORD_RATE, now = df_now_ns();
-	const uint64_t earned =
-		r->tokens_ns ? (now - r->tokens_ns) / per_event_ns : DF_RECORD_BURST;
-
-	if (earned > 0) {
-		r->tokens_ns = r->tokens_ns ? r->tokens_ns + earned * per_event_ns : now;
-		r->tokens =
-			r->tokens + earned < DF_RECORD_BURST ? r->tokens + earned : DF_RECORD_BURST;
-	}
-	if (r->tokens == 0) {
-		r->n_suppressed++;
-		return true;
-	}
-	r->tokens--;
-	return false;
-}
-
 static void emit(struct df_record *r, const struct df_event_line *e, bool with_text)
 {
 	static char text[DF_EVENT_TEXT_MAX + 1], json[DF_EVENT_JSON_MAX + 1];
@@ -196,6 +176,36 @@ static const char *event_name(const struct df_msg_query *m)
 	return m->flags & DF_QUERY_REFUSAL ? "dns_blocked" : "query";
 }
 
+/* A flood must not rotate the first refusals out of the log. */
+static bool is_over_rate(struct df_record *r, enum df_record_sort sort)
+{
+	const uint64_t per_event_ns = 1000000000ull / DF_RECORD_RATE, now = df_now_ns();
+	struct df_record_rate *b = &r->rates[sort];
+	const uint64_t earned =
+		b->earned_ns ? (now - b->earned_ns) / per_event_ns : DF_RECORD_BURST;
+	char text[128];
+
+	if (earned > 0) {
+		b->earned_ns = b->earned_ns ? b->earned_ns + earned * per_event_ns : now;
+		b->tokens =
+			b->tokens + earned < DF_RECORD_BURST ? b->tokens + earned : DF_RECORD_BURST;
+	}
+	if (b->tokens == 0) {
+		r->n_suppressed++;
+		b->untold++;
+		return true;
+	}
+	b->tokens--;
+	if (b->untold > 0 && now - b->told_ns >= DF_RECORD_TELL_NS) {
+		(void)snprintf(text, sizeof(text), "%llu events over the rate were counted only",
+			       (unsigned long long)b->untold);
+		b->untold = 0;
+		b->told_ns = now;
+		df_record_life(r, "suppressed", text);
+	}
+	return false;
+}
+
 int df_record_query(struct df_record *r, const struct df_msg_query *m)
 {
 	char domain[DF_DNAME_TEXT_MAX], rule_text[RULE_TEXT_MAX];
@@ -241,7 +251,7 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 	r->n_queries += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
 	if (e.is_refusal)
 		r->n_refusals += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
-	if (!is_over_rate(r))
+	if (!is_over_rate(r, e.is_refusal ? DF_RATE_REFUSED : DF_RATE_ALLOWED))
 		emit(r, &e, e.is_refusal && !(m->flags & DF_QUERY_SUMMARY));
 	return 0;
 }
@@ -287,7 +297,7 @@ void df_record_kernel(struct df_record *r, const struct df_event *k, const struc
 	describe_kernel(k, &e);
 	e.is_blocked = k->refused;
 	r->n_refusals += e.is_refusal ? k->count : 0;
-	if (!is_over_rate(r))
+	if (!is_over_rate(r, DF_RATE_KERNEL))
 		emit(r, &e, true);
 }
 

@@ -21,7 +21,16 @@
 #define DF_RECORD_WHO_MAX 256        /* identities kept for events that are still to come */
 #define DF_RECORD_BURST 4000         /* events; then DF_RECORD_RATE a second, the rest is counted */
 #define DF_RECORD_RATE 200
+#define DF_RECORD_TELL_NS 10000000000ull
 #define DF_RECORD_SHOWN_MAX 64 /* refusals shown on stderr, remembered to show each once */
+
+/* Each sort has its own limit: a flood of allowed names must not hide a refusal. */
+enum df_record_sort { DF_RATE_ALLOWED, DF_RATE_REFUSED, DF_RATE_KERNEL, DF_N_RATES };
+
+struct df_record_rate {
+	uint64_t tokens, earned_ns, told_ns;
+	uint64_t untold; /* suppressed since the last event that said so */
+};
 
 struct df_record_file {
 	const char *name;
@@ -36,8 +45,8 @@ struct df_record {
 	uint64_t n_queries, n_refusals; /* in audit: that would have been refused */
 	uint64_t n_lost;                /* could not be written */
 	uint64_t n_suppressed;          /* over the rate */
-	uint64_t tokens, tokens_ns;     /* of the rate limit */
-	bool is_init_gone;              /* then its pid may be anybody's */
+	struct df_record_rate rates[DF_N_RATES];
+	bool is_init_gone; /* then its pid may be anybody's */
 	bool is_stderr_reported;
 	unsigned n_shown;
 	uint64_t shown[DF_RECORD_SHOWN_MAX]; /* hash of (command, name) */

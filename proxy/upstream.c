@@ -17,6 +17,11 @@
 #include "proxy/worker.h"
 
 #define PER_RESOLVER 8
+/*
+ * With those that are used up and wait for a last answer.  Beyond, these are used
+ * again: a resolver that loses answers must not take the places of the others.
+ */
+#define PER_RESOLVER_MAX (2 * PER_RESOLVER)
 #define USES 256
 #define IDLE_NS 5000000000ull
 #define ID_TRIES 32
@@ -84,10 +89,10 @@ static int connect_upstream(struct df_worker *w, struct df_upstream *u, const st
 	return 0;
 }
 
-static bool is_usable(const struct df_upstream *u, const struct df_token *to)
+static bool is_to(const struct df_upstream *u, const struct df_token *to)
 {
-	return u->fd >= 0 && u->n_used < USES && u->port == to->port &&
-	       u->scope_id == to->scope_id && memcmp(u->addr, to->addr, sizeof(u->addr)) == 0;
+	return u->fd >= 0 && u->port == to->port && u->scope_id == to->scope_id &&
+	       memcmp(u->addr, to->addr, sizeof(u->addr)) == 0;
 }
 
 /* A free place, if need be that of the longest idle socket. */
@@ -110,24 +115,29 @@ static struct df_upstream *make_room(struct df_worker *w)
 
 static int pick(struct df_worker *w, const struct df_token *to, struct df_upstream **ret)
 {
-	struct df_upstream *usable[DF_UPSTREAMS_MAX], *u;
-	unsigned n = 0;
+	struct df_upstream *fresh[DF_UPSTREAMS_MAX], *all[DF_UPSTREAMS_MAX], *u;
+	unsigned n = 0, n_all = 0;
 	int r;
 
-	for (int i = 0; i < DF_UPSTREAMS_MAX; i++)
-		if (is_usable(&w->upstreams[i], to))
-			usable[n++] = &w->upstreams[i];
-	if (n < PER_RESOLVER) {
+	for (int i = 0; i < DF_UPSTREAMS_MAX; i++) {
+		u = &w->upstreams[i];
+		if (!is_to(u, to))
+			continue;
+		all[n_all++] = u;
+		if (u->n_used < USES)
+			fresh[n++] = u;
+	}
+	if (n < PER_RESOLVER && n_all < PER_RESOLVER_MAX) {
 		u = make_room(w);
 		r = u ? connect_upstream(w, u, to) : -EBUSY;
 		if (r == 0) {
 			*ret = u;
 			return 0;
 		}
-		if (n == 0)
+		if (n_all == 0)
 			return r;
 	}
-	*ret = usable[df_worker_random16(w) % n];
+	*ret = n > 0 ? fresh[df_worker_random16(w) % n] : all[df_worker_random16(w) % n_all];
 	return 0;
 }
 

@@ -128,11 +128,12 @@ static int init(struct df_worker *w, const struct df_meta *meta, int channel)
 /* What time brings.  Returns the milliseconds that epoll may sleep. */
 static int housekeeping(struct df_worker *w)
 {
-	const int ms = df_relay_expire(w);
-	bool is_busy = df_upstream_expire(w);
+	bool is_busy = df_tcp_expire(w); /* first: it may take queries that wait */
+	int ms;
 
-	is_busy |= df_tcp_expire(w);
 	df_report_summaries(w, false);
+	ms = df_relay_expire(w);
+	is_busy |= df_upstream_expire(w);
 	is_busy |= w->seen.n_repeated > 0;
 	if (!is_busy)
 		return ms;

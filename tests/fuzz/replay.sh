@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Replays the committed corpora through the fuzz targets; a crash fails.  TAP.
+: "${srcdir:?}" # set by automake
 n=0
 rc=0
 echo 1..4

@@ -13,6 +13,7 @@ echo "ok 1 - $object exists"
 # the last word is the length of the CO-RE section, absent in a short header.
 hex=$(objcopy -O binary --only-section=.BTF.ext --set-section-flags .BTF.ext=alloc \
     $object /dev/stdout 2>/dev/null | od -An -v -tu4 -N 32 | tr -s ' \n' ' ')
+# shellcheck disable=SC2086 # words
 set -- $hex
 header_len=$2
 core_len=${8:-0}
