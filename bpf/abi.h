@@ -122,13 +122,14 @@ enum df_event_kind {
 
 /* Record of the ring buffer "events".  All of it is initialised. */
 struct df_event {
-	__u32 kind;         /* enum df_event_kind */
-	__u32 refused;      /* 1: refused, 0: passed (audit, bypass) */
-	__u64 time;         /* CLOCK_BOOTTIME */
-	__u8 addr[16];      /* destination; network byte order */
-	__u16 port;         /* network byte order; 0: none */
-	__u16 has_identity; /* 0 in egress, where the current task is often somebody else */
-	__u32 proto;        /* IPPROTO_… */
+	__u32 kind;        /* enum df_event_kind */
+	__u32 refused;     /* 1: refused, 0: passed (audit, bypass) */
+	__u64 time;        /* CLOCK_BOOTTIME */
+	__u8 addr[16];     /* destination; network byte order */
+	__u16 port;        /* network byte order; 0: none */
+	__u8 has_identity; /* 0 in egress, where the current task is often somebody else */
+	__u8 is_connect;   /* by connect, not sendmsg */
+	__u32 proto;       /* IPPROTO_… */
 	__u32 tgid;
 	__u32 tid;
 	__u32 uid;

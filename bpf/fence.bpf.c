@@ -31,8 +31,7 @@
 
 #define N_RECENT 64
 #define RECENT_NS 1000000000ull
-#define TOKEN_TRIES 2         /* of 4 million: both taken once in some million times */
-#define IPV6_EXTENSIONS_MAX 6 /* RFC 8200 4.1 lists that many, AH and ESP aside */
+#define TOKEN_TRIES 2 /* of 4 million: both taken once in some million times */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -105,25 +104,36 @@ static __always_inline void count(__u32 which)
 		*value += 1;
 }
 
+/* Signed: a beat between the two reads is not stale. */
+static __always_inline __u32 is_heartbeat_stale(const struct df_conf *c)
+{
+	__s64 age = bpf_ktime_get_boot_ns() - c->heartbeat;
+
+	return (__u64)((__s64)DF_HEARTBEAT_MAX_NS - age) >> 63;
+}
+
+static __always_inline __u32 is_passing_open(const struct df_conf *c)
+{
+	return c->flags / DF_CONF_FAIL_OPEN & is_heartbeat_stale(c) & 1;
+}
+
 /*
- * 1 unless audit, kill switch or bypass.  Arithmetic instead of branches here and
- * below: the verifier walks both sides of each branch at every container start.
+ * 1 unless audit, kill switch, bypass, or fail=open without a heartbeat.
+ *
+ * Arithmetic instead of branches here and below: the verifier walks both sides of
+ * each branch at every container start, and what it has to compare later.
  */
 static __always_inline __u32 is_enforcing(const struct df_conf *c)
 {
 	__u64 is_bypassed =
 		(bpf_ktime_get_boot_ns() - c->bypass_until) >> 63; /* its end is ahead */
 
-	return ((c->mode >> 1 | c->flags / DF_CONF_DISABLED | is_bypassed) & 1) ^ 1;
+	return ((c->mode >> 1 | c->flags / DF_CONF_DISABLED | is_bypassed | is_passing_open(c)) &
+		1) ^
+	       1;
 }
 
 _Static_assert(DF_MODE_AUDIT == 2 && DF_MODE_ENFORCE == 1, "is_enforcing reads bit 1 of mode");
-
-/* Signed: a beat between the two reads is not stale. */
-static __always_inline int is_heartbeat_stale(const struct df_conf *c)
-{
-	return (__s64)(bpf_ktime_get_boot_ns() - c->heartbeat) > (__s64)DF_HEARTBEAT_MAX_NS;
-}
 
 /* 1 or 0, or all bits or none; without a branch. */
 static __always_inline __u32 is_zero(__u32 x)
@@ -182,41 +192,42 @@ static __always_inline __u32 is_loopback(const struct dest *d)
 	return is_4 | is_6;
 }
 
-/* How many to report now: 0 while a like event of the same second holds this one back. */
-static __always_inline __u32 coalesce(__u64 key, __u64 now)
+static __always_inline __u64 key_of(const struct dest *d, __u32 kind, __u32 refused, __u64 id)
 {
+	return (id >> 32) * 0x9e3779b97f4a7c15ull ^
+	       ((__u64)d->addr[3] << 32 | (d->addr[0] ^ d->addr[1])) ^ (__u64)d->port << 16 ^
+	       kind << 4 ^ refused;
+}
+
+enum { WITH_IDENTITY = 1, ON_CONNECT = 2 };
+
+/*
+ * One event for a burst of like ones in a second, with their count.  The kind is
+ * only stored here, never looked at: so the verifier walks this once, not once for
+ * each kind.  WITH_IDENTITY in connect, sendmsg and sock_create only; elsewhere the
+ * task may be another's.
+ */
+static __always_inline void report(const struct dest *d, __u32 kind, __u32 refused, int how)
+{
+	__u64 now = bpf_ktime_get_boot_ns(), id = how ? bpf_get_current_pid_tgid() : 0;
+	__u64 key = key_of(d, kind, refused, id), other;
 	__u32 slot = (__u32)(key ^ (key >> 32)) % N_RECENT;
 	struct recent *r = bpf_map_lookup_elem(&recent, &slot);
-	__u32 n = 1;
+	struct df_event *e;
+	__u32 held_back;
 
 	if (!r)
-		return 1;
-	if (r->key == key) {
-		if (now - r->start < RECENT_NS) {
-			r->held_back++;
-			return 0;
-		}
-		n += r->held_back;
+		return;
+	other = r->key ^ key;
+	if (!other && now - r->start < RECENT_NS) {
+		r->held_back++;
+		return;
 	}
+	/* those of this key that were held back; of another key they are lost */
+	held_back = r->held_back & mask_if(is_zero((__u32)(other | other >> 32)));
 	r->key = key;
 	r->start = now;
 	r->held_back = 0;
-	return n;
-}
-
-/* with_identity: in connect, sendmsg and sock_create only; elsewhere the task may be another's. */
-static __always_inline void report(const struct dest *d, __u32 kind, __u32 refused,
-				   int with_identity)
-{
-	__u64 now = bpf_ktime_get_boot_ns(), id = with_identity ? bpf_get_current_pid_tgid() : 0;
-	__u64 key = (id >> 32) * 0x9e3779b97f4a7c15ull ^
-		    ((__u64)d->addr[3] << 32 | (d->addr[0] ^ d->addr[1])) ^ (__u64)d->port << 16 ^
-		    kind << 4 ^ refused;
-	__u32 n = coalesce(key, now);
-	struct df_event *e;
-
-	if (n == 0)
-		return;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
 		count(DF_COUNT_EVENT_LOST);
@@ -229,9 +240,10 @@ static __always_inline void report(const struct dest *d, __u32 kind, __u32 refus
 	__builtin_memcpy(e->addr, d->addr, sizeof(e->addr));
 	e->port = d->port;
 	e->proto = d->proto;
-	e->count = n;
-	if (with_identity) {
+	e->count = 1 + held_back;
+	if (how) {
 		e->has_identity = 1;
+		e->is_connect = how / ON_CONNECT;
 		e->tgid = id >> 32;
 		e->tid = (__u32)id;
 		e->uid = (__u32)bpf_get_current_uid_gid();
@@ -240,20 +252,14 @@ static __always_inline void report(const struct dest *d, __u32 kind, __u32 refus
 	bpf_ringbuf_submit(e, 0);
 }
 
-/*
- * What is against a destination: refuses where the fence enforces; passes, but
- * reports, where it does not.  Called from one place a program: each call is
- * inlined, and what the verifier has to walk costs time at every container start.
- */
+/* What is against a destination: refused where the fence enforces; else it passes, reported. */
 static __always_inline int object(const struct df_conf *c, const struct dest *d, __u32 kind,
 				  int is_connect)
 {
-	__u32 enforcing = is_enforcing(c) & (kind != DF_EVENT_PASSED_OPEN);
+	__u32 enforcing = is_enforcing(c);
 
-	count(DF_COUNT_PASSED_OPEN - enforcing * (DF_COUNT_PASSED_OPEN - DF_COUNT_CONNECT_REFUSED));
-	/* getaddrinfo connects UDP sockets to sort addresses (RFC 6724): no attempt */
-	if (!is_connect || d->proto != IPPROTO_UDP || kind != DF_EVENT_SINKHOLE)
-		report(d, kind, enforcing, 1);
+	count(DF_COUNT_CONNECT_REFUSED);
+	report(d, kind, enforcing, WITH_IDENTITY | (is_connect ? ON_CONNECT : 0));
 	return enforcing ? REFUSE : PASS;
 }
 
@@ -354,7 +360,7 @@ static __always_inline __u32 judge_dns(struct bpf_sock_addr *ctx, const struct d
 		return 0; /* a ping socket's port is no port */
 	if (!is_dns_transport(d->proto))
 		return DF_EVENT_PROTOCOL;
-	if ((c->flags & DF_CONF_FAIL_OPEN) && is_heartbeat_stale(c))
+	if (is_passing_open(c))
 		return DF_EVENT_PASSED_OPEN;
 	if (c->netns_cookie && bpf_get_netns_cookie(ctx) != c->netns_cookie)
 		return DF_EVENT_NESTED_NETNS;
@@ -389,12 +395,6 @@ static __always_inline __u32 judge(struct bpf_sock_addr *ctx, const struct df_co
 	return (c->flags & DF_CONF_SINKHOLE) && is_unspecified(d) ? DF_EVENT_SINKHOLE : 0;
 }
 
-/*
- * Zero, but the verifier does not know it: else it walks what follows once for
- * each constant that a variable may hold.  (An address family has 16 bits.)
- */
-#define NO_CONSTANT(ctx) ((ctx)->family >> 16)
-
 static __always_inline int on_dest4(struct bpf_sock_addr *ctx, int is_connect)
 {
 	struct dest d = {.addr = {0, 0, bpf_htonl(0xffff), ctx->user_ip4},
@@ -405,7 +405,7 @@ static __always_inline int on_dest4(struct bpf_sock_addr *ctx, int is_connect)
 
 	if (!c || c->mode == DF_MODE_DENY)
 		return REFUSE;
-	kind = judge(ctx, c, &d, is_connect, &token) | NO_CONSTANT(ctx);
+	kind = judge(ctx, c, &d, is_connect, &token);
 	if (kind)
 		return object(c, &d, kind, is_connect);
 	if (token) {
@@ -426,7 +426,7 @@ static __always_inline int on_dest6(struct bpf_sock_addr *ctx, int is_connect)
 
 	if (!c || c->mode == DF_MODE_DENY)
 		return REFUSE;
-	kind = judge(ctx, c, &d, is_connect, &token) | NO_CONSTANT(ctx);
+	kind = judge(ctx, c, &d, is_connect, &token);
 	if (kind)
 		return object(c, &d, kind, is_connect);
 	if (token) {
@@ -560,7 +560,7 @@ int fence_sock_create(struct bpf_sock *ctx)
 	enforcing = is_enforcing(c);
 	if (enforcing)
 		count(DF_COUNT_SOCK_REFUSED);
-	report(&d, DF_EVENT_RAW_SOCKET, enforcing, 1);
+	report(&d, DF_EVENT_RAW_SOCKET, enforcing, WITH_IDENTITY);
 	return enforcing ? REFUSE : PASS;
 }
 
@@ -606,34 +606,23 @@ static __always_inline int parse4(struct __sk_buff *skb, struct packet *p)
 	return parse_ports(skb, (first & 15) * 4, p);
 }
 
+/*
+ * An extension header (RFC 8200 4.1) is none that the stack adds before egress: it
+ * takes CAP_NET_RAW to ask for one.  What hides its ports behind it is unparsable.
+ */
 static __always_inline int parse6(struct __sk_buff *skb, struct packet *p)
 {
-	/* RFC 8200 4.1: hop-by-hop 0, routing 43, fragment 44, destination 60; AH 51 */
 	const __u64 extensions = 1ull << 0 | 1ull << 43 | 1ull << 44 | 1ull << 51 | 1ull << 60;
-	__u32 offset = 40, ext, next;
-	__u32 h[10];
-	int i;
+	__u32 h[10], next;
 
 	if (bpf_skb_load_bytes(skb, 0, h, sizeof(h)) < 0)
 		return -1;
 	__builtin_memcpy(p->to.addr, h + 6, 16);
 	next = bpf_ntohl(h[1]) >> 8 & 0xff;
-	for (i = 0; i < IPV6_EXTENSIONS_MAX; i++) {
-		if (next > 63 || !(extensions >> next & 1)) {
-			p->to.proto = next;
-			return parse_ports(skb, offset, p);
-		}
-		if (bpf_skb_load_bytes(skb, offset, &ext, sizeof(ext)) < 0)
-			return -1;
-		ext = bpf_ntohl(ext);
-		/* a later, hand-made fragment, or one whose reserved octet would mislead us; AH
-		 * counts in other units, and nobody here has a use for it */
-		if ((next == 44 && (ext & 0xfffff8)) || next == 51)
-			return -1;
-		offset += ((ext >> 16 & 0xff) + 1) * 8;
-		next = ext >> 24;
-	}
-	return -1;
+	if (next < 64 && (extensions >> next & 1))
+		return -1;
+	p->to.proto = next;
+	return parse_ports(skb, sizeof(h), p);
 }
 
 static __always_inline int parse(struct __sk_buff *skb, struct packet *p)
@@ -672,9 +661,6 @@ static __always_inline void refresh_token(struct __sk_buff *skb, __u32 token)
 	bpf_map_update_elem(&tok, &token, &t, BPF_NOEXIST);
 }
 
-/* As NO_CONSTANT: an ethertype has 16 bits. */
-#define NO_CONSTANT_SKB(skb) ((skb)->protocol >> 16)
-
 /* 0, or what is against the packet. */
 static __always_inline __u32 judge_packet(struct __sk_buff *skb, const struct df_conf *c,
 					  struct packet *p)
@@ -698,7 +684,7 @@ static __always_inline __u32 judge_packet(struct __sk_buff *skb, const struct df
 	/* An answer of a server here to a client on port 53 is no query: SYN without ACK only */
 	if (p->to.proto == IPPROTO_TCP && (p->tcp_flags & 0x12) != 0x02)
 		return 0;
-	if ((c->flags & DF_CONF_FAIL_OPEN) && is_heartbeat_stale(c))
+	if (is_passing_open(c))
 		return 0;
 	return DF_EVENT_EGRESS_DNS;
 }
@@ -712,7 +698,7 @@ int fence_egress(struct __sk_buff *skb)
 
 	if (!c || c->mode == DF_MODE_DENY)
 		return REFUSE;
-	kind = judge_packet(skb, c, &p) | NO_CONSTANT_SKB(skb);
+	kind = judge_packet(skb, c, &p);
 	if (!kind)
 		return PASS;
 	enforcing = is_enforcing(c);

@@ -275,7 +275,8 @@ static int read_row(const struct df_json *e, const char *event, struct df_row *r
 		.rule = (char *)get_text(e, "rule"),
 		.owner = (char *)get_text(e, "owner"),
 	};
-	if (df_json_get(e, "count") && (df_json_int(df_json_get(e, "count"), &count) < 0 || count < 1))
+	if (df_json_get(e, "count") &&
+	    (df_json_int(df_json_get(e, "count"), &count) < 0 || count < 1))
 		return -EBADMSG;
 	*ret_count = (uint64_t)count;
 	if (is_name) {
@@ -298,7 +299,7 @@ static int take_event(struct df_aggregate *a, const struct df_json *e)
 	struct df_container *c;
 	struct df_row row;
 	int64_t schema;
-	uint64_t count;
+	uint64_t count = 1;
 	int r, kind;
 
 	if (df_json_int(df_json_get(e, "schema"), &schema) < 0 || schema != SCHEMA || !event ||

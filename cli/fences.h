@@ -15,7 +15,7 @@ struct df_fences {
 	struct df_fence_dir {
 		char *id;
 		struct timespec written; /* when its logs were last written to */
-	} *list;
+	} * list;
 	size_t n, cap;
 };
 

@@ -25,8 +25,8 @@ static const struct command {
 };
 
 /* Of the contract, and still to come. */
-static const char *const planned[] = {"bypass",  "disable", "doctor", "enable",  "init", "inspect",
-				      "list",    "metrics", "policy", "restart", "run",  "reload"};
+static const char *const planned[] = {"bypass", "disable", "doctor", "enable",  "init", "inspect",
+				      "list",   "metrics", "policy", "restart", "run",  "reload"};
 
 void df_cli_error(const char *format, ...)
 {

@@ -20,25 +20,6 @@ static size_t piece_len(const char *p, size_t len)
 	return n;
 }
 
-/*
- * Format characters: U+00AD, U+061C, U+200B..F, U+2028..E, U+2060..F, U+FEFF and
- * U+E0000..7F (tags).  They have no width, or turn what follows around.
- */
-static bool is_invisible(const char *p, size_t n)
-{
-	const unsigned char *c = (const unsigned char *)p;
-
-	if (n == 2)
-		return (c[0] == 0xc2 && c[1] == 0xad) || (c[0] == 0xd8 && c[1] == 0x9c);
-	if (n == 3 && c[0] == 0xe2 && c[1] == 0x80)
-		return (c[2] >= 0x8b && c[2] <= 0x8f) || (c[2] >= 0xa8 && c[2] <= 0xae);
-	if (n == 3 && c[0] == 0xe2 && c[1] == 0x81)
-		return c[2] >= 0xa0 && c[2] <= 0xaf;
-	if (n == 3)
-		return c[0] == 0xef && c[1] == 0xbb && c[2] == 0xbf;
-	return n == 4 && c[0] == 0xf3 && c[1] == 0xa0 && c[2] <= 0x81;
-}
-
 /* The character at p as it is shown.  Returns its length in ret, *ret_columns those on screen. */
 static size_t show_piece(const char *p, size_t n, char ret[static ESCAPED_MAX], size_t *ret_columns)
 {
@@ -46,9 +27,6 @@ static size_t show_piece(const char *p, size_t n, char ret[static ESCAPED_MAX], 
 
 	if (n == 1 && p[0] >= 0x20 && p[0] < 0x7f) {
 		ret[shown++] = p[0];
-	} else if (is_invisible(p, n)) {
-		for (size_t i = 0; i < n; i++)
-			df_append(ret, ESCAPED_MAX, &shown, "\\x%02x", (unsigned char)p[i]);
 	} else {
 		shown = df_escape(p, n, ret, ESCAPED_MAX);
 	}

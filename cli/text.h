@@ -3,10 +3,9 @@
  * text: what others wrote, for a terminal or as JSON.
  *
  * Names and command lines are a container's to choose.  What would move the
- * cursor, change a colour or reorder a line is shown as \xHH, whatever file it
- * came from: control characters (C0, DEL, C1), octets that are not UTF-8,
- * characters without width, and those that change the direction of writing.
- * Backslashes and quotes stay: names and log lines come escaped already.
+ * cursor, change a colour or reorder a line is shown as df_escape does, whatever
+ * file it came from.  Backslashes and quotes stay: names and log lines come
+ * escaped already.
  */
 #ifndef DF_TEXT_H
 #define DF_TEXT_H

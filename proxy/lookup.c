@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Who asked: requests to the reader, and what waits for its answers. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -136,11 +137,19 @@ void df_lookup_query(struct df_monitor *m, const struct df_msg_query *q)
 	ask(m, l);
 }
 
+/* getaddrinfo connects UDP sockets to sort addresses (RFC 6724): that is no attempt. */
+static bool is_sorting_probe(const struct df_event *e)
+{
+	return e->kind == DF_EVENT_SINKHOLE && e->is_connect && e->proto == IPPROTO_UDP;
+}
+
 void df_lookup_kernel(struct df_monitor *m, const struct df_event *e)
 {
 	struct df_token t = {.tgid = e->tgid, .tid = e->tid, .uid = e->uid, .time = e->time};
 	struct df_lookup *l;
 
+	if (is_sorting_probe(e))
+		return;
 	if (!e->has_identity) {
 		df_record_kernel(&m->record, e, NULL);
 		return;

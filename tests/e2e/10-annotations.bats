@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2016 # job sets output, stderr and status; the containers' scripts are in single quotes
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031 # job sets output, stderr and status; single-quoted scripts for containers
 # What an annotation asks for.
 
 load ../lib/ground
@@ -211,6 +211,45 @@ exec_is_fenced() { # RUNTIME
 	job_exec "$second" sh -c "$VISIT"
 	expect_match "$output" 'hello from github\.com'
 	expect_match "$output" 'ok\.example rc=6'
+}
+
+@test "containers that share a network namespace are fenced each on its own" {
+	local first second third
+	policy mine <<-'POLICY'
+		block ok.example
+	POLICY
+	job_start -- sleep 1000
+	first=$JOB
+	# podman refuses --dns here: resolv.conf is that of the first
+	podman run -d --name "$first-b" --network "container:$first" --annotation deployfence=on "$DF_IMAGE" sleep 1000 >/dev/null
+	podman --runtime runc run -d --name "$first-c" --network "container:$first" --annotation deployfence.policy=mine \
+		"$DF_IMAGE" sleep 1000 >/dev/null
+	second=$(podman exec "$first-b" sh -c "$VISIT" 2>&1 || true)
+	third=$(podman exec "$first-c" sh -c "$VISIT" 2>&1 || true)
+	podman rm -f -t 0 "$first-b" >/dev/null
+	job_exec "$first" sh -c "$VISIT; ip -6 route show table local"
+	expect_unfenced
+	# one of the two routes of the fences is gone with its container
+	expect [ "$(grep -c '^local fd64:6670:' <<<"$output")" = 1 ]
+	output=$second expect_fenced
+	expect_match "$third" 'hello from github\.com'
+	expect_match "$third" 'ok\.example rc=6'
+	third=$(podman exec "$first-c" sh -c "$VISIT" 2>&1 || true)
+	podman rm -f -t 0 "$first-c" >/dev/null
+	expect_match "$third" 'hello from github\.com'
+	expect_match "$third" 'ok\.example rc=6'
+}
+
+@test "whatever else podman is asked for, the fence is there" {
+	local option
+	for option in --privileged --read-only --cap-drop=all --security-opt=no-new-privileges --user=1234:1234 \
+		--pid=host --ipc=host --uts=host --cgroupns=host --uidmap=0:100000:65536; do
+		job -a deployfence=on -o "$option" -- sh -c "$VISIT"
+		echo "$option"
+		expect [ "$status" = 0 ]
+		expect_fenced
+		expect_match "$stderr" "deployfence: $LINE"
+	done
 }
 
 @test "the raw runtimes and containerd fence the same" {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2016,SC2086 # job sets output, stderr and status; containers' scripts; lists of resolvers
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031,SC2086 # job sets output, stderr and status; scripts for containers; lists
 # Whatever client asks, over whatever kind of socket: the refusal comes at once, and it looks like the resolver's.
 
 load ../lib/ground

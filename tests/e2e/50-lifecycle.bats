@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2016 # job sets output, stderr and status; the containers' scripts are in single quotes
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031 # job sets output, stderr and status; single-quoted scripts for containers
 # A fence lives exactly as long as its container, whoever is killed. teardown() looks for what is left of it.
 
 load ../lib/ground
@@ -207,19 +207,24 @@ monitor_killed() { # RUNTIME
 }
 
 @test "a container that is started in the cgroup of a dead one is fenced anew" {
-	local pid
-	start_fenced podman+crun
-	pid=$(podman inspect -f '{{.State.ConmonPid}}' "$JOB")
-	kill -9 "$pid"
+	local bundle
+	policy_sealed sealed
+	job_start -r crun -a deployfence.policy=sealed -- sleep 1000
+	bundle=$DF_HOST/jobs/$JOB
 	kill -9 "$(fence_pid deployfence-pro)"
 	kill -9 "$(job_pid "$JOB")"
 	expect_fence_gone
-	podman stop -t 0 "$JOB" >/dev/null 2>&1 || true
-	podman start "$JOB" >/dev/null
-	job_exec "$JOB" sh -c "$VISIT"
+	# the first one is not deleted: its cgroup stays, and so do the programs there
+	expect [ "$(bpftool cgroup show "$DF_CGROUP2/jobs/$JOB" | grep -c fence_connect4)" = 1 ]
+	crun run --detach --bundle "$bundle" again </dev/null >/dev/null 2>&1 3>&- 4>&-
+	status=0
+	output=$(crun exec again sh -c "$VISIT" 2>/dev/null) || status=$?
+	# one program of a kind: those of the dead fence would refuse the tokens of the new one
+	programs=$(bpftool cgroup show "$DF_CGROUP2/jobs/$JOB")
+	crun kill again KILL
+	crun delete --force again
 	expect_fenced
-	# one program of a kind: the dead ones would refuse the tokens of the new one
-	expect [ "$(bpftool cgroup show "$(job_cgroup "$JOB")" | grep -c fence_connect4)" = 1 ]
+	expect [ "$(grep -c fence_connect4 <<<"$programs")" = 1 ]
 }
 
 @test "fail=open: without a heartbeat DNS passes unfiltered, and it is logged" {
@@ -322,8 +327,10 @@ evasions() { # RUNTIME
 	done
 	expect_fence_gone
 	expect_event '.event == "socket_blocked" and .reason == "RawSocket" and (.cmd | startswith("python3 /probe.py evade"))'
-	expect_event '.blocked == true and .reason == "EvadedRedirect" and .port == 53 and .ip == "10.89.53.1"'
-	expect_match "$stderr" 'deployfence: WARN [A-Z]+ BLOCKED reason=EvadedRedirect'
+	expect_event '.event == "connect_blocked" and .reason == "BoundDevice" and .blocked == true and .port == 53 and .ip == "10.89.53.1"'
+	expect_event '.event == "connect_blocked" and .reason == "UnsupportedProtocol" and .blocked == true and .port == 53'
+	expect_event '.event == "packet_blocked" and .reason == "EvadedRedirect" and .blocked == true'
+	expect_match "$stderr" 'deployfence: WARN CONNECT BLOCKED reason=BoundDevice blocked=true blockedAt=connect ip=10\.89\.53\.1 port=53 pid=[0-9]+ cmd="python3 /probe\.py evade '
 }
 @test "podman with crun: port 53 by devices, raw sockets and other ways is refused" { evasions podman+crun; }
 @test "podman with runc: port 53 by devices, raw sockets and other ways is refused" { evasions podman+runc; }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2016 # job sets output, stderr and status; the containers' scripts are in single quotes
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031 # job sets output, stderr and status; single-quoted scripts for containers
 # What cannot be fenced is not started, and the person who typed the command reads why.
 
 load ../lib/ground
@@ -174,7 +174,7 @@ state() { # [ANNOTATION=VALUE]…
 	expect [ "$status" = 69 ]
 	expect_match "$stderr" 'child cgroups'
 	rmdir "$DF_CGROUP2/hooktest/child"
-	expect [ "$(cat "$RUNDIR"/hooktest/hook.log | grep -c 'refused: ')" = 3 ]
+	expect [ "$(grep -c 'refused: ' "$RUNDIR/hooktest/hook.log")" = 3 ]
 
 	echo "$SLEEPER" >"$DF_CGROUP2/cgroup.procs" 2>/dev/null && { # where the root takes processes
 		hook <<<"$(state deployfence=on)"
@@ -317,8 +317,9 @@ handler_wide() { # [ARGUMENT]…
 }
 
 @test "poststop may be called twice, never, and for containers that nobody knows" {
-	local n
-	for n in 1 2; do
+	local time
+	for time in first second; do
+		echo "$time"
 		hook <<<'{"ociVersion": "1.0.2", "id": "unknown", "status": "stopped", "pid": 0, "bundle": "/x", "annotations": {"deployfence": "bad"}}'
 		expect [ "$status" = 0 ]
 		hook <<<'{"ociVersion":"1.0.2","id":"unknown","status":"stopped","bundle":"/x"}'

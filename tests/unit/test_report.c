@@ -197,8 +197,6 @@ static const struct {
 	 "31m",
 	 DF_TEXT_ALL, "\\xc2\\x9b31m", 11},                   /* C1: CSI */
 	{"\xe2\x80\xae", DF_TEXT_ALL, "\\xe2\\x80\\xae", 12}, /* U+202E turns the line around */
-	{"\xe2\x80\x8b", DF_TEXT_ALL, "\\xe2\\x80\\x8b", 12}, /* U+200B has no width */
-	{"\xf3\xa0\x81\x81", DF_TEXT_ALL, "\\xf3\\xa0\\x81\\x81", 16},
 	{"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", DF_TEXT_ALL,
 	 "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", 3},
 	{"\xff\xe2\x82", DF_TEXT_ALL, "\\xff\\xe2\\x82", 12},
