@@ -285,8 +285,9 @@ static int read_row(const struct df_json *e, const char *event, struct df_row *r
 	}
 	ret->ip = (char *)get_text(e, "ip");
 	ret->reason = (char *)get_text(e, "reason");
-	if (!ret->ip || df_json_int(df_json_get(e, "port"), &port) < 0 || port < 0 ||
-	    port > UINT16_MAX)
+	if (!ret->ip) /* a raw socket is refused before it has an address */
+		return strcmp(event, "socket_blocked") == 0 ? 1 : -EBADMSG;
+	if (df_json_int(df_json_get(e, "port"), &port) < 0 || port < 0 || port > UINT16_MAX)
 		return -EBADMSG;
 	ret->port = (uint16_t)port;
 	return 1;
@@ -311,8 +312,11 @@ static int take_event(struct df_aggregate *a, const struct df_json *e)
 	r = get_container(a, id, &c);
 	if (r == 0)
 		r = note_container(c, e, strcmp(event, "start") == 0);
-	if (r < 0 || kind == 0)
+	if (r < 0)
 		return r;
+	c->has_gaps |= strcmp(event, "suppressed") == 0;
+	if (kind == 0)
+		return 0;
 	/* as in the text log: who answers for the rule, else who answers for the container */
 	if (!row.owner)
 		row.owner = (char *)get_text(df_json_get(e, "annotations"), "owner");

@@ -26,7 +26,7 @@ enum df_verdict {
 struct df_row {
 	enum df_verdict verdict;
 	char *domain; /* with trailing dot; NULL: a connection */
-	char *ip;
+	char *ip;     /* NULL: a socket that was refused */
 	uint16_t port;
 	char *cmd;  /* without the blank at its end; NULL: nobody */
 	char *rule; /* "default.policy:3 block github.com" */
@@ -39,7 +39,8 @@ struct df_container {
 	char *id, *name, *image, *pod, *k8s_namespace;
 	char *policy, *mode, *owner; /* as its last event says */
 	char *first, *last;          /* time of its earliest and latest event */
-	bool is_whole;               /* its earliest event is the start of the fence */
+	bool is_whole;               /* its earliest event is the start of the fence … */
+	bool has_gaps;               /* … but some were over the rate, and not written */
 	uint64_t n_queries, n_blocked, n_would_block;
 	uint64_t n_connections; /* refused or unobserved */
 	struct df_row **rows;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/report_print.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -44,7 +45,7 @@ static void set_domain(struct cell *c, const char *domain)
 
 static void set_connection(struct cell *c, const struct df_row *row)
 {
-	if (strlen(row->ip) > 45) { /* no address */
+	if (!row->ip || strlen(row->ip) >= INET6_ADDRSTRLEN) { /* none, or no address */
 		set_cell(c, row->ip);
 		return;
 	}
@@ -180,6 +181,8 @@ static void put_header(FILE *out, const struct df_container *c)
 	put_fact(out, "image", c->image);
 	if (!c->is_whole)
 		(void)fputs("  (incomplete: the first events are not there any more)", out);
+	else if (c->has_gaps)
+		(void)fputs("  (incomplete: there were more events than may be written)", out);
 	(void)fputc('\n', out);
 }
 
@@ -237,7 +240,7 @@ static void put_json_container(struct df_json_out *j, const struct df_container 
 	df_json_out_string(j, "mode", c->mode);
 	df_json_out_string(j, "first", c->first);
 	df_json_out_string(j, "last", c->last);
-	df_json_out_bool(j, "complete", c->is_whole);
+	df_json_out_bool(j, "complete", c->is_whole && !c->has_gaps);
 	df_json_out_uint(j, "queries", c->n_queries);
 	df_json_out_uint(j, "refused", c->n_blocked);
 	df_json_out_uint(j, "would_refuse", c->n_would_block);

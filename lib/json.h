@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * json: the only user of yajl.  A strict reader for the state JSON and
- * config.json of the OCI runtime-spec (RFC 8259).
+ * json: the only reader of JSON (yajl; event_json writes it).  A strict reader for the state JSON
+ * and config.json of the OCI runtime-spec (RFC 8259).
  *
  * Refused beyond what yajl refuses: more than the caller's cap of octets,
  * nesting over DF_JSON_DEPTH_MAX, more than DF_JSON_VALUES_MAX values, duplicate

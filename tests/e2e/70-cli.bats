@@ -209,21 +209,25 @@ cli_as_nobody() { # ARGUMENT…
 	expect_match "$output" $' mode audit  queries [0-9]+  refused 0  would-refuse [1-9]'
 	expect_match "$output" $'\nwould-block +[0-9]+  github\.com'
 	rm -rf "$RUNDIR"
-	job -a deployfence=on -- python3 -c 'import socket, subprocess
+	job -c NET_RAW -a deployfence=on -- python3 -c 'import socket, subprocess
+try: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)
+except OSError: pass
 try: socket.create_connection(("127.192.0.1", 53))
 except OSError: pass
 subprocess.run(["getent", "hosts", "github.com", "x\x1b[31m\nblocked 1 forged", "\u202e\u009b"])'
 	expect_fence_gone
 	cli report
 	expect [ "$status" = 0 ]
-	expect_match "$output" $'connections 1[^\n]*\n'
+	expect_match "$output" $'connections 2[^\n]*\n'
 	expect_match "$output" $'\nblocked +1  127\.192\.0\.1:53 +python3 -c [^\n]* ReservedAddress '
 	expect_match "$output" $'\nblocked +[0-9]+  github\.com +getent hosts github\.com x\\\\x1b\[31m\\\\nblocked 1 forged \\\\xe2\\\\x80\\\\xae'
 	refute_match "$output" $'\e|\xe2\x80\xae|\xc2\x9b|\nblocked 1 forged'
+	local text=$output
 	cli report --json
 	refute_match "$output" $'\e|\xe2\x80\xae|\xc2\x9b|\nblocked'
 	expect jq -e 'any(.containers[0].domains[]; .cmd == "getent hosts github.com x\\x1b[31m\\nblocked 1 forged \\xe2\\x80\\xae\\xc2\\x9b")' <<<"$output"
-	expect jq -e '.containers[0].connections[0] | .ip == "127.192.0.1" and .port == 53 and .reason == "ReservedAddress"' <<<"$output"
+	expect_match "$text" $'\nblocked +1  - +python3 -c [^\n]* RawSocket '
+	expect jq -e '.containers[0].connections[1] | .ip == "127.192.0.1" and .port == 53 and .reason == "ReservedAddress"' <<<"$output"
 }
 
 @test "report: whatever a file says, nothing of it is obeyed by a terminal" {

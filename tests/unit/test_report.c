@@ -98,19 +98,26 @@ static void test_audit_owner_connection(void **state)
 					     "\"ReservedAddress\"," BOX "}");
 	add(&a, HEAD("t", "unobserved") "\"ip\":\"::1\",\"port\":53,\"count\":2,\"reason\":"
 					"\"NoHeartbeat\"," BOX "}");
+	add(&a, HEAD("t", "socket_blocked") "\"blocked\":true,\"blockedAt\":\"connect\",\"reason\":"
+					    "\"RawSocket\",\"count\":1," BOX "}");
+	assert_false(a.list[0]->has_gaps);
+	add(&a, HEAD("t", "suppressed") "\"message\":\"x\"," BOX "}");
+	assert_true(a.list[0]->has_gaps);
 	df_aggregate_sort(&a);
 	c = a.list[0];
-	assert_int_equal(c->n, 3);
+	assert_int_equal(c->n, 4);
 	assert_int_equal(c->n_would_block, 1);
 	assert_int_equal(c->n_blocked, 0);
-	assert_int_equal(c->n_connections, 5);
-	assert_string_equal(c->rows[0]->ip, "127.192.0.1");
-	assert_int_equal(c->rows[0]->port, 53);
-	assert_string_equal(c->rows[0]->reason, "ReservedAddress");
-	assert_int_equal(c->rows[1]->verdict, DF_VERDICT_WOULD_BLOCK);
-	assert_string_equal(c->rows[1]->owner, "team");
-	assert_int_equal(c->rows[2]->verdict, DF_VERDICT_UNOBSERVED);
-	assert_int_equal(c->rows[2]->count, 2);
+	assert_int_equal(c->n_connections, 6);
+	assert_null(c->rows[0]->ip);
+	assert_string_equal(c->rows[0]->reason, "RawSocket");
+	assert_string_equal(c->rows[1]->ip, "127.192.0.1");
+	assert_int_equal(c->rows[1]->port, 53);
+	assert_string_equal(c->rows[1]->reason, "ReservedAddress");
+	assert_int_equal(c->rows[2]->verdict, DF_VERDICT_WOULD_BLOCK);
+	assert_string_equal(c->rows[2]->owner, "team");
+	assert_int_equal(c->rows[3]->verdict, DF_VERDICT_UNOBSERVED);
+	assert_int_equal(c->rows[3]->count, 2);
 	df_aggregate_done(&a);
 }
 
