@@ -23,6 +23,7 @@ static inline int df_array_reserve(void *array, size_t *cap, size_t need, size_t
 		return -ENOMEM;
 	memcpy(array, &new, sizeof(new));
 	*cap = want;
+	/* cppcheck-suppress memleak ; the owner's pointer was just set to it */
 	return 0;
 }
 

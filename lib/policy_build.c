@@ -342,8 +342,10 @@ static int write_table(struct builder *b, uint32_t name, uint32_t file, void **r
 		return -ENOMEM;
 	slots = (uint32_t *)(void *)(table + h.slots);
 	r = find_seed(b, h.n_slots, slots, &h.seed);
-	if (r < 0)
+	if (r < 0) {
+		/* cppcheck-suppress memleak ; _cleanup_free_ */
 		return r;
+	}
 	h.mode = (uint8_t)b->src->mode;
 	h.default_action = (uint8_t)b->src->default_action;
 	h.refuse_dns = (uint8_t)b->src->refuse_dns;

@@ -8,6 +8,7 @@
 #   world_web_log [REGEX]        … requests and connections that reached a server (servers/web.py)
 #   world_dns_mode LINE…         changes how resolvers behave (servers/dns.py --control); without a line: honest again
 #
+# DF_ZONE=FILE has more names for the resolvers, in the syntax of servers/zone.
 # DF_NEAR=NAME puts the near end into a network namespace NAME of its own instead of the private host: for the
 # demonstration on a machine whose network is not to be touched.
 #
@@ -25,7 +26,7 @@ world_up() {
 	: >>"$DF_WORLD/web.log"
 	world_network || return
 	[ -e "$DF_WORLD/server.pem" ] || world_certificates || return
-	world_start dns --zone "$DF_LIB/servers/zone" --control "$DF_WORLD/dns.control"
+	world_start dns --zone "$DF_LIB/servers/zone" ${DF_ZONE:+--zone "$DF_ZONE"} --control "$DF_WORLD/dns.control"
 	world_start web --cert "$DF_WORLD/server.pem" --key "$DF_WORLD/server.key"
 	world_wait_ready
 	world_mark

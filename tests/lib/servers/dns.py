@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""dns.py --zone FILE --log FILE --control FILE --ready FILE
+"""dns.py --zone FILE… --log FILE --control FILE --ready FILE
 
 The resolvers of the test world: port 53 over UDP and TCP on every address of its network namespace. One line of log per
 query:  TIME UDP|TCP SOURCE#PORT RESOLVER NAME TYPE id=N edns=SIZE|- RCODE
@@ -25,10 +25,10 @@ import time
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "SVCB": 64,
          "HTTPS": 65, "CAA": 257, "ANY": 255}
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
-OPT = 41
+OPT, RRSIG = 41, 46
 NOERROR, FORMERR, NXDOMAIN, NOTIMP = 0, 1, 3, 4
 IP_PKTINFO, IP_FREEBIND, IPV6_FREEBIND = 8, 15, 78
-TC, QR_RD_RA_AA = 0x0200, 0x8580
+QR, AA, TC, RD, RA, AD, CD, DO = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020, 0x0010, 0x8000
 
 
 # --- names and records
@@ -82,14 +82,29 @@ def encode_rdata(rtype, text):
         return bytes([int(words[0]), len(tag)]) + tag + words[2].strip('"').encode()
     if rtype in ("SVCB", "HTTPS"):
         return encode_svcb(words)
+    if rtype.startswith("TYPE"):  # all others in hexadecimal digits
+        return bytes.fromhex(text)
     raise ValueError(f"unknown type {rtype}")
+
+
+def type_number(rtype):
+    return int(rtype[4:]) if rtype.startswith("TYPE") else TYPES[rtype]
 
 
 class Zone:
     """name -> type -> [(ttl, rdata)]; aliases also by text, to follow them."""
 
-    def __init__(self, path):
+    def __init__(self, paths):
         self.names, self.aliases = {}, {}
+        for path in paths:
+            self.read(path)
+        self.parents = set()
+        for name in self.names:
+            while "." in name:
+                name = name.split(".", 1)[1]
+                self.parents.add(name)
+
+    def read(self, path):
         with open(path, encoding="ascii") as lines:
             for number, line in enumerate(lines, 1):
                 words = line.split("#")[0].split(None, 2)
@@ -98,19 +113,14 @@ class Zone:
                         self.add(*words)
                 except ValueError as error:
                     raise SystemExit(f"{path}:{number}: {error}")
-        self.parents = set()
-        for name in self.names:
-            while "." in name:
-                name = name.split(".", 1)[1]
-                self.parents.add(name)
 
     def add(self, name, rtype, rest):
         ttl = 60
         if rtype.isdigit():
-            ttl, (rtype, rest) = int(rtype), rest.split(None, 1)
+            ttl, (rtype, rest) = int(rtype), (rest.split(None, 1) + [""])[:2]
         rtype, _, count = rtype.partition("*")
         rest = rest.strip()
-        records = self.names.setdefault(name.lower(), {}).setdefault(TYPES[rtype], [])
+        records = self.names.setdefault(name.lower(), {}).setdefault(type_number(rtype), [])
         for i in range(int(count or 1)):
             records.append((ttl, encode_rdata(rtype, str(ipaddress.ip_address(rest) + i) if count else rest)))
         if rtype == "CNAME":
@@ -127,8 +137,11 @@ class Zone:
                 return "*." + parent
         return None
 
-    def answer(self, name, qtype):
-        """RCODE and [(owner, type, ttl, rdata)] with the whole CNAME chain."""
+    def is_signed(self, name):
+        return RRSIG in self.names.get(self.find(name), {})
+
+    def answer(self, name, qtype, dnssec=False):
+        """RCODE and [(owner, type, ttl, rdata)] with the whole CNAME chain, and signatures for who wants them."""
         records = []
         for _ in range(16):
             key = self.find(name)
@@ -142,6 +155,8 @@ class Zone:
             for rtype, values in entry.items():
                 if qtype in (rtype, TYPES["ANY"]):
                     records += [(name, rtype, ttl, rdata) for ttl, rdata in values]
+                elif rtype == RRSIG and dnssec:
+                    records += [(name, rtype, ttl, rdata) for ttl, rdata in values if rdata[:2] == struct.pack("!H", qtype)]
             return NOERROR, records
         return 2, []
 
@@ -163,9 +178,10 @@ class Query:
         self.name = ".".join(labels)
         self.qtype, self.qclass = struct.unpack_from("!HH", data, at + 1)
         self.question_end = at + 5
-        self.edns = None
+        self.edns, self.dnssec = None, False
         if additional and data[self.question_end:self.question_end + 3] == b"\0" + struct.pack("!H", OPT):
-            self.edns = struct.unpack_from("!H", data, self.question_end + 3)[0]
+            self.edns, _, edns_flags = struct.unpack_from("!HHH", data, self.question_end + 3)
+            self.dnssec = bool(edns_flags & DO)
 
 
 def encode_records(records, qname):
@@ -176,10 +192,10 @@ def encode_records(records, qname):
     return wire
 
 
-def build(query, rcode, answers=(), authority=(), truncate=False):
-    opt = b"" if query.edns is None else b"\0" + struct.pack("!HHIH", OPT, 1232, 0, 0)
-    head = struct.pack("!6H", query.id, QR_RD_RA_AA | rcode | (TC if truncate else 0), 1,
-                       len(answers), len(authority), 1 if opt else 0)
+def build(query, rcode, answers=(), authority=(), flags=AA):
+    opt = b"" if query.edns is None else b"\0" + struct.pack("!HHIH", OPT, 1232, DO if query.dnssec else 0, 0)
+    flags |= QR | RA | query.flags & (RD | CD) | rcode
+    head = struct.pack("!6H", query.id, flags, 1, len(answers), len(authority), 1 if opt else 0)
     records = list(answers) + list(authority)
     return head + query.data[12:query.question_end] + encode_records(records, query.name.lower()) + opt
 
@@ -248,17 +264,19 @@ class Server:
         if mode == "rcode" or (mode == "no-edns" and query.edns is not None):
             rcode = int(value) if mode == "rcode" else FORMERR
             return rcode, build(query, rcode)
-        name = query.name.lower()
+        name, flags = query.name.lower(), AA
         if name.split(".")[0] == "whoami" and query.qtype == TYPES["TXT"]:
             rcode, answers = NOERROR, whoami(query)
         else:
-            rcode, answers = self.zone.answer(name, query.qtype)
+            rcode, answers = self.zone.answer(name, query.qtype, query.dnssec)
+            if self.zone.is_signed(name):  # as a resolver that validated would answer
+                flags = AD if query.dnssec or query.flags & AD else 0
         last = name if not answers else answers[-1][0]
         authority = [] if rcode == NOERROR and any(a[1] != TYPES["CNAME"] for a in answers) else soa(last)
-        message = build(query, rcode, answers, authority)
+        message = build(query, rcode, answers, authority, flags)
         limit = 65535 if query.transport == "TCP" else max(512, query.edns or 0)
         if len(message) > limit or (mode == "truncate" and query.transport == "UDP"):
-            message = build(query, rcode, truncate=True)
+            message = build(query, rcode, flags=flags | TC)
         return rcode, message
 
     def respond(self, data, transport, source, resolver):
@@ -362,8 +380,9 @@ async def serve_tcp(server, reader, writer):
 
 async def main():
     parser = argparse.ArgumentParser()
-    for option in ("zone", "log", "control", "ready"):
+    for option in ("log", "control", "ready"):
         parser.add_argument("--" + option, required=True)
+    parser.add_argument("--zone", required=True, action="append")
     options = parser.parse_args()
     server = Server(Zone(options.zone), Control(options.control), options.log)
     loop = asyncio.get_running_loop()
