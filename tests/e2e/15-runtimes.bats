@@ -89,7 +89,7 @@ time.sleep(1000)" deploy; true'
 	*) id=$JOB ;;
 	esac
 	expect [ "$(event '.event == "dns_blocked"' .container.id)" = "$id" ]
-	expect_syslog "WARN DNS BLOCKED reason=FromDNSRequest [^"$'\n'"]*domain=github\.com\. pid=$pid cmd=\"python3 "
+	expect_syslog "WARN DNS BLOCKED reason=FromDNSRequest .*domain=github\.com\. pid=$pid cmd=\"python3 "
 	expect_match "$(job_logs "$JOB")" "deployfence: WARN DNS BLOCKED .*domain=github\.com\. pid=$pid cmd=\"python3 "
 	# who comes in later is told apart
 	job_exec "$JOB" getent hosts github.com

@@ -166,7 +166,7 @@ uidmap() { # RUNTIME: podman configures that network only after the hook
 @test "podman with runc: --uidmap, whose network comes after the hook" { uidmap podman+runc; }
 
 pod_policies() { # RUNTIME
-	local first second third
+	local first second
 	policy_sealed sealed
 	policy mine <<-'POLICY'
 		mode enforce

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """answers.py [-e]: what `dig +noall +comments +question +answer +authority +additional` printed, as one line per answer
 in which order and ids do not matter: question, status, flags, and the sorted records of each section. -e: with what the
-EDNS line says. Of answers with addresses only the answer section, and hints and ECH of service bindings are left out:
-the proxy builds those answers anew (DESIGN 12.14).
+EDNS line says. The proxy builds answers about addresses and service bindings anew (DESIGN 12.14): of those, letters
+have no case, hints and ECH are left out, and where there is an answer, the other sections.
 """
 import re
 import sys
@@ -14,13 +14,14 @@ FLAGS = re.compile(r";; flags: ([a-z ]*);")
 
 def show(answer, sections, edns):
     question = sections.get("QUESTION", ["-"])[0].lstrip(";").split()
-    rebuilt = question[-1] in REBUILT and "ANSWER" in sections
+    rebuilt = question[-1] in REBUILT
     words = [" ".join(question), answer.get("status", "-"), answer.get("flags", "-")]
     if "-e" in sys.argv[1:]:
         words.append(edns)
-    for name in ("ANSWER",) if rebuilt else ("ANSWER", "AUTHORITY", "ADDITIONAL"):
-        records = [re.sub(r" (ipv[46]hint|ech)=\S+", "", " ".join(line.split())) if rebuilt else " ".join(line.split())
-                   for line in sections.get(name, [])]
+    for name in ("ANSWER",) if rebuilt and "ANSWER" in sections else ("ANSWER", "AUTHORITY", "ADDITIONAL"):
+        records = [" ".join(line.split()) for line in sections.get(name, [])]
+        if rebuilt:
+            records = [re.sub(r" (ipv[46]hint|ech)=\S+", "", record).lower() for record in records]
         words.append(f"{name[:2]}: " + "; ".join(sorted(records)))
     print(" | ".join(words))
 

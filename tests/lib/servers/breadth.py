@@ -59,7 +59,7 @@ KINDS = [
     lambda i, _: [("CNAME", f"n{i - (8, 9, 2, 12, 24)[i // 12 % 5]}.{DOMAIN}")],
     lambda i, _: [(f"TYPE{65280 + i}", blob(i).hex()), ("TYPE62", blob(6).hex()), ("TYPE13", (text("PC") + text("X")).hex()),
                   ("TYPE44", (b"\1\1" + blob(20)).hex()), ("TYPE52", (b"\3\1\1" + blob(32)).hex()),
-                  ("TYPE29", (b"\0\x12\x16\x13" + blob(12)).hex())],
+                  ("TYPE29", "0012161389172dd070be15f000988d20"), (f"TYPE{65000 + i}", "")],
     lambda i, _: [("NS", f"ns{j}.{DOMAIN}") for j in range(2)] + [("TYPE257", "0005697373756563612e6578616d706c65")],
 ]
 
