@@ -711,20 +711,24 @@ int fence_egress(struct __sk_buff *skb)
 /*
  * The proxy's own cgroup: port 53 out, answers on lo, nothing else.  seccomp
  * cannot see addresses, and the worker stands outside the container's fence.
+ * Egress comes after the namespace's DNAT (Docker's 127.0.0.11): what counts is
+ * the port that the socket was connected to.
  */
 SEC("cgroup_skb/egress")
 int proxy_egress(struct __sk_buff *skb)
 {
 	struct df_conf *c = conf_get();
+	struct bpf_sock *sk = skb->sk;
 	struct packet p = {};
 
 	if (!c || parse(skb, &p) < 0)
 		return REFUSE;
 	if (p.to.proto != IPPROTO_UDP && p.to.proto != IPPROTO_TCP)
 		return REFUSE;
-	if (p.to.port == bpf_htons(DF_DNS_PORT))
+	if (skb->ifindex == LOOPBACK_IFINDEX && p.sport == c->proxy_port)
 		return PASS;
-	return skb->ifindex == LOOPBACK_IFINDEX && p.sport == c->proxy_port ? PASS : REFUSE;
+	sk = sk ? bpf_sk_fullsock(sk) : 0;
+	return sk && sk->dst_port == bpf_htons(DF_DNS_PORT) ? PASS : REFUSE;
 }
 
 char LICENSE[] SEC("license") = "GPL";
