@@ -135,6 +135,16 @@ static __always_inline __u32 is_enforcing(const struct df_conf *c)
 
 _Static_assert(DF_MODE_AUDIT == 2 && DF_MODE_ENFORCE == 1, "is_enforcing reads bit 1 of mode");
 
+/*
+ * The return value of a program.  Before 5.16 the verifier forgets the bounds of a
+ * scalar that was spilled over a helper call; clang knows them, and must not.
+ */
+static __always_inline int verdict(__u32 refused)
+{
+	asm volatile("" : "+r"(refused));
+	return refused & 1 ? REFUSE : PASS;
+}
+
 /* 1 or 0, or all bits or none; without a branch. */
 static __always_inline __u32 is_zero(__u32 x)
 {
@@ -260,7 +270,7 @@ static __always_inline int object(const struct df_conf *c, const struct dest *d,
 
 	count(DF_COUNT_CONNECT_REFUSED);
 	report(d, kind, enforcing, WITH_IDENTITY | (is_connect ? ON_CONNECT : 0));
-	return enforcing ? REFUSE : PASS;
+	return verdict(enforcing);
 }
 
 static __always_inline void fill_token(struct df_token *t, const struct dest *d)
@@ -561,7 +571,7 @@ int fence_sock_create(struct bpf_sock *ctx)
 	if (enforcing)
 		count(DF_COUNT_SOCK_REFUSED);
 	report(&d, DF_EVENT_RAW_SOCKET, enforcing, WITH_IDENTITY);
-	return enforcing ? REFUSE : PASS;
+	return verdict(enforcing);
 }
 
 /* What egress needs of a packet.  Packets are whole here: fragmentation comes later. */
@@ -705,7 +715,7 @@ int fence_egress(struct __sk_buff *skb)
 	if (enforcing)
 		count(DF_COUNT_EGRESS_DROP);
 	report(&p.to, kind, enforcing, 0);
-	return enforcing ? REFUSE : PASS;
+	return verdict(enforcing);
 }
 
 /*

@@ -70,6 +70,7 @@ static void close_connection(struct df_worker *w, struct df_connection *c)
 	close_side(&c->client);
 	close_side(&c->upstream);
 	c->is_used = false;
+	w->n_connections--;
 }
 
 static void flush(struct df_tcp_side *s)
@@ -410,6 +411,7 @@ static void listener_ready(struct df_source *s, uint32_t events)
 	}
 	c->client.fd = TAKE_FD(fd);
 	c->client.events = EPOLLIN;
+	w->n_connections++;
 }
 
 int df_tcp_init(struct df_worker *w)
@@ -437,10 +439,8 @@ static bool is_over(const struct df_worker *w, const struct df_connection *c)
 	return (c->client.is_eof && c->client.out_len == 0) || w->now_ns - c->last_ns >= IDLE_NS;
 }
 
-bool df_tcp_expire(struct df_worker *w)
+void df_tcp_expire(struct df_worker *w)
 {
-	bool is_any_open = false;
-
 	for (int i = 0; i < DF_CONNECTIONS_MAX; i++) {
 		struct df_connection *c = &w->connections[i];
 
@@ -453,8 +453,5 @@ bool df_tcp_expire(struct df_worker *w)
 		}
 		if (is_over(w, c))
 			close_connection(w, c);
-		else
-			is_any_open = true;
 	}
-	return is_any_open;
 }

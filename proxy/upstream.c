@@ -86,6 +86,7 @@ static int connect_upstream(struct df_worker *w, struct df_upstream *u, const st
 	u->scope_id = to->scope_id;
 	u->n_in_flight = 0;
 	u->n_used = 0;
+	w->is_any_upstream_open = true;
 	return 0;
 }
 

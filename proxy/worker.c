@@ -125,17 +125,23 @@ static int init(struct df_worker *w, const struct df_meta *meta, int channel)
 	return r == 0 ? df_tcp_init(w) : r;
 }
 
-/* What time brings.  Returns the milliseconds that epoll may sleep. */
+/*
+ * What time brings.  Returns the milliseconds that epoll may sleep.  The walks over
+ * whole pools wait for their second: a round may serve a single query.
+ */
 static int housekeeping(struct df_worker *w)
 {
-	bool is_busy = df_tcp_expire(w); /* first: it may take queries that wait */
 	int ms;
 
-	df_report_summaries(w, false);
+	if (w->n_connections > 0)
+		df_tcp_expire(w); /* first: it may take queries that wait */
 	ms = df_relay_expire(w);
-	is_busy |= df_upstream_expire(w);
-	is_busy |= w->seen.n_repeated > 0;
-	if (!is_busy)
+	if (w->now_ns >= w->next_housekeeping_ns) {
+		df_report_summaries(w, false);
+		w->is_any_upstream_open = df_upstream_expire(w);
+		w->next_housekeeping_ns = w->now_ns + HOUSEKEEPING_MS * 1000000ull;
+	}
+	if (!w->is_any_upstream_open && w->n_connections == 0 && w->seen.n_repeated == 0)
 		return ms;
 	return ms >= 0 && ms < HOUSEKEEPING_MS ? ms : HOUSEKEEPING_MS;
 }

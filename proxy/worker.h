@@ -139,6 +139,9 @@ struct df_worker {
 	struct df_seen seen;
 	struct df_upstream upstreams[DF_UPSTREAMS_MAX];
 	struct df_connection connections[DF_CONNECTIONS_MAX];
+	unsigned n_connections;
+	bool is_any_upstream_open;
+	uint64_t next_housekeeping_ns;
 	uint64_t n_dropped, n_unknown_token, n_malformed, n_mismatched;
 
 	uint32_t random_left;
@@ -211,7 +214,7 @@ int df_tcp_send_upstream(struct df_worker *w, struct df_asked *a);
 void df_tcp_reply(struct df_worker *w, int connection, const uint8_t *pkt, size_t len);
 /* A query of this connection was answered or given up: close what is done. */
 void df_tcp_settled(struct df_worker *w, int connection);
-/* Closes what idles or failed.  True while any connection is open. */
-bool df_tcp_expire(struct df_worker *w);
+/* Closes what idles or failed; takes queries that waited for room. */
+void df_tcp_expire(struct df_worker *w);
 
 #endif
