@@ -39,11 +39,12 @@ table_print() {
 check() { # COLUMN RUNTIME
 	echo "$2 $1 NO" >>"$TABLE"
 	"column_${1//-/_}" "$2"
+	job_stop_all
 	leftovers_check
 	echo "$2 $1 yes" >>"$TABLE"
 }
 
-# The reader of the table is not told of a column that passed for another reason: every row has its unfenced twin.
+# Every way to ask, beside an allowed name that works; the twin without annotation shows that the fence is what refuses.
 column_fenced() { # RUNTIME
 	policy_sealed sealed
 	job -r "$1" -a deployfence.policy=sealed -- sh -c "$VISIT"'
@@ -90,7 +91,10 @@ time.sleep(1000)" deploy; true'
 	esac
 	expect [ "$(event '.event == "dns_blocked"' .container.id)" = "$id" ]
 	expect_syslog "WARN DNS BLOCKED reason=FromDNSRequest .*domain=github\.com\. pid=$pid cmd=\"python3 "
-	expect_match "$(job_logs "$JOB")" "deployfence: WARN DNS BLOCKED .*domain=github\.com\. pid=$pid cmd=\"python3 "
+	case $1 in
+	crun | runc) ;; # detached, their stderr is a file of job_start's, where nothing of ours is written
+	*) expect_match "$(job_logs "$JOB")" "deployfence: WARN DNS BLOCKED .*domain=github\.com\. pid=$pid cmd=\"python3 " ;;
+	esac
 	# who comes in later is told apart
 	job_exec "$JOB" getent hosts github.com
 	expect [ "$status" = 2 ]

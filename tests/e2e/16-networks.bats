@@ -9,6 +9,7 @@ teardown() {
 	relay_stop
 	podman pod rm -af -t 0 >/dev/null 2>&1 || true
 	job_stop_all
+	[ ! -e /run/netns/docker ] || job_netns_remove docker
 	networks_remove
 	end_test
 }
@@ -173,7 +174,7 @@ pod_policies() { # RUNTIME
 		pin-blocked no
 		block ok.example
 	POLICY
-	podman --runtime "$1" pod create --name pod --infra-image "$DF_IMAGE" --infra-command "sleep 1000" \
+	podman --runtime "$1" pod create --name pod --share-parent=false --infra-image "$DF_IMAGE" --infra-command "sleep 1000" \
 		--dns 10.89.53.1 --dns 10.89.53.2 >/dev/null
 	pod_run() { # NAME [ANNOTATION]…
 		local name=$1 word annotations=()
@@ -242,7 +243,7 @@ try:
 except OSError as e: print(\"bound\", sys.argv[1], type(e).__name__)
 " $device; done'
 	expect_fenced
-	expect_match "$output" 'eth0 .*10\.91\.[12]\..*eth1 .*10\.91\.[12]\.'
+	expect [ "$(grep -c ' eth[01] .* 10\.91\.[12]\.' <<<"$output")" = 2 ]
 	expect [ "$(grep -c '^address=203\.0\.113\.10$' <<<"$output")" = 2 ]
 	expect_match "$output" 'bound eth0 (PermissionError|3).*bound eth1 (PermissionError|3)'
 	refute world_dns_log ' github\.com '
@@ -270,7 +271,7 @@ except OSError as e: print(\"bound\", sys.argv[1], type(e).__name__)
 	expect_match "$output" '203\.0\.113\.30'
 	expect_match "$output" 'getent rc=2.*musl rc=1'
 	refute world_dns_log -i ' github\.com(\.corp\.example)? '
-	world_dns_log ' UDP .* 198\.51\.100\.53 ok\.example '
+	world_dns_log ' UDP .* 198\.51\.100\.53 wiki\.corp\.example '
 	expect_fence_gone
 	expect_event '.event == "dns_blocked" and .domain == "github.com." and .resolver == "198.51.100.53"'
 
@@ -291,7 +292,7 @@ aardvark() { # RUNTIME
 	peer=$(podman inspect -f '{{.NetworkSettings.Networks.names.IPAddress}}' peer)
 	podman --runtime "$1" run -d --name fenced --network names --annotation deployfence.policy=sealed "$DF_IMAGE" sleep 1000 >/dev/null
 	output=$(podman exec fenced sh -c "$VISIT"'
-		cat /etc/resolv.conf; getent hosts peer; mclient-musl peer; echo "tcp $(dig +tcp +short peer.dns.podman)"
+		cat /etc/resolv.conf; getent hosts peer; mclient-musl peer; echo "dig $(dig +short peer.dns.podman)" # 1.4 of it has no TCP
 		curl -sS -m 5 http://peer/hostname; echo "peer rc=$?"
 		getent ahosts github.com; echo "getent rc=$?"; dig +tcp @10.91.4.1 github.com; mclient-musl api.github.com; echo "musl rc=$?"' 2>&1 || true)
 	cp "$DF_HOST/resolv.conf.host" /etc/resolv.conf
@@ -300,7 +301,7 @@ aardvark() { # RUNTIME
 	expect_fenced
 	expect_match "$output" 'nameserver 10\.91\.4\.1'
 	expect_match "$output" "${peer//./\\.} +peer"
-	expect_match "$output" "(tcp|address=)[ ]?${peer//./\\.}"
+	expect_match "$output" $'\n'"${peer//./\\.}"$'\n'"dig ${peer//./\\.}"
 	expect_match "$output" 'peer rc=0'
 	expect_match "$output" 'getent rc=2.*status: NXDOMAIN.*EDE: 15.*musl rc=1'
 	refute_match "$output" '140\.82'
@@ -391,6 +392,4 @@ docker_resolver() {
 		expect_fence_gone
 		expect_event '.event == "dns_blocked" and .domain == "github.com." and .resolver == "127.0.0.11"'
 	done
-	relay_stop
-	job_netns_remove docker
 }
