@@ -120,9 +120,9 @@ clients() { # RESOLVER…
 }
 
 @test "both of two nameservers are asked by a client that asks both" {
-	job -a deployfence=on -- mclient-musl v4only.example
-	expect [ "$status" = 0 ]
-	expect_match "$output" '203\.0\.113\.13'
+	job -a deployfence=on -- sh -c 'mclient-musl github.com; echo "blocked rc=$?"; mclient-musl v4only.example; echo "allowed rc=$?"'
+	expect_match "$output" 'blocked rc=1'
+	expect_match "$output" '203\.0\.113\.13'$'\n''allowed rc=0'
 	world_dns_log ' UDP .* 10\.89\.53\.1 v4only\.example A '
 	world_dns_log ' UDP .* 10\.89\.53\.2 v4only\.example A '
 }

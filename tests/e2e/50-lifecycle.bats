@@ -259,9 +259,12 @@ resolves_inside() {
 @test "a command that does not exist leaves nothing, although no poststop is called" {
 	local runtime
 	for runtime in podman+crun podman+runc crun runc; do
+		rm -rf "$RUNDIR"
 		job -r "$runtime" -a deployfence=on -- /no/such/command
 		expect [ "$status" != 0 ]
 		expect_fence_gone
+		expect_event '.event == "start"'
+		expect_event '.event == "stop"'
 	done
 }
 
@@ -275,6 +278,7 @@ resolves_inside() {
 
 @test "unrelated traffic is not touched" {
 	job -a deployfence=on -v "$DF_WORLD/ca.pem:/etc/ca.pem:ro" -- sh -c '
+		curl -sS -m 10 http://github.com; echo "github.com rc=$?"
 		curl -sS -m 10 --cacert /etc/ca.pem https://ok.example
 		curl -sS -m 10 http://203.0.113.99:8080
 		curl -sS -m 10 -g "http://[2001:db8:80::10]"
@@ -291,6 +295,7 @@ import socket, threading
 s = socket.create_server((\"127.0.0.1\", 53000))
 threading.Thread(target=lambda: s.accept()[0].send(b\"loopback\"), daemon=True).start()
 print(socket.create_connection((\"127.0.0.1\", 53000)).recv(99).decode())"'
+	expect_match "$output" 'github\.com rc=6'
 	expect [ "$(grep -c '^hello from' <<<"$output")" = 4 ]
 	expect [ "$(grep -c '^tcp [0-9]*$' <<<"$output")" = 4 ]
 	expect [ "$(grep -c "^\['udp', '[0-9]*'\]$" <<<"$output")" = 8 ]
