@@ -2,7 +2,7 @@
 """tally.py --permitted FILE RESULTS…: sums results, the last line of its output being "N passed, N failed, N skipped".
 
 RESULTS are TAP streams (*.tap) and automake's *.trs files. Exit status 1 when something failed, when a skipped test
-is not in FILE (lines "NAME: reason", NAME as the test calls itself), when a TAP stream ended before its plan, or when
+is not in FILE (lines "NAME :: reason", NAME as the test calls itself), when a TAP stream ended before its plan, or when
 there is no result at all.
 """
 import argparse
@@ -48,7 +48,7 @@ def from_trs(path, lines):
 
 def permitted(path):
     with open(path, encoding="utf-8") as lines:
-        return {line.split(": ")[0].strip() for line in lines if line.strip() and not line.startswith("#")}
+        return {line.split(" :: ")[0].strip() for line in lines if line.strip() and not line.startswith("#")}
 
 
 def main():
