@@ -34,6 +34,11 @@ const char *df_event_at_name(enum df_event_at at)
 	return "?";
 }
 
+const char *df_event_method(const struct df_event_line *e)
+{
+	return e->is_allowlist ? "allowlist" : "blocklist";
+}
+
 void df_event_addr_text(const uint8_t addr[static 16], char ret[static INET6_ADDRSTRLEN])
 {
 	if (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr))
@@ -87,7 +92,7 @@ static void append_verdict(const struct df_event_line *e, char *buf, size_t size
 		append_addr(e, buf, size, pos);
 	if (e->who)
 		append_identity(buf, size, pos, e->who);
-	df_append(buf, size, pos, " firewallMethod=blocklist");
+	df_append(buf, size, pos, " firewallMethod=%s", df_event_method(e));
 }
 
 /* "WARN unobserved reason=NoHeartbeat ip=… port=53 pid=… cmd=…" */

@@ -56,6 +56,7 @@ struct df_event_line {
 	const char *reason; /* closed list; NULL: not a verdict */
 	bool is_refusal;    /* a rule or the fence is against it … */
 	bool is_blocked;    /* … and it was refused: false in audit */
+	bool is_allowlist;  /* judged under `default deny` */
 	bool is_warning;    /* no verdict, but somebody should know */
 	enum df_event_at at;
 	const char *domain;              /* escaped text with trailing dot; NULL: none */
@@ -79,6 +80,9 @@ struct df_event_line {
 
 /* "dns", "connect", "packet". */
 const char *df_event_at_name(enum df_event_at at);
+
+/* "allowlist" under `default deny`, else "blocklist". */
+const char *df_event_method(const struct df_event_line *e);
 
 /* IPv4 in dotted form if mapped. */
 void df_event_addr_text(const uint8_t addr[static 16], char ret[static 46]);

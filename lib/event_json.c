@@ -128,7 +128,7 @@ static void put_verdict(yajl_gen g, const struct df_event_line *e)
 	if (e->who)
 		put_identity(g, e->who);
 	if (e->is_refusal || e->domain)
-		put_string(g, "firewallMethod", "blocklist");
+		put_string(g, "firewallMethod", df_event_method(e));
 	put_string(g, "rule", e->rule);
 	put_string(g, "owner", e->owner);
 	put_string(g, "hint", e->hint);

@@ -20,6 +20,7 @@ struct parser {
 	uint32_t owner, hint, first_hint; /* offsets in strings */
 	size_t n_before_hint;             /* rules before the first hint */
 	bool has_hint;
+	unsigned default_line, default_column;
 	unsigned first_line[STATEMENTS_MAX]; /* by statement; 0: not set yet */
 };
 
@@ -83,7 +84,28 @@ static int parse_mode(struct parser *p)
 
 static int parse_default(struct parser *p)
 {
-	return parse_only_first(p, CHOICES("allow", "deny"));
+	unsigned column = p->stmt.keyword.column;
+	int choice = df_stmt_choice(&p->stmt, CHOICES("allow", "deny"));
+
+	if (choice < 0)
+		return choice;
+	p->src->default_action = choice == 0 ? DF_POLICY_ALLOW : DF_POLICY_BLOCK;
+	p->default_line = p->stmt.line;
+	p->default_column = column;
+	return 0;
+}
+
+/* Legal, and hardly what anybody means. */
+static void warn_of_nothing_allowed(const struct parser *p, struct df_messages *messages)
+{
+	if (p->src->default_action != DF_POLICY_BLOCK)
+		return;
+	for (size_t i = 0; i < p->src->n_rules; i++) {
+		if (p->src->rules[i].action == DF_POLICY_ALLOW)
+			return;
+	}
+	df_messages_warning(messages, p->default_line, p->default_column,
+			    "'default deny' without an allow rule blocks every name; add one");
 }
 
 static int parse_refuse_dns(struct parser *p)
@@ -417,5 +439,6 @@ int df_policy_parse(const char *text, size_t len, struct df_messages *messages,
 	}
 	for (size_t i = 0; p.has_hint && i < p.n_before_hint; i++)
 		ret->rules[i].hint = p.first_hint;
+	warn_of_nothing_allowed(&p, messages);
 	return messages->is_out_of_memory ? -ENOMEM : 0;
 }

@@ -48,6 +48,7 @@ enum df_reason {
 	DF_REASON_QNAME,
 	DF_REASON_SEARCH, /* the QNAME without a suffix of the search list */
 	DF_REASON_CNAME,
+	DF_REASON_UNLISTED, /* no rule names it, and the default is deny */
 	DF_REASON_END,
 };
 

@@ -13,6 +13,7 @@ struct df_decision df_decide_question(const struct df_policy *p,
 				      const struct df_dname *qname)
 {
 	const struct df_policy_rule *rule = df_policy_lookup(p, qname);
+	const bool is_deny = df_policy_default(p) == DF_POLICY_BLOCK;
 	struct df_decision d = {.rule = rule};
 
 	if (rule) {
@@ -27,10 +28,12 @@ struct df_decision df_decide_question(const struct df_policy *p,
 			continue;
 		rule = df_policy_lookup(p, &bare);
 		if (is_block(rule))
-			return (struct df_decision){true, DF_REASON_SEARCH, rule};
+			return (struct df_decision){
+				.is_refusal = true, .reason = DF_REASON_SEARCH, .rule = rule};
+		d.is_search_miss |= is_deny && rule;
 	}
-	if (df_policy_default(p) == DF_POLICY_BLOCK)
-		return (struct df_decision){true, DF_REASON_QNAME, NULL};
+	d.is_refusal = is_deny;
+	d.reason = is_deny ? DF_REASON_UNLISTED : DF_REASON_NONE;
 	return d;
 }
 
@@ -41,16 +44,22 @@ struct df_decision df_decide_chain(const struct df_policy *p, const struct df_dn
 		const struct df_policy_rule *rule = df_policy_lookup(p, &chain[i]);
 
 		if (is_block(rule))
-			return (struct df_decision){true, DF_REASON_CNAME, rule};
+			return (struct df_decision){
+				.is_refusal = true, .reason = DF_REASON_CNAME, .rule = rule};
 	}
 	return (struct df_decision){};
 }
 
-struct df_dns_refusal df_decide_refusal(const struct df_policy *p, const struct df_dname *qname)
+struct df_dns_refusal df_decide_refusal(const struct df_policy *p, const struct df_decision *d,
+					const struct df_dname *qname)
 {
 	struct df_dns_refusal r = {.rcode = DF_DNS_RCODE_NXDOMAIN, .ede = DF_DNS_EDE_BLOCKED};
 
-	switch (df_policy_refuse_dns(p)) {
+	/*
+	 * The client's search list made the name: with REFUSED or an address it would stop
+	 * there, and never come to the allowed one.
+	 */
+	switch (d->is_search_miss ? DF_POLICY_NXDOMAIN : df_policy_refuse_dns(p)) {
 	case DF_POLICY_REFUSED:
 		r.rcode = DF_DNS_RCODE_REFUSED;
 		break;

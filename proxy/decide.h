@@ -23,7 +23,8 @@ struct df_search_list {
 };
 
 struct df_decision {
-	bool is_refusal; /* the mode (enforce, audit) is the caller's matter */
+	bool is_refusal;     /* the mode (enforce, audit) is the caller's matter */
+	bool is_search_miss; /* unlisted, but allowed without a suffix of the search list */
 	enum df_reason reason;
 	const struct df_policy_rule *rule; /* that decided; NULL: the default */
 };
@@ -32,11 +33,15 @@ struct df_decision df_decide_question(const struct df_policy *p,
 				      const struct df_search_list *search,
 				      const struct df_dname *qname);
 
-/* The chain of an answer to a question that was not refused. */
+/*
+ * The chain of an answer to a question that was not refused.  Blocked names count,
+ * unlisted ones do not: with `default deny` the name asked for is what was allowed.
+ */
 struct df_decision df_decide_chain(const struct df_policy *p, const struct df_dname *chain,
 				   unsigned n);
 
 /* What the client gets for a refused name; ede_text is the caller's. */
-struct df_dns_refusal df_decide_refusal(const struct df_policy *p, const struct df_dname *qname);
+struct df_dns_refusal df_decide_refusal(const struct df_policy *p, const struct df_decision *d,
+					const struct df_dname *qname);
 
 #endif

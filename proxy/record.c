@@ -140,6 +140,8 @@ static const char *reason_text(uint32_t reason)
 		return "FromSearchList";
 	case DF_REASON_CNAME:
 		return "FromCNAME";
+	case DF_REASON_UNLISTED:
+		return "NotInAllowlist";
 	case DF_REASON_NONE:
 	case DF_REASON_END:
 		break;
@@ -215,6 +217,7 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 		.event = event_name(m),
 		.reason = reason_text(m->reason),
 		.is_refusal = m->flags & DF_QUERY_REFUSAL,
+		.is_allowlist = df_policy_default(r->policy) == DF_POLICY_BLOCK,
 		.at = DF_AT_DNS,
 		.domain = domain,
 		.has_query = !(m->flags & DF_QUERY_SUMMARY),
@@ -241,6 +244,10 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 		e.rule = rule_text;
 		e.owner = df_policy_rule_owner(r->policy, rule);
 		e.hint = e.is_refusal ? df_policy_rule_hint(r->policy, rule) : NULL;
+	} else if (m->reason == DF_REASON_UNLISTED) {
+		(void)snprintf(rule_text, sizeof(rule_text), "%s.policy default deny",
+			       df_policy_name(r->policy));
+		e.rule = rule_text;
 	}
 	if (r->who[m->seq % DF_RECORD_WHO_MAX].seq == m->seq) {
 		e.who = &r->who[m->seq % DF_RECORD_WHO_MAX].who;
@@ -291,8 +298,11 @@ static void describe_kernel(const struct df_event *k, struct df_event_line *e)
 
 void df_record_kernel(struct df_record *r, const struct df_event *k, const struct df_identity *who)
 {
-	struct df_event_line e = {
-		.addr = k->addr, .port = ntohs(k->port), .who = who, .count = k->count};
+	struct df_event_line e = {.addr = k->addr,
+				  .port = ntohs(k->port),
+				  .who = who,
+				  .count = k->count,
+				  .is_allowlist = df_policy_default(r->policy) == DF_POLICY_BLOCK};
 
 	describe_kernel(k, &e);
 	e.is_blocked = k->refused;

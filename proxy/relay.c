@@ -185,12 +185,16 @@ static void send_own(struct df_worker *w, struct df_asked *a, const struct df_dn
 /* "default.policy:3 block github.com; Deploys must not need github.com" */
 static void send_refusal(struct df_worker *w, struct df_asked *a)
 {
-	struct df_dns_refusal r = df_decide_refusal(&w->policy, &a->q.name);
+	struct df_dns_refusal r = df_decide_refusal(&w->policy, &a->decision, &a->q.name);
 	const struct df_policy_rule *rule = a->decision.rule;
-	char text[EDE_TEXT_MAX] = "deployfence: not in the allowlist";
+	char text[EDE_TEXT_MAX];
 	size_t n = 0;
 
-	if (rule) {
+	if (!rule) {
+		df_append(text, sizeof(text), &n,
+			  "deployfence: not in the allowlist; %s.policy default deny",
+			  df_policy_name(&w->policy));
+	} else {
 		char what[EDE_TEXT_MAX];
 		const char *hint = df_policy_rule_hint(&w->policy, rule);
 

@@ -114,6 +114,8 @@ static void test_refusal(void **state)
 		{"sinkhole", "github.com", DF_DNS_RCODE_NOERROR, true},
 	};
 
+	const struct df_decision none = {.is_refusal = true, .reason = DF_REASON_QNAME};
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct df_dname q = name(cases[i].qname);
@@ -125,10 +127,91 @@ static void test_refusal(void **state)
 			       "block ghcr.example\n",
 			       cases[i].refuse_dns);
 		compile(source);
-		r = df_decide_refusal(&policy, &q);
+		r = df_decide_refusal(&policy, &none, &q);
 		assert_int_equal(r.rcode, cases[i].rcode);
 		assert_int_equal(r.sinkhole, cases[i].sinkhole);
 		assert_int_equal(r.ede, DF_DNS_EDE_BLOCKED);
+		df_policy_result_done(&compiled);
+	}
+}
+
+/* default deny: what no rule names is refused, but for the chain of what one does. */
+static void test_deny(void **state)
+{
+	static const struct {
+		const char *qname;
+		enum df_reason reason; /* NONE: allowed */
+		bool is_search_miss;
+		const char *why;
+	} cases[] = {
+		{"ok.example", DF_REASON_NONE, false, "listed"},
+		{"www.ok.example", DF_REASON_NONE, false, "below it"},
+		{"bad.ok.example", DF_REASON_QNAME, false, "blocked below"},
+		{"other.example", DF_REASON_UNLISTED, false, "unlisted"},
+		{"notok.example", DF_REASON_UNLISTED, false, "label boundary"},
+		{"example", DF_REASON_UNLISTED, false, "above"},
+		{".", DF_REASON_UNLISTED, false, "the root"},
+		{"ok.example.corp.example", DF_REASON_UNLISTED, true, "made by the search list"},
+		{"other.example.corp.example", DF_REASON_UNLISTED, false, "unlisted either way"},
+		{"bad.ok.example.corp.example", DF_REASON_SEARCH, false, "blocked without it"},
+		{"db.corp.example", DF_REASON_NONE, false, "listed in full"},
+	};
+	const struct df_dname suffixes[] = {name("corp.example")};
+	const struct df_search_list search = {suffixes, ARRAY_SIZE(suffixes)};
+	const struct df_dname unlisted[] = {name("cdn.other.example")};
+	const struct df_dname blocked[] = {name("cdn.other.example"), name("bad.ok.example")};
+
+	(void)state;
+	compile("default deny\nallow ok.example\nblock bad.ok.example\nallow =db.corp.example\n");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct df_dname q = name(cases[i].qname);
+		const struct df_decision d = df_decide_question(&policy, &search, &q);
+
+		if (d.is_refusal != (cases[i].reason != DF_REASON_NONE) ||
+		    d.reason != cases[i].reason || d.is_search_miss != cases[i].is_search_miss)
+			fail_msg("%s: %s", cases[i].qname, cases[i].why);
+	}
+	assert_false(df_decide_chain(&policy, unlisted, 1).is_refusal);
+	assert_int_equal(df_decide_chain(&policy, blocked, 2).reason, DF_REASON_CNAME);
+	df_policy_result_done(&compiled);
+}
+
+/* Nothing allowed: every name is refused, and NXDOMAIN lies about none. */
+static void test_deny_everything(void **state)
+{
+	static const char *const qnames[] = {"github.com", "com", ".", "a.b.c.d.example"};
+	const struct df_search_list search = {NULL, 0};
+
+	(void)state;
+	compile("default deny\n");
+	for (size_t i = 0; i < ARRAY_SIZE(qnames); i++) {
+		const struct df_dname q = name(qnames[i]);
+		const struct df_decision d = df_decide_question(&policy, &search, &q);
+
+		assert_int_equal(d.reason, DF_REASON_UNLISTED);
+		assert_int_equal(df_decide_refusal(&policy, &d, &q).rcode, DF_DNS_RCODE_NXDOMAIN);
+	}
+	df_policy_result_done(&compiled);
+}
+
+/* A client's search list must lead on to the allowed name, whatever refuse-dns says. */
+static void test_search_miss_is_nxdomain(void **state)
+{
+	static const char *const ways[] = {"nxdomain", "refused", "sinkhole"};
+	const struct df_decision miss = {.is_refusal = true, .is_search_miss = true};
+	const struct df_dname q = name("ok.example.corp.example");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct df_dns_refusal r;
+		char source[128];
+
+		(void)snprintf(source, sizeof(source),
+			       "default deny\nrefuse-dns %s\nallow ok.example\n", ways[i]);
+		compile(source);
+		r = df_decide_refusal(&policy, &miss, &q);
+		assert_int_equal(r.rcode, DF_DNS_RCODE_NXDOMAIN);
+		assert_false(r.sinkhole);
 		df_policy_result_done(&compiled);
 	}
 }
@@ -139,6 +222,9 @@ int main(void)
 		cmocka_unit_test(test_question),
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_refusal),
+		cmocka_unit_test(test_deny),
+		cmocka_unit_test(test_deny_everything),
+		cmocka_unit_test(test_search_miss_is_nxdomain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

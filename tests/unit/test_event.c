@@ -54,6 +54,11 @@ static void test_published_line(void **state)
 			    "firewallMethod=blocklist rule=\"default.policy:3 block github.com\" "
 			    "container=4f1c owner=\"team-deploy@example\" "
 			    "hint=\"ask #deploy-platform\"");
+	e.is_allowlist = true;
+	(void)df_event_text(&e, &meta, text, sizeof(text));
+	assert_non_null(strstr(text, "\" firewallMethod=allowlist rule="));
+	(void)df_event_json(&e, &meta, json, sizeof(json));
+	assert_non_null(strstr(json, "\"firewallMethod\":\"allowlist\""));
 	e.is_blocked = false;
 	(void)df_event_text(&e, &meta, text, sizeof(text));
 	assert_non_null(strstr(text, "INFO DNS BLOCKED reason=FromDNSRequest blocked=false "

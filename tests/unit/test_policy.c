@@ -142,7 +142,15 @@ static const struct {
 	{"enforce-share 5% 6%\n", "t:1:18: unexpected '6%'; one value only\n"},
 	/* default */
 	{"default allow\n", NULL},
-	{"default deny\n", "t:1:9: 'default deny' is not supported yet; this version does allow\n"},
+	{"default deny\nallow a.example\n", NULL},
+	{"default refuse\n", "t:1:9: unknown value 'refuse'; write allow | deny\n"},
+	/* nothing is allowed: legal, and hardly meant */
+	{"default deny\n",
+	 "t:1:1: warning: 'default deny' without an allow rule blocks every name; "
+	 "add one\n"},
+	{"default deny deny\n", "t:1:14: unexpected 'deny'; one value only\n"},
+	{"allow a.example\ndefault deny\ndefault allow\n",
+	 "t:3:1: 'default' is set twice; line 2 has set it\n"},
 	{"default block\n", "t:1:9: unknown value 'block'; write allow | deny\n"},
 	/* block and allow */
 	{"block github.com.\nallow =A_b-1.example\nblock *.ghcr.io\n", NULL},
