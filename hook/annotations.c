@@ -235,6 +235,7 @@ static int read_one(const char *key, const char *value, struct df_state *s, char
 	if (strcmp(key, PREFIX) == 0) {
 		status = read_word(key, value, asks, ARRAY_SIZE(asks), &n, error);
 		s->ask = (enum df_state_ask)n;
+		s->is_ask_written = true;
 		return status;
 	}
 	if (strcmp(key, PREFIX ".fail") == 0) {

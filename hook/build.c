@@ -27,6 +27,8 @@ int df_hook_fail(struct df_hook *h, int status, const char *format, ...)
 
 bool df_hook_is_fail_open(const struct df_hook *h)
 {
+	if (h->is_final)
+		return false;
 	if (h->mode == DF_MODE_AUDIT || h->state.ask == DF_ASK_AUDIT)
 		return true;
 	if (h->state.fail != DF_CHOICE_UNSET)

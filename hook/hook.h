@@ -33,6 +33,7 @@ struct df_hook {
 	struct df_listen listen;
 	struct df_fence *fence;
 	bool is_attached, is_switched_off;
+	bool is_final; /* the refusal stands, whatever fail says */
 	int run_fd, lock_fd;
 	char proxy_cgroup[DF_META_PATH_MAX];
 	int proxy_cgroup_fd;

@@ -19,6 +19,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "hook/demands.h"
 #include "hook/hook.h"
 #include "hook/rundir.h"
 #include "hook/say.h"
@@ -118,13 +119,24 @@ static int read_config(struct df_hook *h)
 	return r == 0 ? 0 : df_hook_fail(h, r, "%s: %s", h->state.bundle, error);
 }
 
+/* What the host's configuration says against the annotations, no annotation opens. */
+static int refuse_finally(struct df_hook *h, int status, const char *error)
+{
+	h->is_final = true;
+	return df_hook_fail(h, status, "%s", error);
+}
+
 static int read_host_conf(struct df_hook *h)
 {
 	_cleanup_free_ char *messages = NULL;
+	char error[DF_STATE_ERROR_MAX] = "";
 	int r = df_conf_load(DF_CONF_FILE, &h->conf, &messages);
 
-	if (r == 0)
-		return 0;
+	if (r == 0) {
+		r = df_demands_check(&h->conf, &h->state, error);
+		return r == 0 ? 0 : refuse_finally(h, r, error);
+	}
+	h->is_final = true; /* what it demands is not known */
 	return df_hook_fail(h, r == -ENOMEM ? EX_OSERR : EX_CONFIG, "%s",
 			    messages ? messages : strerror(-r));
 }
@@ -143,8 +155,11 @@ static int read_policy(struct df_hook *h)
 {
 	static const char *const dirs[] = {DF_POLICY_DIR, DF_POLICY_DATA_DIR, NULL};
 	const char *name = h->state.policy ? h->state.policy : h->conf.default_policy;
+	char error[DF_STATE_ERROR_MAX] = "";
 	int r = df_policy_compile_name(name, dirs, &h->compiled);
 
+	if (r < 0 && df_demands_check_audit(&h->conf, &h->state, true, error) != 0)
+		h->is_final = true;
 	if (r < 0)
 		return df_hook_fail(h, r == -ENOMEM ? EX_OSERR : EX_CONFIG, "policy %s: %s", name,
 				    h->compiled.messages ? h->compiled.messages : strerror(-r));
@@ -154,6 +169,9 @@ static int read_policy(struct df_hook *h)
 	if (h->compiled.messages)
 		note_warnings(h);
 	h->mode = df_policy_mode(&h->policy) == DF_POLICY_AUDIT ? DF_MODE_AUDIT : DF_MODE_ENFORCE;
+	r = df_demands_check_audit(&h->conf, &h->state, h->mode == DF_MODE_ENFORCE, error);
+	if (r != 0)
+		return refuse_finally(h, r, error);
 	if (h->state.ask == DF_ASK_ENFORCE)
 		h->mode = DF_MODE_ENFORCE;
 	if (h->state.ask == DF_ASK_AUDIT)
@@ -177,10 +195,8 @@ static bool is_disabled(struct df_hook *h)
 static int fence(struct df_hook *h)
 {
 	char error[DF_CONTAINER_ERROR_MAX] = "";
-	int r = read_host_conf(h);
+	int r = read_policy(h);
 
-	if (r == 0)
-		r = read_policy(h);
 	if (r == 0)
 		r = read_config(h);
 	if (r != 0)
@@ -195,13 +211,11 @@ static int fence(struct df_hook *h)
 	return h->is_switched_off ? 0 : df_hook_start_proxy(h);
 }
 
-/* No fence was asked for, or the annotation says off. */
+/* The annotation says off. */
 static bool is_unfenced(struct df_hook *h)
 {
 	char line[DF_HOOK_REASON_MAX];
 
-	if (h->state.ask == DF_ASK_NONE && h->needs_annotation)
-		return true;
 	if (h->state.ask != DF_ASK_OFF)
 		return false;
 	(void)snprintf(line, sizeof(line), "UNFENCED container=%s: annotation deployfence=off",
@@ -224,10 +238,14 @@ static int create_runtime(struct df_hook *h)
 	char line[DF_HOOK_REASON_MAX + 256];
 	int status;
 
-	if (is_unfenced(h))
+	if (h->state.ask == DF_ASK_NONE && h->needs_annotation)
+		return 0;
+	status = read_host_conf(h);
+	if (status == 0 && is_unfenced(h))
 		return 0;
 	df_rundir_sweep();
-	status = fence(h);
+	if (status == 0)
+		status = fence(h);
 	/* read again now that the programs are attached: a switch thrown meanwhile counts */
 	if (status == 0 && !h->is_switched_off)
 		return 0;

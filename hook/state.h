@@ -53,6 +53,7 @@ struct df_state {
 	char *bundle; /* absolute path; NULL with STOPPED if it was missing or unusable */
 	enum df_state_status status;
 	enum df_state_ask ask; /* NONE with STOPPED, and nothing below is read then */
+	bool is_ask_written;   /* the key "deployfence" itself is there */
 	char *policy;          /* NULL: the host's default */
 	enum df_state_choice fail;
 	enum df_state_log log;

@@ -9,8 +9,8 @@
 #include "lib/stmt.h"
 #include "lib/util.h"
 
-#define STATEMENTS_MAX 16  /* more than there are */
-#define ANNOTATION_MAX 128 /* octets of a key: OCI sets no limit, Kubernetes 63 behind a prefix */
+#define STATEMENTS_MAX 16                 /* more than there are */
+#define ANNOTATION_MAX DF_POLICY_NAME_MAX /* octets of a key: OCI sets no limit, Kubernetes 63 */
 
 #define CHOICES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -24,6 +24,7 @@ void df_conf_init(struct df_conf_host *ret)
 {
 	*ret = (struct df_conf_host){
 		.default_policy = "default",
+		.may_weaken = true,
 		.fail = DF_HOST_FAIL_CLOSED,
 		.log = DF_CONF_LOG_JOURNAL,
 	};
@@ -86,6 +87,30 @@ static int parse_base_policy(struct parser *p)
 	return r < 0 ? r : refuse_statement(p);
 }
 
+bool df_conf_has_name(const struct df_conf_names *list, const char *name)
+{
+	for (unsigned i = 0; i < list->n; i++) {
+		if (strcmp(list->names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* w was checked: it fits. */
+static int add_name(struct parser *p, struct df_conf_names *list, const struct df_word *w)
+{
+	char *to = list->names[list->n];
+
+	if (list->n == DF_CONF_NAMES_MAX) {
+		df_stmt_error(&p->stmt, w->column, "more than %d; write fewer", DF_CONF_NAMES_MAX);
+		return -EINVAL;
+	}
+	memcpy(to, w->s, w->len);
+	to[w->len] = '\0';
+	list->n++;
+	return 0;
+}
+
 static int parse_selectable(struct parser *p)
 {
 	struct df_word w;
@@ -95,10 +120,12 @@ static int parse_selectable(struct parser *p)
 		return r;
 	do {
 		r = check_policy_name(p, &w);
+		if (r == 0)
+			r = add_name(p, &p->conf->selectable, &w);
 		if (r < 0)
 			return r;
 	} while (df_stmt_word(&p->stmt, &w));
-	return refuse_statement(p);
+	return 0;
 }
 
 static int parse_fail(struct parser *p)
@@ -147,18 +174,24 @@ static int parse_log(struct parser *p)
 	return 0;
 }
 
-static int parse_yes_no(struct parser *p)
+static int parse_may_weaken(struct parser *p)
 {
-	int r = df_stmt_choice(&p->stmt, CHOICES("yes", "no"));
+	int choice = df_stmt_choice(&p->stmt, CHOICES("yes", "no"));
 
-	return r < 0 ? r : refuse_statement(p);
+	if (choice < 0)
+		return choice;
+	p->conf->may_weaken = choice == 0;
+	return 0;
 }
 
 static int parse_on_policy_error(struct parser *p)
 {
-	int r = df_stmt_choice(&p->stmt, CHOICES("last-good", "refuse"));
+	int choice = df_stmt_choice(&p->stmt, CHOICES("last-good", "refuse"));
 
-	return r < 0 ? r : refuse_statement(p);
+	if (choice < 0)
+		return choice;
+	p->conf->refuse_on_policy_error = choice == 1;
+	return 0;
 }
 
 static bool is_annotation_key(const struct df_word *w)
@@ -193,8 +226,12 @@ static int parse_annotations(struct parser *p)
 				      df_messages_quote(w.s, w.len, quote));
 			return -EINVAL;
 		}
+		r = add_name(p, &p->conf->annotations, &w);
+		if (r < 0)
+			return r;
 	} while (df_stmt_word(&p->stmt, &w));
-	return refuse_statement(p);
+	p->conf->has_annotations = true;
+	return 0;
 }
 
 static int parse_report_dir(struct parser *p)
@@ -242,7 +279,7 @@ static const struct statement {
 	int (*parse)(struct parser *p);
 } statements[] = {
 	{"annotations", parse_annotations},
-	{"annotations-may-weaken", parse_yes_no},
+	{"annotations-may-weaken", parse_may_weaken},
 	{"selectable-policies", parse_selectable},
 	{"default-policy", parse_default_policy},
 	{"base-policy", parse_base_policy},

@@ -3,8 +3,8 @@
  * conf: the host's configuration (DESIGN 2.3) and its kill switch.
  *
  * Same syntax and same messages as a policy.  Every statement of DESIGN 2.3 is
- * checked in full; those that this version does not honour are then refused
- * ("… is not supported yet"), never ignored.
+ * checked in full; those that this version does not honour (report-dir,
+ * report-keep) are then refused ("… is not supported yet"), never ignored.
  *
  * A configuration with an error is not used at all: the caller refuses.
  */
@@ -27,14 +27,32 @@ enum df_conf_log {
 	DF_CONF_LOG_FILE = 1 << 2,
 };
 
+#define DF_CONF_NAMES_MAX 64 /* policies, and annotations, that a file may list */
+
+/* Names of policies, or keys of annotations. */
+struct df_conf_names {
+	unsigned n;
+	char names[DF_CONF_NAMES_MAX][DF_POLICY_NAME_MAX + 1];
+};
+
 struct df_conf_host {
 	char default_policy[DF_POLICY_NAME_MAX + 1];
+	bool has_annotations;             /* the statement is there: only these keys */
+	struct df_conf_names annotations; /* with "deployfence" in front */
+	bool may_weaken;                  /* annotations may ask for less than the host */
+	struct df_conf_names selectable;  /* policies that are no weakening, with the default one */
+	bool refuse_on_policy_error;      /* else the last good table */
 	enum df_conf_fail fail;
 	unsigned log; /* set of enum df_conf_log; 0: none */
 };
 
-/* What holds without a file: default-policy default, fail closed, log journal. */
+/*
+ * What holds without a file: default-policy default, fail closed, log journal, all
+ * annotations, which may weaken, and on-policy-error last-good.
+ */
 void df_conf_init(struct df_conf_host *ret);
+
+bool df_conf_has_name(const struct df_conf_names *list, const char *name);
 
 /*
  * Reads path; a file that does not exist yields the defaults.  0; -EINVAL: errors

@@ -64,3 +64,74 @@ load common
 		expect_match "$output" $'\nother $'
 	done
 }
+
+# --- deployfence.conf
+
+conf() { # STATEMENT…
+	printf '%s\n' "$@" >/etc/deployfence/deployfence.conf
+}
+
+expect_refused() { # REGEX
+	expect [ "$status" = 126 ]
+	expect [ "$output" = "" ]
+	expect_match "$stderr" "$1"
+	expect_syslog "refused: $1"
+}
+
+@test "annotations may not weaken: each that does is refused, with what the host demands" {
+	policy_sealed sealed
+	printf 'mode audit\nblock github.com\n' | policy watch
+	conf 'annotations-may-weaken no' 'selectable-policies sealed watch'
+	job -a deployfence=off -- echo ran
+	expect_refused 'annotation "deployfence=off": this host demands a fence'
+	job -a deployfence=audit -- echo ran
+	expect_refused 'annotation "deployfence=audit": this host demands mode enforce'
+	job -a deployfence.fail=open -- echo ran
+	expect_refused 'annotation "deployfence\.fail=open": this host demands fail closed'
+	job -a deployfence.log=none -- echo ran
+	expect_refused 'annotation "deployfence\.log=none": this host demands log stderr'
+	policy other <<<'block ok.example'
+	job -a deployfence.policy=other -- echo ran
+	expect_refused "annotation \"deployfence\.policy=other\": this host demands its default policy 'default' or one of"
+	# the twins
+	job -a deployfence=enforce -a deployfence.fail=closed -a deployfence.log=stderr -a deployfence.policy=sealed -- sh -c "$VISIT"
+	expect_fenced
+	job -a deployfence=audit -a deployfence.policy=watch -- sh -c "$VISIT"
+	expect_unfenced
+	conf 'annotations-may-weaken yes' 'selectable-policies sealed'
+	job -a deployfence=off -- sh -c "$VISIT"
+	expect_unfenced
+	job -a deployfence.policy=other -- sh -c "$VISIT"
+	expect_match "$output" 'ok\.example rc=6'
+}
+
+@test "annotations may not weaken: a policy with an error opens for no annotation" {
+	conf 'annotations-may-weaken no' 'default-policy broken'
+	policy broken <<<'blok github.com'
+	job -a deployfence=audit -- echo ran
+	expect_refused '.*broken\.policy:1:1: '
+	conf 'annotations-may-weaken no' 'default-policy broken' 'fail open'
+	job -a deployfence=on -- sh -c "$VISIT" # the host's own wish
+	expect_unfenced
+	job -a deployfence=off -- echo ran
+	expect_refused 'annotation "deployfence=off": '
+	# nobody knows what a file with an error demands
+	conf 'annotations-may-weaken nope'
+	for annotation in deployfence=off deployfence=audit deployfence.fail=open; do
+		job -a "$annotation" -- echo ran
+		expect_refused '.*deployfence\.conf:1:24: '
+	done
+	touch /etc/deployfence/disabled
+	job -a deployfence=on -- sh -c "$VISIT"
+	expect_unfenced
+}
+
+@test "only the annotations that the host honours" {
+	conf 'annotations deployfence deployfence.x-job'
+	job -a deployfence.policy=default -- echo ran
+	expect_refused 'annotation "deployfence\.policy": this host does not honour it'
+	job -a deployfence=on -a deployfence.x-team=a -- echo ran
+	expect_refused 'annotation "deployfence\.x-team": this host does not honour it'
+	job -a deployfence=on -a deployfence.x-job=a -- sh -c "$VISIT"
+	expect_fenced
+}

@@ -43,8 +43,7 @@ static const struct {
 	{"log none file\n", "c:1:10: 'none' beside a destination; write one or the other\n"},
 	{"log file\nlog journal\n", "c:2:1: 'log' is set twice; line 1 has set it\n"},
 	/* annotations */
-	{"annotations deployfence deployfence.policy deployfence.x-job\n",
-	 "c:1:1: 'annotations' is not supported yet; remove the statement\n"},
+	{"annotations deployfence deployfence.policy deployfence.x-job\n", NULL},
 	{"annotations\n", "c:1:12: 'annotations' needs annotation keys\n"},
 	{"annotations deployfence policy\n",
 	 "c:1:25: unknown annotation 'policy'; write deployfence, deployfence.policy, .shadow, "
@@ -53,12 +52,10 @@ static const struct {
 	 "c:1:13: unknown annotation 'deployfence.x-'; write deployfence, deployfence.policy, "
 	 ".shadow, .fail, .log, .containers, .owner or .x-…\n"},
 	/* annotations-may-weaken */
-	{"annotations-may-weaken no\n",
-	 "c:1:1: 'annotations-may-weaken' is not supported yet; remove the statement\n"},
+	{"annotations-may-weaken no\n", NULL},
 	{"annotations-may-weaken false\n", "c:1:24: unknown value 'false'; write yes | no\n"},
 	/* selectable-policies, base-policy */
-	{"selectable-policies a b\n",
-	 "c:1:1: 'selectable-policies' is not supported yet; remove the statement\n"},
+	{"selectable-policies a b\n", NULL},
 	{"selectable-policies\n", "c:1:20: 'selectable-policies' needs names of policies\n"},
 	{"selectable-policies a -b\n", "c:1:23: bad policy name '-b'; write letters, digits, '.', "
 				       "'_' and '-', a letter or digit first, at most 128\n"},
@@ -66,8 +63,7 @@ static const struct {
 	{"base-policy .\n", "c:1:13: bad policy name '.'; write letters, digits, '.', '_' and "
 			    "'-', a letter or digit first, at most 128\n"},
 	/* on-policy-error */
-	{"on-policy-error refuse\n",
-	 "c:1:1: 'on-policy-error' is not supported yet; remove the statement\n"},
+	{"on-policy-error refuse\n", NULL},
 	{"on-policy-error ignore\n", "c:1:17: unknown value 'ignore'; write last-good | refuse\n"},
 	/* report-dir, report-keep */
 	{"report-dir \"/srv/my reports\"\n",
@@ -140,6 +136,48 @@ static void test_values(void **state)
 		assert_string_equal(conf.default_policy, rows[i].policy);
 		assert_int_equal(conf.fail, rows[i].fail);
 		assert_int_equal(conf.log, rows[i].log);
+	}
+}
+
+static void test_demands(void **state)
+{
+	static const char text[] = "annotations deployfence deployfence.x-job\n"
+				   "annotations-may-weaken no\n"
+				   "selectable-policies a b.c\n"
+				   "on-policy-error refuse\n";
+	static struct df_conf_host conf;
+	char *messages;
+
+	(void)state;
+	df_conf_init(&conf);
+	assert_true(conf.may_weaken);
+	assert_false(conf.has_annotations || conf.refuse_on_policy_error);
+	assert_int_equal(df_conf_parse("c", text, strlen(text), &conf, &messages), 0);
+	assert_true(conf.has_annotations && conf.refuse_on_policy_error);
+	assert_false(conf.may_weaken);
+	assert_true(df_conf_has_name(&conf.annotations, "deployfence.x-job"));
+	assert_false(df_conf_has_name(&conf.annotations, "deployfence.x-jobs"));
+	assert_true(df_conf_has_name(&conf.selectable, "a"));
+	assert_true(df_conf_has_name(&conf.selectable, "b.c"));
+	assert_false(df_conf_has_name(&conf.selectable, "b"));
+}
+
+/* One more than fits, and as many as fit. */
+static void test_many_names(void **state)
+{
+	static struct df_conf_host conf;
+
+	(void)state;
+	for (unsigned n = DF_CONF_NAMES_MAX; n <= DF_CONF_NAMES_MAX + 1; n++) {
+		char text[1024] = "";
+		_cleanup_free_ char *messages = NULL;
+		size_t pos = 0;
+
+		df_append(text, sizeof(text), &pos, "selectable-policies");
+		for (unsigned i = 0; i < n; i++)
+			df_append(text, sizeof(text), &pos, " p%u", i);
+		assert_int_equal(df_conf_parse("c", text, pos, &conf, &messages),
+				 n > DF_CONF_NAMES_MAX ? -EINVAL : 0);
 	}
 }
 
@@ -337,6 +375,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_demands),
+		cmocka_unit_test(test_many_names),
 		cmocka_unit_test_setup_teardown(test_load, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_disabled, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_disabled_unreadable, set_up, tear_down),
