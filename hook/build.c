@@ -181,6 +181,7 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	copy_text(m->pod, sizeof(m->pod), h->config.pod);
 	copy_text(m->k8s_namespace, sizeof(m->k8s_namespace), h->config.k8s_namespace);
 	copy_text(m->owner, sizeof(m->owner), h->state.owner);
+	copy_text(m->stale, sizeof(m->stale), h->stale);
 	copy_text(m->cgroup, sizeof(m->cgroup), h->container.cgroup);
 	copy_text(m->proxy_cgroup, sizeof(m->proxy_cgroup), h->proxy_cgroup);
 	m->n_search = h->container.n_search;

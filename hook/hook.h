@@ -16,6 +16,7 @@
 #include "lib/fence.h"
 #include "lib/launch.h"
 #include "lib/listen.h"
+#include "lib/log.h"
 #include "lib/policy.h"
 #include "lib/policy_compile.h"
 
@@ -30,6 +31,7 @@ struct df_hook {
 	struct df_policy_result compiled;
 	struct df_policy policy;
 	enum df_mode mode;
+	char stale[DF_META_TEXT_MAX]; /* why a last good table is used; "": none is */
 	struct df_listen listen;
 	struct df_fence *fence;
 	bool is_attached, is_switched_off;
@@ -46,6 +48,12 @@ int df_hook_fail(struct df_hook *h, int status, const char *format, ...)
 
 /* fail=open, by annotation or host configuration; always in audit. */
 bool df_hook_is_fail_open(const struct df_hook *h);
+
+/* Journal and hook.log; newlines in line become blanks. */
+void df_hook_note(struct df_hook *h, enum df_log_level level, char *line);
+
+/* Finds, compiles and opens the policy, or its last good table; sets the mode. */
+int df_hook_read_policy(struct df_hook *h);
 
 /* /run/deployfence/ID and its lock, the kernel programs, their attachment. */
 int df_hook_build(struct df_hook *h);

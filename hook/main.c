@@ -30,19 +30,28 @@
 #define POSTSTOP_TIMEOUT_MS 1000
 #define STATE_MAX DF_STATE_JSON_MAX
 
-/* Where the person who typed the command, and the one who looks later, can read it. */
-static void say(struct df_hook *h, enum df_log_level level, char *line)
+/* For the one who looks later. */
+void df_hook_note(struct df_hook *h, enum df_log_level level, char *line)
 {
 	/* a policy's messages have a line each: one record, whatever they hold */
 	for (char *p = line; *p; p++)
 		if (*p == '\n')
 			*p = ' ';
-	df_say_to_caller(h->state.pid, level, line);
 	(void)df_log_syslog(TAG, level, line);
 	if (h->run_fd < 0 && h->state.id)
 		h->run_fd = df_rundir_open(h->state.id);
 	if (h->run_fd >= 0)
 		df_rundir_log(h->run_fd, line);
+}
+
+/* And where the person who typed the command can read it. */
+static void say(struct df_hook *h, enum df_log_level level, char *line)
+{
+	for (char *p = line; *p; p++)
+		if (*p == '\n')
+			*p = ' ';
+	df_say_to_caller(h->state.pid, level, line);
+	df_hook_note(h, level, line);
 }
 
 /* Each to the most that is allowed: raising the hard limit needs CAP_SYS_RESOURCE. */
@@ -119,13 +128,6 @@ static int read_config(struct df_hook *h)
 	return r == 0 ? 0 : df_hook_fail(h, r, "%s: %s", h->state.bundle, error);
 }
 
-/* What the host's configuration says against the annotations, no annotation opens. */
-static int refuse_finally(struct df_hook *h, int status, const char *error)
-{
-	h->is_final = true;
-	return df_hook_fail(h, status, "%s", error);
-}
-
 static int read_host_conf(struct df_hook *h)
 {
 	_cleanup_free_ char *messages = NULL;
@@ -134,49 +136,12 @@ static int read_host_conf(struct df_hook *h)
 
 	if (r == 0) {
 		r = df_demands_check(&h->conf, &h->state, error);
-		return r == 0 ? 0 : refuse_finally(h, r, error);
+		h->is_final = r != 0;
+		return r == 0 ? 0 : df_hook_fail(h, r, "%s", error);
 	}
 	h->is_final = true; /* what it demands is not known */
 	return df_hook_fail(h, r == -ENOMEM ? EX_OSERR : EX_CONFIG, "%s",
 			    messages ? messages : strerror(-r));
-}
-
-/* For whoever looks after the policy; the container starts. */
-static void note_warnings(struct df_hook *h)
-{
-	char *next;
-
-	for (char *line = strtok_r(h->compiled.messages, "\n", &next); line;
-	     line = strtok_r(NULL, "\n", &next))
-		(void)df_log_syslog(TAG, DF_LOG_WARNING, line);
-}
-
-static int read_policy(struct df_hook *h)
-{
-	static const char *const dirs[] = {DF_POLICY_DIR, DF_POLICY_DATA_DIR, NULL};
-	const char *name = h->state.policy ? h->state.policy : h->conf.default_policy;
-	char error[DF_STATE_ERROR_MAX] = "";
-	int r = df_policy_compile_name(name, dirs, &h->compiled);
-
-	if (r < 0 && df_demands_check_audit(&h->conf, &h->state, true, error) != 0)
-		h->is_final = true;
-	if (r < 0)
-		return df_hook_fail(h, r == -ENOMEM ? EX_OSERR : EX_CONFIG, "policy %s: %s", name,
-				    h->compiled.messages ? h->compiled.messages : strerror(-r));
-	r = df_policy_open(h->compiled.table, h->compiled.table_size, &h->policy);
-	if (r < 0)
-		return df_hook_fail(h, EX_OSERR, "policy %s: its table is damaged", name);
-	if (h->compiled.messages)
-		note_warnings(h);
-	h->mode = df_policy_mode(&h->policy) == DF_POLICY_AUDIT ? DF_MODE_AUDIT : DF_MODE_ENFORCE;
-	r = df_demands_check_audit(&h->conf, &h->state, h->mode == DF_MODE_ENFORCE, error);
-	if (r != 0)
-		return refuse_finally(h, r, error);
-	if (h->state.ask == DF_ASK_ENFORCE)
-		h->mode = DF_MODE_ENFORCE;
-	if (h->state.ask == DF_ASK_AUDIT)
-		h->mode = DF_MODE_AUDIT;
-	return 0;
 }
 
 /* The host's kill switch is thrown: said once, with the container's name as far as it is known. */
@@ -195,7 +160,7 @@ static bool is_disabled(struct df_hook *h)
 static int fence(struct df_hook *h)
 {
 	char error[DF_CONTAINER_ERROR_MAX] = "";
-	int r = read_policy(h);
+	int r = df_hook_read_policy(h);
 
 	if (r == 0)
 		r = read_config(h);

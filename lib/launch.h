@@ -71,6 +71,7 @@ struct df_meta {
 	char policy[DF_META_ID_MAX];
 	char name[256], image[512], pod[256], k8s_namespace[256];
 	char owner[DF_META_TEXT_MAX];
+	char stale[DF_META_TEXT_MAX];        /* why a last good table is in use; "": none is */
 	char cgroup[DF_META_PATH_MAX];       /* as in /proc/PID/cgroup */
 	char proxy_cgroup[DF_META_PATH_MAX]; /* relative to the mount, no leading slash */
 	uint32_t n_search;

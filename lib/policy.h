@@ -23,6 +23,7 @@
 #include "lib/dname.h"
 
 #define DF_POLICY_MAGIC 0x31504644u /* "DFP1" in a little-endian file */
+/* Of format and compiler: raised whenever the meaning of a table changes. */
 #define DF_POLICY_VERSION 1u
 #define DF_POLICY_SIZE_MAX (256u << 20)
 

@@ -62,6 +62,8 @@ static void on_ready(struct df_monitor *m)
 	(void)snprintf(text, sizeof(text), "fenced: mode %s, policy %s",
 		       m->meta->mode == DF_MODE_AUDIT ? "audit" : "enforce", m->meta->policy);
 	df_record_life(&m->record, "start", text);
+	if (*m->meta->stale)
+		df_record_warning(&m->record, "stale_policy", m->meta->stale);
 }
 
 static void on_query(struct df_monitor *m, const struct df_msg_query *q)

@@ -317,3 +317,10 @@ void df_record_life(struct df_record *r, const char *event, const char *message)
 
 	emit(r, &e, true);
 }
+
+void df_record_warning(struct df_record *r, const char *event, const char *message)
+{
+	const struct df_event_line e = {.event = event, .message = message, .is_warning = true};
+
+	emit(r, &e, true);
+}

@@ -74,4 +74,7 @@ void df_record_kernel(struct df_record *r, const struct df_event *e, const struc
 /* Life of the fence: "start", "stop", "worker_restarted", … with a free text. */
 void df_record_life(struct df_record *r, const char *event, const char *message);
 
+/* The same, where somebody should act. */
+void df_record_warning(struct df_record *r, const char *event, const char *message);
+
 #endif

@@ -135,3 +135,47 @@ expect_refused() { # REGEX
 	job -a deployfence=on -a deployfence.x-job=a -- sh -c "$VISIT"
 	expect_fenced
 }
+
+# --- last good tables
+
+@test "a policy that got an error: the last good table is used, and it is said; where there is none, 78" {
+	policy mine <<<'block ok.example'
+	job -a deployfence.policy=mine -- sh -c "$VISIT"
+	expect_match "$output" 'ok\.example rc=6'
+	expect [ "$(stat -c '%a %U %s' "$TABLES/mine.table" | cut -d' ' -f1,2)" = '600 root' ]
+	expect [ "$(stat -c '%a %U' "$TABLES")" = '700 root' ]
+	expect [ "$(ls -A "$TABLES")" = mine.table ]
+	policy mine <<<'blok ok.example'
+	job -a deployfence.policy=mine -- sh -c "$VISIT"
+	expect_match "$output" 'hello from github\.com'
+	expect_match "$output" 'ok\.example rc=6'
+	expect_syslog 'STALE POLICY container=[0-9a-f]+, .*mine\.policy:1:1: unknown statement'
+	expect_event '.event == "stale_policy" and (.message | test("mine.policy:1:1: "))'
+	rm "$POLICIES/mine.policy"
+	job -a deployfence.policy=mine -- sh -c "$VISIT"
+	expect_match "$output" 'ok\.example rc=6'
+	# no earlier table, or one that is not to be trusted
+	policy fresh <<<'blok ok.example'
+	job -a deployfence.policy=fresh -- echo ran
+	expect_refused '.*policy fresh: .*fresh\.policy:1:1: '
+	chmod 644 "$TABLES/mine.table"
+	job -a deployfence.policy=mine -- echo ran
+	expect_refused '.*policy mine: .*its last good table: '
+	chmod 600 "$TABLES/mine.table"
+	truncate -s -1 "$TABLES/mine.table"
+	job -a deployfence.policy=mine -- echo ran
+	expect_refused '.*policy mine: .*its last good table: '
+}
+
+@test "on-policy-error refuse: no last good table is used" {
+	policy_sealed mine
+	conf 'on-policy-error refuse'
+	job -a deployfence.policy=mine -- sh -c "$VISIT"
+	expect_fenced
+	policy mine <<<'blok ok.example'
+	job -a deployfence.policy=mine -- echo ran
+	expect_refused '.*mine\.policy:1:1: '
+	conf 'on-policy-error last-good'
+	job -a deployfence.policy=mine -- sh -c "$VISIT"
+	expect_fenced
+}

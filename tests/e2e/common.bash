@@ -7,7 +7,8 @@ HOOK=/usr/libexec/oci/hooks.d/deployfence
 PROXY=/usr/libexec/deployfence/deployfence-proxy
 RUNDIR=/run/deployfence
 POLICIES=/etc/deployfence/policies
-export HOOK PROXY RUNDIR POLICIES
+TABLES=/var/lib/deployfence/policies
+export HOOK PROXY RUNDIR POLICIES TABLES
 
 setup_file() {
 	world_up && image_import && image_build || return
@@ -17,7 +18,7 @@ setup_file() {
 setup() {
 	world_dns_mode
 	world_mark
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$TABLES"
 	SYSLOG_MARK=$(($(wc -l <"$DF_SYSLOG") + 1))
 	leftovers_mark
 }
