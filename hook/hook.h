@@ -52,8 +52,11 @@ bool df_hook_is_fail_open(const struct df_hook *h);
 /* Journal and hook.log; newlines in line become blanks. */
 void df_hook_note(struct df_hook *h, enum df_log_level level, char *line);
 
-/* Finds, compiles and opens the policy, or its last good table; sets the mode. */
+/* Finds, compiles and opens the policy, or its last good table. */
 int df_hook_read_policy(struct df_hook *h);
+
+/* With the configuration read: the mode by enforce-share and annotation. */
+int df_hook_settle_mode(struct df_hook *h);
 
 /* /run/deployfence/ID and its lock, the kernel programs, their attachment. */
 int df_hook_build(struct df_hook *h);

@@ -159,11 +159,17 @@ static bool is_disabled(struct df_hook *h)
 
 static int fence(struct df_hook *h)
 {
-	char error[DF_CONTAINER_ERROR_MAX] = "";
+	char error[DF_CONTAINER_ERROR_MAX] = "", demand[DF_STATE_ERROR_MAX] = "";
 	int r = df_hook_read_policy(h);
 
 	if (r == 0)
 		r = read_config(h);
+	if (r != 0) {
+		/* whether audit weakens is not known: no error opens what the host keeps shut */
+		h->is_final |= df_demands_check_audit(&h->conf, &h->state, true, demand) != 0;
+		return r;
+	}
+	r = df_hook_settle_mode(h);
 	if (r != 0)
 		return r;
 	r = df_container_open(&h->state, &h->config, &h->container, error);

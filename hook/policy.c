@@ -85,21 +85,30 @@ static int read_table(struct df_hook *h, const char *name, struct df_policy_resu
 int df_hook_read_policy(struct df_hook *h)
 {
 	const char *name = h->state.policy ? h->state.policy : h->conf.default_policy;
-	char error[DF_STATE_ERROR_MAX] = "";
 	int r = read_table(h, name, &h->compiled, &h->policy);
 
-	if (r != 0) {
-		/* whether audit weakens is not known: an error must not open what a rule keeps shut
-		 */
-		h->is_final = df_demands_check_audit(&h->conf, &h->state, true, error) != 0;
-		return r;
-	}
-	h->mode = df_policy_mode(&h->policy) == DF_POLICY_AUDIT ? DF_MODE_AUDIT : DF_MODE_ENFORCE;
-	r = df_demands_check_audit(&h->conf, &h->state, h->mode == DF_MODE_ENFORCE, error);
+	if (r == 0 && df_policy_mode(&h->policy) == DF_POLICY_AUDIT)
+		h->mode = DF_MODE_AUDIT;
+	return r;
+}
+
+static const char *or_empty(const char *s)
+{
+	return s ? s : "";
+}
+
+int df_hook_settle_mode(struct df_hook *h)
+{
+	enum df_policy_mode mode = df_policy_mode_for(&h->policy, or_empty(h->config.image),
+						      or_empty(h->config.name), h->state.id);
+	char error[DF_STATE_ERROR_MAX] = "";
+	int r = df_demands_check_audit(&h->conf, &h->state, mode == DF_POLICY_ENFORCE, error);
+
 	if (r != 0) {
 		h->is_final = true;
 		return df_hook_fail(h, r, "%s", error);
 	}
+	h->mode = mode == DF_POLICY_AUDIT ? DF_MODE_AUDIT : DF_MODE_ENFORCE;
 	if (h->state.ask == DF_ASK_ENFORCE)
 		h->mode = DF_MODE_ENFORCE;
 	if (h->state.ask == DF_ASK_AUDIT)

@@ -43,7 +43,7 @@ static bool is_header_good(const struct df_policy_header *h, size_t size)
 	if (h->mode < DF_POLICY_ENFORCE || h->mode > DF_POLICY_AUDIT ||
 	    h->default_action < DF_POLICY_ALLOW || h->default_action > DF_POLICY_BLOCK ||
 	    h->refuse_dns < DF_POLICY_NXDOMAIN || h->refuse_dns > DF_POLICY_SINKHOLE ||
-	    h->has_allow > 1)
+	    h->has_allow > 1 || h->enforce_share > 100 || h->pad[0] || h->pad[1] || h->pad[2])
 		return false;
 	slots_end = h->slots + ((uint64_t)h->n_slots + 1) * sizeof(uint32_t);
 	entries_end = ((uint64_t)h->entries + h->entries_size + 3) & ~UINT64_C(3);
@@ -164,6 +164,33 @@ int df_policy_open(const void *base, size_t size, struct df_policy *ret)
 enum df_policy_mode df_policy_mode(const struct df_policy *p)
 {
 	return header(p)->mode;
+}
+
+unsigned df_policy_enforce_share(const struct df_policy *p)
+{
+	return header(p)->enforce_share;
+}
+
+static uint64_t mix_text(uint64_t hash, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (uint8_t)text[i]) * UINT64_C(1099511628211);
+	return hash;
+}
+
+enum df_policy_mode df_policy_mode_for(const struct df_policy *p, const char *image,
+				       const char *name, const char *id)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	if (df_policy_mode(p) == DF_POLICY_AUDIT)
+		return DF_POLICY_AUDIT;
+	if (!*image && !*name)
+		hash = mix_text(hash, id, strlen(id));
+	else
+		hash = mix_text(mix_text(hash, image, strlen(image) + 1), name, strlen(name));
+	return (uint32_t)(hash ^ hash >> 32) % 100 < header(p)->enforce_share ? DF_POLICY_ENFORCE
+									      : DF_POLICY_AUDIT;
 }
 
 enum df_policy_action df_policy_default(const struct df_policy *p)

@@ -24,7 +24,7 @@
 
 #define DF_POLICY_MAGIC 0x31504644u /* "DFP1" in a little-endian file */
 /* Of format and compiler: raised whenever the meaning of a table changes. */
-#define DF_POLICY_VERSION 1u
+#define DF_POLICY_VERSION 2u
 #define DF_POLICY_SIZE_MAX (256u << 20)
 
 enum df_policy_mode { DF_POLICY_ENFORCE = 1, DF_POLICY_AUDIT = 2 };
@@ -72,6 +72,15 @@ struct df_policy {
 int df_policy_open(const void *base, size_t size, struct df_policy *ret);
 
 enum df_policy_mode df_policy_mode(const struct df_policy *p);
+unsigned df_policy_enforce_share(const struct df_policy *p); /* percent */
+
+/*
+ * The mode for one container under enforce-share: it enforces if the FNV-1a hash (64
+ * bits) of image, NUL and name, folded to 32 bits, modulo 100 is below the share.
+ * Where both are "" the id stands in for them.
+ */
+enum df_policy_mode df_policy_mode_for(const struct df_policy *p, const char *image,
+				       const char *name, const char *id);
 enum df_policy_action df_policy_default(const struct df_policy *p);
 enum df_policy_refuse_dns df_policy_refuse_dns(const struct df_policy *p);
 const char *df_policy_name(const struct df_policy *p); /* "default", of default.policy */

@@ -349,6 +349,7 @@ static int write_table(struct builder *b, uint32_t name, uint32_t file, void **r
 	h.mode = (uint8_t)b->src->mode;
 	h.default_action = (uint8_t)b->src->default_action;
 	h.refuse_dns = (uint8_t)b->src->refuse_dns;
+	h.enforce_share = (uint8_t)b->src->enforce_share;
 	h.has_allow = b->nodes[ROOT].has_allow_below;
 	h.name = name;
 	memcpy(table, &h, sizeof(h));

@@ -36,13 +36,15 @@
 struct df_policy_header {
 	uint32_t magic, version, size, seed;
 	uint8_t mode, default_action, refuse_dns;
-	uint8_t has_allow; /* any allow rule: something below the root is allowed */
-	uint32_t name;     /* offset in strings */
-	uint32_t n_slots;  /* power of two */
+	uint8_t has_allow;     /* any allow rule: something below the root is allowed */
+	uint8_t enforce_share; /* 0 to 100; audit for the others */
+	uint8_t pad[3];
+	uint32_t name;    /* offset in strings */
+	uint32_t n_slots; /* power of two */
 	uint32_t slots, entries, entries_size, rules, n_rules, strings, strings_size;
 };
 
-_Static_assert(sizeof(struct df_policy_header) == 56, "part of the table's format");
+_Static_assert(sizeof(struct df_policy_header) == 60, "part of the table's format");
 
 struct df_policy_entry {
 	uint32_t parent; /* offset of the parent's entry; 0: the root */

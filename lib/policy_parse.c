@@ -163,9 +163,9 @@ static int parse_enforce_share(struct parser *p)
 	if (df_value_share(w.s, w.len, &share, &error) < 0)
 		return refuse_value(p, w.column, &error);
 	r = df_stmt_end(&p->stmt, "one value only");
-	if (r < 0 || share == 100)
-		return r;
-	return refuse_statement(p);
+	if (r == 0)
+		p->src->enforce_share = share;
+	return r;
 }
 
 static int parse_keep_learned(struct parser *p)
@@ -429,6 +429,7 @@ int df_policy_parse(const char *text, size_t len, struct df_messages *messages,
 	ret->mode = DF_POLICY_ENFORCE;
 	ret->default_action = DF_POLICY_ALLOW;
 	ret->refuse_dns = DF_POLICY_NXDOMAIN;
+	ret->enforce_share = 100;
 	df_stmt_init(&p.stmt, text, len, messages);
 	while (df_stmt_next(&p.stmt)) {
 		int r = parse_statement(&p);

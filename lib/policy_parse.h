@@ -5,7 +5,7 @@
  * Every statement of DESIGN 2.2 is checked in full.  What this version does not
  * enforce is then refused, except where a value only says what it does anyway
  * (raw-ip allow, pin-blocked no, on-leak … warn, refuse-with EPERM, nested-netns
- * refuse, enforce-share 100%).
+ * refuse).
  *
  * owner and hint apply to the rules that follow, until the next one; "" ends
  * them.  Rules before the first hint get that hint, as policies often end in it.
@@ -31,6 +31,7 @@ struct df_policy_source {
 	enum df_policy_mode mode;
 	enum df_policy_action default_action;
 	enum df_policy_refuse_dns refuse_dns;
+	unsigned enforce_share; /* percent */
 	struct df_policy_source_rule *rules;
 	size_t n_rules, rules_cap;
 	uint8_t *names; /* wire names, one after the other */

@@ -179,3 +179,24 @@ expect_refused() { # REGEX
 	job -a deployfence.policy=mine -- sh -c "$VISIT"
 	expect_fenced
 }
+
+# --- enforce-share
+
+@test "enforce-share: image and name decide, an annotation overrides, and the event says the mode" {
+	local image=io.kubernetes.cri.image-name=img name=io.kubernetes.cri.container-name
+	printf 'enforce-share 50%%\nblock github.com\n' | policy half
+	job -a deployfence.policy=half -a "$image" -a "$name=a" -- sh -c "$VISIT" # 15 of 100
+	expect_fenced
+	expect_event '.event == "dns_blocked" and .container.name == "a" and .mode == "enforce" and .blocked'
+	job -a deployfence.policy=half -a "$image" -a "$name=b" -- sh -c "$VISIT" # 78 of 100
+	expect_unfenced
+	expect_event '.event == "dns_blocked" and .container.name == "b" and .mode == "audit" and .would_block'
+	job -a deployfence=enforce -a deployfence.policy=half -a "$image" -a "$name=b" -- sh -c "$VISIT"
+	expect_fenced
+	# who is audited by the share weakens nothing
+	conf 'annotations-may-weaken no' 'default-policy half'
+	job -a deployfence=audit -a "$image" -a "$name=b" -- sh -c "$VISIT"
+	expect_unfenced
+	job -a deployfence=audit -a "$image" -a "$name=a" -- echo ran
+	expect_refused 'annotation "deployfence=audit": this host demands mode enforce'
+}

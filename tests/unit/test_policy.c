@@ -105,13 +105,63 @@ static void test_settings(void **state)
 	}
 }
 
+/* A share takes about that many, always the same, and more of them as it grows. */
+static void test_enforce_share(void **state)
+{
+	static const unsigned shares[] = {0, 10, 50, 100};
+	unsigned n[ARRAY_SIZE(shares)] = {0};
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(shares); k++) {
+		_cleanup_compiled_ struct compiled c = {0};
+		char text[64];
+
+		(void)snprintf(text, sizeof(text), "enforce-share %u%%\n", shares[k]);
+		compile(text, &c);
+		assert_int_equal(df_policy_enforce_share(&c.policy), shares[k]);
+		for (unsigned i = 0; i < 1000; i++) {
+			char name[16];
+
+			(void)snprintf(name, sizeof(name), "deploy-%u", i);
+			n[k] += df_policy_mode_for(&c.policy, "img", name, "a") ==
+				DF_POLICY_ENFORCE;
+			/* the id counts only where nothing else is known */
+			assert_int_equal(df_policy_mode_for(&c.policy, "img", name, "a"),
+					 df_policy_mode_for(&c.policy, "img", name, "b"));
+		}
+	}
+	assert_int_equal(n[0], 0);
+	assert_in_range(n[1], 60, 140);
+	assert_in_range(n[2], 430, 570);
+	assert_int_equal(n[3], 1000);
+}
+
+/* Documented, so that others can compute it: a change here is one of the format. */
+static void test_enforce_share_is_stable(void **state)
+{
+	_cleanup_compiled_ struct compiled half = {0}, audit = {0};
+	static const char *const ids[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+	unsigned mask = 0;
+
+	(void)state;
+	compile("enforce-share 50%\n", &half);
+	compile("mode audit\nenforce-share 100%\n", &audit);
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		if (df_policy_mode_for(&half.policy, "", "", ids[i]) == DF_POLICY_ENFORCE)
+			mask |= 1u << i;
+		assert_int_equal(df_policy_mode_for(&audit.policy, "", "", ids[i]),
+				 DF_POLICY_AUDIT);
+	}
+	assert_int_equal(mask, 0xdc);
+}
+
 /* Values that say what this version does anyway. */
 static void test_restated_defaults(void **state)
 {
 	_cleanup_compiled_ struct compiled c = {0};
 
 	(void)state;
-	compile("enforce-share 100%\ndefault allow\nraw-ip allow\npin-blocked no\n"
+	compile("default allow\nraw-ip allow\npin-blocked no\n"
 		"refuse-with EPERM\non-leak all warn\non-leak cap-net-raw privileged warn\n"
 		"nested-netns refuse\n",
 		&c);
@@ -133,8 +183,7 @@ static const struct {
 	{"mode audit\n\n mode audit\n", "t:3:2: 'mode' is set twice; line 1 has set it\n"},
 	/* enforce-share */
 	{"enforce-share 100%\n", NULL},
-	{"enforce-share 10%\n", "t:1:1: 'enforce-share' is not supported yet; remove the "
-				"statement\n"},
+	{"enforce-share 10%\n", NULL},
 	{"enforce-share 101%\n", "t:1:15: bad share '101%'; write 0% to 100%\n"},
 	{"enforce-share 10\n", "t:1:15: bad share '10'; write 0% to 100%\n"},
 	{"enforce-share -1%\n", "t:1:15: bad share '-1%'; write 0% to 100%\n"},
@@ -716,7 +765,9 @@ static void test_damaged_header(void **state)
 		const char *why;
 	} rows[] = {
 		{offsetof(struct df_policy_header, magic), 0x44465031, "other byte order"},
-		{offsetof(struct df_policy_header, version), 2, "version"},
+		{offsetof(struct df_policy_header, version), DF_POLICY_VERSION - 1, "version"},
+		{offsetof(struct df_policy_header, enforce_share), 101, "enforce-share"},
+		{offsetof(struct df_policy_header, enforce_share), 0x100, "pad"},
 		{offsetof(struct df_policy_header, size), 8, "size"},
 		{offsetof(struct df_policy_header, mode), 0, "mode"},
 		{offsetof(struct df_policy_header, mode), 0x01010103, "mode"},
@@ -980,6 +1031,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_enforce_share),
+		cmocka_unit_test(test_enforce_share_is_stable),
 		cmocka_unit_test(test_restated_defaults),
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_nul),
