@@ -17,8 +17,8 @@
 #define TYPO_MAX 24
 
 #define KEYS                                                                                       \
-	PREFIX ", " PREFIX ".policy, " PREFIX ".fail, " PREFIX ".log, " PREFIX ".owner, " PREFIX   \
-	       ".x-NAME"
+	PREFIX ", " PREFIX ".policy, " PREFIX ".shadow, " PREFIX ".fail, " PREFIX ".log, " PREFIX  \
+	       ".owner, " PREFIX ".x-NAME"
 
 struct word {
 	const char *name;
@@ -110,14 +110,14 @@ static bool is_x_name(const char *name)
 	return name[n] == '\0' && n > 0 && n <= X_NAME_MAX;
 }
 
-static int read_policy(const char *key, const char *value, struct df_state *s, char *error)
+static int read_policy(const char *key, const char *value, char **ret, char *error)
 {
 	if (!is_policy_name(value))
 		return refuse_value(key, value, "not a policy name",
 				    "accepted: 1 to 128 of A-Z a-z 0-9 . _ -, "
 				    "the first a letter or digit",
 				    error);
-	return copy_value(value, &s->policy, error);
+	return copy_value(value, ret, error);
 }
 
 static int check_text(const char *key, const char *value, char *error)
@@ -195,9 +195,10 @@ static const char *nearest_key(const char *key)
 	static const struct {
 		const char *rest;
 		size_t limit;
-	} known[] = {{"", 2}, {".policy", 3}, {".fail", 2}, {".log", 1}, {".owner", 2}};
-	static const char *const names[] = {PREFIX, PREFIX ".policy", PREFIX ".fail", PREFIX ".log",
-					    PREFIX ".owner"};
+	} known[] = {{"", 2},      {".policy", 3}, {".shadow", 3},
+		     {".fail", 2}, {".log", 1},    {".owner", 2}};
+	static const char *const names[] = {PREFIX,         PREFIX ".policy", PREFIX ".shadow",
+					    PREFIX ".fail", PREFIX ".log",    PREFIX ".owner"};
 	const char *rest = key + strlen(PREFIX), *best = NULL;
 	size_t least = TYPO_MAX;
 
@@ -249,12 +250,14 @@ static int read_one(const char *key, const char *value, struct df_state *s, char
 		return status;
 	}
 	if (strcmp(key, PREFIX ".policy") == 0)
-		return read_policy(key, value, s, error);
+		return read_policy(key, value, &s->policy, error);
+	if (strcmp(key, PREFIX ".shadow") == 0)
+		return read_policy(key, value, &s->shadow, error);
 	if (strcmp(key, PREFIX ".owner") == 0)
 		return read_owner(key, value, s, error);
 	if (strncmp(key, X_PREFIX, strlen(X_PREFIX)) == 0)
 		return read_x(key, value, s, error);
-	if (strcmp(key, PREFIX ".shadow") == 0 || strcmp(key, PREFIX ".containers") == 0) {
+	if (strcmp(key, PREFIX ".containers") == 0) {
 		size_t pos = 0;
 
 		/* Known, and what they ask for would not happen: that is no fence asked for. */

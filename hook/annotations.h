@@ -13,7 +13,7 @@
 #include "lib/json.h"
 
 /*
- * Fills ask, policy, fail, log, owner and x of s.  annotations: an object whose
+ * Fills ask, policy, shadow, fail, log, owner and x of s.  annotations: an object whose
  * values are strings, or NULL.  Returns as df_state_parse; on failure s holds a
  * part, which df_state_done frees.
  */

@@ -87,8 +87,10 @@ static struct df_conf kernel_conf(const struct df_hook *h)
 		c.flags |= DF_CONF_IPV6;
 	if (df_hook_is_fail_open(h))
 		c.flags |= DF_CONF_FAIL_OPEN;
-	if (df_policy_refuse_dns(&h->policy) == DF_POLICY_SINKHOLE)
-		c.flags |= DF_CONF_SINKHOLE;
+	for (int i = 0; i < DF_TABLE_SHADOW; i++)
+		if (h->tables[i].is_used &&
+		    df_policy_refuse_dns(&h->tables[i].policy) == DF_POLICY_SINKHOLE)
+			c.flags |= DF_CONF_SINKHOLE;
 	return c;
 }
 
@@ -166,6 +168,8 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	m->size = sizeof(*m);
 	m->init_pid = h->container.pid;
 	m->mode = h->mode;
+	for (int i = 0; i < DF_TABLES; i++)
+		m->table_modes[i] = (uint8_t)h->tables[i].mode;
 	m->is_fail_open = df_hook_is_fail_open(h);
 	m->is_logged_to_stderr = h->state.log != DF_LOG_NONE;
 	m->is_stderr_pipe = h->container.is_stderr_pipe;
@@ -175,7 +179,7 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	m->port = h->listen.port;
 	memcpy(m->token6_prefix, h->listen.token6_prefix, sizeof(m->token6_prefix));
 	copy_text(m->id, sizeof(m->id), h->state.id);
-	copy_text(m->policy, sizeof(m->policy), df_policy_name(&h->policy));
+	copy_text(m->policy, sizeof(m->policy), df_policy_name(&h->tables[DF_TABLE_OWN].policy));
 	copy_text(m->name, sizeof(m->name), h->config.name);
 	copy_text(m->image, sizeof(m->image), h->config.image);
 	copy_text(m->pod, sizeof(m->pod), h->config.pod);
@@ -224,21 +228,39 @@ static int prepare_proxy_cgroup(struct df_hook *h)
 	return r == 0 ? 0 : df_hook_fail(h, EX_OSERR, "fence the proxy's cgroup: %s", strerror(-r));
 }
 
+/* The descriptors live as long as the hook.  0 or -errno. */
+static int hand_over_tables(struct df_hook *h, struct df_launch *l)
+{
+	static const int fds[DF_TABLES] = {DF_FD_POLICY, DF_FD_POLICY_BASE, DF_FD_POLICY_SHADOW};
+
+	for (int i = 0; i < DF_TABLES; i++) {
+		const struct df_policy_result *c = &h->tables[i].compiled;
+		int fd = -1;
+
+		if (h->tables[i].is_used) {
+			fd = df_launch_memfd("deployfence-policy", c->table, c->table_size);
+			if (fd < 0)
+				return fd;
+		}
+		l->fds[fds[i] - DF_FD_FIRST] = fd;
+	}
+	return 0;
+}
+
 int df_hook_start_proxy(struct df_hook *h)
 {
-	_cleanup_close_ int policy_fd = -1, meta_fd = -1;
+	_cleanup_close_ int meta_fd = -1;
 	struct df_launch l = {.program = DF_PROXY_PATH, .id = h->state.id};
 	struct df_fence_maps maps;
 	int r = prepare_proxy_cgroup(h);
 
 	if (r != 0)
 		return r;
-	policy_fd =
-		df_launch_memfd("deployfence-policy", h->compiled.table, h->compiled.table_size);
-	meta_fd = make_meta(h);
-	if (policy_fd < 0 || meta_fd < 0)
-		return df_hook_fail(h, EX_OSERR, "hand the policy over: %s",
-				    strerror(policy_fd < 0 ? -policy_fd : -meta_fd));
+	r = hand_over_tables(h, &l);
+	if (r == 0)
+		r = meta_fd = make_meta(h);
+	if (r < 0)
+		return df_hook_fail(h, EX_OSERR, "hand the policy over: %s", strerror(-r));
 	df_fence_maps(h->fence, &maps);
 	l.proxy_cgroup_fd = h->proxy_cgroup_fd;
 	l.fds[DF_FD_UDP4 - DF_FD_FIRST] = h->listen.udp4;
@@ -249,7 +271,6 @@ int df_hook_start_proxy(struct df_hook *h)
 	l.fds[DF_FD_TOK - DF_FD_FIRST] = maps.tok;
 	l.fds[DF_FD_EVENTS - DF_FD_FIRST] = maps.events;
 	l.fds[DF_FD_COUNTERS - DF_FD_FIRST] = maps.counters;
-	l.fds[DF_FD_POLICY - DF_FD_FIRST] = policy_fd;
 	l.fds[DF_FD_META - DF_FD_FIRST] = meta_fd;
 	l.fds[DF_FD_PIDFD - DF_FD_FIRST] = h->container.pidfd;
 	l.fds[DF_FD_CGROUP - DF_FD_FIRST] = h->container.cgroup_fd;

@@ -35,11 +35,9 @@ static int check_keys(const struct df_conf_host *conf, const struct df_state *s,
 		const char *key;
 		bool is_there;
 	} keys[] = {
-		{"", s->is_ask_written},
-		{".policy", s->policy != NULL},
-		{".fail", s->fail != DF_CHOICE_UNSET},
-		{".log", s->log != DF_LOG_UNSET},
-		{".owner", s->owner != NULL},
+		{"", s->is_ask_written},          {".policy", s->policy != NULL},
+		{".shadow", s->shadow != NULL},   {".fail", s->fail != DF_CHOICE_UNSET},
+		{".log", s->log != DF_LOG_UNSET}, {".owner", s->owner != NULL},
 	};
 	int status = 0;
 

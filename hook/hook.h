@@ -28,9 +28,13 @@ struct df_hook {
 	struct df_config config;
 	struct df_conf_host conf;
 	struct df_container container;
-	struct df_policy_result compiled;
-	struct df_policy policy;
-	enum df_mode mode;
+	struct df_hook_table {
+		bool is_used;
+		struct df_policy_result compiled;
+		struct df_policy policy;
+		enum df_mode mode;
+	} tables[DF_TABLES];
+	enum df_mode mode;            /* the stricter of own and base */
 	char stale[DF_META_TEXT_MAX]; /* why a last good table is used; "": none is */
 	struct df_listen listen;
 	struct df_fence *fence;
@@ -52,7 +56,7 @@ bool df_hook_is_fail_open(const struct df_hook *h);
 /* Journal and hook.log; newlines in line become blanks. */
 void df_hook_note(struct df_hook *h, enum df_log_level level, char *line);
 
-/* Finds, compiles and opens the policy, or its last good table. */
+/* Finds, compiles and opens the policies, or their last good tables. */
 int df_hook_read_policy(struct df_hook *h);
 
 /* With the configuration read: the mode by enforce-share and annotation. */

@@ -84,12 +84,26 @@ static int read_table(struct df_hook *h, const char *name, struct df_policy_resu
 
 int df_hook_read_policy(struct df_hook *h)
 {
-	const char *name = h->state.policy ? h->state.policy : h->conf.default_policy;
-	int r = read_table(h, name, &h->compiled, &h->policy);
+	const char *const names[DF_TABLES] = {
+		[DF_TABLE_OWN] = h->state.policy ? h->state.policy : h->conf.default_policy,
+		[DF_TABLE_BASE] = *h->conf.base_policy ? h->conf.base_policy : NULL,
+		[DF_TABLE_SHADOW] = h->state.shadow,
+	};
+	bool is_audit = true;
 
-	if (r == 0 && df_policy_mode(&h->policy) == DF_POLICY_AUDIT)
+	for (int i = 0; i < DF_TABLES; i++) {
+		struct df_hook_table *t = &h->tables[i];
+		int r = names[i] ? read_table(h, names[i], &t->compiled, &t->policy) : 0;
+
+		if (r != 0)
+			return r;
+		t->is_used = names[i] != NULL;
+		if (t->is_used && i != DF_TABLE_SHADOW)
+			is_audit &= df_policy_mode(&t->policy) == DF_POLICY_AUDIT;
+	}
+	if (is_audit)
 		h->mode = DF_MODE_AUDIT;
-	return r;
+	return 0;
 }
 
 static const char *or_empty(const char *s)
@@ -97,21 +111,39 @@ static const char *or_empty(const char *s)
 	return s ? s : "";
 }
 
+/* Without an annotation. */
+static enum df_mode mode_of(const struct df_hook *h, const struct df_policy *p)
+{
+	enum df_policy_mode mode = df_policy_mode_for(p, or_empty(h->config.image),
+						      or_empty(h->config.name), h->state.id);
+
+	return mode == DF_POLICY_AUDIT ? DF_MODE_AUDIT : DF_MODE_ENFORCE;
+}
+
 int df_hook_settle_mode(struct df_hook *h)
 {
-	enum df_policy_mode mode = df_policy_mode_for(&h->policy, or_empty(h->config.image),
-						      or_empty(h->config.name), h->state.id);
 	char error[DF_STATE_ERROR_MAX] = "";
-	int r = df_demands_check_audit(&h->conf, &h->state, mode == DF_POLICY_ENFORCE, error);
+	bool host_enforces = false;
+	int r;
 
+	for (int i = 0; i < DF_TABLES; i++) {
+		struct df_hook_table *t = &h->tables[i];
+
+		if (!t->is_used)
+			continue;
+		t->mode = i == DF_TABLE_SHADOW ? DF_MODE_AUDIT : mode_of(h, &t->policy);
+		host_enforces |= t->mode == DF_MODE_ENFORCE;
+		if (i != DF_TABLE_SHADOW && h->state.ask == DF_ASK_ENFORCE)
+			t->mode = DF_MODE_ENFORCE;
+		if (h->state.ask == DF_ASK_AUDIT)
+			t->mode = DF_MODE_AUDIT;
+	}
+	r = df_demands_check_audit(&h->conf, &h->state, host_enforces, error);
 	if (r != 0) {
 		h->is_final = true;
 		return df_hook_fail(h, r, "%s", error);
 	}
-	h->mode = mode == DF_POLICY_AUDIT ? DF_MODE_AUDIT : DF_MODE_ENFORCE;
-	if (h->state.ask == DF_ASK_ENFORCE)
-		h->mode = DF_MODE_ENFORCE;
-	if (h->state.ask == DF_ASK_AUDIT)
-		h->mode = DF_MODE_AUDIT;
+	h->mode = h->tables[DF_TABLE_BASE].mode == DF_MODE_ENFORCE ? DF_MODE_ENFORCE
+								   : h->tables[DF_TABLE_OWN].mode;
 	return 0;
 }

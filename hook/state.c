@@ -278,6 +278,7 @@ void df_state_done(struct df_state *s)
 	free(s->id);
 	free(s->bundle);
 	free(s->policy);
+	free(s->shadow);
 	free(s->owner);
 	for (size_t i = 0; i < s->n_x; i++) {
 		free(s->x[i].key);

@@ -55,6 +55,7 @@ struct df_state {
 	enum df_state_ask ask; /* NONE with STOPPED, and nothing below is read then */
 	bool is_ask_written;   /* the key "deployfence" itself is there */
 	char *policy;          /* NULL: the host's default */
+	char *shadow;          /* NULL: none */
 	enum df_state_choice fail;
 	enum df_state_log log;
 	char *owner; /* NULL: none */

@@ -84,7 +84,11 @@ static int parse_base_policy(struct parser *p)
 	struct df_word w;
 	int r = need_policy_name(p, &w);
 
-	return r < 0 ? r : refuse_statement(p);
+	if (r < 0)
+		return r;
+	memcpy(p->conf->base_policy, w.s, w.len);
+	p->conf->base_policy[w.len] = '\0';
+	return 0;
 }
 
 bool df_conf_has_name(const struct df_conf_names *list, const char *name)

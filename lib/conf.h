@@ -37,11 +37,12 @@ struct df_conf_names {
 
 struct df_conf_host {
 	char default_policy[DF_POLICY_NAME_MAX + 1];
-	bool has_annotations;             /* the statement is there: only these keys */
-	struct df_conf_names annotations; /* with "deployfence" in front */
-	bool may_weaken;                  /* annotations may ask for less than the host */
-	struct df_conf_names selectable;  /* policies that are no weakening, with the default one */
-	bool refuse_on_policy_error;      /* else the last good table */
+	char base_policy[DF_POLICY_NAME_MAX + 1]; /* "": none */
+	bool has_annotations;                     /* the statement is there: only these keys */
+	struct df_conf_names annotations;         /* with "deployfence" in front */
+	bool may_weaken;                          /* annotations may ask for less than the host */
+	struct df_conf_names selectable; /* policies that are no weakening, with the default one */
+	bool refuse_on_policy_error;     /* else the last good table */
 	enum df_conf_fail fail;
 	unsigned log; /* set of enum df_conf_log; 0: none */
 };

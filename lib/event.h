@@ -52,12 +52,13 @@ struct df_identity {
 enum df_event_at { DF_AT_DNS, DF_AT_CONNECT, DF_AT_PACKET };
 
 struct df_event_line {
-	const char *event;  /* closed list: deployfence.events(5) */
-	const char *reason; /* closed list; NULL: not a verdict */
-	bool is_refusal;    /* a rule or the fence is against it … */
-	bool is_blocked;    /* … and it was refused: false in audit */
-	bool is_allowlist;  /* judged under `default deny` */
-	bool is_warning;    /* no verdict, but somebody should know */
+	const char *event;           /* closed list: deployfence.events(5) */
+	const char *reason;          /* closed list; NULL: not a verdict */
+	bool is_refusal;             /* a rule or the fence is against it … */
+	bool is_blocked;             /* … and it was refused: false in audit */
+	bool is_shadow, would_block; /* of a policy that is judged beside, not of the fence */
+	bool is_allowlist;           /* judged under `default deny` */
+	bool is_warning;             /* no verdict, but somebody should know */
 	enum df_event_at at;
 	const char *domain;              /* escaped text with trailing dot; NULL: none */
 	const uint8_t *addr;             /* 16 bytes; NULL: none */

@@ -113,7 +113,9 @@ static void put_verdict(yajl_gen g, const struct df_event_line *e)
 {
 	if (e->reason)
 		put_string(g, "reason", e->reason);
-	if (e->is_refusal || e->domain) {
+	if (e->is_shadow)
+		put_bool(g, "would_block", e->would_block);
+	else if (e->is_refusal || e->domain) {
 		put_bool(g, "blocked", e->is_blocked);
 		if (e->is_refusal && !e->is_blocked)
 			put_bool(g, "would_block", true);

@@ -27,16 +27,26 @@ enum df_fd {
 	DF_FD_TOK,
 	DF_FD_EVENTS,
 	DF_FD_COUNTERS,
-	DF_FD_POLICY,      /* sealed memfd: the table of policy.h */
-	DF_FD_META,        /* sealed memfd: struct df_meta */
-	DF_FD_PIDFD,       /* of the container's init */
-	DF_FD_CGROUP,      /* O_PATH directory of the container's cgroup */
-	DF_FD_CGROUP_ROOT, /* O_PATH directory of the cgroup2 mount */
-	DF_FD_RUN,         /* directory /run/deployfence/ID */
-	DF_FD_LOCK,        /* flock held as long as the fence lives */
-	DF_FD_NETNS,       /* of the container */
-	DF_FD_READY,       /* pipe: one octet when queries are answered */
+	DF_FD_POLICY,        /* sealed memfd: the table of policy.h */
+	DF_FD_META,          /* sealed memfd: struct df_meta */
+	DF_FD_PIDFD,         /* of the container's init */
+	DF_FD_CGROUP,        /* O_PATH directory of the container's cgroup */
+	DF_FD_CGROUP_ROOT,   /* O_PATH directory of the cgroup2 mount */
+	DF_FD_RUN,           /* directory /run/deployfence/ID */
+	DF_FD_LOCK,          /* flock held as long as the fence lives */
+	DF_FD_NETNS,         /* of the container */
+	DF_FD_POLICY_BASE,   /* the same, of base-policy */
+	DF_FD_POLICY_SHADOW, /* the same, of the shadow policy */
+	DF_FD_READY,         /* pipe: one octet when queries are answered */
 	DF_FD_END,
+};
+
+/* The policies of one fence. */
+enum df_table {
+	DF_TABLE_OWN,
+	DF_TABLE_BASE,   /* the stricter verdict of the two counts */
+	DF_TABLE_SHADOW, /* judged, never enforced */
+	DF_TABLES,
 };
 
 #define DF_LAUNCH_CGROUP_PARENT "deployfence" /* below the cgroup2 mount, for the proxies */
@@ -58,7 +68,9 @@ struct df_meta {
 	uint32_t version; /* DF_META_VERSION */
 	uint32_t size;    /* sizeof(struct df_meta) */
 	int32_t init_pid;
-	uint32_t mode;        /* enum df_mode: ENFORCE or AUDIT */
+	uint32_t mode; /* enum df_mode: ENFORCE or AUDIT; the stricter of own and base */
+	uint8_t table_modes[DF_TABLES]; /* the same of each table; 0: there is none */
+	uint8_t pad_modes;
 	uint8_t is_fail_open; /* always in audit */
 	uint8_t is_logged_to_stderr;
 	uint8_t is_stderr_pipe; /* then this very pipe: */

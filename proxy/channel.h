@@ -57,17 +57,19 @@ enum df_msg_query_flag {
 	DF_QUERY_RECORD = 1 << 1,   /* write an event; identity is that of the same seq */
 	DF_QUERY_REFUSAL = 1 << 2,  /* a rule is against it */
 	DF_QUERY_TCP = 1 << 3,
+	DF_QUERY_SHADOW = 1 << 5,  /* what the shadow policy says stands beside it */
 	DF_QUERY_SUMMARY = 1 << 4, /* counts repetitions of one that was recorded */
 };
 
-#define DF_RULE_NONE UINT32_MAX
+#define DF_RULE_NONE 0xffffffu /* below the table's index: tables.h */
 
 struct df_msg_query {
 	uint32_t type;
 	uint32_t seq;
-	uint32_t flags;  /* enum df_msg_query_flag */
-	uint32_t rule;   /* index in the policy's table, or DF_RULE_NONE */
-	uint32_t reason; /* enum df_reason */
+	uint32_t flags;                      /* enum df_msg_query_flag */
+	uint32_t rule;                       /* number of tables.h */
+	uint32_t reason;                     /* enum df_reason */
+	uint32_t shadow_rule, shadow_reason; /* the same, with SHADOW */
 	uint16_t txid, qtype;
 	uint32_t rcode;
 	uint64_t count; /* with SUMMARY */

@@ -35,8 +35,11 @@ static void keep_only(const int *fds, size_t n, int channel)
 
 static int start(struct df_monitor *m, struct df_child *c, bool is_worker)
 {
-	static const int worker_fds[] = {DF_FD_UDP4, DF_FD_UDP6, DF_FD_TCP4,
-					 DF_FD_TCP6, DF_FD_TOK,  DF_FD_POLICY};
+	/* where a table is absent, something else may stand at its number */
+	const int base = df_tables_has(&m->tables, DF_TABLE_BASE) ? DF_FD_POLICY_BASE : -1;
+	const int shadow = df_tables_has(&m->tables, DF_TABLE_SHADOW) ? DF_FD_POLICY_SHADOW : -1;
+	const int worker_fds[] = {DF_FD_UDP4, DF_FD_UDP6,   DF_FD_TCP4, DF_FD_TCP6,
+				  DF_FD_TOK,  DF_FD_POLICY, base,       shadow};
 	const int buffer = CHANNEL_BUFFER;
 	const pid_t monitor = getpid();
 	int pair[2];

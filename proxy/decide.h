@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "lib/dname.h"
+#include "lib/launch.h"
 #include "lib/policy.h"
 #include "proxy/channel.h"
 #include "proxy/dns_wire.h"
@@ -23,7 +24,9 @@ struct df_search_list {
 };
 
 struct df_decision {
-	bool is_refusal;     /* the mode (enforce, audit) is the caller's matter */
+	bool is_refusal;  /* the mode (enforce, audit) is the caller's matter */
+	bool is_enforced; /* set by tables.h, as the table is */
+	enum df_table table;
 	bool is_search_miss; /* unlisted, but allowed without a suffix of the search list */
 	enum df_reason reason;
 	const struct df_policy_rule *rule; /* that decided; NULL: the default */

@@ -52,15 +52,21 @@ static void worker_died(struct df_monitor *m)
 
 static void on_ready(struct df_monitor *m)
 {
-	char text[MESSAGE_MAX];
+	static const char *const what[DF_TABLES] = {"policy", "base policy", "shadow policy"};
+	char text[MESSAGE_MAX * 2];
+	size_t pos = 0;
 
 	if (m->is_ready)
 		return;
 	m->is_ready = true;
 	(void)df_write_all(DF_FD_READY, "R", 1); /* a hook that gave up reads no more */
 	(void)close(DF_FD_READY);
-	(void)snprintf(text, sizeof(text), "fenced: mode %s, policy %s",
-		       m->meta->mode == DF_MODE_AUDIT ? "audit" : "enforce", m->meta->policy);
+	df_append(text, sizeof(text), &pos, "fenced: mode %s",
+		  m->meta->mode == DF_MODE_AUDIT ? "audit" : "enforce");
+	for (int i = 0; i < DF_TABLES; i++)
+		if (df_tables_has(&m->tables, i))
+			df_append(text, sizeof(text), &pos, ", %s %s", what[i],
+				  df_policy_name(&m->tables.tables[i]));
 	df_record_life(&m->record, "start", text);
 	if (*m->meta->stale)
 		df_record_warning(&m->record, "stale_policy", m->meta->stale);
@@ -195,19 +201,6 @@ static const struct df_meta *map_meta(void)
 	return meta;
 }
 
-static int map_policy(struct df_policy *ret)
-{
-	struct stat st;
-	void *base;
-
-	if (fstat(DF_FD_POLICY, &st) < 0)
-		return -errno;
-	base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, DF_FD_POLICY, 0);
-	if (base == MAP_FAILED)
-		return -errno;
-	return df_policy_open(base, (size_t)st.st_size, ret);
-}
-
 static int watch_container(struct df_monitor *m)
 {
 	int r;
@@ -251,7 +244,7 @@ static int init(struct df_monitor *m)
 	m->meta = map_meta();
 	if (!m->meta)
 		return -EBADMSG;
-	r = map_policy(&m->policy);
+	r = df_tables_open(m->meta, &m->tables);
 	if (r < 0)
 		return r;
 	r = df_loop_init(&m->loop);
@@ -263,7 +256,7 @@ static int init(struct df_monitor *m)
 	m->ring = ring_buffer__new(DF_FD_EVENTS, on_event, m, NULL);
 	if (!m->ring)
 		return -errno;
-	df_record_init(&m->record, m->meta, &m->policy);
+	df_record_init(&m->record, m->meta, &m->tables);
 	write_pid();
 	return watch_container(m);
 }

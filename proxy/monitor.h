@@ -19,6 +19,7 @@
 #include "proxy/channel.h"
 #include "proxy/loop.h"
 #include "proxy/record.h"
+#include "proxy/tables.h"
 
 #define DF_LOOKUPS_MAX 64
 #define DF_MESSAGES_A_ROUND 64             /* of each source: a flood must not stop the heart */
@@ -48,7 +49,7 @@ struct df_lookup {
 
 struct df_monitor {
 	const struct df_meta *meta;
-	struct df_policy policy;
+	struct df_tables tables;
 	struct df_loop loop;
 	struct df_child worker, reader;
 	struct df_source cgroup_source, pidfd_source, ring_source;

@@ -109,10 +109,10 @@ static void emit(struct df_record *r, const struct df_event_line *e, bool with_t
 	show(r, e, text); /* last: it may emit an event of its own */
 }
 
-void df_record_init(struct df_record *r, const struct df_meta *meta, const struct df_policy *policy)
+void df_record_init(struct df_record *r, const struct df_meta *meta, const struct df_tables *tables)
 {
 	r->meta = meta;
-	r->policy = policy;
+	r->tables = tables;
 	r->jsonl.name = "events.jsonl";
 	r->text.name = "events.log";
 	open_file(&r->jsonl);
@@ -165,6 +165,8 @@ static bool is_query_sane(const struct df_msg_query *m)
 		return false;
 	if ((m->flags & DF_QUERY_REFUSAL) && m->reason == DF_REASON_NONE)
 		return false;
+	if ((m->flags & DF_QUERY_SHADOW) && m->shadow_reason >= DF_REASON_END)
+		return false;
 	for (unsigned i = 0; i < m->n_chain; i++)
 		if (!is_name_sane(&m->chain[i]))
 			return false;
@@ -208,16 +210,65 @@ static bool is_over_rate(struct df_record *r, enum df_record_sort sort)
 	return false;
 }
 
+/* rule: NULL for the default. */
+static void describe_rule(const struct df_record *r, enum df_table table,
+			  const struct df_policy_rule *rule, struct df_event_line *e,
+			  char text[static RULE_TEXT_MAX])
+{
+	const struct df_policy *p = &r->tables->tables[table];
+	const bool is_deny = df_policy_default(p) == DF_POLICY_BLOCK;
+
+	e->is_allowlist = is_deny;
+	e->rule = e->owner = e->hint = NULL;
+	if (rule) {
+		(void)df_policy_rule_describe(p, rule, text, RULE_TEXT_MAX);
+		e->owner = df_policy_rule_owner(p, rule);
+		e->hint = e->is_refusal ? df_policy_rule_hint(p, rule) : NULL;
+		e->rule = text;
+	} else if (e->is_refusal || e->is_shadow) {
+		(void)snprintf(text, RULE_TEXT_MAX, "%s.policy default %s", df_policy_name(p),
+			       is_deny ? "deny" : "allow");
+		e->rule = text;
+	}
+}
+
+/* Where the shadow policy is against a name, or for one that was refused. */
+static int record_shadow(struct df_record *r, const struct df_msg_query *m,
+			 const struct df_event_line *judged)
+{
+	struct df_event_line e = {
+		.event = "shadow",
+		.reason = reason_text(m->shadow_reason),
+		.is_shadow = true,
+		.would_block = m->shadow_reason != DF_REASON_NONE,
+		.domain = judged->domain,
+		.who = judged->who,
+	};
+	const struct df_policy_rule *rule;
+	char rule_text[RULE_TEXT_MAX];
+	enum df_table table;
+
+	if (df_tables_rule(r->tables, m->shadow_rule, &table, &rule) < 0 ||
+	    table != DF_TABLE_SHADOW)
+		return -EBADMSG;
+	if (!e.would_block && !judged->is_refusal)
+		return 0;
+	describe_rule(r, table, rule, &e, rule_text);
+	if (!is_over_rate(r, DF_RATE_ALLOWED))
+		emit(r, &e, false);
+	return 0;
+}
+
 int df_record_query(struct df_record *r, const struct df_msg_query *m)
 {
 	char domain[DF_DNAME_TEXT_MAX], rule_text[RULE_TEXT_MAX];
 	const struct df_policy_rule *rule;
+	enum df_table table;
 	struct df_identity unknown;
 	struct df_event_line e = {
 		.event = event_name(m),
 		.reason = reason_text(m->reason),
 		.is_refusal = m->flags & DF_QUERY_REFUSAL,
-		.is_allowlist = df_policy_default(r->policy) == DF_POLICY_BLOCK,
 		.at = DF_AT_DNS,
 		.domain = domain,
 		.has_query = !(m->flags & DF_QUERY_SUMMARY),
@@ -234,21 +285,12 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 		.count = m->count,
 	};
 
-	if (!is_query_sane(m))
+	if (!is_query_sane(m) || df_tables_rule(r->tables, m->rule, &table, &rule) < 0 ||
+	    table == DF_TABLE_SHADOW)
 		return -EBADMSG;
 	(void)df_dname_to_text(&m->name, domain);
-	e.is_blocked = e.is_refusal && r->meta->mode == DF_MODE_ENFORCE;
-	rule = m->rule == DF_RULE_NONE ? NULL : df_policy_rule_at(r->policy, m->rule);
-	if (rule) {
-		(void)df_policy_rule_describe(r->policy, rule, rule_text, sizeof(rule_text));
-		e.rule = rule_text;
-		e.owner = df_policy_rule_owner(r->policy, rule);
-		e.hint = e.is_refusal ? df_policy_rule_hint(r->policy, rule) : NULL;
-	} else if (m->reason == DF_REASON_UNLISTED) {
-		(void)snprintf(rule_text, sizeof(rule_text), "%s.policy default deny",
-			       df_policy_name(r->policy));
-		e.rule = rule_text;
-	}
+	e.is_blocked = e.is_refusal && r->meta->table_modes[table] == DF_MODE_ENFORCE;
+	describe_rule(r, table, rule, &e, rule_text);
 	if (r->who[m->seq % DF_RECORD_WHO_MAX].seq == m->seq) {
 		e.who = &r->who[m->seq % DF_RECORD_WHO_MAX].who;
 	} else {
@@ -260,7 +302,7 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 		r->n_refusals += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
 	if (!is_over_rate(r, e.is_refusal ? DF_RATE_REFUSED : DF_RATE_ALLOWED))
 		emit(r, &e, e.is_refusal && !(m->flags & DF_QUERY_SUMMARY));
-	return 0;
+	return m->flags & DF_QUERY_SHADOW ? record_shadow(r, m, &e) : 0;
 }
 
 /* Event, reason and place of what the kernel reports: deployfence.events(5). */
@@ -302,7 +344,9 @@ void df_record_kernel(struct df_record *r, const struct df_event *k, const struc
 				  .port = ntohs(k->port),
 				  .who = who,
 				  .count = k->count,
-				  .is_allowlist = df_policy_default(r->policy) == DF_POLICY_BLOCK};
+				  .is_allowlist =
+					  df_policy_default(&r->tables->tables[DF_TABLE_OWN]) ==
+					  DF_POLICY_BLOCK};
 
 	describe_kernel(k, &e);
 	e.is_blocked = k->refused;

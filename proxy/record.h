@@ -16,6 +16,7 @@
 #include "lib/launch.h"
 #include "lib/policy.h"
 #include "proxy/channel.h"
+#include "proxy/tables.h"
 
 #define DF_RECORD_FILE_MAX (4 << 20) /* octets of events.jsonl and of events.log; then rotated */
 #define DF_RECORD_WHO_MAX 256        /* identities kept for events that are still to come */
@@ -40,7 +41,7 @@ struct df_record_file {
 
 struct df_record {
 	const struct df_meta *meta;
-	const struct df_policy *policy;
+	const struct df_tables *tables;
 	struct df_record_file jsonl, text;
 	uint64_t n_queries, n_refusals; /* in audit: that would have been refused */
 	uint64_t n_lost;                /* could not be written */
@@ -57,7 +58,7 @@ struct df_record {
 };
 
 void df_record_init(struct df_record *r, const struct df_meta *meta,
-		    const struct df_policy *policy);
+		    const struct df_tables *tables);
 
 /* The worker's numbers begin anew: who asked them is forgotten. */
 void df_record_forget(struct df_record *r);

@@ -185,7 +185,8 @@ static void send_own(struct df_worker *w, struct df_asked *a, const struct df_dn
 /* "default.policy:3 block github.com; Deploys must not need github.com" */
 static void send_refusal(struct df_worker *w, struct df_asked *a)
 {
-	struct df_dns_refusal r = df_decide_refusal(&w->policy, &a->decision, &a->q.name);
+	const struct df_policy *p = &w->tables.tables[a->decision.table];
+	struct df_dns_refusal r = df_decide_refusal(p, &a->decision, &a->q.name);
 	const struct df_policy_rule *rule = a->decision.rule;
 	char text[EDE_TEXT_MAX];
 	size_t n = 0;
@@ -193,12 +194,12 @@ static void send_refusal(struct df_worker *w, struct df_asked *a)
 	if (!rule) {
 		df_append(text, sizeof(text), &n,
 			  "deployfence: not in the allowlist; %s.policy default deny",
-			  df_policy_name(&w->policy));
+			  df_policy_name(p));
 	} else {
 		char what[EDE_TEXT_MAX];
-		const char *hint = df_policy_rule_hint(&w->policy, rule);
+		const char *hint = df_policy_rule_hint(p, rule);
 
-		(void)df_policy_rule_describe(&w->policy, rule, what, sizeof(what));
+		(void)df_policy_rule_describe(p, rule, what, sizeof(what));
 		df_append(text, sizeof(text), &n, "deployfence: %s", what);
 		if (hint)
 			df_append(text, sizeof(text), &n, "; %s", hint);
@@ -285,10 +286,10 @@ void df_relay_query(struct df_worker *w, const struct df_client *client,
 		finish(w, a);
 		return;
 	}
-	a->decision = df_decide_question(&w->policy, &w->search, &a->q.name);
+	a->decision = df_tables_question(&w->tables, &w->search, &a->q.name);
 	a->is_refusal = a->decision.is_refusal;
 	df_report_asked(w, a, &a->decision, NULL);
-	if (a->is_refusal && w->is_enforcing)
+	if (a->decision.is_enforced)
 		refuse_name(w, a);
 	else
 		forward(w, a);
@@ -339,13 +340,13 @@ static void answer_valid(struct df_worker *w, struct df_asked *a, const uint8_t 
 	struct df_decision d = {};
 	int n;
 
-	if (!a->is_refusal)
-		d = df_decide_chain(&w->policy, answer->chain, answer->n_chain);
-	if (d.is_refusal) {
+	if (!a->decision.is_enforced)
+		d = df_tables_chain(&w->tables, answer->chain, answer->n_chain);
+	if (df_tables_strictness(&d) > df_tables_strictness(&a->decision)) {
 		a->decision = d;
 		a->is_refusal = true;
 		df_report_asked(w, a, &d, answer);
-		if (w->is_enforcing) {
+		if (d.is_enforced) {
 			stop_waiting(w, a);
 			a->state = DF_ASKED_FREE;
 			refuse_name(w, a);

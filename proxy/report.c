@@ -15,9 +15,9 @@ static int send_message(struct df_worker *w, const struct df_msg_query *m)
 	return -1;
 }
 
-static uint32_t rule_index(const struct df_worker *w, const struct df_policy_rule *rule)
+static uint32_t number_of(const struct df_worker *w, const struct df_decision *d)
 {
-	return rule ? df_policy_rule_index(&w->policy, rule) : DF_RULE_NONE;
+	return df_tables_number(&w->tables, d->table, d->rule);
 }
 
 static void send_summary(void *data, const struct df_seen_entry *e)
@@ -46,18 +46,39 @@ static void add_answer(struct df_msg_query *m, const struct df_dns_answer *answe
 		m->chain[m->n_chain++] = answer->chain[i];
 }
 
+/* What the shadow policy says, by the question and what is known of the chain. */
+static void add_shadow(const struct df_worker *w, const struct df_asked *a, struct df_msg_query *m,
+		       const struct df_dns_answer *answer)
+{
+	const struct df_policy *p = &w->tables.tables[DF_TABLE_SHADOW];
+	struct df_decision d;
+
+	if (!df_tables_has(&w->tables, DF_TABLE_SHADOW))
+		return;
+	d = df_decide_question(p, &w->search, &a->q.name);
+	if (!d.is_refusal && answer && answer->n_chain) {
+		struct df_decision chain = df_decide_chain(p, answer->chain, answer->n_chain);
+
+		d = chain.is_refusal ? chain : d;
+	}
+	d.table = DF_TABLE_SHADOW;
+	m->flags |= DF_QUERY_SHADOW;
+	m->shadow_rule = number_of(w, &d);
+	m->shadow_reason = d.reason;
+}
+
 void df_report_asked(struct df_worker *w, struct df_asked *a, const struct df_decision *d,
 		     const struct df_dns_answer *answer)
 {
 	struct df_seen_entry *e;
 	struct df_msg_query m;
 
-	e = df_seen_note(&w->seen, &a->token, &a->q.name, d->is_refusal, w->now_ns, &a->is_first,
-			 send_summary, w);
+	e = df_seen_note(&w->seen, &a->token, &a->q.name, df_tables_strictness(d), w->now_ns,
+			 &a->is_first, send_summary, w);
 	a->seen_seq = e->seq;
 	if (!a->is_first)
 		return;
-	e->rule = rule_index(w, d->rule);
+	e->rule = number_of(w, d);
 	e->reason = d->reason;
 	e->qtype = a->q.type;
 
@@ -73,6 +94,7 @@ void df_report_asked(struct df_worker *w, struct df_asked *a, const struct df_de
 	m.token = a->token;
 	m.name = a->q.name;
 	add_answer(&m, answer);
+	add_shadow(w, a, &m, answer);
 	if (send_message(w, &m) < 0)
 		w->identified[e->seq % DF_QUERIES_MAX] =
 			e->seq; /* nobody will say so: do not wait */
@@ -94,13 +116,14 @@ void df_report_outcome(struct df_worker *w, const struct df_asked *a,
 	m.type = DF_MSG_QUERY;
 	m.seq = a->seen_seq;
 	m.flags = DF_QUERY_RECORD | (a->client.connection >= 0 ? DF_QUERY_TCP : 0u);
-	m.rule = rule_index(w, a->decision.rule);
+	m.rule = number_of(w, &a->decision);
 	m.txid = a->q.id;
 	m.qtype = a->q.type;
 	m.rcode = rcode;
 	m.token = a->token;
 	m.name = a->q.name;
 	add_answer(&m, answer);
+	add_shadow(w, a, &m, answer);
 	(void)send_message(w, &m);
 }
 

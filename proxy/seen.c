@@ -13,9 +13,9 @@ static uint64_t mix(uint64_t h, const void *data, size_t len)
 }
 
 static bool is_same(const struct df_seen_entry *e, const struct df_token *token,
-		    const struct df_dname *name, bool is_refusal)
+		    const struct df_dname *name, unsigned strictness)
 {
-	return e->is_used && e->is_refusal == is_refusal && e->token.tgid == token->tgid &&
+	return e->is_used && e->strictness == strictness && e->token.tgid == token->tgid &&
 	       memcmp(e->token.comm, token->comm, sizeof(token->comm)) == 0 &&
 	       df_dname_is_equal(&e->name, name);
 }
@@ -32,7 +32,7 @@ static void give_summary(struct df_seen *s, struct df_seen_entry *e, uint64_t no
 }
 
 struct df_seen_entry *df_seen_note(struct df_seen *s, const struct df_token *token,
-				   const struct df_dname *name, bool is_refusal, uint64_t now,
+				   const struct df_dname *name, unsigned strictness, uint64_t now,
 				   bool *ret_is_first, df_seen_summary_fn *summary, void *data)
 {
 	uint64_t h = mix(s->seed, &token->tgid, sizeof(token->tgid));
@@ -41,7 +41,7 @@ struct df_seen_entry *df_seen_note(struct df_seen *s, const struct df_token *tok
 	h = mix(h, token->comm, sizeof(token->comm));
 	h = mix(h, name->wire, name->len);
 	e = &s->slots[(h ^ h >> 32) % DF_SEEN_SLOTS];
-	if (is_same(e, token, name, is_refusal) && now - e->first_ns < DF_SEEN_FORGET_NS) {
+	if (is_same(e, token, name, strictness) && now - e->first_ns < DF_SEEN_FORGET_NS) {
 		if (e->repeated++ == 0)
 			s->n_repeated++;
 		*ret_is_first = false;
@@ -50,7 +50,8 @@ struct df_seen_entry *df_seen_note(struct df_seen *s, const struct df_token *tok
 	give_summary(s, e, now, summary, data);
 	*e = (struct df_seen_entry){
 		.is_used = true,
-		.is_refusal = is_refusal,
+		.is_refusal = strictness > 0,
+		.strictness = strictness,
 		.seq = ++s->next_seq,
 		.first_ns = now,
 		.last_summary_ns = now,

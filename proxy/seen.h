@@ -21,7 +21,8 @@
 
 struct df_seen_entry {
 	bool is_used, is_refusal;
-	uint32_t seq; /* of the event it was first reported with */
+	unsigned strictness; /* 0: passed; 1: would be refused; 2: refused */
+	uint32_t seq;        /* of the event it was first reported with */
 	bool is_identity_pending;
 	uint64_t first_ns, last_summary_ns;
 	uint64_t repeated; /* since the last summary */
@@ -46,7 +47,7 @@ typedef void df_seen_summary_fn(void *data, const struct df_seen_entry *e);
  * had to go and still held a count.
  */
 struct df_seen_entry *df_seen_note(struct df_seen *s, const struct df_token *token,
-				   const struct df_dname *name, bool is_refusal, uint64_t now,
+				   const struct df_dname *name, unsigned strictness, uint64_t now,
 				   bool *ret_is_first, df_seen_summary_fn *summary, void *data);
 
 /* Hands out the counts that are due (all: at the end).  Cheap while there are none. */

@@ -6,10 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "lib/util.h"
 
@@ -79,19 +77,6 @@ static void channel_ready(struct df_source *s, uint32_t events)
 	}
 }
 
-static int map_policy(struct df_policy *ret)
-{
-	struct stat st;
-	void *base;
-
-	if (fstat(DF_FD_POLICY, &st) < 0)
-		return -errno;
-	base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, DF_FD_POLICY, 0);
-	if (base == MAP_FAILED)
-		return -errno;
-	return df_policy_open(base, (size_t)st.st_size, ret);
-}
-
 static int init(struct df_worker *w, const struct df_meta *meta, int channel)
 {
 	static const int fds[] = {DF_FD_UDP4, DF_FD_UDP6, DF_FD_TCP4, DF_FD_TCP6};
@@ -102,11 +87,10 @@ static int init(struct df_worker *w, const struct df_meta *meta, int channel)
 	w->meta = meta;
 	w->channel = channel;
 	w->search = (struct df_search_list){meta->search, meta->n_search};
-	w->is_enforcing = meta->mode == DF_MODE_ENFORCE;
 	w->now_ns = df_now_ns();
 	df_random(&w->seen.seed, sizeof(w->seen.seed));
 	df_upstream_init(w);
-	r = map_policy(&w->policy);
+	r = df_tables_open(meta, &w->tables);
 	if (r < 0)
 		return r;
 	r = df_loop_init(&w->loop);

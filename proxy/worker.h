@@ -21,6 +21,7 @@
 #include "proxy/dns_wire.h"
 #include "proxy/loop.h"
 #include "proxy/seen.h"
+#include "proxy/tables.h"
 
 #define DF_QUERIES_MAX 4096   /* in flight; more are dropped and counted, the client retries */
 #define DF_UPSTREAMS_MAX 64   /* UDP sockets to resolvers */
@@ -122,9 +123,8 @@ struct df_listener {
 struct df_worker {
 	struct df_loop loop;
 	const struct df_meta *meta;
-	struct df_policy policy;
+	struct df_tables tables;
 	struct df_search_list search;
-	bool is_enforcing;
 	int channel; /* to the monitor */
 	struct df_source channel_source;
 	struct df_listener listeners[4]; /* UDP4, UDP6, TCP4, TCP6 */

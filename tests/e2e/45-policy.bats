@@ -200,3 +200,46 @@ expect_refused() { # REGEX
 	job -a deployfence=audit -a "$image" -a "$name=a" -- echo ran
 	expect_refused 'annotation "deployfence=audit": this host demands mode enforce'
 }
+
+# --- base and shadow policies
+
+@test "base-policy: always judged too, the stricter verdict wins and its rule is named" {
+	printf 'block github.com\n' | policy base
+	printf 'mode audit\nblock ok.example\n' | policy mine
+	conf 'base-policy base'
+	job -a deployfence.policy=mine -- sh -c "$VISIT; curl -sS http://alias.example; echo alias rc=\$?"
+	expect_match "$output" 'github\.com rc=6'
+	expect_match "$output" 'hello from ok\.example'
+	expect_match "$output" 'alias rc=6'
+	expect_event '.event == "start" and (.message | test("policy mine, base policy base"))'
+	expect_event '.event == "dns_blocked" and .domain == "github.com." and .blocked and .rule == "base.policy:1 block github.com"'
+	expect_event '.event == "dns_blocked" and .domain == "alias.example." and .reason == "FromCNAME" and .blocked and .rule == "base.policy:1 block github.com"'
+	expect_event '.event == "dns_blocked" and .domain == "ok.example." and .would_block and .rule == "mine.policy:2 block ok.example"'
+	# an allow of the own policy opens nothing that the base policy keeps shut
+	printf 'allow github.com\n' | policy mine
+	job -a deployfence.policy=mine -- sh -c "$VISIT"
+	expect_fenced
+	conf
+	job -a deployfence.policy=mine -- sh -c "$VISIT"
+	expect_unfenced
+	conf 'base-policy missing'
+	job -a deployfence.policy=mine -- echo ran
+	expect_refused '.*missing\.policy in '
+}
+
+@test "shadow: judged beside the policy, never enforced, and told at first sight" {
+	printf 'default deny\nallow github.com\nblock =okchain2.example\nallow =okchain1.example\nallow other.example\n' | policy next
+	job -a deployfence=on -a deployfence.shadow=next -- sh -c "$VISIT
+		curl -sS http://okchain1.example; curl -sS http://other.example"
+	expect_fenced
+	expect_match "$output" 'hello from okchain1\.example'
+	expect_match "$output" 'hello from other\.example'
+	expect_fence_gone
+	expect_event '.event == "shadow" and .domain == "ok.example." and .would_block == true and .reason == "NotInAllowlist" and .rule == "next.policy default deny" and (.cmd | test("^curl ")) and (has("blocked") | not)'
+	expect_event '.event == "shadow" and .domain == "github.com." and .would_block == false and .rule == "next.policy:2 allow github.com"'
+	expect_event '.event == "shadow" and .domain == "okchain1.example." and .would_block and .reason == "FromCNAME" and .rule == "next.policy:3 block =okchain2.example"'
+	refute has_event '.event == "shadow" and .domain == "other.example."'
+	refute_match "$stderr" 'next\.policy'
+	job -a deployfence.shadow=nowhere -- echo ran
+	expect_refused '.*nowhere\.policy in '
+}

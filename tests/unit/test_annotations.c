@@ -11,7 +11,7 @@
 #include "tests/lib/state_case.h"
 
 /* clang-format off */
-#define ACCEPTED "accepted: deployfence, deployfence.policy, deployfence.fail, deployfence.log, " \
+#define ACCEPTED "accepted: deployfence, deployfence.policy, deployfence.shadow, deployfence.fail, deployfence.log, " \
 		 "deployfence.owner, deployfence.x-NAME"
 #define MEANT(key) "unknown key; did you mean \"" key "\"? " ACCEPTED
 
@@ -65,7 +65,7 @@ static const struct df_case bad_annotations[] = {
 	{WITH("{\"Deployfence\":\"on\",\"deployfence\":\"on\"}"), 64, "unknown key"},
 	{WITH("{\"deployfence\":\"on\",\"z\":\"\",\"deployfence.fail\":\"Open\"}"), 64, "unknown value"},
 
-	{WITH("{\"deployfence.shadow\":\"x\"}"), 64, "deployfence.shadow is not supported yet"},
+	{WITH("{\"deployfence.shadow\":\"../x\"}"), 64, "not a policy name"},
 	{WITH("{\"deployfence.containers\":\"a,b\"}"), 64, "deployfence.containers is not supported yet"},
 
 	{WITH("{\"deployfence.fail\":\"close\"}"), 64,

@@ -59,7 +59,7 @@ static const struct {
 	{"selectable-policies\n", "c:1:20: 'selectable-policies' needs names of policies\n"},
 	{"selectable-policies a -b\n", "c:1:23: bad policy name '-b'; write letters, digits, '.', "
 				       "'_' and '-', a letter or digit first, at most 128\n"},
-	{"base-policy base\n", "c:1:1: 'base-policy' is not supported yet; remove the statement\n"},
+	{"base-policy base\n", NULL},
 	{"base-policy .\n", "c:1:13: bad policy name '.'; write letters, digits, '.', '_' and "
 			    "'-', a letter or digit first, at most 128\n"},
 	/* on-policy-error */

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* tables: own and base policy together, and rule numbers that cannot be trusted. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/policy_compile.h"
+#include "lib/util.h"
+#include "proxy/tables.h"
+
+static const char *const texts[DF_TABLES] = {
+	"block a.example\nblock both.example\nallow b.example\n",
+	"block b.example\nblock both.example\n",
+	"block c.example\n",
+};
+static struct df_policy_result compiled[DF_TABLES];
+static struct df_meta meta;
+static struct df_tables tables = {.meta = &meta};
+
+static int set_up(void **state)
+{
+	(void)state;
+	for (int i = 0; i < DF_TABLES; i++) {
+		if (df_policy_compile_text("t", "t.policy", texts[i], strlen(texts[i]),
+					   &compiled[i]) < 0 ||
+		    df_policy_open(compiled[i].table, compiled[i].table_size, &tables.tables[i]) <
+			    0)
+			return -1;
+	}
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	for (int i = 0; i < DF_TABLES; i++)
+		df_policy_result_done(&compiled[i]);
+	return 0;
+}
+
+static struct df_dname name(const char *s)
+{
+	struct df_dname n;
+
+	assert_int_equal(df_dname_from_text(s, strlen(s), &n, NULL), 0);
+	return n;
+}
+
+static void test_stricter(void **state)
+{
+	enum { NO, AUDIT = DF_MODE_AUDIT, ENFORCE = DF_MODE_ENFORCE };
+	static const struct {
+		uint8_t own, base;
+		const char *name;
+		unsigned strictness;
+		enum df_table table;
+	} rows[] = {
+		{ENFORCE, NO, "a.example", 2, DF_TABLE_OWN},
+		{ENFORCE, NO, "b.example", 0, DF_TABLE_OWN},
+		{ENFORCE, ENFORCE, "a.example", 2, DF_TABLE_OWN},
+		{ENFORCE, ENFORCE, "b.example", 2, DF_TABLE_BASE},
+		{ENFORCE, ENFORCE, "both.example", 2, DF_TABLE_OWN},
+		{ENFORCE, ENFORCE, "c.example", 0, DF_TABLE_OWN}, /* the shadow's alone */
+		{AUDIT, ENFORCE, "both.example", 2, DF_TABLE_BASE},
+		{AUDIT, ENFORCE, "a.example", 1, DF_TABLE_OWN},
+		{ENFORCE, AUDIT, "b.example", 1, DF_TABLE_BASE},
+		{AUDIT, AUDIT, "both.example", 1, DF_TABLE_OWN},
+	};
+	const struct df_search_list search = {NULL, 0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct df_dname q = name(rows[i].name);
+		struct df_decision d;
+
+		meta.table_modes[DF_TABLE_OWN] = rows[i].own;
+		meta.table_modes[DF_TABLE_BASE] = rows[i].base;
+		d = df_tables_question(&tables, &search, &q);
+		if (df_tables_strictness(&d) != rows[i].strictness || d.table != rows[i].table)
+			fail_msg("row %zu: %s", i, rows[i].name);
+		d = df_tables_chain(&tables, &q, 1);
+		assert_int_equal(df_tables_strictness(&d), rows[i].strictness);
+	}
+}
+
+static void test_numbers(void **state)
+{
+	static const uint32_t bad[] = {0x03000000, 0x03ffffff, 0xffffffff, 0x00000003,
+				       0x01000002, 0x00fffffe, 0x02000000};
+	const struct df_policy_rule *rule, *back;
+	enum df_table table;
+
+	(void)state;
+	meta.table_modes[DF_TABLE_OWN] = meta.table_modes[DF_TABLE_BASE] = DF_MODE_ENFORCE;
+	meta.table_modes[DF_TABLE_SHADOW] = 0;
+	rule = df_policy_rule_at(&tables.tables[DF_TABLE_BASE], 1);
+	assert_int_equal(df_tables_rule(&tables, df_tables_number(&tables, DF_TABLE_BASE, rule),
+					&table, &back),
+			 0);
+	assert_int_equal(table, DF_TABLE_BASE);
+	assert_ptr_equal(back, rule);
+	assert_int_equal(df_tables_rule(&tables, df_tables_number(&tables, DF_TABLE_OWN, NULL),
+					&table, &back),
+			 0);
+	assert_null(back);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(df_tables_rule(&tables, bad[i], &table, &back), -EBADMSG);
+	meta.table_modes[DF_TABLE_SHADOW] = DF_MODE_AUDIT; /* the last one's twin */
+	assert_int_equal(df_tables_rule(&tables, 0x02000000, &table, &back), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_stricter),
+		cmocka_unit_test(test_numbers),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
