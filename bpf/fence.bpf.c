@@ -136,8 +136,8 @@ static __always_inline __u32 is_enforcing(const struct df_conf *c)
 _Static_assert(DF_MODE_AUDIT == 2 && DF_MODE_ENFORCE == 1, "is_enforcing reads bit 1 of mode");
 
 /*
- * The return value of a program.  Before 5.16 the verifier forgets the bounds of a
- * scalar that was spilled over a helper call; clang knows them, and must not.
+ * The return value of a program.  The verifiers of 5.10 and 6.1 do not know the
+ * bounds of the verdict here; clang does, and must not.
  */
 static __always_inline int verdict(__u32 refused)
 {

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * load CGROUP-DIRECTORY: what this kernel makes of the programs, as lines of TAP without numbers.
+ *
+ * Each program is loaded alone, so that one which the verifier refuses does not hide
+ * the others; its log follows.  Then the fence as the hook builds it, on an empty cgroup
+ * that this process joins: unconfigured it denies, egress stops a query on a socket that
+ * was connected before, detached it lets go.
+ */
+#include <arpa/inet.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "fence.skel.h"
+#include "lib/fence.h"
+#include "lib/util.h"
+
+#define LOG_STATS 4 /* BPF_LOG_STATS of the kernel's bpf_verifier.h */
+#define LOG_TAIL 1500
+#define PROXY_PORT 61000
+
+static char verifier_log[4 << 20];
+static int n_failed;
+
+static void check(bool is_ok, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void check(bool is_ok, const char *format, ...)
+{
+	va_list args;
+
+	n_failed += !is_ok;
+	(void)fputs(is_ok ? "ok " : "not ok ", stdout);
+	va_start(args, format);
+	(void)vprintf(format, args);
+	va_end(args);
+	(void)putchar('\n');
+	(void)fflush(stdout);
+}
+
+/* libbpf's: what it would say is in the log. */
+static int say_nothing(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+static void print_log_tail(void)
+{
+	size_t len = strlen(verifier_log);
+	char *from = verifier_log + (len > LOG_TAIL ? len - LOG_TAIL : 0), *next;
+
+	for (char *line = strtok_r(from, "\n", &next); line; line = strtok_r(NULL, "\n", &next))
+		(void)printf("#   %s\n", line);
+}
+
+/* All programs but one are left out.  -errno. */
+static int load_alone(const char *name, __u32 log_level)
+{
+	struct fence_bpf *skel = fence_bpf__open();
+	struct bpf_program *p = NULL;
+	int r = skel ? 0 : -errno;
+
+	if (r < 0)
+		return r;
+	verifier_log[0] = '\0';
+	while ((p = bpf_object__next_program(skel->obj, p))) {
+		bool is_it = strcmp(bpf_program__name(p), name) == 0;
+
+		(void)bpf_program__set_autoload(p, is_it);
+		if (!is_it)
+			continue;
+		(void)bpf_program__set_log_buf(p, verifier_log, sizeof(verifier_log));
+		(void)bpf_program__set_log_level(p, log_level);
+	}
+	r = fence_bpf__load(skel);
+	fence_bpf__destroy(skel);
+	return r;
+}
+
+static void try_program(const char *name)
+{
+	const char *processed;
+	int r = load_alone(name, LOG_STATS);
+
+	if (r < 0) {
+		(void)load_alone(name, 1);
+		check(false, "load %s: %s", name, strerror(-r));
+		print_log_tail();
+		return;
+	}
+	processed = strstr(verifier_log, "processed ");
+	check(true, "load %s", name);
+	(void)printf("#   %.*s\n", (int)(processed ? strcspn(processed, "(\n") : 0),
+		     processed ? processed : "");
+}
+
+static void try_programs(void)
+{
+	struct fence_bpf *skel = fence_bpf__open();
+	struct bpf_program *p = NULL;
+
+	check(skel != NULL, "open the skeleton");
+	if (!skel)
+		return;
+	libbpf_set_print(say_nothing);
+	while ((p = bpf_object__next_program(skel->obj, p)))
+		try_program(bpf_program__name(p));
+	fence_bpf__destroy(skel);
+}
+
+static int connected(uint16_t port)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons(port),
+				 .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static int join(const char *cgroup)
+{
+	int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int procs = fd < 0 ? -1 : openat(fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+
+	return procs >= 0 && write(procs, "0", 1) == 1 ? fd : -errno;
+}
+
+/* A port where nothing listens: the ICMP error of one send is the next one's. */
+static int send_error(int fd)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	return send(fd, "x", 1, 0) < 0 ? errno : 0;
+}
+
+static void try_fence(const char *cgroup)
+{
+	struct df_conf conf = {.version = DF_ABI_VERSION,
+			       .mode = DF_MODE_ENFORCE,
+			       .proxy_port = htons(PROXY_PORT)};
+	_cleanup_close_ int cgroup_fd = join(cgroup), before = connected(DF_DNS_PORT);
+	struct df_fence *fence = NULL;
+	struct df_fence_maps maps;
+	const char *what = "";
+	int r = df_fence_load(&fence, &what);
+
+	check(cgroup_fd >= 0 && before >= 0, "join %s and connect a socket", cgroup);
+	check(r == 0, "load the fence as the hook does%s%s", r ? ": " : "", r ? what : "");
+	if (r < 0 || cgroup_fd < 0)
+		return;
+	r = df_fence_attach(fence, cgroup_fd);
+	check(r == 0, "attach the fence%s%s", r ? ": " : "", r ? strerror(-r) : "");
+	check(connected(9) == -EPERM, "a fence that is not configured denies");
+	df_fence_maps(fence, &maps);
+	check(df_fence_configure(maps.conf, &conf) == 0, "configure the fence");
+	check(connected(9) >= 0, "another port passes");
+	check(send_error(before) == EPERM, "egress stops a query that was not redirected");
+	df_fence_detach(fence, cgroup_fd);
+	check(send_error(before) == 0, "detached, it passes");
+	df_fence_free(fence);
+}
+
+int main(int argc, char **argv)
+{
+	struct utsname u;
+
+	if (argc != 2)
+		return 64;
+	(void)uname(&u);
+	(void)printf("# kernel %s\n", u.release);
+	try_programs();
+	try_fence(argv[1]);
+	return n_failed != 0;
+}
