@@ -103,12 +103,13 @@ bool df_conf_has_name(const struct df_conf_names *list, const char *name)
 /* w was checked: it fits. */
 static int add_name(struct parser *p, struct df_conf_names *list, const struct df_word *w)
 {
-	char *to = list->names[list->n];
+	char *to;
 
 	if (list->n == DF_CONF_NAMES_MAX) {
 		df_stmt_error(&p->stmt, w->column, "more than %d; write fewer", DF_CONF_NAMES_MAX);
 		return -EINVAL;
 	}
+	to = list->names[list->n];
 	memcpy(to, w->s, w->len);
 	to[w->len] = '\0';
 	list->n++;

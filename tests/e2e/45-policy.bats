@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2016 # job sets output, stderr and status; the containers' scripts are in single quotes
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031 # job sets output, stderr and status; the containers' scripts are in single quotes
 # What a policy and the host's configuration say beyond a list of blocked names.
 
 load ../lib/ground
