@@ -60,6 +60,7 @@ static int note_fence(struct df_hook *h)
 		.init_pid = h->container.pid,
 		.init_start = df_rundir_start_of(h->container.pid),
 		.is_host_netns = h->container.is_host_netns,
+		.is_fail_open = df_hook_is_fail_open(h),
 	};
 	int r;
 

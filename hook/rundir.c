@@ -13,6 +13,7 @@
 #include "hook/container.h"
 #include "lib/launch.h"
 #include "lib/listen.h"
+#include "lib/log.h"
 #include "lib/util.h"
 
 #define LOCK_PAUSE_US 5000
@@ -115,6 +116,19 @@ static bool read_note(int run_fd, struct df_rundir_fence *ret)
 	return fd >= 0 && read(fd, ret, sizeof(*ret)) == (ssize_t)sizeof(*ret);
 }
 
+/* Nobody was left to say so when it happened. */
+static void log_dead(int run_fd, const char *id, const struct df_rundir_fence *f)
+{
+	char line[512];
+
+	(void)snprintf(line, sizeof(line),
+		       "%s container=%s: its proxy ended before it; DNS %s from then on",
+		       f->is_fail_open ? "UNFENCED" : "FENCE LOST", id,
+		       f->is_fail_open ? "passed unfiltered (fail=open)" : "was refused");
+	df_rundir_log(run_fd, line);
+	(void)df_log_syslog("deployfence", DF_LOG_WARNING, line);
+}
+
 /* The lock is ours: no monitor.  Without a container either, nobody else will clean up. */
 static void clean_dead(int run_fd, const char *id, int cgroup_root_fd)
 {
@@ -131,6 +145,7 @@ static void clean_dead(int run_fd, const char *id, int cgroup_root_fd)
 	(void)snprintf(path, sizeof(path), DF_LAUNCH_CGROUP_PARENT "/%s", id);
 	if (cgroup_root_fd >= 0)
 		df_launch_cgroup_remove(cgroup_root_fd, path);
+	log_dead(run_fd, id, &f);
 	(void)unlinkat(run_fd, "pid", 0);
 	(void)unlinkat(run_fd, "fence", 0);
 	(void)unlinkat(run_fd, "lock", 0);

@@ -32,6 +32,7 @@ struct df_rundir_fence {
 	int init_pid;
 	uint64_t init_start; /* ticks since boot: field 22 of /proc/PID/stat */
 	int is_host_netns;   /* then the token route outlives the container */
+	int is_fail_open;    /* then DNS passed once the monitor was gone */
 	uint8_t token6_prefix[DF_TOKEN6_PREFIX_LEN];
 };
 
