@@ -15,7 +15,7 @@
 
 #include <linux/types.h>
 
-#define DF_ABI_VERSION 1
+#define DF_ABI_VERSION 2
 
 /* 127.192.0.0/10: the low 22 bits are the token.  RFC 1122 3.2.1.3(g): loopback. */
 #define DF_TOKEN4_NET 0x7fc00000u
@@ -41,34 +41,98 @@ enum df_conf_flag {
 	DF_CONF_SINKHOLE = 1 << 2,  /* refuse-dns sinkhole: connect to 0.0.0.0 and :: is refused */
 	DF_CONF_NESTED_NETNS = 1 << 3, /* nested-netns allow */
 	DF_CONF_DISABLED = 1 << 4,     /* kill switch: judge and log, refuse nothing */
+	DF_CONF_PORTS = 1 << 5,        /* map "classes" has entries */
 };
+
+/*
+ * Up to three policies judge side by side: own, base, shadow (enum df_table of
+ * lib/launch.h).  In a set of tables bit t is table t's.
+ */
+#define DF_TABLES_BITS 3
+#define DF_TABLES_ALL ((1u << DF_TABLES_BITS) - 1)
+
+/*
+ * Ports as classes: all ports of a class are alike to every rule of every table
+ * (lib/ports.h), so that a verdict is one octet a class, whatever ranges the rules have.
+ */
+#define DF_PORT_CLASSES 32
+#define DF_CLASS_TCP 0   /* TCP ports that no rule names */
+#define DF_CLASS_OTHER 1 /* protocols without ports */
+#define DF_CLASS_UDP 2   /* UDP ports that no rule names */
 
 /* The only entry of the map "conf".  Written by the hook and the monitor alone. */
 struct df_conf {
 	__u32 version;      /* DF_ABI_VERSION */
-	__u32 mode;         /* enum df_mode */
+	__u32 mode;         /* enum df_mode; the strictest of own and base */
 	__u32 flags;        /* enum df_conf_flag */
 	__u32 generation;   /* of the policy; rises with each reload */
 	__u64 bypass_until; /* CLOCK_BOOTTIME; 0: none */
 	__u64 heartbeat;    /* CLOCK_BOOTTIME of the monitor's last beat; for DF_CONF_FAIL_OPEN */
 	__u64 netns_cookie; /* SO_NETNS_COOKIE of the container's namespace; 0: unknown (< 5.14) */
+	__u64 keep_learned_ns; /* a permission that is used lives on for so long */
 	__u8 token6_prefix[DF_TOKEN6_PREFIX_LEN];
-	__u16 proxy_port;      /* network byte order */
-	__u16 refuse_errno;    /* positive errno of a refused connect; 0: EPERM */
-	__u32 default_verdict; /* enum df_verdict for addresses no rule names */
-	__u32 raw_ip;          /* enum df_verdict for addresses no answer named */
-	__u32 shared_address;  /* enum df_verdict; UNDECIDED: sni */
-	__u32 keep_learned_s;  /* seconds after the TTL */
-	__u64 reserved[4];     /* zero */
+	__u16 proxy_port;   /* network byte order */
+	__u16 refuse_errno; /* positive errno of a refused connect; 0: EPERM */
+	/* sets of tables */
+	__u8 tables;       /* that there are */
+	__u8 enforcing;    /* whose verdict is enforced; the others would block */
+	__u8 raw_block;    /* raw-ip block: an address that no rule and no answer names */
+	__u8 raw_audit;    /* raw-ip audit */
+	__u8 shared_sni;   /* shared-address sni */
+	__u8 shared_allow; /* shared-address allow; in neither: block */
+	__u8 pad[2];       /* zero */
+	__u64 reserved[2]; /* zero */
 };
 
-_Static_assert(sizeof(struct df_conf) == 104, "df_conf: layout is shared with the kernel programs");
+_Static_assert(sizeof(struct df_conf) == 88, "df_conf: layout is shared with the kernel programs");
+
+/* Map "classes", an LPM trie: range of ports (as prefixes) -> class (__u32). */
+struct df_port_key {
+	__u32 prefix_len; /* 8 to 24: the protocol's octet and bits of the port */
+	__u8 proto;       /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 port[2];     /* network byte order */
+	__u8 pad;
+};
+
+/* Map "nets", an LPM trie: network -> what address rules say, by class. */
+struct df_net_key {
+	__u32 prefix_len; /* 0 to 128; of IPv4 networks 96 more than written */
+	__u8 addr[16];
+};
+
+/*
+ * For each class the tables that allow (bits 0 to 2) and block (3 to 5); rules of
+ * shorter prefixes are in it where this one says nothing.  In neither: no rule.
+ */
+struct df_net {
+	__u8 verdicts[DF_PORT_CLASSES];
+};
+
+#define DF_LEARNED_MAX 16384 /* addresses in map "learned" */
+#define DF_FLOWS_MAX 1024
+
+/* Sets in an element of df_learned.bits: shifts. */
+#define DF_LEARNED_ALLOWED 0 /* by an allow rule that names it */
+#define DF_LEARNED_BLOCKED 3 /* by name, sticky */
+#define DF_LEARNED_DEFAULT 6 /* by default allow alone */
+
+/* Map "learned": address (16 octets) -> what answers of trusted resolvers say about it. */
+struct df_learned {
+	__u64 until; /* CLOCK_BOOTTIME: permissions end; programs move it with each use */
+	__u32 slot;  /* of the name that blocks, in learn's table (proxy/learn.h) */
+	__u32 rule;  /* the number of its rule (proxy/tables.h) */
+	__u16 bits[DF_PORT_CLASSES];
+};
+
+_Static_assert(sizeof(struct df_learned) == 80,
+	       "df_learned: layout is shared with the kernel programs");
 
 enum df_verdict {
-	DF_VERDICT_NONE = 0,
+	DF_VERDICT_NONE = 0, /* not judged */
 	DF_VERDICT_ALLOW = 1,
 	DF_VERDICT_BLOCK = 2,
-	DF_VERDICT_UNDECIDED = 3, /* passes until an SNI or Host is seen */
+	DF_VERDICT_UNDECIDED = 3, /* payload is dropped until the worker has read a name in it */
+	DF_VERDICT_PROXY = 4, /* allowed, and speaks to an HTTP proxy: each request is looked at */
 };
 
 /*
@@ -96,12 +160,54 @@ _Static_assert(sizeof(struct df_token) == 64,
 struct df_sock {
 	__u8 addr[16];  /* original destination; network byte order */
 	__u16 port;     /* network byte order */
-	__u8 verdict;   /* enum df_verdict */
+	__u8 verdict;   /* enum df_verdict; by it egress passes the socket whatever NAT did since */
 	__u8 connected; /* 1: by connect, 0: by sendmsg */
 	__u32 token;    /* 0: this socket was never redirected */
+	/* of the connect, for what its first payload says */
+	__u32 tgid, tid;
+	__u64 time;       /* CLOCK_BOOTTIME */
+	__u32 generation; /* of the policy that decided */
+	__u8 is_read;     /* the first payload has passed */
+	__u8 pad[3];
 };
 
-_Static_assert(sizeof(struct df_sock) == 24, "df_sock: layout is shared with the kernel programs");
+_Static_assert(sizeof(struct df_sock) == 48, "df_sock: layout is shared with the kernel programs");
+
+/*
+ * Record of the ring buffer "payloads": the start of what a socket is about to
+ * send, dropped meanwhile.  TCP sends it again after its retransmission time-out
+ * (200 ms), more of it if the application has written more, and finds the verdict
+ * in "flows"; without one there is another record.
+ */
+#define DF_PAYLOAD_MAX 2048
+
+struct df_payload {
+	__u64 cookie;             /* of the socket; key of "flows" */
+	__u64 time;               /* CLOCK_BOOTTIME of this packet */
+	__u8 addr[16];            /* as the application connected; network byte order */
+	__u8 saddr[16];           /* of the packet, as daddr: for SOCK_DESTROY */
+	__u8 daddr[16];           /* after NAT */
+	__u16 port, sport, dport; /* network byte order */
+	__u8 verdict;             /* UNDECIDED: needs a learned name; else a proxy's request */
+	__u8 pad;
+	__u32 tgid, tid;      /* who connected */
+	__u64 connect_time;   /* CLOCK_BOOTTIME */
+	__u32 len, total_len; /* octets in data; octets that this packet has */
+	__u8 data[DF_PAYLOAD_MAX];
+};
+
+_Static_assert(sizeof(struct df_payload) == 96 + DF_PAYLOAD_MAX,
+	       "df_payload: layout is shared with the kernel programs");
+
+/*
+ * Map "flows": socket cookie -> verdict, one of ALLOW (this socket is not looked at
+ * again), PROXY (each later request is) and BLOCK (nothing of it leaves).  Written by
+ * the worker; ALLOW and PROXY are taken out by the program that reads them.
+ */
+struct df_flow {
+	__u32 verdict; /* enum df_verdict */
+	__u32 pad;
+};
 
 enum df_event_kind {
 	DF_EVENT_EGRESS_DNS = 1, /* port 53 left in a way that was not redirected */
@@ -115,9 +221,24 @@ enum df_event_kind {
 	DF_EVENT_SINKHOLE = 9,      /* connect to 0.0.0.0 or :: under refuse-dns sinkhole */
 	DF_EVENT_PASSED_OPEN = 10,  /* fail=open, no heartbeat: port 53 passed unfiltered */
 	DF_EVENT_TABLE_FULL = 11,   /* no token to be had */
-	DF_EVENT_LINK_LOCAL = 14,   /* a resolver at fe80::/10: the redirect would lose its scope */
-	DF_EVENT_BOUND_DEVICE = 13, /* port 53 of a socket bound to a device: no redirect */
 	DF_EVENT_CONNECT = 12,      /* an address refused at connect or sendmsg */
+	DF_EVENT_BOUND_DEVICE = 13, /* port 53 of a socket bound to a device: no redirect */
+	DF_EVENT_LINK_LOCAL = 14,   /* a resolver at fe80::/10: the redirect would lose its scope */
+	DF_EVENT_EGRESS_ADDRESS =
+		15, /* the same, of a packet that neither connect nor sendmsg saw */
+	DF_EVENT_UDP_CONNECT =
+		16, /* the same at connect of a UDP socket: no packet was asked for yet */
+	DF_EVENT_SHARED =
+		17, /* passes by an allow rule, though a blocked name has the address, too */
+};
+
+/* Why an address was refused: df_event.why. */
+enum df_why {
+	DF_WHY_NONE = 0,
+	DF_WHY_RULE,    /* an address rule */
+	DF_WHY_LEARNED, /* a blocked name has the address: rule and slot say which */
+	DF_WHY_SHARED,  /* it has it, and so has an unlisted one: shared-address */
+	DF_WHY_RAW,     /* neither rule nor answer names it: raw-ip */
 };
 
 /* Record of the ring buffer "events".  All of it is initialised. */
@@ -134,10 +255,14 @@ struct df_event {
 	__u32 tid;
 	__u32 uid;
 	__u32 count; /* how many of its kind it stands for, itself included */
+	__u8 why;    /* enum df_why, where an address is the matter */
+	__u8 tables; /* that are against it */
+	__u8 pad[2];
+	__u32 slot, rule; /* with DF_WHY_LEARNED and SHARED, as in df_learned */
 	char comm[DF_COMM_LEN];
 };
 
-_Static_assert(sizeof(struct df_event) == 72,
+_Static_assert(sizeof(struct df_event) == 88,
 	       "df_event: layout is shared with the kernel programs");
 
 /* Per-CPU array "counters". */

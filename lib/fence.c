@@ -105,6 +105,9 @@ void df_fence_maps(const struct df_fence *f, struct df_fence_maps *ret)
 	ret->tok = bpf_map__fd(f->skel->maps.tok);
 	ret->events = bpf_map__fd(f->skel->maps.events);
 	ret->counters = bpf_map__fd(f->skel->maps.counters);
+	ret->learned = bpf_map__fd(f->skel->maps.learned);
+	ret->flows = bpf_map__fd(f->skel->maps.flows);
+	ret->payloads = bpf_map__fd(f->skel->maps.payloads);
 }
 
 int df_fence_configure(int conf_map, const struct df_conf *conf)

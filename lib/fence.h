@@ -17,6 +17,7 @@ struct df_fence; /* the loaded object; owns its descriptors */
 /* Descriptors borrowed from the object; valid until df_fence_free. */
 struct df_fence_maps {
 	int conf, tok, events, counters;
+	int learned, flows, payloads;
 };
 
 /*

@@ -27,6 +27,9 @@ enum df_fd {
 	DF_FD_TOK,
 	DF_FD_EVENTS,
 	DF_FD_COUNTERS,
+	DF_FD_LEARNED,
+	DF_FD_FLOWS,
+	DF_FD_PAYLOADS,
 	DF_FD_POLICY,        /* sealed memfd: the table of policy.h */
 	DF_FD_META,          /* sealed memfd: struct df_meta */
 	DF_FD_PIDFD,         /* of the container's init */
@@ -51,12 +54,13 @@ enum df_table {
 
 #define DF_LAUNCH_CGROUP_PARENT "deployfence" /* below the cgroup2 mount, for the proxies */
 
-#define DF_META_VERSION 1
+#define DF_META_VERSION 2
 #define DF_META_ID_MAX 129
 #define DF_META_TEXT_MAX 1025
 #define DF_META_PATH_MAX 4096
 #define DF_META_X_MAX 32
 #define DF_META_SEARCH_MAX 32
+#define DF_META_RESOLVERS_MAX 16
 
 struct df_meta_pair {
 	char key[80];
@@ -86,6 +90,10 @@ struct df_meta {
 	char stale[DF_META_TEXT_MAX];        /* why a last good table is in use; "": none is */
 	char cgroup[DF_META_PATH_MAX];       /* as in /proc/PID/cgroup */
 	char proxy_cgroup[DF_META_PATH_MAX]; /* relative to the mount, no leading slash */
+	uint8_t is_host_netns;
+	uint8_t pad_resolvers[3];
+	uint32_t n_resolvers; /* trusted ones: only they teach addresses */
+	uint8_t resolvers[DF_META_RESOLVERS_MAX][16];
 	uint32_t n_search;
 	struct df_dname search[DF_META_SEARCH_MAX];
 	uint32_t n_x;

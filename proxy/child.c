@@ -38,8 +38,9 @@ static int start(struct df_monitor *m, struct df_child *c, bool is_worker)
 	/* where a table is absent, something else may stand at its number */
 	const int base = df_tables_has(&m->tables, DF_TABLE_BASE) ? DF_FD_POLICY_BASE : -1;
 	const int shadow = df_tables_has(&m->tables, DF_TABLE_SHADOW) ? DF_FD_POLICY_SHADOW : -1;
-	const int worker_fds[] = {DF_FD_UDP4, DF_FD_UDP6,   DF_FD_TCP4, DF_FD_TCP6,
-				  DF_FD_TOK,  DF_FD_POLICY, base,       shadow};
+	const int worker_fds[] = {DF_FD_UDP4,     DF_FD_UDP6,   DF_FD_TCP4,    DF_FD_TCP6,
+				  DF_FD_CONF,     DF_FD_TOK,    DF_FD_LEARNED, DF_FD_FLOWS,
+				  DF_FD_PAYLOADS, DF_FD_POLICY, base,          shadow};
 	const int buffer = CHANNEL_BUFFER;
 	const pid_t monitor = getpid();
 	int pair[2];
