@@ -56,6 +56,12 @@ struct df_policy_rule {
 
 _Static_assert(sizeof(struct df_policy_rule) == 28, "df_policy_rule is part of the table's format");
 
+/* Ports that a rule names. */
+struct df_policy_range {
+	uint8_t proto;   /* IPPROTO_TCP, IPPROTO_UDP; 0: both */
+	uint16_t lo, hi; /* host byte order, 1 to 65535 */
+};
+
 /* A table in use.  Borrowed bytes: they must outlive it and not change. */
 struct df_policy {
 	const uint8_t *base;
