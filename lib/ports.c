@@ -155,7 +155,7 @@ void df_ports_representative(const struct df_ports *ports, unsigned cls, uint8_t
 		return;
 	}
 	for (unsigned i = 0; i < ports->n_ranges; i++) {
-		if (ports->ranges[i].cls != cls)
+		if (ports->ranges[i].class != cls)
 			continue;
 		*ret_proto = ports->ranges[i].proto;
 		*ret_port = ports->ranges[i].lo;
