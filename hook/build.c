@@ -189,8 +189,8 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	copy_text(m->stale, sizeof(m->stale), h->stale);
 	copy_text(m->cgroup, sizeof(m->cgroup), h->container.cgroup);
 	copy_text(m->proxy_cgroup, sizeof(m->proxy_cgroup), h->proxy_cgroup);
-	m->n_search = h->container.n_search;
-	memcpy(m->search, h->container.search, m->n_search * sizeof(m->search[0]));
+	m->n_search = h->container.dns.n_search;
+	memcpy(m->search, h->container.dns.search, m->n_search * sizeof(m->search[0]));
 	m->n_x = (uint32_t)h->state.n_x;
 	for (size_t i = 0; i < h->state.n_x; i++) {
 		copy_text(m->x[i].key, sizeof(m->x[i].key), h->state.x[i].key);

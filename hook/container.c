@@ -239,31 +239,8 @@ static int open_resolv_conf(const struct df_state *state, const struct df_config
 	return fd;
 }
 
-/* The last "search" or "domain" line counts: resolv.conf(5). */
-static void parse_search(struct df_container *c, char *text)
-{
-	char *next_line, *next_word;
-
-	for (char *line = strtok_r(text, "\n", &next_line); line;
-	     line = strtok_r(NULL, "\n", &next_line)) {
-		char *word = strtok_r(line, " \t\r", &next_word);
-
-		if (!word || (strcmp(word, "search") != 0 && strcmp(word, "domain") != 0))
-			continue;
-		c->n_search = 0;
-		while ((word = strtok_r(NULL, " \t\r", &next_word)) &&
-		       c->n_search < DF_META_SEARCH_MAX) {
-			struct df_dname *name = &c->search[c->n_search];
-
-			if (df_dname_from_text(word, strlen(word), name, NULL) == 0 &&
-			    name->len > 1)
-				c->n_search++;
-		}
-	}
-}
-
-static void read_search(struct df_container *c, const struct df_state *state,
-			const struct df_config *config)
+static void read_resolv_conf(struct df_container *c, const struct df_state *state,
+			     const struct df_config *config)
 {
 	_cleanup_close_ int fd = open_resolv_conf(state, config);
 	_cleanup_free_ char *text = NULL;
@@ -273,7 +250,7 @@ static void read_search(struct df_container *c, const struct df_state *state,
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return;
 	if (df_read_all(fd, RESOLV_CONF_MAX, &text, &len) == 0)
-		parse_search(c, text);
+		df_resolv_conf_parse(text, &c->dns);
 }
 
 /* conmon's pipe at this moment: later only this very pipe is written to. */
@@ -308,7 +285,7 @@ int df_container_open(const struct df_state *state, const struct df_config *conf
 		status = open_cgroup(ret, ret_error);
 	if (status != 0)
 		return status;
-	read_search(ret, state, config);
+	read_resolv_conf(ret, state, config);
 	note_stderr(ret);
 	return 0;
 }

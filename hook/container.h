@@ -14,8 +14,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "hook/resolv_conf.h"
 #include "hook/state.h"
-#include "lib/dname.h"
 #include "lib/launch.h"
 
 #define DF_CONTAINER_ERROR_MAX 1024
@@ -29,9 +29,7 @@ struct df_container {
 	int cgroup_fd;      /* directory of the container's cgroup */
 	char cgroup[DF_META_PATH_MAX];
 	bool is_host_netns;
-	unsigned n_search;
-	struct df_dname
-		search[DF_META_SEARCH_MAX]; /* of resolv.conf; unreadable entries left out */
+	struct df_resolv_conf dns; /* empty where the file cannot be read */
 	bool is_stderr_pipe;
 	uint64_t stderr_dev, stderr_ino; /* of that pipe */
 };

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * resolv_conf: what a container's resolv.conf(5) says about names and resolvers.
+ *
+ * The file is the container's, hostile: what cannot be read is left out, what is too
+ * much is not taken.  Pure.
+ */
+#ifndef DF_RESOLV_CONF_H
+#define DF_RESOLV_CONF_H
+
+#include <stdint.h>
+
+#include "lib/dname.h"
+#include "lib/launch.h"
+
+struct df_resolv_conf {
+	unsigned n_search;
+	struct df_dname search[DF_META_SEARCH_MAX];
+	unsigned n_resolvers;
+	uint8_t resolvers[DF_META_RESOLVERS_MAX][16]; /* IPv4 as ::ffff:a.b.c.d; in order */
+};
+
+/* Cuts text, which ends in NUL, into words. */
+void df_resolv_conf_parse(char *text, struct df_resolv_conf *ret);
+
+#endif
