@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 
 #include "lib/util.h"
-#include "proxy/worker.h"
+#include "proxy/tcp.h"
 
 #define IDLE_NS 120000000000ull
 #define PIPELINE_MAX 64 /* queries in flight of one connection; then reading pauses */
@@ -62,8 +62,7 @@ static void doom(struct df_connection *c)
 	c->is_doomed = true;
 }
 
-/* Now, at the end of a round. */
-static void close_connection(struct df_worker *w, struct df_connection *c)
+void df_tcp_close(struct df_worker *w, struct df_connection *c)
 {
 	c->is_closing = true; /* replies to what is given up go nowhere */
 	df_relay_client_gone(w, c);
@@ -179,7 +178,7 @@ static void take_queries(struct df_worker *w, struct df_connection *c)
 		doom(c);
 }
 
-static void client_ready(struct df_source *s, uint32_t events)
+void df_tcp_client_ready(struct df_source *s, uint32_t events)
 {
 	struct df_tcp_side *side = (struct df_tcp_side *)s;
 	struct df_connection *c = side->connection;
@@ -299,137 +298,6 @@ int df_tcp_send_upstream(struct df_worker *w, struct df_asked *a)
 	return 0;
 }
 
-static void init_side(struct df_connection *c, struct df_tcp_side *s, uint8_t *in, uint32_t in_size,
-		      uint8_t *out, uint32_t out_size)
-{
-	*s = (struct df_tcp_side){.connection = c,
-				  .fd = -1,
-				  .in = in,
-				  .in_size = in_size,
-				  .out = out,
-				  .out_size = out_size};
-}
-
-static struct df_connection *take_connection(struct df_worker *w)
-{
-	struct df_connection *c = NULL;
-
-	for (int i = 0; i < DF_CONNECTIONS_MAX; i++) {
-		struct df_connection *other = &w->connections[i];
-
-		if (!other->is_used) {
-			c = other;
-			break;
-		}
-		if (other->n_in_flight == 0 && (!c || other->last_ns < c->last_ns))
-			c = other;
-	}
-	if (!c)
-		return NULL;
-	if (c->is_used)
-		close_connection(w, c);
-	return c;
-}
-
-/*
- * IPv6 listens on every interface: the peer must be an address of this
- * namespace, or somebody on the link could route the token prefix here.
- */
-static bool is_local_peer(int fd)
-{
-	struct sockaddr_in6 peer;
-	socklen_t len = sizeof(peer);
-	_cleanup_close_ int probe = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (probe < 0 || getpeername(fd, (void *)&peer, &len) < 0 || peer.sin6_family != AF_INET6)
-		return false;
-	peer.sin6_port = 0;
-	return bind(probe, (const void *)&peer, sizeof(peer)) == 0;
-}
-
-static int token_of(const struct df_worker *w, int fd, bool is_ipv6, struct in6_addr *ret_addr,
-		    struct df_token *ret)
-{
-	union {
-		struct sockaddr_in in4;
-		struct sockaddr_in6 in6;
-	} local;
-	socklen_t len = sizeof(local);
-
-	if (getsockname(fd, (void *)&local, &len) < 0)
-		return -errno;
-	if (is_ipv6) {
-		if (!is_local_peer(fd))
-			return -EPERM;
-		*ret_addr = local.in6.sin6_addr;
-	} else {
-		*ret_addr = (struct in6_addr){};
-		ret_addr->s6_addr[10] = 0xff;
-		ret_addr->s6_addr[11] = 0xff;
-		memcpy(ret_addr->s6_addr + 12, &local.in4.sin_addr, 4);
-	}
-	return df_udp_token_lookup(w->meta, ret_addr, ret);
-}
-
-static void listener_ready(struct df_source *s, uint32_t events)
-{
-	struct df_listener *l = (struct df_listener *)s;
-	struct df_worker *w = l->worker;
-	_cleanup_close_ int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct df_tcp_buffers *b;
-	struct df_connection *c;
-	struct in6_addr addr;
-	struct df_token token;
-
-	(void)events;
-	if (fd < 0)
-		return;
-	if (token_of(w, fd, l->is_ipv6, &addr, &token) < 0) {
-		w->n_unknown_token++;
-		return;
-	}
-	c = take_connection(w);
-	if (!c) {
-		w->n_dropped++;
-		return;
-	}
-	b = &w->tcp_buffers[c - w->connections];
-	*c = (struct df_connection){.worker = w,
-				    .token_addr = addr,
-				    .is_ipv6 = l->is_ipv6,
-				    .is_used = true,
-				    .token = token,
-				    .last_ns = w->now_ns};
-	init_side(c, &c->client, b->client_in, sizeof(b->client_in), b->client_out,
-		  sizeof(b->client_out));
-	init_side(c, &c->upstream, b->upstream_in, sizeof(b->upstream_in), b->upstream_out,
-		  sizeof(b->upstream_out));
-	c->client.source.ready = client_ready;
-	if (df_loop_add(&w->loop, fd, EPOLLIN, &c->client.source) < 0) {
-		c->is_used = false;
-		return;
-	}
-	c->client.fd = TAKE_FD(fd);
-	c->client.events = EPOLLIN;
-	w->n_connections++;
-}
-
-int df_tcp_init(struct df_worker *w)
-{
-	for (int i = 2; i < 4; i++) {
-		struct df_listener *l = &w->listeners[i];
-		int r;
-
-		if (l->fd < 0)
-			continue;
-		l->source.ready = listener_ready;
-		r = df_loop_add(&w->loop, l->fd, EPOLLIN, &l->source);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 static bool is_over(const struct df_worker *w, const struct df_connection *c)
 {
 	if (c->is_doomed)
@@ -452,6 +320,6 @@ void df_tcp_expire(struct df_worker *w)
 			update(c);
 		}
 		if (is_over(w, c))
-			close_connection(w, c);
+			df_tcp_close(w, c);
 	}
 }

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * relay: private to relay.c (queries, refusals, deadlines), relay_answer.c (what
+ * resolvers say) and relay_asked.c (the pool of queries).
+ *
+ * A query is in one state: with a resolver, held until it is known who asked, or
+ * free.  df_asked_finish ends each of them; behind it the slot is somebody else's.
+ */
+#ifndef DF_RELAY_H
+#define DF_RELAY_H
+
+#include "proxy/worker.h"
+
+#define DF_DNS_QR_BIT 0x80 /* in the third octet of a message */
+
+/* NULL: all places are taken. */
+struct df_asked *df_asked_new(struct df_worker *w);
+struct df_asked *df_asked_at(struct df_worker *w, uint32_t i);
+/* Waits for this id of this upstream; a connection where upstream is -1. */
+struct df_asked *df_asked_find(const struct df_worker *w, int upstream,
+			       const struct df_connection *c, uint16_t id);
+bool df_asked_is_at(const struct df_asked *a, int upstream, const struct df_connection *c,
+		    const struct df_worker *w);
+
+/* a went to a resolver. */
+void df_asked_wait(struct df_worker *w, struct df_asked *a);
+void df_asked_stop_waiting(struct df_worker *w, struct df_asked *a);
+/* a, decided, waits for the identity of its asker. */
+void df_asked_hold(struct df_worker *w, struct df_asked *a, uint64_t how_long_ns);
+/* Takes a off whatever holds it, and frees it. */
+void df_asked_finish(struct df_worker *w, struct df_asked *a);
+
+void df_relay_reply(struct df_worker *w, const struct df_client *client, const uint8_t *pkt,
+		    size_t len);
+/* Octets that the client of a takes. */
+size_t df_relay_limit(const struct df_asked *a);
+/* An answer of our own; a is finished. */
+void df_relay_send_own(struct df_worker *w, struct df_asked *a, const struct df_dns_refusal *r);
+void df_relay_send_failure(struct df_worker *w, struct df_asked *a, uint16_t ede);
+/* By a->decision; held while the asker is being looked up. */
+void df_relay_refuse(struct df_worker *w, struct df_asked *a);
+
+#endif
