@@ -12,13 +12,16 @@
 
 /* Keys and values are shown up to here: who wrote them knows the rest. */
 #define SHOWN_MAX 128
-#define X_NAME_MAX 64 /* behind "x-"; a key of events, not a text */
+#define X_NAME_MAX 64          /* behind "x-"; a key of events, not a text */
+#define CONTAINER_NAME_MAX 128 /* Kubernetes: 63; other CRI clients may be more generous */
 /* Longer remainders of a key are no slip of the finger; bounds the distance table. */
 #define TYPO_MAX 24
 
+#define NEAR_MAX 2 /* slips that a name of .containers may be away from the container's */
+
 #define KEYS                                                                                       \
 	PREFIX ", " PREFIX ".policy, " PREFIX ".shadow, " PREFIX ".fail, " PREFIX ".log, " PREFIX  \
-	       ".owner, " PREFIX ".x-NAME"
+	       ".containers, " PREFIX ".owner, " PREFIX ".x-NAME"
 
 struct word {
 	const char *name;
@@ -91,16 +94,36 @@ static bool is_alnum(char c)
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-/* A file name below the policy directories: nothing that leaves them or hides there. */
-static bool is_policy_name(const char *name)
+static size_t name_len(const char *name)
 {
 	size_t n = 0;
 
-	if (!is_alnum(name[0]))
-		return false;
-	while (is_alnum(name[n]) || (name[n] && strchr("._-", name[n])))
-		n++;
-	return n <= DF_STATE_POLICY_MAX && name[n] == '\0';
+	if (is_alnum(name[0]))
+		while (is_alnum(name[n]) || (name[n] && strchr("._-", name[n])))
+			n++;
+	return n;
+}
+
+/* A file name below the policy directories: nothing that leaves them or hides there. */
+static bool is_policy_name(const char *name)
+{
+	size_t n = name_len(name);
+
+	return n > 0 && n <= DF_STATE_POLICY_MAX && name[n] == '\0';
+}
+
+/* NAME,NAME */
+static bool is_name_list(const char *list)
+{
+	for (;; list++) {
+		size_t n = name_len(list);
+
+		if (n == 0 || n > CONTAINER_NAME_MAX)
+			return false;
+		list += n;
+		if (*list != ',')
+			return *list == '\0';
+	}
 }
 
 static bool is_x_name(const char *name)
@@ -133,6 +156,21 @@ static int read_owner(const char *key, const char *value, struct df_state *s, ch
 	int status = check_text(key, value, error);
 
 	return status ? status : copy_value(value, &s->owner, error);
+}
+
+static int read_containers(const char *key, const char *value, struct df_state *s, char *error)
+{
+	int status = check_text(key, value, error);
+
+	_Static_assert(CONTAINER_NAME_MAX == 128, "the message names it");
+	if (status)
+		return status;
+	if (!is_name_list(value))
+		return refuse_value(key, value, "not a list of container names",
+				    "accepted: NAME,NAME…, each 1 to 128 of A-Z a-z 0-9 . _ -, "
+				    "the first a letter or digit",
+				    error);
+	return copy_value(value, &s->containers, error);
 }
 
 static int read_x(const char *key, const char *value, struct df_state *s, char *error)
@@ -195,10 +233,11 @@ static const char *nearest_key(const char *key)
 	static const struct {
 		const char *rest;
 		size_t limit;
-	} known[] = {{"", 2},      {".policy", 3}, {".shadow", 3},
-		     {".fail", 2}, {".log", 1},    {".owner", 2}};
-	static const char *const names[] = {PREFIX,         PREFIX ".policy", PREFIX ".shadow",
-					    PREFIX ".fail", PREFIX ".log",    PREFIX ".owner"};
+	} known[] = {{"", 2},     {".policy", 3}, {".shadow", 3},    {".fail", 2},
+		     {".log", 1}, {".owner", 2},  {".containers", 3}};
+	static const char *const names[] = {
+		PREFIX,        PREFIX ".policy", PREFIX ".shadow",    PREFIX ".fail",
+		PREFIX ".log", PREFIX ".owner",  PREFIX ".containers"};
 	const char *rest = key + strlen(PREFIX), *best = NULL;
 	size_t least = TYPO_MAX;
 
@@ -257,14 +296,77 @@ static int read_one(const char *key, const char *value, struct df_state *s, char
 		return read_owner(key, value, s, error);
 	if (strncmp(key, X_PREFIX, strlen(X_PREFIX)) == 0)
 		return read_x(key, value, s, error);
-	if (strcmp(key, PREFIX ".containers") == 0) {
-		size_t pos = 0;
-
-		/* Known, and what they ask for would not happen: that is no fence asked for. */
-		df_append(error, DF_STATE_ERROR_MAX, &pos, "%s is not supported yet", key);
-		return EX_USAGE;
-	}
+	if (strcmp(key, PREFIX ".containers") == 0)
+		return read_containers(key, value, s, error);
 	return refuse_unknown(key, error);
+}
+
+/* The next name of a list, *ret_len octets; NULL at its end.  list: behind the last one. */
+static const char *next_name(const char *list, size_t *ret_len)
+{
+	list += *list == ',';
+	*ret_len = strcspn(list, ",");
+	return *ret_len ? list : NULL;
+}
+
+static bool is_listed(const char *list, const char *name)
+{
+	const char *next;
+	size_t len;
+
+	for (; (next = next_name(list, &len)); list = next + len)
+		if (strlen(name) == len && memcmp(name, next, len) == 0)
+			return true;
+	return false;
+}
+
+const char *df_annotations_near_name(const struct df_state *s, size_t *ret_len)
+{
+	const char *next;
+	char name[TYPO_MAX + 1];
+	size_t len;
+
+	for (const char *list = s->containers; (next = next_name(list, &len)); list = next + len) {
+		if (len > TYPO_MAX || !s->name)
+			continue;
+		memcpy(name, next, len);
+		name[len] = '\0';
+		if (distance(name, s->name) <= NEAR_MAX) {
+			*ret_len = len;
+			return next;
+		}
+	}
+	return NULL;
+}
+
+static const char *get_text(const struct df_json *annotations, const char *key)
+{
+	return df_json_string(df_json_get(annotations, key));
+}
+
+/*
+ * Whether the list names this container.  A pod's sandbox is no container of the list.
+ * Where the runtime tells no name nobody can know: then it is fenced.
+ */
+static int judge_list(const struct df_json *annotations, struct df_state *s, char *error)
+{
+	static const char *const names[] = {"io.kubernetes.cri.container-name",
+					    "io.kubernetes.container.name", "nerdctl/name"};
+	static const char *const types[] = {"io.kubernetes.cri.container-type",
+					    "io.kubernetes.cri-o.ContainerType"};
+	const char *name = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		const char *type = get_text(annotations, types[i]);
+
+		s->is_left_out |= type && strcmp(type, "sandbox") == 0;
+	}
+	for (size_t i = 0; !name && i < ARRAY_SIZE(names); i++)
+		name = get_text(annotations, names[i]);
+	if (s->is_left_out || !name || !*name || strlen(name) > DF_STATE_TEXT_MAX)
+		return 0;
+	s->is_left_out = !is_listed(s->containers, name);
+	return copy_value(name, &s->name, error);
 }
 
 int df_annotations_read(const struct df_json *annotations, struct df_state *s,
@@ -286,5 +388,5 @@ int df_annotations_read(const struct df_json *annotations, struct df_state *s,
 	}
 	if (has_ours && s->ask == DF_ASK_NONE)
 		s->ask = DF_ASK_ON;
-	return 0;
+	return s->containers ? judge_list(annotations, s, ret_error) : 0;
 }

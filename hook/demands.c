@@ -38,6 +38,7 @@ static int check_keys(const struct df_conf_host *conf, const struct df_state *s,
 		{"", s->is_ask_written},          {".policy", s->policy != NULL},
 		{".shadow", s->shadow != NULL},   {".fail", s->fail != DF_CHOICE_UNSET},
 		{".log", s->log != DF_LOG_UNSET}, {".owner", s->owner != NULL},
+		{".containers", s->containers},
 	};
 	int status = 0;
 
@@ -80,6 +81,10 @@ int df_demands_check(const struct df_conf_host *conf, const struct df_state *s,
 	if (s->ask == DF_ASK_OFF)
 		return refuse(ret_error, PREFIX, "off",
 			      "this host demands a fence; annotations may not weaken");
+	if (s->is_left_out)
+		return refuse(ret_error, PREFIX ".containers", s->containers,
+			      "leaves this container out, and this host demands a fence; "
+			      "annotations may not weaken");
 	if (s->fail == DF_CHOICE_OPEN && conf->fail == DF_HOST_FAIL_CLOSED)
 		return refuse(ret_error, PREFIX ".fail", "open",
 			      "this host demands fail closed; annotations may not weaken");

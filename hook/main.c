@@ -19,6 +19,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "hook/annotations.h"
 #include "hook/demands.h"
 #include "hook/hook.h"
 #include "hook/rundir.h"
@@ -182,17 +183,56 @@ static int fence(struct df_hook *h)
 	return h->is_switched_off ? 0 : df_hook_start_proxy(h);
 }
 
-/* The annotation says off. */
+/* deployfence.containers names others. */
+static enum df_log_level describe_left_out(const struct df_state *s, char *line, size_t size)
+{
+	size_t len = 0, pos = 0;
+	const char *near = df_annotations_near_name(s, &len);
+	char name[DF_STATE_TEXT_MAX];
+
+	df_append(line, size, &pos,
+		  "UNFENCED container=%s: annotation deployfence.containers=%s does not name ",
+		  s->id, s->containers);
+	if (s->name) {
+		(void)df_escape(s->name, strlen(s->name), name, sizeof(name));
+		df_append(line, size, &pos, "this container, \"%s\"", name);
+	} else {
+		df_append(line, size, &pos, "a pod's sandbox");
+	}
+	if (near)
+		df_append(line, size, &pos, "; is it \"%.*s\" in that list?", (int)len, near);
+	return near ? DF_LOG_WARNING : DF_LOG_NOTICE;
+}
+
+/* An annotation says off, or leaves this container out. */
 static bool is_unfenced(struct df_hook *h)
+{
+	enum df_log_level level = DF_LOG_NOTICE;
+	char line[DF_HOOK_REASON_MAX];
+
+	if (h->state.ask == DF_ASK_OFF)
+		(void)snprintf(line, sizeof(line),
+			       "UNFENCED container=%s: annotation deployfence=off", h->state.id);
+	else if (h->state.is_left_out)
+		level = describe_left_out(&h->state, line, sizeof(line));
+	else
+		return false;
+	say(h, level, line);
+	return true;
+}
+
+/* Nobody can tell whether deployfence.containers names a container without a name. */
+static void note_nameless(struct df_hook *h)
 {
 	char line[DF_HOOK_REASON_MAX];
 
-	if (h->state.ask != DF_ASK_OFF)
-		return false;
-	(void)snprintf(line, sizeof(line), "UNFENCED container=%s: annotation deployfence=off",
-		       h->state.id);
-	say(h, DF_LOG_NOTICE, line);
-	return true;
+	if (!h->state.containers || h->state.name)
+		return;
+	(void)snprintf(line, sizeof(line),
+		       "container=%s: its runtime tells no name that deployfence.containers=%s "
+		       "could be compared with; it is fenced",
+		       h->state.id, h->state.containers);
+	df_hook_note(h, DF_LOG_WARNING, line);
 }
 
 /* Messages of a policy end each line with a newline; the last one would stand alone. */
@@ -215,8 +255,10 @@ static int create_runtime(struct df_hook *h)
 	if (status == 0 && is_unfenced(h))
 		return 0;
 	df_rundir_sweep();
-	if (status == 0)
+	if (status == 0) {
+		note_nameless(h);
 		status = fence(h);
+	}
 	/* read again now that the programs are attached: a switch thrown meanwhile counts */
 	if (status == 0 && !h->is_switched_off)
 		return 0;

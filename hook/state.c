@@ -280,6 +280,8 @@ void df_state_done(struct df_state *s)
 	free(s->policy);
 	free(s->shadow);
 	free(s->owner);
+	free(s->containers);
+	free(s->name);
 	for (size_t i = 0; i < s->n_x; i++) {
 		free(s->x[i].key);
 		free(s->x[i].value);

@@ -20,7 +20,7 @@
 #define DF_STATE_JSON_MAX (1u << 20) /* state JSON and config.json, each */
 #define DF_STATE_ID_MAX 128          /* also a directory name below /run/deployfence */
 #define DF_STATE_POLICY_MAX 128
-#define DF_STATE_TEXT_MAX 1024 /* value of owner and of each x-… annotation */
+#define DF_STATE_TEXT_MAX 1024 /* value of owner, containers and of each x-… annotation */
 #define DF_STATE_X_MAX 32      /* x-… annotations */
 #define DF_STATE_SEARCH_MAX 32
 #define DF_STATE_ERROR_MAX 1024
@@ -58,7 +58,10 @@ struct df_state {
 	char *shadow;          /* NULL: none */
 	enum df_state_choice fail;
 	enum df_state_log log;
-	char *owner; /* NULL: none */
+	char *owner;      /* NULL: none */
+	char *containers; /* names of a pod's containers, as written; NULL: all */
+	char *name;       /* of this one as CRI tells; NULL: unknown, or nobody asks */
+	bool is_left_out; /* by containers: not fenced */
 	size_t n_x;
 	struct df_state_pair x[DF_STATE_X_MAX]; /* deployfence.x-…, in order of appearance */
 };

@@ -268,6 +268,39 @@ exec_is_fenced() { # RUNTIME
 	done
 }
 
+@test "deployfence.containers: of a pod's containers the named ones are fenced, the others start and are logged" {
+	local cri=io.kubernetes.cri.container-name runtime
+	for runtime in crun runc ctr podman+crun; do
+		echo "$runtime"
+		[ "$runtime" = podman+crun ] && list=deploy || list=db,deploy # podman reads annotations as CSV before 5.0
+		job -r "$runtime" -a deployfence=on -a "deployfence.containers=$list" -a "$cri=deploy" -- sh -c "$VISIT"
+		expect [ "$status" = 0 ]
+		expect_fenced
+		job -r "$runtime" -a deployfence=on -a "deployfence.containers=$list" -a "$cri=sidecar" -- sh -c "$VISIT"
+		expect [ "$status" = 0 ]
+		expect_unfenced
+		expect_syslog "UNFENCED container=$(job_id): annotation deployfence\.containers=$list does not name this container, \"sidecar\"\$"
+		expect [ "$(grep -c UNFENCED "$RUNDIR/$(job_id)/hook.log")" = 1 ]
+		expect [ ! -e "$RUNDIR/$(job_id)/events.jsonl" ]
+	done
+	# a slip of the finger is pointed out
+	job -r crun -a deployfence.containers=depoly -a "$cri=deploy" -- sh -c "$VISIT"
+	expect_unfenced
+	expect_syslog 'deployfence\.containers=depoly does not name this container, "deploy"; is it "depoly" in that list\?'
+	# without a name nobody can tell: fenced
+	job -a deployfence.containers=deploy -- sh -c "$VISIT"
+	expect_fenced
+	expect_syslog 'its runtime tells no name that deployfence\.containers=deploy could be compared with; it is fenced'
+	# a host that lets nothing weaken
+	echo 'annotations-may-weaken no' >/etc/deployfence/deployfence.conf
+	job -r crun -a deployfence.containers=deploy -a "$cri=sidecar" -- echo ran
+	expect [ "$status" != 0 ]
+	expect [ "$output" = "" ]
+	expect_match "$stderr" 'deployfence\.containers=deploy": leaves this container out, and this host demands a fence'
+	job -r crun -a deployfence.containers=deploy -a "$cri=deploy" -- sh -c "$VISIT"
+	expect_fenced
+}
+
 @test "the kill switch: containers start unfenced, and it is logged" {
 	printf 'reason maintenance of the fence\n' >/etc/deployfence/disabled
 	job -a deployfence=on -- sh -c "$VISIT"

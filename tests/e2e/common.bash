@@ -133,6 +133,14 @@ expect_syslog() { # REGEX
 	expect false
 }
 
+# The id that the hook knew the last job by.
+job_id() {
+	case $J_RUNTIME in
+	podman+*) find "$RUNDIR" -mindepth 1 -maxdepth 1 -printf '%T@ %f\n' | sort -n | tail -n 1 | cut -d ' ' -f 2 ;;
+	*) echo "$JOB" ;;
+	esac
+}
+
 # --- processes of fences
 
 # PID NAME of every process of the proxy on this ground: deployfence-pro (the monitor), df-worker, df-reader.

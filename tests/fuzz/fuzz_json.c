@@ -86,6 +86,9 @@ static void check_state(const char *text, size_t size)
 	check(!s.bundle || s.bundle[0] == '/', "bundle");
 	check(!s.policy || (s.policy[0] != '.' && !strchr(s.policy, '/')), "policy");
 	check(!s.owner || strlen(s.owner) <= DF_STATE_TEXT_MAX, "owner");
+	check(!s.containers || (s.containers[0] && strlen(s.containers) <= DF_STATE_TEXT_MAX),
+	      "containers");
+	check(s.containers || (!s.name && !s.is_left_out), "left out without a list");
 	check(s.n_x <= DF_STATE_X_MAX, "x");
 	for (size_t i = 0; i < s.n_x; i++)
 		check(strlen(s.x[i].key) <= 66 && strlen(s.x[i].value) <= DF_STATE_TEXT_MAX, "x");

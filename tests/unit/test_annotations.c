@@ -6,13 +6,14 @@
 
 #include <cmocka.h>
 
+#include "hook/annotations.h"
 #include "hook/state.h"
 #include "lib/util.h"
 #include "tests/lib/state_case.h"
 
 /* clang-format off */
 #define ACCEPTED "accepted: deployfence, deployfence.policy, deployfence.shadow, deployfence.fail, deployfence.log, " \
-		 "deployfence.owner, deployfence.x-NAME"
+		 "deployfence.containers, deployfence.owner, deployfence.x-NAME"
 #define MEANT(key) "unknown key; did you mean \"" key "\"? " ACCEPTED
 
 static const struct df_case bad_annotations[] = {
@@ -66,7 +67,23 @@ static const struct df_case bad_annotations[] = {
 	{WITH("{\"deployfence\":\"on\",\"z\":\"\",\"deployfence.fail\":\"Open\"}"), 64, "unknown value"},
 
 	{WITH("{\"deployfence.shadow\":\"../x\"}"), 64, "not a policy name"},
-	{WITH("{\"deployfence.containers\":\"a,b\"}"), 64, "deployfence.containers is not supported yet"},
+
+	{WITH("{\"deployfence.containers\":\"\"}"), 64,
+	 "annotation \"deployfence.containers\"=\"\": not a list of container names; accepted: NAME,NAME"},
+	{WITH("{\"deployfence.containers\":\",\"}"), 64, "not a list of container names"},
+	{WITH("{\"deployfence.containers\":\"a,\"}"), 64, "not a list of container names"},
+	{WITH("{\"deployfence.containers\":\",a\"}"), 64, "not a list of container names"},
+	{WITH("{\"deployfence.containers\":\"a,,b\"}"), 64, "not a list of container names"},
+	{WITH("{\"deployfence.containers\":\"a, b\"}"), 64, "not a list of container names"},
+	{WITH("{\"deployfence.containers\":\"a;b\"}"), 64, "not a list of container names"},
+	{WITH("{\"deployfence.containers\":\"a,b\\n\"}"), 64, "not a list of container names"},
+	{WITH("{\"deployfence.containers\":\"*\"}"), 64, "not a list of container names"},
+	{WITH("{\"deployfence.containers\":\"-a\"}"), 64, "not a list of container names"},
+	{WITH("{\"deployfence.containers\":\"caf\xc3\xa9\"}"), 64, "not a list of container names"},
+	{WITH("{\"deployfence.containers\":\"b,a" A128 "\"}"), 64, "not a list of container names"},
+	{WITH("{\"deployfence.containers\":\"a" A1024 "\"}"), 64, "value too long"},
+	{WITH("{\"deployfence.container\":\"a\"}"), 64, MEANT("deployfence.containers")},
+	{WITH("{\"deployfence.Containers\":\"a\"}"), 64, MEANT("deployfence.containers")},
 
 	{WITH("{\"deployfence.fail\":\"close\"}"), 64,
 	 "annotation \"deployfence.fail\"=\"close\": unknown value; accepted: closed, open"},
@@ -180,6 +197,82 @@ static void test_values(void **state)
 	df_state_done(&s);
 }
 
+#define LIST(list) "\"deployfence.containers\":\"" list "\","
+#define CRI(name) "\"io.kubernetes.cri.container-name\":\"" name "\""
+
+static void test_containers(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is_left_out;
+		const char *name, *near;
+	} rows[] = {
+		{WITH("{" LIST("web") CRI("web") "}"), false, "web", NULL},
+		{WITH("{" CRI("web") "," LIST("db,web,x") "\"a\":\"b\"}"), false, "web", NULL},
+		{WITH("{" LIST("web") CRI("sidecar") "}"), true, "sidecar", NULL},
+		/* a name is a whole one, in the case that it is written in */
+		{WITH("{" LIST("web,db") CRI("we") "}"), true, "we", "web,db"},
+		{WITH("{" LIST("db,web") CRI("webs") "}"), true, "webs", "web"},
+		{WITH("{" LIST("x,wbe,y") CRI("web") "}"), true, "web", "wbe,y"},
+		{WITH("{" LIST("Web") CRI("web") "}"), true, "web", "Web"},
+		{WITH("{" LIST("web") "\"io.kubernetes.container.name\":\"web\"}"), false, "web",
+		 NULL},
+		{WITH("{" LIST("web") "\"nerdctl/name\":\"db-main\"}"), true, "db-main", NULL},
+		/* CRI-O's long form of the name is no name that anybody lists */
+		{WITH("{" LIST("web") "\"io.kubernetes.cri-o.ContainerName\":\"k8s_web_p_n_u_0\"}"),
+		 false, NULL, NULL},
+		/* nobody tells: fenced */
+		{WITH("{" LIST("web") "\"io.container.manager\":\"libpod\"}"), false, NULL, NULL},
+		{WITH("{" LIST("web") CRI("") "}"), false, NULL, NULL},
+		/* a pod's sandbox */
+		{WITH("{" LIST("web") "\"io.kubernetes.cri.container-type\":\"sandbox\"}"), true,
+		 NULL, NULL},
+		{WITH("{" LIST("web") "\"io.kubernetes.cri-o.ContainerType\":\"sandbox\"}"), true,
+		 NULL, NULL},
+		{WITH("{" LIST("web") "\"io.kubernetes.cri.container-type\":\"container\"," CRI(
+			 "web") "}"),
+		 false, "web", NULL},
+		/* without the list nothing of this is looked at */
+		{WITH("{\"deployfence\":\"on\"," CRI("web") "}"), false, NULL, NULL},
+		{WITH("{\"deployfence\":\"on\",\"io.kubernetes.cri.container-type\":\"sandbox\"}"),
+		 false, NULL, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct df_state s;
+		const char *near;
+		size_t len = 0;
+
+		s = df_case_accepted(rows[i].text);
+		near = s.containers ? df_annotations_near_name(&s, &len) : NULL;
+		if (s.ask != DF_ASK_ON || s.is_left_out != rows[i].is_left_out ||
+		    strcmp(s.name ? s.name : "-", rows[i].name ? rows[i].name : "-") != 0)
+			fail_msg("%s: left out %d, name %s", rows[i].text, s.is_left_out,
+				 s.name ? s.name : "-");
+		if (s.is_left_out &&
+		    strcmp(near ? near : "-", rows[i].near ? rows[i].near : "-") != 0)
+			fail_msg("%s: near %s", rows[i].text, near ? near : "-");
+		if (near)
+			assert_int_equal(len, strcspn(near, ","));
+		df_state_done(&s);
+	}
+}
+
+static void test_long_names(void **state)
+{
+	struct df_state s = df_case_accepted(WITH("{" LIST("b," A128) CRI(A128) "}"));
+	size_t len;
+
+	(void)state;
+	assert_false(s.is_left_out);
+	df_state_done(&s);
+	s = df_case_accepted(WITH("{" LIST("b," A128) CRI("a" A128) "}"));
+	assert_true(s.is_left_out);
+	assert_null(df_annotations_near_name(&s, &len)); /* too long for a slip */
+	df_state_done(&s);
+}
+
 static void test_many_x(void **state)
 {
 	char annotations[2048], text[4096];
@@ -205,10 +298,9 @@ static void test_many_x(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bad_annotations),
-		cmocka_unit_test(test_ask),
-		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_many_x),
+		cmocka_unit_test(test_bad_annotations), cmocka_unit_test(test_ask),
+		cmocka_unit_test(test_values),          cmocka_unit_test(test_containers),
+		cmocka_unit_test(test_long_names),      cmocka_unit_test(test_many_x),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,7 @@ static void annotate(const char *annotations, struct df_state *ret)
 }
 
 #define NO "annotations-may-weaken no\n"
+#define CRI_WEB "\"io.kubernetes.cri.container-name\":\"web\""
 #define A(key, value) "\"deployfence" key "\":\"" value "\""
 
 static void test_check(void **state)
@@ -56,6 +57,12 @@ static void test_check(void **state)
 		{NO "fail open\n", A(".fail", "closed"), NULL},
 		{NO, A(".log", "none"), "\"deployfence.log=none\": this host demands log stderr"},
 		{NO, A(".log", "stderr"), NULL},
+		{NO, A(".containers", "web") "," CRI_WEB, NULL},
+		{NO, A(".containers", "db") "," CRI_WEB,
+		 "\"deployfence.containers=db\": leaves this container out, and this host demands "
+		 "a fence"},
+		{NO, A(".containers", "db"), NULL}, /* no name: it is fenced */
+		{"", A(".containers", "db") "," CRI_WEB, NULL},
 		{NO, A(".policy", "default"), NULL},
 		{NO, A(".policy", "other"), "this host demands its default policy 'default';"},
 		{NO "default-policy other\n", A(".policy", "other"), NULL},
@@ -75,6 +82,8 @@ static void test_check(void **state)
 		{"annotations deployfence\n", A(".fail", "closed"), "\"deployfence.fail\""},
 		{"annotations deployfence\n", A(".log", "none"), "\"deployfence.log\""},
 		{"annotations deployfence\n", A(".owner", "me"), "\"deployfence.owner\""},
+		{"annotations deployfence\n", A(".containers", "a"), "\"deployfence.containers\""},
+		{"annotations deployfence.containers\n", A(".containers", "a"), NULL},
 		{"annotations deployfence.x-a\n", A(".x-a", "1"), NULL},
 		{"annotations deployfence.x-a\n", A(".x-a", "1") "," A(".x-b", "1"),
 		 "\"deployfence.x-b\""},
