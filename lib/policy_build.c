@@ -4,234 +4,75 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lib/array.h"
-#include "lib/policy_format.h"
+#include "lib/policy_builder.h"
 #include "lib/util.h"
 
-#define ROOT 0u         /* the node of the root, parent of all */
-#define NONE UINT32_MAX /* no rule */
-#define INDEX_FIRST 64u /* slots of the first index over nodes */
-#define SEEDS_MAX 64u   /* tried before giving up; one try is the rule, see policy_format.h */
+#define SEEDS_MAX 64u /* tried before giving up; one try is the rule, see policy_format.h */
 
-/* A name, or an ancestor of one, as the label that it adds to its parent. */
-struct node {
-	uint64_t hash;
-	uint32_t parent; /* index */
-	uint32_t label;  /* offset in the source's names */
-	uint32_t rules;  /* list of source rules, by rank; NONE: empty */
-	uint32_t offset; /* of its entry in the table */
-	uint8_t n_rules;
-	bool has_allow_below;
-};
-
-struct builder {
-	struct df_policy_source *src;
-	struct df_messages *messages;
-	struct node *nodes;
-	size_t n_nodes, nodes_cap;
-	uint32_t *index; /* open addressing over nodes; 0 (the root): free */
-	size_t n_index;
-	uint32_t *next; /* of each source rule: the next one of its node */
-	size_t n_kept;  /* rules that are not doubles */
-};
-
-static void builder_done(struct builder *b)
+static void builder_done(struct df_builder *b)
 {
 	free(b->nodes);
 	free(b->index);
 	free(b->next);
+	free(b->nets);
+	df_build_runs_done(&b->runs);
 }
 
-static const uint8_t *label_of(const struct builder *b, const struct node *n)
+/* Nodes without the root. */
+static uint64_t n_entries(const struct df_builder *b)
 {
-	return b->src->names + n->label;
+	return b->n_nodes - 1;
 }
 
-static size_t entry_size(const struct builder *b, const struct node *n)
+static uint32_t entry_size(const struct df_builder *b, const struct df_policy_header *h,
+			   const struct df_build_node *n)
 {
-	return sizeof(struct df_policy_entry) + label_of(b, n)[0];
+	return (uint32_t)sizeof(struct df_policy_entry) + h->rule_octets + df_build_label(b, n)[0];
 }
 
-/* Where the child is, or would be, in the index. */
-static uint32_t *find_index(const struct builder *b, uint32_t parent, uint64_t hash,
-			    const uint8_t *label)
+/* From lists of items to numbers of rules. */
+static int make_runs(struct df_builder *b)
 {
-	size_t mask = b->n_index - 1;
-
-	for (size_t i = (hash ^ (hash >> 32)) & mask;; i = (i + 1) & mask) {
-		const struct node *n = &b->nodes[b->index[i]];
-
-		if (b->index[i] == ROOT || (n->parent == parent && n->hash == hash &&
-					    memcmp(label_of(b, n), label, label[0] + 1u) == 0))
-			return &b->index[i];
-	}
-}
-
-static int grow_index(struct builder *b)
-{
-	size_t n = b->n_index ? b->n_index * 2 : INDEX_FIRST;
-	uint32_t *index;
-
-	if (b->n_nodes < b->n_index / 2)
-		return 0;
-	index = calloc(n, sizeof(*index));
-	if (!index)
-		return -ENOMEM;
-	free(b->index);
-	b->index = index;
-	b->n_index = n;
-	for (uint32_t i = 1; i < b->n_nodes; i++) {
-		const struct node *node = &b->nodes[i];
-
-		*find_index(b, node->parent, node->hash, label_of(b, node)) = i;
-	}
-	return 0;
-}
-
-/* Index of the child of parent with the label at offset label; made if need be. */
-static int get_child(struct builder *b, uint32_t parent, uint32_t label, uint32_t *ret)
-{
-	const uint8_t *text = b->src->names + label;
-	uint64_t hash = df_policy_hash(b->nodes[parent].hash, text);
-	uint32_t *at;
-
-	if (grow_index(b) < 0 ||
-	    df_array_reserve(&b->nodes, &b->nodes_cap, b->n_nodes + 1, sizeof(*b->nodes)) < 0)
-		return -ENOMEM;
-	at = find_index(b, parent, hash, text);
-	if (*at == ROOT) {
-		*at = (uint32_t)b->n_nodes;
-		b->nodes[b->n_nodes++] = (struct node){
-			.hash = hash,
-			.parent = parent,
-			.label = label,
-			.rules = NONE,
-		};
-	}
-	*ret = *at;
-	return 0;
-}
-
-static unsigned rank_of(const struct df_policy_source_rule *rule)
-{
-	return df_policy_rank(rule->scope, rule->action);
-}
-
-/* Puts the rule into the list of its node, where rank says.  Of doubles the first stays. */
-static void add_rule(struct builder *b, struct node *n, uint32_t i)
-{
-	const struct df_policy_source_rule *rule = &b->src->rules[i], *contradicted = NULL;
-	uint32_t *link = &n->rules;
-
-	for (uint32_t at = n->rules; at != NONE; at = b->next[at]) {
-		const struct df_policy_source_rule *other = &b->src->rules[at];
-
-		if (other->scope != rule->scope)
-			continue;
-		if (other->action == rule->action) {
-			df_messages_warning(b->messages, rule->line, rule->column,
-					    "the same rule as in line %u; remove one", other->line);
-			return;
-		}
-		contradicted = other;
-	}
-	if (contradicted)
-		df_messages_warning(b->messages, rule->line, rule->column,
-				    "contradicts line %u, and block wins; remove one",
-				    contradicted->line);
-	while (*link != NONE && rank_of(&b->src->rules[*link]) < rank_of(rule))
-		link = &b->next[*link];
-	b->next[i] = *link;
-	*link = i;
-	n->n_rules++;
-	b->n_kept++;
-}
-
-static int add_name(struct builder *b, uint32_t i)
-{
-	const struct df_policy_source_rule *rule = &b->src->rules[i];
-	uint32_t labels[DF_DNAME_LABELS_MAX], at = ROOT;
-	unsigned n = 0;
-
-	for (uint32_t label = rule->name; b->src->names[label]; label += 1u + b->src->names[label])
-		labels[n++] = label;
-	while (n-- > 0) {
-		int r = get_child(b, at, labels[n], &at);
-
-		if (r < 0)
-			return r;
-	}
-	add_rule(b, &b->nodes[at], i);
-	if (rule->action != DF_POLICY_ALLOW)
-		return 0;
-	while (at != ROOT) {
-		at = b->nodes[at].parent;
-		if (b->nodes[at].has_allow_below)
-			break; /* then all above have it too */
-		b->nodes[at].has_allow_below = true;
-	}
-	return 0;
-}
-
-static int add_names(struct builder *b)
-{
-	size_t n_rules = b->src->n_rules;
-
-	b->next = calloc(n_rules ? n_rules : 1, sizeof(*b->next));
-	if (!b->next ||
-	    df_array_reserve(&b->nodes, &b->nodes_cap, INDEX_FIRST, sizeof(*b->nodes)) < 0)
-		return -ENOMEM;
-	b->nodes[b->n_nodes++] = (struct node){.hash = df_policy_hash_root(0), .rules = NONE};
-	for (uint32_t i = 0; i < n_rules; i++) {
-		int r = add_name(b, i);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* Parents stand before their children.  The index is of no use after this. */
-static void rehash(struct builder *b, uint32_t seed)
-{
-	b->nodes[ROOT].hash = df_policy_hash_root(seed);
 	for (size_t i = 1; i < b->n_nodes; i++) {
-		struct node *n = &b->nodes[i];
+		int r = df_build_add_run(b, b->nodes[i].items, &b->nodes[i].items);
 
-		n->hash = df_policy_hash(b->nodes[n->parent].hash, label_of(b, n));
+		if (r < 0)
+			return r;
 	}
+	return df_build_nets(b);
 }
 
 /*
  * Counts the octets of each slot's entries into sizes (n_slots, zeroed here).
  * False if a slot would have too many entries.
  */
-static bool measure_slots(const struct builder *b, uint32_t n_slots, uint32_t *sizes,
-			  uint8_t *counts)
+static bool measure_slots(const struct df_builder *b, const struct df_policy_header *h,
+			  uint32_t *sizes, uint8_t *counts)
 {
-	memset(sizes, 0, n_slots * sizeof(*sizes));
-	memset(counts, 0, n_slots);
+	memset(sizes, 0, h->n_slots * sizeof(*sizes));
+	memset(counts, 0, h->n_slots);
 	for (size_t i = 1; i < b->n_nodes; i++) {
-		uint32_t slot = df_policy_slot(b->nodes[i].hash, n_slots);
+		uint32_t slot = df_policy_slot(b->nodes[i].hash, h->n_slots);
 
 		if (++counts[slot] > DF_POLICY_CHAIN_MAX)
 			return false;
-		sizes[slot] += (uint32_t)entry_size(b, &b->nodes[i]);
+		sizes[slot] += entry_size(b, h, &b->nodes[i]);
 	}
 	return true;
 }
 
 /* Hashes until no slot is too long; then sizes holds what measure_slots says. */
-static int find_seed(struct builder *b, uint32_t n_slots, uint32_t *sizes, uint32_t *ret_seed)
+static int find_seed(struct df_builder *b, const struct df_policy_header *h, uint32_t *sizes,
+		     uint32_t *ret_seed)
 {
-	_cleanup_free_ uint8_t *counts = malloc(n_slots);
+	_cleanup_free_ uint8_t *counts = malloc(h->n_slots);
 
 	if (!counts)
 		return -ENOMEM;
 	for (uint32_t seed = 0; seed < SEEDS_MAX; seed++) {
 		if (seed > 0) /* nodes come hashed with 0 */
-			rehash(b, seed);
-		if (measure_slots(b, n_slots, sizes, counts)) {
+			df_build_rehash(b, seed);
+		if (measure_slots(b, h, sizes, counts)) {
 			*ret_seed = seed;
 			return 0;
 		}
@@ -239,35 +80,64 @@ static int find_seed(struct builder *b, uint32_t n_slots, uint32_t *sizes, uint3
 	return -E2BIG;
 }
 
-/* All but seed, size and the settings; -E2BIG if the table would be too big. */
-static int measure(const struct builder *b, struct df_policy_header *ret)
+/* Where the sections are; -E2BIG if the table would be too big. */
+static int measure(const struct df_builder *b, struct df_policy_header *h)
 {
-	struct df_policy_header h = {.magic = DF_POLICY_MAGIC, .version = DF_POLICY_VERSION};
-	uint64_t n_slots = 1, entries_size = 0, at;
+	uint64_t entries_size = 0, n_slots = n_entries(b) / DF_POLICY_SLOT_LOAD + 1, at;
 
-	while (n_slots < b->n_nodes - 1)
-		n_slots *= 2;
+	h->rule_octets = b->runs.n_rules < UINT16_MAX ? 2 : 4;
 	for (size_t i = 1; i < b->n_nodes; i++)
-		entries_size += entry_size(b, &b->nodes[i]);
-	at = sizeof(h) + (n_slots + 1) * sizeof(uint32_t) + entries_size + 3 +
-	     b->n_kept * sizeof(struct df_policy_rule) + b->src->strings.len;
+		entries_size += entry_size(b, h, &b->nodes[i]);
+	at = sizeof(*h) + (n_slots + 1) * sizeof(uint32_t) + entries_size + 3 +
+	     b->runs.n_rules * sizeof(struct df_policy_rule) +
+	     b->n_nets * sizeof(struct df_policy_net) + sizeof(b->src->ports.named) +
+	     sizeof(b->src->settings.resolvers) + b->pins_size + b->src->strings.len;
 	if (at > DF_POLICY_SIZE_MAX)
 		return -E2BIG;
-	h.n_slots = (uint32_t)n_slots;
-	h.entries_size = (uint32_t)entries_size;
-	h.n_rules = (uint32_t)b->n_kept;
-	h.strings_size = (uint32_t)b->src->strings.len;
-	h.slots = sizeof(h);
-	h.entries = h.slots + (h.n_slots + 1) * (uint32_t)sizeof(uint32_t);
-	h.rules = (h.entries + h.entries_size + 3u) & ~3u;
-	h.strings = h.rules + h.n_rules * (uint32_t)sizeof(struct df_policy_rule);
-	h.size = h.strings + h.strings_size;
-	*ret = h;
+	h->n_slots = (uint32_t)n_slots;
+	h->entries_size = (uint32_t)entries_size;
+	h->n_rules = (uint32_t)b->runs.n_rules;
+	h->n_nets = (uint32_t)b->n_nets;
+	h->n_ranges = b->src->ports.n_named;
+	h->n_resolvers = b->src->settings.n_resolvers;
+	h->n_pins = b->n_pins;
+	h->strings_size = (uint32_t)b->src->strings.len;
+	h->slots = sizeof(*h);
+	h->entries = h->slots + (h->n_slots + 1) * (uint32_t)sizeof(uint32_t);
+	h->rules = (h->entries + h->entries_size + 3u) & ~3u;
+	h->nets = h->rules + h->n_rules * (uint32_t)sizeof(struct df_policy_rule);
+	h->ranges = h->nets + h->n_nets * (uint32_t)sizeof(struct df_policy_net);
+	h->resolvers = h->ranges + h->n_ranges * (uint32_t)sizeof(struct df_policy_range);
+	h->pins = h->resolvers + h->n_resolvers * 16u;
+	h->strings = h->pins + (uint32_t)b->pins_size;
+	h->size = h->strings + h->strings_size;
 	return 0;
 }
 
+static void set_header(const struct df_builder *b, struct df_policy_header *h)
+{
+	const struct df_policy_settings *s = &b->src->settings;
+	enum df_policy_pin pin = b->has_more_pins ? DF_POLICY_PIN_ON_REFUSAL : DF_POLICY_PIN_YES;
+
+	h->magic = DF_POLICY_MAGIC;
+	h->version = DF_POLICY_VERSION;
+	h->mode = (uint8_t)s->mode;
+	h->default_action = (uint8_t)s->default_action;
+	h->refuse_dns = (uint8_t)s->refuse_dns;
+	h->has_allow = b->nodes[0].has_allow_below;
+	h->enforce_share = (uint8_t)s->enforce_share;
+	h->raw_ip = (uint8_t)s->raw_ip;
+	h->pin_blocked = (uint8_t)(s->pin_blocked ? s->pin_blocked : pin);
+	h->shared_address = (uint8_t)s->shared_address;
+	h->is_nested_netns_allowed = s->is_nested_netns_allowed;
+	h->refuse_errno = (uint16_t)s->refuse_errno;
+	h->leaks = s->leaks;
+	h->keep_learned_s = s->keep_learned_s;
+	h->classes = df_ports_classes(&b->src->ports);
+}
+
 /* Turns sizes of slots into offsets, and gives each node its own. */
-static void place_entries(struct builder *b, const struct df_policy_header *h, uint32_t *slots)
+static void place_entries(struct df_builder *b, const struct df_policy_header *h, uint32_t *slots)
 {
 	uint32_t at = h->entries;
 
@@ -279,59 +149,94 @@ static void place_entries(struct builder *b, const struct df_policy_header *h, u
 	}
 	slots[h->n_slots] = at;
 	for (size_t i = 1; i < b->n_nodes; i++) {
-		struct node *n = &b->nodes[i];
+		struct df_build_node *n = &b->nodes[i];
 		uint32_t *slot = &slots[df_policy_slot(n->hash, h->n_slots)];
 
 		n->offset = *slot;
-		*slot += (uint32_t)entry_size(b, n);
+		*slot += entry_size(b, h, n);
 	}
 	/* Each now holds its end, which is the beginning of the next. */
 	memmove(slots + 1, slots, h->n_slots * sizeof(*slots));
 	slots[0] = h->entries;
 }
 
-static void write_entries(const struct builder *b, const struct df_policy_header *h, uint32_t file,
+static void write_entries(const struct df_builder *b, const struct df_policy_header *h,
 			  uint8_t *table)
 {
-	struct df_policy_rule *rules = (struct df_policy_rule *)(void *)(table + h->rules);
-	uint32_t n_rules = 0;
-
 	for (size_t i = 1; i < b->n_nodes; i++) {
-		const struct node *n = &b->nodes[i];
-		const uint8_t *label = label_of(b, n);
+		const struct df_build_node *n = &b->nodes[i];
+		const uint8_t *label = df_build_label(b, n);
 		struct df_policy_entry e = {
 			.parent = b->nodes[n->parent].offset,
-			.rule = n->n_rules ? n_rules : 0,
-			.n_rules = n->n_rules,
 			.label_len = label[0],
 		};
+		uint8_t *to = table + n->offset;
+		uint16_t rule16 = (uint16_t)n->items;
 
 		if (n->has_allow_below)
 			e.label_len |= DF_POLICY_ENTRY_ALLOW_BELOW;
-		memcpy(table + n->offset, &e, sizeof(e));
-		memcpy(table + n->offset + sizeof(e), label + 1, label[0]);
-		for (uint32_t at = n->rules; at != NONE; at = b->next[at]) {
-			const struct df_policy_source_rule *from = &b->src->rules[at];
-
-			rules[n_rules++] = (struct df_policy_rule){
-				.action = from->action,
-				.scope = from->scope,
-				.line = from->line,
-				.file = file,
-				.text = from->text,
-				.owner = from->owner,
-				.hint = from->hint,
-			};
-		}
+		memcpy(to, &e, sizeof(e));
+		to += sizeof(e);
+		memcpy(to, h->rule_octets == sizeof(rule16) ? (void *)&rule16 : (void *)&n->items,
+		       h->rule_octets);
+		memcpy(to + h->rule_octets, label + 1, label[0]);
 	}
 }
 
+static void write_rules(const struct df_builder *b, const struct df_policy_header *h, uint32_t file,
+			uint8_t *table)
+{
+	struct df_policy_rule *rules = (struct df_policy_rule *)(void *)(table + h->rules);
+
+	for (uint32_t i = 0; i < h->n_rules; i++) {
+		const struct df_policy_source_rule *from = &b->src->rules[b->runs.rules[i]];
+		bool has_ports = from->ports.lo != 0;
+
+		rules[i] = (struct df_policy_rule){
+			.action = from->action,
+			.scope = from->scope,
+			.proto = from->ports.proto,
+			.flags = b->runs.lasts[i] ? DF_POLICY_RULE_LAST : 0,
+			.port_lo = from->ports.lo,
+			.port_hi = from->ports.hi,
+			.line = from->line,
+			.file = file,
+			.text = from->text,
+			.owner = from->owner,
+			.hint = from->hint,
+			.classes = has_ports ? df_ports_classes_of(&b->src->ports, from->ports)
+					     : h->classes,
+		};
+	}
+}
+
+static void write_ranges(const struct df_builder *b, const struct df_policy_header *h,
+			 uint8_t *table)
+{
+	struct df_policy_range *ranges = (struct df_policy_range *)(void *)(table + h->ranges);
+
+	for (uint32_t i = 0; i < h->n_ranges; i++) {
+		const struct df_policy_range *from = &b->src->ports.named[i];
+
+		/* Field by field: padding stays zero. */
+		ranges[i].proto = from->proto;
+		ranges[i].lo = from->lo;
+		ranges[i].hi = from->hi;
+	}
+}
+
+static void copy(uint8_t *to, const void *from, size_t size)
+{
+	if (size > 0) /* else from may be NULL */
+		memcpy(to, from, size);
+}
+
 /* The sections in the order of the table.  name and file: offsets in strings. */
-static int write_table(struct builder *b, uint32_t name, uint32_t file, void **ret,
+static int write_table(struct df_builder *b, uint32_t name, uint32_t file, void **ret,
 		       size_t *ret_size)
 {
 	_cleanup_free_ uint8_t *table = NULL;
-	struct df_policy_header h;
+	struct df_policy_header h = {.name = name};
 	uint32_t *slots;
 	int r = measure(b, &h);
 
@@ -341,36 +246,56 @@ static int write_table(struct builder *b, uint32_t name, uint32_t file, void **r
 	if (!table)
 		return -ENOMEM;
 	slots = (uint32_t *)(void *)(table + h.slots);
-	r = find_seed(b, h.n_slots, slots, &h.seed);
+	r = find_seed(b, &h, slots, &h.seed);
 	if (r < 0) {
 		/* cppcheck-suppress memleak ; _cleanup_free_ */
 		return r;
 	}
-	h.mode = (uint8_t)b->src->mode;
-	h.default_action = (uint8_t)b->src->default_action;
-	h.refuse_dns = (uint8_t)b->src->refuse_dns;
-	h.enforce_share = (uint8_t)b->src->enforce_share;
-	h.has_allow = b->nodes[ROOT].has_allow_below;
-	h.name = name;
+	set_header(b, &h);
 	memcpy(table, &h, sizeof(h));
 	place_entries(b, &h, slots);
-	write_entries(b, &h, file, table);
-	memcpy(table + h.strings, b->src->strings.data, h.strings_size);
+	write_entries(b, &h, table);
+	write_rules(b, &h, file, table);
+	copy(table + h.nets, b->nets, b->n_nets * sizeof(*b->nets));
+	write_ranges(b, &h, table);
+	copy(table + h.resolvers, b->src->settings.resolvers, h.n_resolvers * 16u);
+	copy(table + h.pins, b->pins, b->pins_size);
+	copy(table + h.strings, b->src->strings.data, h.strings_size);
 	*ret = TAKE_PTR(table);
 	*ret_size = h.size;
 	return 0;
 }
 
+static void warn_of_pins(const struct df_builder *b)
+{
+	const struct df_policy_settings *s = &b->src->settings;
+
+	if (s->pin_blocked == DF_POLICY_PIN_YES && b->has_more_pins)
+		df_messages_warning(b->messages, s->pin_line, s->pin_column,
+				    "more than %d names are blocked, and only the first %d are "
+				    "resolved; write on-refusal, or rules for addresses",
+				    DF_POLICY_PINS_MAX, DF_POLICY_PINS_MAX);
+}
+
 int df_policy_build(struct df_policy_source *src, const char *name, const char *file,
 		    struct df_messages *messages, void **ret, size_t *ret_size)
 {
-	__attribute__((cleanup(builder_done))) struct builder b = {
+	__attribute__((cleanup(builder_done))) struct df_builder b = {
 		.src = src,
 		.messages = messages,
 	};
 	uint32_t name_at, file_at;
-	int r = add_names(&b);
+	int r;
 
+	b.next = calloc(src->n_named + src->n_nets + 1, sizeof(*b.next));
+	if (!b.next)
+		return -ENOMEM;
+	r = df_build_names(&b);
+	if (r < 0)
+		return r;
+	df_build_pins(&b);
+	warn_of_pins(&b);
+	r = make_runs(&b);
 	if (r < 0)
 		return r;
 	if (messages->n_errors) {

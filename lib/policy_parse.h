@@ -3,9 +3,7 @@
  * policy_parse: policy text to settings and rules, in the order of the file.
  *
  * Every statement of DESIGN 2.2 is checked in full.  What this version does not
- * enforce is then refused, except where a value only says what it does anyway
- * (raw-ip allow, pin-blocked no, on-leak … warn, refuse-with EPERM, nested-netns
- * refuse).
+ * do is then refused.
  *
  * owner and hint apply to the rules that follow, until the next one; "" ends
  * them.  Rules before the first hint get that hint, as policies often end in it.
@@ -18,25 +16,60 @@
 
 #include "lib/messages.h"
 #include "lib/policy.h"
+#include "lib/ports.h"
 #include "lib/strpool.h"
 
+#define DF_POLICY_KEEP_LEARNED_S 3600u /* unless the policy says otherwise */
+
+/* What a statement says of all names and networks that it stands for. */
 struct df_policy_source_rule {
-	uint32_t name; /* offset in names */
 	uint32_t line, column;
-	uint32_t text, owner, hint; /* offsets in strings */
+	uint32_t text, owner, hint;   /* offsets in strings */
+	struct df_policy_range ports; /* lo 0: every port */
 	uint8_t action, scope;
 };
 
-struct df_policy_source {
+struct df_policy_source_name {
+	uint32_t name; /* offset in names */
+	uint32_t rule; /* index */
+};
+
+struct df_policy_source_net {
+	uint8_t addr[16]; /* IPv4 as ::ffff:a.b.c.d */
+	uint8_t prefix_len;
+	uint32_t rule; /* index */
+};
+
+/* Settings that no statement made are 0 until df_policy_parse fills in what they are then. */
+struct df_policy_settings {
 	enum df_policy_mode mode;
 	enum df_policy_action default_action;
 	enum df_policy_refuse_dns refuse_dns;
 	unsigned enforce_share; /* percent */
+	enum df_policy_raw_ip raw_ip;
+	enum df_policy_pin pin_blocked; /* 0: as the number of blocked names says */
+	enum df_policy_shared shared_address;
+	uint32_t keep_learned_s;
+	int refuse_errno;
+	bool is_nested_netns_allowed;
+	uint32_t leaks; /* bits 1 << finding: refuse */
+	uint8_t resolvers[DF_POLICY_RESOLVERS_MAX][16];
+	unsigned n_resolvers;
+	unsigned pin_line, pin_column; /* of the statement, for what only the builder sees */
+};
+
+struct df_policy_source {
+	struct df_policy_settings settings;
 	struct df_policy_source_rule *rules;
 	size_t n_rules, rules_cap;
+	struct df_policy_source_name *named;
+	size_t n_named, named_cap;
+	struct df_policy_source_net *nets;
+	size_t n_nets, nets_cap;
 	uint8_t *names; /* wire names, one after the other */
 	size_t names_len, names_cap;
 	struct df_strpool strings;
+	struct df_ports ports; /* of all rules */
 };
 
 void df_policy_source_done(struct df_policy_source *src);

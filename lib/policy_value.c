@@ -152,6 +152,19 @@ int df_value_net(const char *s, size_t len, struct df_value_net *ret,
 	return 0;
 }
 
+unsigned df_value_net_mapped(const struct df_value_net *net, uint8_t ret[static 16])
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}; /* RFC 4291 2.5.5.2 */
+
+	if (net->family == AF_INET6) {
+		memcpy(ret, net->addr, 16);
+		return net->prefix_len;
+	}
+	memcpy(ret, mapped, sizeof(mapped));
+	memcpy(ret + sizeof(mapped), net->addr, 4);
+	return sizeof(mapped) * 8 + net->prefix_len;
+}
+
 int df_value_duration(const char *s, size_t len, uint64_t *ret_s, struct df_value_error *ret_error)
 {
 	static const struct {

@@ -39,6 +39,8 @@ int df_value_ports(const char *s, size_t len, struct df_value_ports *ret,
 /* An address or, with '/', a network without host bits. */
 int df_value_net(const char *s, size_t len, struct df_value_net *ret,
 		 struct df_value_error *ret_error);
+/* In the one form of tables and maps: 16 octets, IPv4 as ::ffff:a.b.c.d.  Its prefix length. */
+unsigned df_value_net_mapped(const struct df_value_net *net, uint8_t ret[static 16]);
 /* 90s, 15m, 1h, 30d. */
 int df_value_duration(const char *s, size_t len, uint64_t *ret_s, struct df_value_error *ret_error);
 /* 0% to 100%. */

@@ -54,6 +54,9 @@ void df_ports_init(struct df_ports *ret);
 /* -E2BIG: more classes, or ranges, than there may be; *ports is then as it was. */
 int df_ports_add_range(struct df_ports *ports, struct df_policy_range range);
 
+/* Adds all of a policy.  -E2BIG as above, with nothing of it added. */
+int df_ports_add(struct df_ports *ports, const struct df_policy *p);
+
 /* proto as in a packet, port in host byte order. */
 unsigned df_ports_class(const struct df_ports *ports, uint8_t proto, uint16_t port);
 

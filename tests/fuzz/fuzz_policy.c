@@ -4,13 +4,16 @@
  * compiled table.  What compiles must open, and every name that the text holds
  * must be found; lookups in what opens, damaged or not, must stay inside.
  */
+#include <netinet/in.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/conf.h"
-#include "lib/policy.h"
 #include "lib/policy_compile.h"
+#include "lib/policy_format.h"
+#include "lib/policy_target.h"
+#include "lib/ports.h"
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \
@@ -27,6 +30,7 @@ static void look_up(const struct df_policy *p, const struct df_dname *name)
 	char text[64];
 
 	(void)df_policy_has_allow_below(p, name);
+	(void)df_policy_lookup_port(p, name, IPPROTO_TCP, 443);
 	if (!rule)
 		return;
 	CHECK(df_policy_rule_at(p, df_policy_rule_index(p, rule)) == rule);
@@ -77,33 +81,92 @@ static void look_up_fixed(const struct df_policy *p)
 		if (df_dname_from_text(names[i], strlen(names[i]), &name, NULL) == 0)
 			look_up(p, &name);
 	}
+	for (uint32_t i = 0; i < df_policy_n_nets(p); i++) {
+		uint8_t addr[16];
+		unsigned len;
+
+		df_policy_net_at(p, i, addr, &len);
+		(void)df_policy_lookup_net(p, addr, len, IPPROTO_TCP, 443);
+		(void)df_policy_lookup_addr(p, addr, IPPROTO_UDP, 53);
+	}
+	for (uint32_t i = 0; i < df_policy_n_pin_names(p); i++) {
+		CHECK(df_policy_pin_name_at(p, i, &name) == 0);
+		look_up(p, &name);
+	}
+	for (uint32_t i = 0; i < df_policy_n_ranges(p); i++)
+		(void)df_policy_range_at(p, i);
+	for (uint32_t i = 0; i < df_policy_n_resolvers(p); i++) {
+		uint8_t addr[16];
+
+		df_policy_resolver_at(p, i, addr);
+	}
 	(void)df_policy_mode(p);
 	(void)df_policy_default(p);
 	(void)df_policy_refuse_dns(p);
 	CHECK(df_policy_name(p));
 }
 
-/* Each rule must be found under the name that its own text says, or what is more specific. */
+/* What the target of a rule names is decided by that rule, or by one that goes before it. */
+static void check_target(const struct df_policy *p, const struct df_policy_rule *rule,
+			 const struct df_policy_target *t)
+{
+	uint8_t proto = t->ports.proto ? t->ports.proto : IPPROTO_TCP, addr[16];
+	uint16_t port = t->ports.lo ? t->ports.hi : 1;
+
+	CHECK(rule->port_lo == t->ports.lo && rule->port_hi == t->ports.hi);
+	CHECK(rule->proto == t->ports.proto);
+	if (t->is_name) {
+		CHECK(rule->scope == t->scope);
+		if (t->scope != DF_POLICY_BELOW)
+			CHECK(df_policy_lookup_port(p, &t->name, proto, port));
+		return;
+	}
+	CHECK(rule->scope == DF_POLICY_NET);
+	CHECK(df_policy_lookup_net(p, addr, df_value_net_mapped(&t->net, addr), proto, port));
+}
+
 static void check_rules(const struct df_policy *p)
 {
 	const struct df_policy_rule *rule;
 
 	for (uint32_t i = 0; (rule = df_policy_rule_at(p, i)); i++) {
+		struct df_policy_target target;
+		struct df_value_error error;
 		char text[600], *at;
-		struct df_dname name;
 		size_t len = df_policy_rule_describe(p, rule, text, sizeof(text));
 
 		CHECK(len > strlen("f:1 block "));
 		at = strrchr(text, ' ') + 1;
-		if (*at == '=')
-			at++;
-		else if (*at == '*')
-			*at = 'x'; /* some name below; it may be too long to exist */
-		if (df_dname_from_text(at, strlen(at), &name, NULL) == 0)
-			CHECK(df_policy_lookup(p, &name));
-		else
-			CHECK(rule->scope == DF_POLICY_BELOW);
+		CHECK(df_policy_target_parse(at, strlen(at), &target, &error) == 0);
+		check_target(p, rule, &target);
 	}
+}
+
+/* Nets stand in order, and each is decided by a rule of its own or of one that holds it. */
+static void check_nets(const struct df_policy *p)
+{
+	struct df_ports ports;
+	uint8_t before[16];
+	unsigned before_len = 0;
+
+	for (uint32_t i = 0; i < df_policy_n_nets(p); i++) {
+		uint8_t addr[16];
+		unsigned len;
+
+		df_policy_net_at(p, i, addr, &len);
+		CHECK(len <= 128);
+		if (i > 0) {
+			int order = memcmp(before, addr, sizeof(addr));
+
+			CHECK(order < 0 || (order == 0 && before_len < len));
+		}
+		memcpy(before, addr, sizeof(addr));
+		before_len = len;
+		(void)df_policy_lookup_net(p, addr, len, IPPROTO_UDP, 53);
+		(void)df_policy_lookup_addr(p, addr, 0, 0);
+	}
+	df_ports_init(&ports);
+	CHECK(df_ports_add(&ports, p) == 0 && ports.n_classes <= DF_POLICY_CLASSES_MAX);
 }
 
 /* The table with damage that depends on all of the input. */
@@ -137,6 +200,7 @@ static void fuzz_text(const char *text, const uint8_t *data, size_t size)
 		look_up_words(&policy, data, size);
 		look_up_fixed(&policy);
 		check_rules(&policy);
+		check_nets(&policy);
 		fuzz_damaged(result.table, result.table_size, data, size);
 	} else {
 		CHECK(result.n_errors > 0 && result.messages && !result.table);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * policy_builder: what the files of policy_build share.
+ *
+ * An item is a name or a network of the source with the rule that it is listed under.
+ * Items of the same name (or network) form a list, in the order in which lookups try
+ * their rules; lists of the same rules become one run of rules in the table.
+ */
+#ifndef DF_POLICY_BUILDER_H
+#define DF_POLICY_BUILDER_H
+
+#include "lib/policy_format.h"
+#include "lib/policy_parse.h"
+
+#define DF_BUILD_NONE UINT32_MAX /* no item */
+
+/* A name, or an ancestor of one, as the label that it adds to its parent. */
+struct df_build_node {
+	uint64_t hash;
+	uint32_t parent; /* index; the root (0) is its own */
+	uint32_t label;  /* offset in the source's names */
+	uint32_t items;  /* its list; later the number of its first rule, plus 1 */
+	uint32_t offset; /* of its entry in the table */
+	bool has_allow_below;
+};
+
+struct df_build_runs {
+	uint32_t *rules; /* of the source, in runs, by the rule's number in the table */
+	size_t n_rules, rules_cap;
+	uint32_t *slots; /* open addressing over runs: number of the first rule, plus 1; 0: free */
+	size_t n_slots, n_runs;
+	uint8_t *lasts; /* by number: whether it ends its run */
+	size_t lasts_cap;
+};
+
+struct df_builder {
+	struct df_policy_source *src;
+	struct df_messages *messages;
+	struct df_build_node *nodes;
+	size_t n_nodes, nodes_cap;
+	uint32_t *index; /* open addressing over nodes; 0 (the root): free */
+	size_t n_index;
+	uint32_t *next; /* of each item, names first: the next one of its list */
+	struct df_build_runs runs;
+	struct df_policy_net *nets; /* as in the table */
+	size_t n_nets;
+	uint8_t pins[DF_POLICY_PINS_MAX * DF_DNAME_MAX];
+	size_t pins_size;
+	uint32_t n_pins;
+	bool has_more_pins;
+};
+
+/* The rule of an item. */
+uint32_t df_build_rule_of(const struct df_builder *b, uint32_t item);
+
+/* Puts an item into a list, where the rank of its rule says.  Of doubles the first stays. */
+void df_build_add_item(struct df_builder *b, uint32_t *list, uint32_t item);
+
+/* The run with the rules of the list: the number of its first rule, plus 1.  -ENOMEM. */
+int df_build_add_run(struct df_builder *b, uint32_t list, uint32_t *ret);
+void df_build_runs_done(struct df_build_runs *runs);
+
+/* nodes, with their lists and has_allow_below.  -ENOMEM. */
+int df_build_names(struct df_builder *b);
+/* pins: the first names that block rules refuse.  Before the lists become runs. */
+void df_build_pins(struct df_builder *b);
+/* Changes the hashes of all nodes.  The index is of no use after this. */
+void df_build_rehash(struct df_builder *b, uint32_t seed);
+
+static inline const uint8_t *df_build_label(const struct df_builder *b,
+					    const struct df_build_node *n)
+{
+	return b->src->names + n->label;
+}
+
+/* nets, with their runs.  -ENOMEM. */
+int df_build_nets(struct df_builder *b);
+
+#endif
