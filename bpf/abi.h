@@ -165,10 +165,9 @@ struct df_sock {
 	__u32 token;    /* 0: this socket was never redirected */
 	/* of the connect, for what its first payload says */
 	__u32 tgid, tid;
-	__u64 time;       /* CLOCK_BOOTTIME */
-	__u32 generation; /* of the policy that decided */
-	__u8 is_read;     /* the first payload has passed */
-	__u8 pad[3];
+	__u64 time;   /* CLOCK_BOOTTIME */
+	__u8 is_read; /* the first payload has passed */
+	__u8 pad[7];
 };
 
 _Static_assert(sizeof(struct df_sock) == 48, "df_sock: layout is shared with the kernel programs");
@@ -232,15 +231,6 @@ enum df_event_kind {
 		17, /* passes by an allow rule, though a blocked name has the address, too */
 };
 
-/* Why an address was refused: df_event.why. */
-enum df_why {
-	DF_WHY_NONE = 0,
-	DF_WHY_RULE,    /* an address rule */
-	DF_WHY_LEARNED, /* a blocked name has the address: rule and slot say which */
-	DF_WHY_SHARED,  /* it has it, and so has an unlisted one: shared-address */
-	DF_WHY_RAW,     /* neither rule nor answer names it: raw-ip */
-};
-
 /* Record of the ring buffer "events".  All of it is initialised. */
 struct df_event {
 	__u32 kind;        /* enum df_event_kind */
@@ -255,14 +245,16 @@ struct df_event {
 	__u32 tid;
 	__u32 uid;
 	__u32 count; /* how many of its kind it stands for, itself included */
-	__u8 why;    /* enum df_why, where an address is the matter */
-	__u8 tables; /* that are against it */
-	__u8 pad[2];
-	__u32 slot, rule; /* with DF_WHY_LEARNED and SHARED, as in df_learned */
+	/* where an address is the matter */
+	/* where an address is the matter */
+	__u8 against; /* tables that are against it */
+	__u8 said;    /* verdicts of map "nets" */
+	__u16 bits;   /* of map "learned"; permissions only while they last */
+	__u32 pad;
 	char comm[DF_COMM_LEN];
 };
 
-_Static_assert(sizeof(struct df_event) == 88,
+_Static_assert(sizeof(struct df_event) == 80,
 	       "df_event: layout is shared with the kernel programs");
 
 /* Per-CPU array "counters". */

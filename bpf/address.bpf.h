@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * address: what the tables say of a destination that is not port 53 (DESIGN 4, 4 to 6).
+ *
+ * Verdicts of three tables for a class of ports are bits of one octet, so one pass
+ * of arithmetic judges for all of them, without a loop.
+ */
+#ifndef DF_ADDRESS_BPF_H
+#define DF_ADDRESS_BPF_H
+
+#include "bpf/dest.bpf.h"
+
+static __always_inline __u32 is_udp(__u32 proto)
+{
+	return is_zero(proto ^ IPPROTO_UDP) | is_zero(proto ^ IPPROTO_UDPLITE);
+}
+
+static __always_inline __u32 is_tcp(__u32 proto)
+{
+	return is_zero(proto ^ IPPROTO_TCP) | is_zero(proto ^ PROTO_MPTCP);
+}
+
+/* rest: as in struct dest_args. */
+__noinline __u32 class_of(__u64 rest)
+{
+	__u32 proto = (__u16)(rest >> 16), udp = is_udp(proto), tcp = is_tcp(proto);
+	__u16 port = (__u16)rest;
+	struct df_port_key key = {
+		.prefix_len = 24,
+		.proto = tcp * IPPROTO_TCP | udp * IPPROTO_UDP, /* 0 is not in the map */
+	};
+	__u32 *class;
+
+	__builtin_memcpy(key.port, &port, sizeof(key.port));
+	class = bpf_map_lookup_elem(&classes, &key);
+	return class ? *class : udp * DF_CLASS_UDP | ((udp | tcp) ^ 1) * DF_CLASS_OTHER;
+}
+
+_Static_assert(DF_CLASS_TCP == 0, "class_of: nothing is set for it");
+
+static __always_inline __u32 net_says(const struct dest *d, __u32 class)
+{
+	struct df_net_key key = {.prefix_len = 128};
+	struct df_net *net;
+
+	__builtin_memcpy(key.addr, d->addr, sizeof(key.addr));
+	net = bpf_map_lookup_elem(&nets, &key);
+	return net ? net->verdicts[class % DF_PORT_CLASSES] : 0;
+}
+
+/* Permissions count until their end, and move it when they are used; a refusal is sticky. */
+static __always_inline __u32 names_say(const struct dest *d, __u32 class)
+{
+	struct df_learned *l = bpf_map_lookup_elem(&learned, d->addr);
+	const struct df_conf *c = conf_get();
+	__u64 now = bpf_ktime_get_boot_ns(), left;
+	__u32 bits, lapsed;
+
+	if (!l || !c)
+		return 0;
+	left = l->until - now;
+	lapsed = left >> 63;
+	bits = l->bits[class % DF_PORT_CLASSES];
+	bits &= DF_TABLES_ALL << DF_LEARNED_BLOCKED | mask_if(lapsed ^ 1);
+	if (!lapsed && left < c->keep_learned_ns)
+		l->until = now + c->keep_learned_ns;
+	return bits;
+}
+
+/*
+ * Sets of tables in the opinion of an address, by their shifts: that block it; whose
+ * verdict its payload must show; that allow it by a rule though a blocked name has it,
+ * too; and those of the first whose verdict is enforced.  Behind them what
+ * struct df_event carries: said, bits.
+ */
+#define OPINION_AGAINST 0
+#define OPINION_UNDECIDED 4
+#define OPINION_NOTED 8
+#define OPINION_ENFORCED 12
+#define OPINION_SAID 16
+#define OPINION_BITS 32
+
+/* said: of address rules; bits: of learned names. */
+__noinline __u64 weigh(__u64 rest, __u32 said, __u32 bits)
+{
+	const struct df_conf *c = conf_get();
+	__u32 allowed = bits >> DF_LEARNED_ALLOWED, blocked = bits >> DF_LEARNED_BLOCKED;
+	__u32 by_default = bits >> DF_LEARNED_DEFAULT, port = (__u16)rest;
+	__u32 open, pinned, shared, raw, raw_audit, web, undecided, against;
+
+	if (!c)
+		return DF_TABLES_ALL << OPINION_AGAINST | DF_TABLES_ALL << OPINION_ENFORCED;
+	/* tables whose address rules say nothing */
+	open = c->tables & ~(said | said >> 3);
+	pinned = open & blocked & ~allowed;
+	shared = pinned & by_default;
+	raw = open & ~(allowed | blocked | by_default);
+	raw_audit = raw & c->raw_audit;
+	web = (is_zero(port ^ bpf_htons(443)) | is_zero(port ^ bpf_htons(80))) &
+	      is_tcp((__u16)(rest >> 16));
+	undecided = shared & c->shared_sni & mask_if(web) & DF_TABLES_ALL;
+	against = ((said >> 3 & c->tables) | (pinned & ~by_default) |
+		   (shared & ~c->shared_allow & ~undecided) | (raw & c->raw_block) | raw_audit) &
+		  DF_TABLES_ALL;
+	return (__u64)against << OPINION_AGAINST | (__u64)undecided << OPINION_UNDECIDED |
+	       (__u64)(open & blocked & allowed & DF_TABLES_ALL) << OPINION_NOTED |
+	       (__u64)(against & c->enforcing & ~raw_audit) << OPINION_ENFORCED |
+	       (__u64)(__u8)said << OPINION_SAID | (__u64)(__u16)bits << OPINION_BITS;
+}
+
+__noinline __u64 judge_address(__u64 high, __u64 low, __u64 rest)
+{
+	const struct dest d = unpack(high, low, rest);
+	__u32 class = class_of(rest);
+
+	return weigh(rest, net_says(&d, class), names_say(&d, class));
+}
+
+static __always_inline __u64 opinion_of(const struct dest *d)
+{
+	struct dest_args a = pack(d);
+
+	return judge_address(a.high, a.low, a.rest);
+}
+
+static __always_inline __u32 opinion_set(__u64 opinion, int shift)
+{
+	return (__u32)(opinion >> shift) & DF_TABLES_ALL;
+}
+
+/* 1: some table is in the set. */
+static __always_inline __u32 opinion_any(__u64 opinion, int shift)
+{
+	return is_zero(opinion_set(opinion, shift)) ^ 1;
+}
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * payload: the first octets of a TCP connection, where a name in them decides.
+ *
+ * They are not parsed here: that cost 2 ms (SNI) and 30 ms (Host) of verification at
+ * every container start.  The packet is dropped and the worker reads a copy; TCP sends
+ * it again after its retransmission time-out and finds the verdict.
+ */
+#ifndef DF_PAYLOAD_BPF_H
+#define DF_PAYLOAD_BPF_H
+
+#include "bpf/packet.bpf.h"
+
+/* What a request to an HTTP proxy begins with (RFC 9112 3.2.2, 3.2.3), in lower case. */
+static __always_inline __u64 octets(const char text[8])
+{
+	__u64 value;
+
+	__builtin_memcpy(&value, text, sizeof(value));
+	return value;
+}
+
+static __always_inline __u32 is_word(__u64 word, const char text[8])
+{
+	word ^= octets(text);
+	return is_zero((__u32)word | (__u32)(word >> 32));
+}
+
+static __always_inline __u32 is_request(struct __sk_buff *skb, __u32 offset)
+{
+	__u64 w;
+
+	if (bpf_skb_load_bytes(skb, offset, &w, sizeof(w)) < 0)
+		return 0; /* fewer than eight octets */
+	w |= octets("        ");
+	return is_word(w, "connect ") | is_word(w, "get http") | is_word(w, "post htt") |
+	       is_word(w, "head htt") | is_word(w, "put http") | is_word(w, "patch ht") |
+	       is_word(w, "delete h") | is_word(w, "options ") | is_word(w, "trace ht");
+}
+
+static __always_inline void load_source(struct __sk_buff *skb, const struct packet *p, __u32 is_6,
+					struct df_payload *r)
+{
+	__builtin_memset(r->saddr, 0, sizeof(r->saddr));
+	if (is_6) {
+		bpf_skb_load_bytes(skb, 8, r->saddr, sizeof(r->saddr));
+	} else {
+		r->saddr[10] = r->saddr[11] = 0xff;
+		bpf_skb_load_bytes(skb, 12, r->saddr + 12, 4);
+	}
+	r->sport = p->sport;
+}
+
+static __always_inline void hand_over(struct __sk_buff *skb, const struct packet *p,
+				      const struct df_sock *s, __u64 cookie)
+{
+	__u32 len = skb->len - p->payload;
+	__u32 is_6 = skb->protocol == bpf_htons(ETH_P_IPV6_HOST);
+	struct df_payload *r = bpf_ringbuf_reserve(&payloads, sizeof(*r), 0);
+
+	if (!r)
+		return; /* the next retransmission tries again */
+	r->cookie = cookie;
+	r->time = bpf_ktime_get_boot_ns();
+	__builtin_memcpy(r->addr, s->addr, sizeof(r->addr));
+	__builtin_memcpy(r->daddr, p->to.addr, sizeof(r->daddr));
+	load_source(skb, p, is_6, r);
+	r->port = s->port;
+	r->dport = p->to.port;
+	r->verdict = s->verdict;
+	r->pad = 0;
+	r->tgid = s->tgid;
+	r->tid = s->tid;
+	r->connect_time = s->time;
+	r->total_len = len;
+	if (len > DF_PAYLOAD_MAX)
+		len = DF_PAYLOAD_MAX;
+	/* in 1 to DF_PAYLOAD_MAX, in a way that the verifier of 5.10 follows */
+	len = (len - 1) & (DF_PAYLOAD_MAX - 1);
+	asm volatile("" : "+r"(len));
+	len = (len & (DF_PAYLOAD_MAX - 1)) + 1;
+	r->len = len;
+	if (bpf_skb_load_bytes(skb, p->payload, r->data, len) < 0)
+		r->len = 0;
+	bpf_ringbuf_submit(r, 0);
+}
+
+_Static_assert((DF_PAYLOAD_MAX & (DF_PAYLOAD_MAX - 1)) == 0, "hand_over masks with it");
+
+/* 1: the packet is not to leave (yet).  s is its socket's, which connect let pass. */
+static __always_inline int is_held(struct __sk_buff *skb, const struct packet *p, struct df_sock *s,
+				   __u32 enforcing)
+{
+	__u32 is_undecided = s->verdict == DF_VERDICT_UNDECIDED;
+	struct df_flow *flow;
+	__u64 cookie;
+
+	if (skb->len <= p->payload || (s->verdict == DF_VERDICT_ALLOW && s->is_read))
+		return 0;
+	if (!is_undecided && !is_request(skb, p->payload)) {
+		s->is_read = 1;
+		return 0;
+	}
+	cookie = bpf_get_socket_cookie(skb);
+	flow = bpf_map_lookup_elem(&flows, &cookie);
+	if (!flow) {
+		hand_over(skb, p, s, cookie);
+		if (enforcing & 1)
+			return 1;
+		s->verdict = is_undecided ? DF_VERDICT_ALLOW : DF_VERDICT_PROXY;
+	} else {
+		if (flow->verdict == DF_VERDICT_BLOCK)
+			return enforcing & 1;
+		s->verdict = flow->verdict;
+		bpf_map_delete_elem(&flows, &cookie);
+	}
+	s->is_read = 1;
+	return 0;
+}
+
+#endif
