@@ -9,6 +9,7 @@
 
 #include "hook/hook.h"
 #include "hook/rundir.h"
+#include "lib/fence_fill.h"
 #include "lib/util.h"
 
 #define READY_TIMEOUT_MS 5000
@@ -71,7 +72,7 @@ static int note_fence(struct df_hook *h)
 				     strerror(-r));
 }
 
-static struct df_conf kernel_conf(const struct df_hook *h)
+static struct df_conf kernel_conf(const struct df_hook *h, const struct df_fill *fill)
 {
 	const uint8_t none[DF_TOKEN6_PREFIX_LEN] = {};
 	struct df_conf c = {
@@ -88,10 +89,7 @@ static struct df_conf kernel_conf(const struct df_hook *h)
 		c.flags |= DF_CONF_IPV6;
 	if (df_hook_is_fail_open(h))
 		c.flags |= DF_CONF_FAIL_OPEN;
-	for (int i = 0; i < DF_TABLE_SHADOW; i++)
-		if (h->tables[i].is_used &&
-		    df_policy_refuse_dns(&h->tables[i].policy) == DF_POLICY_SINKHOLE)
-			c.flags |= DF_CONF_SINKHOLE;
+	df_fill_conf(fill, &c);
 	return c;
 }
 
@@ -122,12 +120,39 @@ static int check_net_cls(struct df_hook *h)
 		"switches cgroup v2 socket filters off; unmount it, or use 5.15 or later");
 }
 
-static int build_fence(struct df_hook *h)
+/* What the policies say of ports and addresses, for the kernel programs. */
+static int collect_rules(struct df_hook *h, struct df_fill *ret)
 {
+	struct df_fill_table tables[DF_TABLES];
+	int r;
+
+	for (int i = 0; i < DF_TABLES; i++) {
+		const struct df_hook_table *t = &h->tables[i];
+
+		tables[i] = (struct df_fill_table){.policy = &t->policy,
+						   .mode = t->is_used ? t->mode : 0};
+	}
+	r = df_fill_init(tables, ret);
+	if (r == -E2BIG)
+		return df_hook_fail(h, EX_CONFIG,
+				    "the policies of this container name more different port "
+				    "ranges than a fence can tell apart (%d classes); use fewer",
+				    DF_PORT_CLASSES);
+	return r == 0 ? 0 : df_hook_fail(h, EX_OSERR, "collect address rules: %s", strerror(-r));
+}
+
+_Static_assert((int)DF_TABLES == DF_TABLES_BITS, "each table has its bit");
+
+static int load_fence(struct df_hook *h, const struct df_fill *fill)
+{
+	const struct df_fence_options options = {
+		.n_nets = fill->n_nets,
+		.n_classes = fill->n_classes,
+		.wants_errno = df_policy_refuse_errno(&h->tables[DF_TABLE_OWN].policy) != EPERM,
+	};
 	const char *what = "";
 	struct df_fence_maps maps;
-	struct df_conf conf;
-	int r = df_fence_load(&h->fence, &what);
+	int r = df_fence_load(&options, &h->fence, &what);
 
 	if (r < 0)
 		return df_hook_fail(
@@ -135,15 +160,17 @@ static int build_fence(struct df_hook *h)
 			"%s: %s; the kernel must be 5.10 or later with cgroup BPF, and the hook "
 			"needs CAP_BPF and CAP_NET_ADMIN",
 			what, strerror(-r));
-	r = df_listen_open(h->container.netns_fd, !h->config.is_ipv6_disabled, &h->listen, &what);
-	if (r < 0)
-		return df_hook_fail(h, EX_OSERR, "%s: %s", what, strerror(-r));
-	r = check_net_cls(h);
-	if (r == 0)
-		r = note_fence(h);
-	if (r != 0)
-		return r;
-	conf = kernel_conf(h);
+	df_fence_maps(h->fence, &maps);
+	r = df_fill_maps(fill, maps.classes, maps.nets);
+	return r == 0 ? 0 : df_hook_fail(h, EX_OSERR, "enter address rules: %s", strerror(-r));
+}
+
+static int attach_fence(struct df_hook *h, const struct df_fill *fill)
+{
+	const struct df_conf conf = kernel_conf(h, fill);
+	struct df_fence_maps maps;
+	int r;
+
 	df_fence_maps(h->fence, &maps);
 	r = df_fence_configure(maps.conf, &conf);
 	if (r < 0)
@@ -158,62 +185,23 @@ static int build_fence(struct df_hook *h)
 	return 0;
 }
 
-static void copy_text(char *to, size_t size, const char *from)
+static int build_fence(struct df_hook *h)
 {
-	(void)snprintf(to, size, "%s", from ? from : "");
-}
+	__attribute__((cleanup(df_fill_done))) struct df_fill fill = {};
+	const char *what = "";
+	int r = collect_rules(h, &fill);
 
-static void fill_meta(const struct df_hook *h, struct df_meta *m)
-{
-	m->version = DF_META_VERSION;
-	m->size = sizeof(*m);
-	m->init_pid = h->container.pid;
-	m->mode = h->mode;
-	for (int i = 0; i < DF_TABLES; i++)
-		m->table_modes[i] = (uint8_t)h->tables[i].mode;
-	m->is_fail_open = df_hook_is_fail_open(h);
-	m->is_logged_to_stderr = h->state.log != DF_LOG_NONE;
-	m->is_stderr_pipe = h->container.is_stderr_pipe;
-	m->stderr_dev = h->container.stderr_dev;
-	m->stderr_ino = h->container.stderr_ino;
-	m->log_to_journal = (h->conf.log & (DF_CONF_LOG_JOURNAL | DF_CONF_LOG_SYSLOG)) != 0;
-	m->port = h->listen.port;
-	memcpy(m->token6_prefix, h->listen.token6_prefix, sizeof(m->token6_prefix));
-	copy_text(m->id, sizeof(m->id), h->state.id);
-	copy_text(m->policy, sizeof(m->policy), df_policy_name(&h->tables[DF_TABLE_OWN].policy));
-	copy_text(m->name, sizeof(m->name), h->config.name);
-	copy_text(m->image, sizeof(m->image), h->config.image);
-	copy_text(m->pod, sizeof(m->pod), h->config.pod);
-	copy_text(m->k8s_namespace, sizeof(m->k8s_namespace), h->config.k8s_namespace);
-	copy_text(m->owner, sizeof(m->owner), h->state.owner);
-	copy_text(m->stale, sizeof(m->stale), h->stale);
-	copy_text(m->cgroup, sizeof(m->cgroup), h->container.cgroup);
-	copy_text(m->proxy_cgroup, sizeof(m->proxy_cgroup), h->proxy_cgroup);
-	m->n_search = h->container.dns.n_search;
-	memcpy(m->search, h->container.dns.search, m->n_search * sizeof(m->search[0]));
-	m->n_x = (uint32_t)h->state.n_x;
-	for (size_t i = 0; i < h->state.n_x; i++) {
-		copy_text(m->x[i].key, sizeof(m->x[i].key), h->state.x[i].key);
-		copy_text(m->x[i].value, sizeof(m->x[i].value), h->state.x[i].value);
-	}
-}
-
-/* Sparse: only the pages that hold something are ever charged. */
-static int make_meta(const struct df_hook *h)
-{
-	_cleanup_close_ int fd = memfd_create("deployfence-meta", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	struct df_meta *m;
-
-	if (fd < 0 || ftruncate(fd, sizeof(*m)) < 0)
-		return -errno;
-	m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (m == MAP_FAILED)
-		return -errno;
-	fill_meta(h, m);
-	(void)munmap(m, sizeof(*m));
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-		return -errno;
-	return TAKE_FD(fd);
+	if (r == 0)
+		r = load_fence(h, &fill);
+	if (r != 0)
+		return r;
+	r = df_listen_open(h->container.netns_fd, !h->config.is_ipv6_disabled, &h->listen, &what);
+	if (r < 0)
+		return df_hook_fail(h, EX_OSERR, "%s: %s", what, strerror(-r));
+	r = check_net_cls(h);
+	if (r == 0)
+		r = note_fence(h);
+	return r == 0 ? attach_fence(h, &fill) : r;
 }
 
 static int prepare_proxy_cgroup(struct df_hook *h)
@@ -259,7 +247,7 @@ int df_hook_start_proxy(struct df_hook *h)
 		return r;
 	r = hand_over_tables(h, &l);
 	if (r == 0)
-		r = meta_fd = make_meta(h);
+		r = meta_fd = df_hook_make_meta(h);
 	if (r < 0)
 		return df_hook_fail(h, EX_OSERR, "hand the policy over: %s", strerror(-r));
 	df_fence_maps(h->fence, &maps);

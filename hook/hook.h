@@ -65,6 +65,9 @@ int df_hook_settle_mode(struct df_hook *h);
 /* /run/deployfence/ID and its lock, the kernel programs, their attachment. */
 int df_hook_build(struct df_hook *h);
 
+/* A sealed memfd with struct df_meta.  fd or -errno. */
+int df_hook_make_meta(const struct df_hook *h);
+
 /* The proxy; when this returns 0 it answers queries. */
 int df_hook_start_proxy(struct df_hook *h);
 

@@ -59,10 +59,35 @@ static int log_nothing(enum libbpf_print_level level, const char *format, va_lis
 	return 0;
 }
 
-int df_fence_load(struct df_fence **ret, const char **ret_what)
+static int set_entries(struct bpf_map *map, size_t n)
+{
+	return bpf_map__set_max_entries(map, n > 0 ? (uint32_t)n : 1);
+}
+
+static int load(const struct df_fence_options *o, bool has_errno, struct df_fence *f,
+		const char **ret_what)
+{
+	uint32_t tokens = TOKENS_PER_CPU * (uint32_t)get_nprocs();
+	int r;
+
+	f->skel = fence_bpf__open();
+	if (!f->skel) {
+		*ret_what = "open the BPF object";
+		return -errno;
+	}
+	f->skel->rodata->has_set_retval = has_errno;
+	*ret_what = "load the BPF programs";
+	r = bpf_map__set_max_entries(f->skel->maps.tok, tokens > TOKENS_MIN ? tokens : TOKENS_MIN);
+	if (r == 0)
+		r = set_entries(f->skel->maps.nets, o->n_nets);
+	if (r == 0)
+		r = set_entries(f->skel->maps.classes, o->n_classes);
+	return r == 0 ? fence_bpf__load(f->skel) : r;
+}
+
+int df_fence_load(const struct df_fence_options *o, struct df_fence **ret, const char **ret_what)
 {
 	struct df_fence *f;
-	uint32_t tokens = TOKENS_PER_CPU * (uint32_t)get_nprocs();
 	int r;
 
 	/* Its messages would reach the container's output; ours say what matters. */
@@ -72,18 +97,13 @@ int df_fence_load(struct df_fence **ret, const char **ret_what)
 		*ret_what = "allocate memory";
 		return -ENOMEM;
 	}
-	f->skel = fence_bpf__open();
-	if (!f->skel) {
-		r = -errno;
-		*ret_what = "open the BPF object";
-		free(f);
-		return r;
+	r = load(o, o->wants_errno, f, ret_what);
+	if (r < 0 && o->wants_errno) {
+		/* no bpf_set_retval (5.18) here, perhaps: refused is refused, by EPERM */
+		fence_bpf__destroy(f->skel);
+		r = load(o, false, f, ret_what);
 	}
-	r = bpf_map__set_max_entries(f->skel->maps.tok, tokens > TOKENS_MIN ? tokens : TOKENS_MIN);
-	if (r == 0)
-		r = fence_bpf__load(f->skel);
 	if (r < 0) {
-		*ret_what = "load the BPF programs";
 		df_fence_free(f);
 		return r;
 	}
@@ -108,6 +128,8 @@ void df_fence_maps(const struct df_fence *f, struct df_fence_maps *ret)
 	ret->learned = bpf_map__fd(f->skel->maps.learned);
 	ret->flows = bpf_map__fd(f->skel->maps.flows);
 	ret->payloads = bpf_map__fd(f->skel->maps.payloads);
+	ret->classes = bpf_map__fd(f->skel->maps.classes);
+	ret->nets = bpf_map__fd(f->skel->maps.nets);
 }
 
 int df_fence_configure(int conf_map, const struct df_conf *conf)

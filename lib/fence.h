@@ -10,21 +10,32 @@
 #ifndef DF_FENCE_H
 #define DF_FENCE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "bpf/abi.h"
 
 struct df_fence; /* the loaded object; owns its descriptors */
+
+/* What is fixed when maps and programs are loaded. */
+struct df_fence_options {
+	size_t n_nets, n_classes; /* entries that the maps of fence_fill must hold */
+	bool wants_errno;         /* df_conf.refuse_errno is to count, where the kernel can */
+};
 
 /* Descriptors borrowed from the object; valid until df_fence_free. */
 struct df_fence_maps {
 	int conf, tok, events, counters;
 	int learned, flows, payloads;
+	int classes, nets; /* for lib/fence_fill */
 };
 
 /*
  * Loads programs and maps.  -errno; *ret_what then says which step failed
  * (static text).  -EPERM: no privilege; others mean the kernel cannot.
  */
-int df_fence_load(struct df_fence **ret, const char **ret_what);
+int df_fence_load(const struct df_fence_options *options, struct df_fence **ret,
+		  const char **ret_what);
 void df_fence_free(struct df_fence *f); /* NULL-safe; attached programs stay attached */
 
 void df_fence_maps(const struct df_fence *f, struct df_fence_maps *ret);

@@ -245,7 +245,7 @@ int df_fill_maps(const struct df_fill *f, int classes_map, int nets_map)
 		struct df_net net = {};
 
 		memcpy(key.addr, f->nets[i].addr, sizeof(key.addr));
-		for (unsigned class = 0; class < f->ports.n_classes; class++)
+		for (unsigned class = 0; class < f->ports.n_classes; class ++)
 			net.verdicts[class] = df_fill_verdict(f, &f->nets[i], class);
 		r = bpf_map_update_elem(nets_map, &key, &net, BPF_ANY);
 	}

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "proxy/record.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,9 +10,9 @@
 #include "lib/log.h"
 #include "lib/util.h"
 #include "proxy/reader.h"
+#include "proxy/record_emit.h"
 
 #define TAG "deployfence"
-#define RULE_TEXT_MAX 512
 
 static void open_file(struct df_record_file *f)
 {
@@ -93,7 +92,7 @@ static void show(struct df_record *r, const struct df_event_line *e, const char 
 		       "the container's stderr is neither the pipe of its start nor a terminal");
 }
 
-static void emit(struct df_record *r, const struct df_event_line *e, bool with_text)
+void df_record_emit(struct df_record *r, const struct df_event_line *e, bool with_text)
 {
 	static char text[DF_EVENT_TEXT_MAX + 1], json[DF_EVENT_JSON_MAX + 1];
 	size_t n = df_event_json(e, r->meta, json, sizeof(json) - 1);
@@ -181,7 +180,7 @@ static const char *event_name(const struct df_msg_query *m)
 }
 
 /* A flood must not rotate the first refusals out of the log. */
-static bool is_over_rate(struct df_record *r, enum df_record_sort sort)
+bool df_record_is_over_rate(struct df_record *r, enum df_record_sort sort)
 {
 	const uint64_t per_event_ns = 1000000000ull / DF_RECORD_RATE, now = df_now_ns();
 	struct df_record_rate *b = &r->rates[sort];
@@ -210,10 +209,9 @@ static bool is_over_rate(struct df_record *r, enum df_record_sort sort)
 	return false;
 }
 
-/* rule: NULL for the default. */
-static void describe_rule(const struct df_record *r, enum df_table table,
-			  const struct df_policy_rule *rule, struct df_event_line *e,
-			  char text[static RULE_TEXT_MAX])
+void df_record_rule(const struct df_record *r, enum df_table table,
+		    const struct df_policy_rule *rule, struct df_event_line *e,
+		    char text[static DF_RECORD_RULE_MAX])
 {
 	const struct df_policy *p = &r->tables->tables[table];
 	const bool is_deny = df_policy_default(p) == DF_POLICY_BLOCK;
@@ -221,12 +219,12 @@ static void describe_rule(const struct df_record *r, enum df_table table,
 	e->is_allowlist = is_deny;
 	e->rule = e->owner = e->hint = NULL;
 	if (rule) {
-		(void)df_policy_rule_describe(p, rule, text, RULE_TEXT_MAX);
+		(void)df_policy_rule_describe(p, rule, text, DF_RECORD_RULE_MAX);
 		e->owner = df_policy_rule_owner(p, rule);
 		e->hint = e->is_refusal ? df_policy_rule_hint(p, rule) : NULL;
 		e->rule = text;
 	} else if (e->is_refusal || e->is_shadow) {
-		(void)snprintf(text, RULE_TEXT_MAX, "%s.policy default %s", df_policy_name(p),
+		(void)snprintf(text, DF_RECORD_RULE_MAX, "%s.policy default %s", df_policy_name(p),
 			       is_deny ? "deny" : "allow");
 		e->rule = text;
 	}
@@ -245,7 +243,7 @@ static int record_shadow(struct df_record *r, const struct df_msg_query *m,
 		.who = judged->who,
 	};
 	const struct df_policy_rule *rule;
-	char rule_text[RULE_TEXT_MAX];
+	char rule_text[DF_RECORD_RULE_MAX];
 	enum df_table table;
 
 	if (df_tables_rule(r->tables, m->shadow_rule, &table, &rule) < 0 ||
@@ -253,15 +251,15 @@ static int record_shadow(struct df_record *r, const struct df_msg_query *m,
 		return -EBADMSG;
 	if (!e.would_block && !judged->is_refusal)
 		return 0;
-	describe_rule(r, table, rule, &e, rule_text);
-	if (!is_over_rate(r, DF_RATE_ALLOWED))
-		emit(r, &e, false);
+	df_record_rule(r, table, rule, &e, rule_text);
+	if (!df_record_is_over_rate(r, DF_RATE_ALLOWED))
+		df_record_emit(r, &e, false);
 	return 0;
 }
 
 int df_record_query(struct df_record *r, const struct df_msg_query *m)
 {
-	char domain[DF_DNAME_TEXT_MAX], rule_text[RULE_TEXT_MAX];
+	char domain[DF_DNAME_TEXT_MAX], rule_text[DF_RECORD_RULE_MAX];
 	const struct df_policy_rule *rule;
 	enum df_table table;
 	struct df_identity unknown;
@@ -290,7 +288,7 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 		return -EBADMSG;
 	(void)df_dname_to_text(&m->name, domain);
 	e.is_blocked = e.is_refusal && r->meta->table_modes[table] == DF_MODE_ENFORCE;
-	describe_rule(r, table, rule, &e, rule_text);
+	df_record_rule(r, table, rule, &e, rule_text);
 	if (r->who[m->seq % DF_RECORD_WHO_MAX].seq == m->seq) {
 		e.who = &r->who[m->seq % DF_RECORD_WHO_MAX].who;
 	} else {
@@ -300,71 +298,21 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 	r->n_queries += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
 	if (e.is_refusal)
 		r->n_refusals += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
-	if (!is_over_rate(r, e.is_refusal ? DF_RATE_REFUSED : DF_RATE_ALLOWED))
-		emit(r, &e, e.is_refusal && !(m->flags & DF_QUERY_SUMMARY));
+	if (!df_record_is_over_rate(r, e.is_refusal ? DF_RATE_REFUSED : DF_RATE_ALLOWED))
+		df_record_emit(r, &e, e.is_refusal && !(m->flags & DF_QUERY_SUMMARY));
 	return m->flags & DF_QUERY_SHADOW ? record_shadow(r, m, &e) : 0;
-}
-
-/* Event, reason and place of what the kernel reports: deployfence.events(5). */
-static void describe_kernel(const struct df_event *k, struct df_event_line *e)
-{
-	static const struct {
-		const char *event, *reason;
-		enum df_event_at at;
-	} kinds[] = {
-		[DF_EVENT_EGRESS_DNS] = {"packet_blocked", "EvadedRedirect", DF_AT_PACKET},
-		[DF_EVENT_EGRESS_UNPARSABLE] = {"packet_blocked", "Unparsable", DF_AT_PACKET},
-		[DF_EVENT_EGRESS_TOKEN] = {"packet_blocked", "EvadedRedirect", DF_AT_PACKET},
-		[DF_EVENT_RAW_SOCKET] = {"socket_blocked", "RawSocket", DF_AT_CONNECT},
-		[DF_EVENT_NESTED_NETNS] = {"connect_blocked", "NestedNamespace", DF_AT_CONNECT},
-		[DF_EVENT_TOKEN_ADDRESS] = {"connect_blocked", "ReservedAddress", DF_AT_CONNECT},
-		[DF_EVENT_NO_IPV6] = {"connect_blocked", "NoIPv6", DF_AT_CONNECT},
-		[DF_EVENT_PROTOCOL] = {"connect_blocked", "UnsupportedProtocol", DF_AT_CONNECT},
-		[DF_EVENT_SINKHOLE] = {"connect_blocked", "Sinkhole", DF_AT_CONNECT},
-		[DF_EVENT_PASSED_OPEN] = {"unobserved", "NoHeartbeat", DF_AT_CONNECT},
-		[DF_EVENT_TABLE_FULL] = {"connect_blocked", "TableFull", DF_AT_CONNECT},
-		[DF_EVENT_CONNECT] = {"connect_blocked", "AddressRule", DF_AT_CONNECT},
-		[DF_EVENT_LINK_LOCAL] = {"connect_blocked", "LinkLocalResolver", DF_AT_CONNECT},
-		[DF_EVENT_BOUND_DEVICE] = {"connect_blocked", "BoundDevice", DF_AT_CONNECT},
-	};
-	const uint32_t kind = k->kind < ARRAY_SIZE(kinds) && kinds[k->kind].event ? k->kind : 1;
-
-	e->event = kinds[kind].event;
-	e->reason = kinds[kind].reason;
-	e->at = kinds[kind].at;
-	e->is_refusal = kind != DF_EVENT_PASSED_OPEN;
-	e->is_warning = !e->is_refusal;
-	if (kind == DF_EVENT_RAW_SOCKET)
-		e->addr = NULL; /* no destination yet */
-}
-
-void df_record_kernel(struct df_record *r, const struct df_event *k, const struct df_identity *who)
-{
-	struct df_event_line e = {.addr = k->addr,
-				  .port = ntohs(k->port),
-				  .who = who,
-				  .count = k->count,
-				  .is_allowlist =
-					  df_policy_default(&r->tables->tables[DF_TABLE_OWN]) ==
-					  DF_POLICY_BLOCK};
-
-	describe_kernel(k, &e);
-	e.is_blocked = k->refused;
-	r->n_refusals += e.is_refusal ? k->count : 0;
-	if (!is_over_rate(r, DF_RATE_KERNEL))
-		emit(r, &e, true);
 }
 
 void df_record_life(struct df_record *r, const char *event, const char *message)
 {
 	const struct df_event_line e = {.event = event, .message = message};
 
-	emit(r, &e, true);
+	df_record_emit(r, &e, true);
 }
 
 void df_record_warning(struct df_record *r, const char *event, const char *message)
 {
 	const struct df_event_line e = {.event = event, .message = message, .is_warning = true};
 
-	emit(r, &e, true);
+	df_record_emit(r, &e, true);
 }

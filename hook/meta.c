@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The facts about a container that its proxy is told: struct df_meta. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "hook/hook.h"
+#include "lib/util.h"
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+	(void)snprintf(to, size, "%s", from ? from : "");
+}
+
+static bool is_loopback(const uint8_t addr[static 16])
+{
+	static const uint8_t mapped127[13] = {[10] = 0xff, [11] = 0xff, [12] = 127};
+	static const uint8_t loopback6[16] = {[15] = 1};
+
+	return memcmp(addr, mapped127, sizeof(mapped127)) == 0 ||
+	       memcmp(addr, loopback6, sizeof(loopback6)) == 0;
+}
+
+/*
+ * In a namespace of its own the payload can run a resolver on lo and have any address
+ * taught.  Docker's is behind DNAT rules that only CAP_NET_ADMIN changes.
+ */
+static bool is_trusted(const struct df_hook *h, const uint8_t addr[static 16])
+{
+	static const uint8_t docker[16] = {
+		[10] = 0xff, [11] = 0xff, [12] = 127, [13] = 0, [14] = 0, [15] = 11};
+
+	return h->container.is_host_netns || !is_loopback(addr) ||
+	       memcmp(addr, docker, sizeof(docker)) == 0;
+}
+
+static void add_resolver(struct df_meta *m, const uint8_t addr[static 16])
+{
+	for (uint32_t i = 0; i < m->n_resolvers; i++)
+		if (memcmp(m->resolvers[i], addr, 16) == 0)
+			return;
+	if (m->n_resolvers < DF_META_RESOLVERS_MAX)
+		memcpy(m->resolvers[m->n_resolvers++], addr, 16);
+}
+
+/* Those of the policies; else those of the container's resolv.conf. */
+static void fill_resolvers(const struct df_hook *h, struct df_meta *m)
+{
+	bool are_named;
+
+	for (int t = 0; t < DF_TABLE_SHADOW; t++) {
+		const struct df_policy *p = &h->tables[t].policy;
+
+		for (uint32_t i = 0; h->tables[t].is_used && i < df_policy_n_resolvers(p); i++) {
+			uint8_t addr[16];
+
+			df_policy_resolver_at(p, i, addr);
+			add_resolver(m, addr);
+		}
+	}
+	are_named = m->n_resolvers > 0;
+	for (unsigned i = 0; !are_named && i < h->container.dns.n_resolvers; i++)
+		if (is_trusted(h, h->container.dns.resolvers[i]))
+			add_resolver(m, h->container.dns.resolvers[i]);
+}
+
+static void fill_meta(const struct df_hook *h, struct df_meta *m)
+{
+	m->version = DF_META_VERSION;
+	m->size = sizeof(*m);
+	m->init_pid = h->container.pid;
+	m->mode = h->mode;
+	for (int i = 0; i < DF_TABLES; i++)
+		m->table_modes[i] = (uint8_t)h->tables[i].mode;
+	m->is_fail_open = df_hook_is_fail_open(h);
+	m->is_logged_to_stderr = h->state.log != DF_LOG_NONE;
+	m->is_stderr_pipe = h->container.is_stderr_pipe;
+	m->stderr_dev = h->container.stderr_dev;
+	m->stderr_ino = h->container.stderr_ino;
+	m->log_to_journal = (h->conf.log & (DF_CONF_LOG_JOURNAL | DF_CONF_LOG_SYSLOG)) != 0;
+	m->port = h->listen.port;
+	memcpy(m->token6_prefix, h->listen.token6_prefix, sizeof(m->token6_prefix));
+	copy_text(m->id, sizeof(m->id), h->state.id);
+	copy_text(m->policy, sizeof(m->policy), df_policy_name(&h->tables[DF_TABLE_OWN].policy));
+	copy_text(m->name, sizeof(m->name), h->config.name);
+	copy_text(m->image, sizeof(m->image), h->config.image);
+	copy_text(m->pod, sizeof(m->pod), h->config.pod);
+	copy_text(m->k8s_namespace, sizeof(m->k8s_namespace), h->config.k8s_namespace);
+	copy_text(m->owner, sizeof(m->owner), h->state.owner);
+	copy_text(m->stale, sizeof(m->stale), h->stale);
+	copy_text(m->cgroup, sizeof(m->cgroup), h->container.cgroup);
+	copy_text(m->proxy_cgroup, sizeof(m->proxy_cgroup), h->proxy_cgroup);
+	m->is_host_netns = h->container.is_host_netns;
+	fill_resolvers(h, m);
+	m->n_search = h->container.dns.n_search;
+	memcpy(m->search, h->container.dns.search, m->n_search * sizeof(m->search[0]));
+	m->n_x = (uint32_t)h->state.n_x;
+	for (size_t i = 0; i < h->state.n_x; i++) {
+		copy_text(m->x[i].key, sizeof(m->x[i].key), h->state.x[i].key);
+		copy_text(m->x[i].value, sizeof(m->x[i].value), h->state.x[i].value);
+	}
+}
+
+/* Sparse: only the pages that hold something are ever charged. */
+int df_hook_make_meta(const struct df_hook *h)
+{
+	_cleanup_close_ int fd = memfd_create("deployfence-meta", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct df_meta *m;
+
+	if (fd < 0 || ftruncate(fd, sizeof(*m)) < 0)
+		return -errno;
+	m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (m == MAP_FAILED)
+		return -errno;
+	fill_meta(h, m);
+	(void)munmap(m, sizeof(*m));
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* record_emit: what the files of record share. */
+#ifndef DF_RECORD_EMIT_H
+#define DF_RECORD_EMIT_H
+
+#include "proxy/record.h"
+
+#define DF_RECORD_RULE_MAX 512
+
+/* Writes e as JSON, and as text where it belongs if with_text. */
+void df_record_emit(struct df_record *r, const struct df_event_line *e, bool with_text);
+
+/* A flood must not rotate the first refusals out of the log.  True: counted only. */
+bool df_record_is_over_rate(struct df_record *r, enum df_record_sort sort);
+
+/* Sets what e says of the rule; text is its storage.  rule NULL: the default. */
+void df_record_rule(const struct df_record *r, enum df_table table,
+		    const struct df_policy_rule *rule, struct df_event_line *e,
+		    char text[static DF_RECORD_RULE_MAX]);
+
+#endif

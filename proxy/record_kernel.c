@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Events of the kernel programs: what was refused, and by which rule. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "lib/util.h"
+#include "proxy/record_emit.h"
+
+/* Event, reason and place of each kind: deployfence.events(5). */
+static const struct {
+	const char *event, *reason;
+	enum df_event_at at;
+} kinds[] = {
+	[DF_EVENT_EGRESS_DNS] = {"packet_blocked", "EvadedRedirect", DF_AT_PACKET},
+	[DF_EVENT_EGRESS_UNPARSABLE] = {"packet_blocked", "Unparsable", DF_AT_PACKET},
+	[DF_EVENT_EGRESS_TOKEN] = {"packet_blocked", "EvadedRedirect", DF_AT_PACKET},
+	[DF_EVENT_RAW_SOCKET] = {"socket_blocked", "RawSocket", DF_AT_CONNECT},
+	[DF_EVENT_NESTED_NETNS] = {"connect_blocked", "NestedNamespace", DF_AT_CONNECT},
+	[DF_EVENT_TOKEN_ADDRESS] = {"connect_blocked", "ReservedAddress", DF_AT_CONNECT},
+	[DF_EVENT_NO_IPV6] = {"connect_blocked", "NoIPv6", DF_AT_CONNECT},
+	[DF_EVENT_PROTOCOL] = {"connect_blocked", "UnsupportedProtocol", DF_AT_CONNECT},
+	[DF_EVENT_SINKHOLE] = {"connect_blocked", "Sinkhole", DF_AT_CONNECT},
+	[DF_EVENT_PASSED_OPEN] = {"unobserved", "NoHeartbeat", DF_AT_CONNECT},
+	[DF_EVENT_TABLE_FULL] = {"connect_blocked", "TableFull", DF_AT_CONNECT},
+	[DF_EVENT_CONNECT] = {"connect_blocked", NULL, DF_AT_CONNECT},
+	[DF_EVENT_BOUND_DEVICE] = {"connect_blocked", "BoundDevice", DF_AT_CONNECT},
+	[DF_EVENT_LINK_LOCAL] = {"connect_blocked", "LinkLocalResolver", DF_AT_CONNECT},
+	[DF_EVENT_EGRESS_ADDRESS] = {"packet_blocked", NULL, DF_AT_PACKET},
+	[DF_EVENT_UDP_CONNECT] = {"connect_probe", NULL, DF_AT_CONNECT},
+	[DF_EVENT_SHARED] = {"shared_address", "AllowedByName", DF_AT_CONNECT},
+};
+
+/* What a refusal of an address is shown with. */
+struct found {
+	char domain[DF_DNAME_TEXT_MAX], rule[DF_RECORD_RULE_MAX];
+	enum df_table table;
+};
+
+static bool is_about_address(uint32_t kind)
+{
+	return kind == DF_EVENT_CONNECT || kind == DF_EVENT_EGRESS_ADDRESS ||
+	       kind == DF_EVENT_UDP_CONNECT || kind == DF_EVENT_SHARED;
+}
+
+/* Of the tables that are against it, the one to name: who enforces, then the first. */
+static enum df_table table_of(const struct df_record *r, uint8_t against)
+{
+	for (int pass = 0; pass < 2; pass++)
+		for (int t = 0; t < DF_TABLES; t++)
+			if ((against >> t & 1) &&
+			    (pass == 1 || r->meta->table_modes[t] == DF_MODE_ENFORCE))
+				return t;
+	return DF_TABLE_OWN;
+}
+
+static uint8_t proto_of(const struct df_event *k)
+{
+	if (k->proto == IPPROTO_UDP || k->proto == IPPROTO_UDPLITE)
+		return IPPROTO_UDP;
+	return k->proto == IPPROTO_TCP || k->proto == IPPROTO_MPTCP ? IPPROTO_TCP : 0;
+}
+
+/* The rule of an address, or of the IPv4 address that NAT64 has in it (RFC 6052 2.1). */
+static const struct df_policy_rule *address_rule(const struct df_policy *p,
+						 const struct df_event *k)
+{
+	static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};
+	uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff};
+	const struct df_policy_rule *rule =
+		df_policy_lookup_addr(p, k->addr, proto_of(k), ntohs(k->port));
+
+	if ((rule && rule->action == DF_POLICY_BLOCK) || memcmp(k->addr, nat64, sizeof(nat64)) != 0)
+		return rule;
+	memcpy(mapped + 12, k->addr + 12, 4);
+	return df_policy_lookup_addr(p, mapped, proto_of(k), ntohs(k->port));
+}
+
+/* The blocked name that has the address; the programs' verdict was by its bits. */
+static void name_blocked(const struct df_record *r, const struct df_event *k,
+			 struct df_event_line *e, struct found *f)
+{
+	const struct df_policy_rule *rule;
+	struct df_learned learned;
+	struct df_dname name;
+	enum df_table table;
+
+	if (bpf_map_lookup_elem(DF_FD_LEARNED, k->addr, &learned) < 0)
+		return; /* unpinned meanwhile */
+	if (r->learn && df_learn_name(r->learn, learned.slot, &name) == 0) {
+		(void)df_dname_to_text(&name, f->domain);
+		e->domain = f->domain;
+	}
+	if (df_tables_rule(r->tables, learned.rule, &table, &rule) == 0 && rule)
+		df_record_rule(r, table, rule, e, f->rule);
+}
+
+/* Why the programs refused an address: the same order as in bpf/address.bpf.h. */
+static void explain_address(const struct df_record *r, const struct df_event *k,
+			    struct df_event_line *e, struct found *f)
+{
+	const struct df_policy *p;
+
+	f->table = table_of(r, k->against);
+	p = &r->tables->tables[f->table];
+	e->is_allowlist = df_policy_default(p) == DF_POLICY_BLOCK;
+	if (k->kind == DF_EVENT_SHARED) {
+		name_blocked(r, k, e, f);
+	} else if (k->said >> 3 >> f->table & 1) {
+		e->reason = "AddressRule";
+		df_record_rule(r, f->table, address_rule(p, k), e, f->rule);
+	} else if (k->bits >> DF_LEARNED_BLOCKED >> f->table & 1) {
+		e->reason = k->bits >> DF_LEARNED_DEFAULT >> f->table & 1 ? "SharedAddress"
+									  : "AddressOfName";
+		name_blocked(r, k, e, f);
+	} else {
+		e->reason = "RawAddress";
+		(void)snprintf(f->rule, sizeof(f->rule), "%s.policy raw-ip %s", df_policy_name(p),
+			       df_policy_raw_ip(p) == DF_POLICY_RAW_AUDIT ? "audit" : "block");
+		e->rule = f->rule;
+	}
+}
+
+void df_record_kernel(struct df_record *r, const struct df_event *k, const struct df_identity *who)
+{
+	const uint32_t kind = k->kind < ARRAY_SIZE(kinds) && kinds[k->kind].event
+				      ? k->kind
+				      : DF_EVENT_EGRESS_UNPARSABLE;
+	const bool is_verdict = kind != DF_EVENT_PASSED_OPEN && kind != DF_EVENT_SHARED &&
+				kind != DF_EVENT_UDP_CONNECT;
+	struct df_event_line e = {
+		.event = kinds[kind].event,
+		.reason = kinds[kind].reason,
+		.at = kinds[kind].at,
+		.addr = kind == DF_EVENT_RAW_SOCKET ? NULL : k->addr, /* no destination yet */
+		.port = ntohs(k->port),
+		.who = who,
+		.count = k->count,
+		.is_refusal = is_verdict,
+		.is_warning = kind == DF_EVENT_PASSED_OPEN,
+		.is_allowlist =
+			df_policy_default(&r->tables->tables[DF_TABLE_OWN]) == DF_POLICY_BLOCK,
+	};
+	struct found found = {};
+
+	e.is_blocked = is_verdict && k->refused;
+	if (is_about_address(kind))
+		explain_address(r, k, &e, &found);
+	if (found.table == DF_TABLE_SHADOW) {
+		e.event = "shadow";
+		e.is_shadow = e.would_block = true;
+		e.is_refusal = e.is_blocked = false;
+	}
+	r->n_refusals += e.is_refusal ? k->count : 0;
+	if (!df_record_is_over_rate(r, DF_RATE_KERNEL))
+		df_record_emit(r, &e, e.is_refusal || e.is_warning);
+}
