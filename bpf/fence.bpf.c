@@ -349,14 +349,6 @@ static __always_inline void refresh_token(const struct packet *p, const struct d
 	bpf_map_update_elem(&tok, &token, &t, BPF_NOEXIST);
 }
 
-static __always_inline struct df_sock *storage_of(struct __sk_buff *skb)
-{
-	struct bpf_sock *sk = skb->sk;
-
-	sk = sk ? bpf_sk_fullsock(sk) : 0;
-	return sk ? bpf_sk_storage_get(&sks, sk, 0, 0) : 0;
-}
-
 /* What judge_packet makes of a packet: an opinion in the lower 48 bits, and above it: */
 #define PACKET_KIND 48 /* 8 bits, enum df_event_kind; 0: nothing to report */
 #define PACKET_HELD 56 /* 1 bit: it waits for what the worker says to its payload */

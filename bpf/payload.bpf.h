@@ -38,37 +38,45 @@ static __always_inline __u32 is_request(struct __sk_buff *skb, __u32 offset)
 	       is_word(w, "delete h") | is_word(w, "options ") | is_word(w, "trace ht");
 }
 
-static __always_inline void load_source(struct __sk_buff *skb, const struct packet *p, __u32 is_6,
-					struct df_payload *r)
+static __always_inline struct df_sock *storage_of(struct __sk_buff *skb)
 {
-	__builtin_memset(r->saddr, 0, sizeof(r->saddr));
-	if (is_6) {
-		bpf_skb_load_bytes(skb, 8, r->saddr, sizeof(r->saddr));
-	} else {
-		r->saddr[10] = r->saddr[11] = 0xff;
-		bpf_skb_load_bytes(skb, 12, r->saddr + 12, 4);
-	}
-	r->sport = p->sport;
+	struct bpf_sock *sk = skb->sk;
+
+	sk = sk ? bpf_sk_fullsock(sk) : 0;
+	return sk ? bpf_sk_storage_get(&sks, sk, 0, 0) : 0;
 }
 
-static __always_inline void hand_over(struct __sk_buff *skb, const struct packet *p,
-				      const struct df_sock *s, __u64 cookie)
+/* Source and destination as 16 bytes each. */
+static __always_inline void load_addresses(struct __sk_buff *skb, struct df_payload *r)
 {
-	__u32 len = skb->len - p->payload;
-	__u32 is_6 = skb->protocol == bpf_htons(ETH_P_IPV6_HOST);
-	struct df_payload *r = bpf_ringbuf_reserve(&payloads, sizeof(*r), 0);
+	if (skb->protocol == bpf_htons(ETH_P_IPV6_HOST)) {
+		bpf_skb_load_bytes(skb, 8, r->saddr, sizeof(r->saddr));
+		bpf_skb_load_bytes(skb, 24, r->daddr, sizeof(r->daddr));
+		return;
+	}
+	r->saddr[10] = r->saddr[11] = r->daddr[10] = r->daddr[11] = 0xff;
+	bpf_skb_load_bytes(skb, 12, r->saddr + 12, 4);
+	bpf_skb_load_bytes(skb, 16, r->daddr + 12, 4);
+}
 
-	if (!r)
-		return; /* the next retransmission tries again */
+/* A copy for the worker.  what: offset of the payload | sport << 16 | dport << 32. */
+__noinline int hand_over(struct __sk_buff *skb, __u64 cookie, __u64 what)
+{
+	__u32 offset = (__u16)what, len = skb->len - offset;
+	struct df_sock *s = storage_of(skb);
+	struct df_payload *r = s ? bpf_ringbuf_reserve(&payloads, sizeof(*r), 0) : 0;
+
+	if (!s || !r)
+		return 0; /* no room: the next retransmission tries again */
+	__builtin_memset(r, 0, sizeof(*r) - DF_PAYLOAD_MAX);
 	r->cookie = cookie;
 	r->time = bpf_ktime_get_boot_ns();
 	__builtin_memcpy(r->addr, s->addr, sizeof(r->addr));
-	__builtin_memcpy(r->daddr, p->to.addr, sizeof(r->daddr));
-	load_source(skb, p, is_6, r);
+	load_addresses(skb, r);
 	r->port = s->port;
-	r->dport = p->to.port;
+	r->sport = (__u16)(what >> 16);
+	r->dport = (__u16)(what >> 32);
 	r->verdict = s->verdict;
-	r->pad = 0;
 	r->tgid = s->tgid;
 	r->tid = s->tid;
 	r->connect_time = s->time;
@@ -80,9 +88,10 @@ static __always_inline void hand_over(struct __sk_buff *skb, const struct packet
 	asm volatile("" : "+r"(len));
 	len = (len & (DF_PAYLOAD_MAX - 1)) + 1;
 	r->len = len;
-	if (bpf_skb_load_bytes(skb, p->payload, r->data, len) < 0)
+	if (bpf_skb_load_bytes(skb, offset, r->data, len) < 0)
 		r->len = 0;
 	bpf_ringbuf_submit(r, 0);
+	return 0;
 }
 
 _Static_assert((DF_PAYLOAD_MAX & (DF_PAYLOAD_MAX - 1)) == 0, "hand_over masks with it");
@@ -104,7 +113,8 @@ static __always_inline int is_held(struct __sk_buff *skb, const struct packet *p
 	cookie = bpf_get_socket_cookie(skb);
 	flow = bpf_map_lookup_elem(&flows, &cookie);
 	if (!flow) {
-		hand_over(skb, p, s, cookie);
+		hand_over(skb, cookie,
+			  p->payload | (__u64)p->sport << 16 | (__u64)p->to.port << 32);
 		if (enforcing & 1)
 			return 1;
 		s->verdict = is_undecided ? DF_VERDICT_ALLOW : DF_VERDICT_PROXY;

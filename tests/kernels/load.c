@@ -154,8 +154,10 @@ static void try_fence(const char *cgroup)
 	_cleanup_close_ int cgroup_fd = join(cgroup), before = connected(DF_DNS_PORT);
 	struct df_fence *fence = NULL;
 	struct df_fence_maps maps;
+	const struct df_fence_options options = {
+		.n_nets = 16, .n_classes = 16, .wants_errno = true};
 	const char *what = "";
-	int r = df_fence_load(&fence, &what);
+	int r = df_fence_load(&options, &fence, &what);
 
 	check(cgroup_fd >= 0 && before >= 0, "join %s and connect a socket", cgroup);
 	check(r == 0, "load the fence as the hook does%s%s", r ? ": " : "", r ? what : "");
