@@ -1,30 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* deployfence check: lints a policy, and says what it makes of names. */
+/* deployfence check: lints a policy, and says what it makes of names and addresses. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/judge.h"
 #include "cli/text.h"
 #include "lib/conf.h"
 #include "lib/policy.h"
 #include "lib/policy_compile.h"
-#include "lib/policy_target.h"
 #include "lib/util.h"
 
-#define RULE_TEXT_MAX 512
 #define SUFFIX ".policy"
-
-struct answer {
-	const char *argument;
-	char error[DF_VALUE_ERROR_MAX + 32]; /* "": none, and the rest is set */
-	char domain[DF_DNAME_TEXT_MAX];
-	const char *verdict; /* as in a report */
-	char rule[RULE_TEXT_MAX];
-	const char *owner, *hint; /* NULL: none */
-	bool is_refusal;
-};
 
 struct check {
 	bool is_json;
@@ -32,8 +21,8 @@ struct check {
 	char name[DF_POLICY_NAME_MAX + 1];
 	struct df_policy_result compiled;
 	struct df_policy policy; /* if compiled.table */
-	struct answer *answers;
-	size_t n, width_argument, width_rule;
+	struct df_judgement *answers;
+	size_t n, width_argument, width_verdict, width_rule;
 };
 
 static bool is_path(const char *s)
@@ -98,57 +87,6 @@ static int compile(struct check *c)
 	return r;
 }
 
-static int refuse(struct answer *a, const char *what)
-{
-	(void)snprintf(a->error, sizeof(a->error), "%s", what);
-	return -EINVAL;
-}
-
-static int read_name(struct answer *a, struct df_dname *ret)
-{
-	struct df_policy_target target;
-	struct df_value_error error;
-
-	if (df_policy_target_parse(a->argument, strlen(a->argument), &target, &error) < 0)
-		return refuse(a, error.text);
-	if (!target.is_name)
-		return refuse(a,
-			      "an address: not supported in this version, which judges names only");
-	if (target.ports.lo)
-		return refuse(a, "a port: not supported in this version; write the name alone");
-	if (target.scope != DF_POLICY_TREE)
-		return refuse(a, "'=' and '*.' stand in rules only; write one name");
-	*ret = target.name;
-	return 0;
-}
-
-static void judge(const struct check *c, struct answer *a)
-{
-	const struct df_policy_rule *rule;
-	struct df_dname name;
-
-	if (read_name(a, &name) < 0)
-		return;
-	(void)df_dname_to_text(&name, a->domain);
-	rule = df_policy_lookup(&c->policy, &name);
-	if (rule) {
-		a->is_refusal = rule->action == DF_POLICY_BLOCK;
-		(void)df_policy_rule_describe(&c->policy, rule, a->rule, sizeof(a->rule));
-		a->owner = df_policy_rule_owner(&c->policy, rule);
-		a->hint = a->is_refusal ? df_policy_rule_hint(&c->policy, rule) : NULL;
-	} else {
-		a->is_refusal = df_policy_default(&c->policy) == DF_POLICY_BLOCK;
-		(void)snprintf(a->rule, sizeof(a->rule), "default %s",
-			       a->is_refusal ? "deny" : "allow");
-	}
-	if (!a->is_refusal)
-		a->verdict = "allowed";
-	else if (df_policy_mode(&c->policy) == DF_POLICY_AUDIT)
-		a->verdict = "would-block";
-	else
-		a->verdict = "blocked";
-}
-
 static void put(const char *text, size_t width)
 {
 	size_t columns = df_text_put(stdout, text, strlen(text), DF_TEXT_ALL);
@@ -157,15 +95,14 @@ static void put(const char *text, size_t width)
 		(void)fputc(' ', stdout);
 }
 
-static void print_answer(const struct check *c, const struct answer *a)
+static void print_answer(const struct check *c, const struct df_judgement *a)
 {
 	if (*a->error) {
 		df_cli_error("%s: %s", a->argument, a->error);
 		return;
 	}
 	put(a->argument, c->width_argument);
-	(void)printf("  %-*s  ", df_policy_mode(&c->policy) == DF_POLICY_AUDIT ? 11 : 7,
-		     a->verdict);
+	(void)printf("  %-*s  ", (int)c->width_verdict, a->verdict);
 	put(a->rule, a->hint ? c->width_rule : 0);
 	if (a->hint) {
 		(void)fputs("  hint: ", stdout);
@@ -197,14 +134,19 @@ static void print_text(const struct check *c, int r)
 		print_answer(c, &c->answers[i]);
 }
 
-static void put_json_answer(struct df_json_out *j, const struct answer *a)
+static void put_json_answer(struct df_json_out *j, const struct df_judgement *a)
 {
 	df_json_out_open(j, NULL, '{');
 	df_json_out_string(j, "argument", a->argument);
 	if (*a->error) {
 		df_json_out_string(j, "error", a->error);
 	} else {
-		df_json_out_string(j, "domain", a->domain);
+		df_json_out_string(j, "domain", *a->domain ? a->domain : NULL);
+		df_json_out_string(j, "ip", *a->address ? a->address : NULL);
+		if (a->port) {
+			df_json_out_uint(j, "port", a->port);
+			df_json_out_string(j, "protocol", a->proto == IPPROTO_UDP ? "udp" : "tcp");
+		}
 		df_json_out_string(j, "verdict", a->verdict);
 		df_json_out_string(j, "rule", a->rule);
 		df_json_out_string(j, "owner", a->owner);
@@ -245,16 +187,17 @@ static void print_json(const struct check *c, int r)
 static void judge_all(struct check *c, char **names)
 {
 	for (size_t i = 0; i < c->n; i++) {
-		struct answer *a = &c->answers[i];
+		struct df_judgement *a = &c->answers[i];
 		size_t width;
 
-		a->argument = names[i];
-		judge(c, a);
+		df_judge(&c->policy, names[i], a);
 		if (*a->error)
 			continue;
 		width = df_text_put(NULL, a->argument, strlen(a->argument), DF_TEXT_ALL);
 		if (width > c->width_argument)
 			c->width_argument = width;
+		if (strlen(a->verdict) > c->width_verdict)
+			c->width_verdict = strlen(a->verdict);
 		width = df_text_put(NULL, a->rule, strlen(a->rule), DF_TEXT_ALL);
 		if (a->hint && width > c->width_rule)
 			c->width_rule = width;
@@ -271,8 +214,12 @@ static int run(struct check *c, int n, char **names)
 		return EX_OSERR;
 	}
 	c->n = (size_t)n;
-	if (r == 0)
+	if (r == 0) {
+		bool is_audit = df_policy_mode(&c->policy) == DF_POLICY_AUDIT;
+
+		c->width_verdict = strlen(is_audit ? "would-block" : "blocked");
 		judge_all(c, names);
+	}
 	if (c->is_json)
 		print_json(c, r);
 	else
@@ -291,9 +238,11 @@ static int run(struct check *c, int n, char **names)
 static void usage(FILE *to)
 {
 	(void)fputs(
-		"usage: deployfence check [-p POLICY] [--json] [NAME]…\n"
+		"usage: deployfence check [-p POLICY] [--json] [NAME|ADDRESS[:PORT]]…\n"
 		"\n"
-		"Lints a policy and says for each NAME whether it is refused, and by which rule.\n"
+		"Lints a policy and says for each name or address whether it is refused, and by\n"
+		"which rule.  A PORT may end in /tcp or /udp; an IPv6 address with a port stands\n"
+		"in brackets.\n"
 		"\n"
 		"  -p, --policy POLICY  the name of a policy, or a file: it has a slash, or ends "
 		"in\n"

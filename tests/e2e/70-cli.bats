@@ -116,26 +116,65 @@ cli_as_nobody() { # ARGUMENT…
 
 @test "check: what is no name" {
 	local argument
-	for argument in 140.82.112.3 2001:db8::1 10.0.0.0/8 github.com:443 '[2001:db8::1]:443'; do
+	for argument in https://github.com/x a..b '*.ghcr.io' '' $'a\e[31m' 10.0.0.0/8 github.com:1-2 github.com:0 \
+		'[10.0.0.1]:80' 10.0.0.1:80/sctp; do
 		cli check ok.example "$argument"
 		expect [ "$status" = 64 ]
-		expect_match "$stderr" 'not supported in this version'
 		expect_match "$output" '^ok\.example +allowed'
-	done
-	for argument in https://github.com/x a..b '*.ghcr.io' '' $'a\e[31m'; do
-		cli check "$argument"
-		expect [ "$status" = 64 ]
-		refute_match "$stderr" $'\e|not supported in this version'
+		refute_match "$stderr" $'\e'
 	done
 }
 
+@test "check: ports and addresses" {
+	policy mine <<-'POLICY'
+		allow registry.example:443
+		block 10.9.0.0/16
+		block registry.example
+		allow 10.9.8.0/24:22/tcp
+		block [2001:db8::1]:443
+	POLICY
+	cli check -p mine registry.example registry.example:443 registry.example:80 10.9.1.2 10.9.8.1:22 10.9.8.1:22/udp \
+		'[2001:db8::1]:443' '[2001:db8::1]:80' 64:ff9b::10.9.1.2 192.0.2.1 127.0.0.1 127.192.0.1 192.0.2.1:53
+	expect [ "$status" = 1 ]
+	expect [ "$stderr" = "" ]
+	diff - <(sed -E 's/ {2,}/ | /g' <<<"$output") <<-'WANT'
+		registry.example | allowed | mine.policy:1 allow registry.example:443
+		registry.example:443 | allowed | mine.policy:1 allow registry.example:443
+		registry.example:80 | blocked | mine.policy:3 block registry.example
+		10.9.1.2 | blocked | mine.policy:2 block 10.9.0.0/16
+		10.9.8.1:22 | allowed | mine.policy:4 allow 10.9.8.0/24:22/tcp
+		10.9.8.1:22/udp | blocked | mine.policy:2 block 10.9.0.0/16
+		[2001:db8::1]:443 | blocked | mine.policy:5 block [2001:db8::1]:443
+		[2001:db8::1]:80 | allowed | raw-ip allow
+		64:ff9b::10.9.1.2 | blocked | mine.policy:2 block 10.9.0.0/16
+		192.0.2.1 | allowed | raw-ip allow
+		127.0.0.1 | allowed | loopback: no rule applies to it
+		127.192.0.1 | blocked | 127.192.0.0/10: addresses of the proxies
+		192.0.2.1:53 | allowed | port 53: what is asked there is judged by name
+	WANT
+	# an address that no rule names: what raw-ip says, or is by default
+	printf 'default deny\nallow a.example\n' | policy deny
+	cli check -p deny 192.0.2.1 a.example:22
+	expect [ "$status" = 1 ]
+	expect_match "$output" $'^192\\.0\\.2\\.1     blocked  raw-ip block\na\\.example:22  allowed  deny\\.policy:2 allow a\\.example$'
+	printf 'default deny\nallow a.example\nraw-ip audit\n' | policy deny
+	cli check -p deny 192.0.2.1
+	expect_match "$output" '^192\.0\.2\.1  would-block  raw-ip audit$'
+	printf 'raw-ip block\nrefuse-dns sinkhole\n' | policy sink
+	cli check -p sink 0.0.0.0 127.0.0.1 192.0.2.1
+	expect_match "$output" '^0\.0\.0\.0 +blocked +refuse-dns sinkhole'
+	expect_match "$output" $'\n127\\.0\\.0\\.1 +allowed +loopback'
+}
+
 @test "check --json" {
-	cli check --json github.com ok.example 10.0.0.1
+	cli check --json github.com ok.example:443/udp 10.0.0.0/8 192.0.2.1
 	expect [ "$status" = 64 ]
 	expect jq -e '.schema == 1 and .policy == "default" and .usable and .mode == "enforce" and .errors == 0
-		and (.names | length) == 3 and .names[0].verdict == "blocked" and .names[0].domain == "github.com."
+		and (.names | length) == 4 and .names[0].verdict == "blocked" and .names[0].domain == "github.com."
 		and (.names[0].rule | test("^default.policy:[0-9]+ block github.com$")) and (.names[0].hint | length) > 0
-		and .names[1].verdict == "allowed" and (.names[2].error | test("not supported"))' <<<"$output"
+		and .names[1].verdict == "allowed" and .names[1].port == 443 and .names[1].protocol == "udp"
+		and (.names[2].error | test("network")) and .names[3].ip == "192.0.2.1" and (.names[3] | has("domain") | not)
+		and .names[3].rule == "raw-ip allow"' <<<"$output"
 	printf 'blok x\n' >"$DF_HOST/broken.policy"
 	cli check --json -p "$DF_HOST/broken.policy" ok.example
 	expect [ "$status" = 2 ]
