@@ -62,7 +62,7 @@ static int start(struct df_monitor *m, struct df_child *c, bool is_worker)
 			_exit(0); /* it died before the line above */
 		if (is_worker) {
 			keep_only(worker_fds, ARRAY_SIZE(worker_fds), pair[1]);
-			df_worker_run(m->meta, pair[1]);
+			df_worker_run(m->meta, m->learned, pair[1]);
 		}
 		keep_only(NULL, 0, pair[1]);
 		df_reader_run(m->meta, pair[1]);

@@ -247,6 +247,9 @@ static int init(struct df_monitor *m)
 	r = df_tables_open(m->meta, &m->tables);
 	if (r < 0)
 		return r;
+	m->learned = df_learn_new();
+	if (!m->learned)
+		return -ENOMEM;
 	r = df_loop_init(&m->loop);
 	if (r < 0)
 		return r;

@@ -17,6 +17,7 @@
 #include "lib/launch.h"
 #include "lib/policy.h"
 #include "proxy/channel.h"
+#include "proxy/learn.h"
 #include "proxy/loop.h"
 #include "proxy/record.h"
 #include "proxy/tables.h"
@@ -50,6 +51,7 @@ struct df_lookup {
 struct df_monitor {
 	const struct df_meta *meta;
 	struct df_tables tables;
+	struct df_learn_shared *learned; /* the workers write it: not trusted */
 	struct df_loop loop;
 	struct df_child worker, reader;
 	struct df_source cgroup_source, pidfd_source, ring_source;

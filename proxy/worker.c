@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "proxy/worker.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -77,7 +78,44 @@ static void channel_ready(struct df_source *s, uint32_t events)
 	}
 }
 
-static int init(struct df_worker *w, const struct df_meta *meta, int channel)
+/* --- the kernel's map of learned addresses --- */
+
+static int map_get(const uint8_t addr[static 16], struct df_learned *ret)
+{
+	return bpf_map_lookup_elem(DF_FD_LEARNED, addr, ret);
+}
+
+static int map_put(const uint8_t addr[static 16], const struct df_learned *value)
+{
+	return bpf_map_update_elem(DF_FD_LEARNED, addr, value, BPF_ANY);
+}
+
+static int map_remove(const uint8_t addr[static 16])
+{
+	return bpf_map_delete_elem(DF_FD_LEARNED, addr);
+}
+
+/* Goes on where the last worker stopped. */
+static int start_learning(struct df_worker *w, struct df_learn_shared *learned)
+{
+	static const struct df_learn_map map = {map_get, map_put, map_remove};
+	const uint32_t zero = 0;
+	struct df_conf conf;
+	uint8_t raw_passes = 0;
+	int r = bpf_map_lookup_elem(DF_FD_CONF, &zero, &conf);
+
+	if (r < 0)
+		return r;
+	for (unsigned t = 0; t < DF_TABLES; t++)
+		if (!df_tables_has(&w->tables, t) ||
+		    df_policy_raw_ip(&w->tables.tables[t]) != DF_POLICY_RAW_BLOCK)
+			raw_passes |= (uint8_t)(1u << t);
+	df_learn_start(&w->learn, learned, &map, conf.keep_learned_ns, raw_passes);
+	return 0;
+}
+
+static int init(struct df_worker *w, const struct df_meta *meta, struct df_learn_shared *learned,
+		int channel)
 {
 	static const int fds[] = {DF_FD_UDP4, DF_FD_UDP6, DF_FD_TCP4, DF_FD_TCP6};
 	const uint8_t none[DF_TOKEN6_PREFIX_LEN] = {};
@@ -91,6 +129,8 @@ static int init(struct df_worker *w, const struct df_meta *meta, int channel)
 	df_random(&w->seen.seed, sizeof(w->seen.seed));
 	df_upstream_init(w);
 	r = df_tables_open(meta, &w->tables);
+	if (r == 0)
+		r = start_learning(w, learned);
 	if (r < 0)
 		return r;
 	r = df_loop_init(&w->loop);
@@ -122,6 +162,7 @@ static int housekeeping(struct df_worker *w)
 	ms = df_relay_expire(w);
 	if (w->now_ns >= w->next_housekeeping_ns) {
 		df_report_summaries(w, false);
+		df_learn_sweep(&w->learn, w->now_ns);
 		w->is_any_upstream_open = df_upstream_expire(w);
 		w->next_housekeeping_ns = w->now_ns + HOUSEKEEPING_MS * 1000000ull;
 	}
@@ -130,13 +171,14 @@ static int housekeeping(struct df_worker *w)
 	return ms >= 0 && ms < HOUSEKEEPING_MS ? ms : HOUSEKEEPING_MS;
 }
 
-_Noreturn void df_worker_run(const struct df_meta *meta, int channel)
+_Noreturn void df_worker_run(const struct df_meta *meta, struct df_learn_shared *learned,
+			     int channel)
 {
 	struct df_worker *w = &the_worker;
 	int r;
 
 	(void)prctl(PR_SET_NAME, "df-worker");
-	r = init(w, meta, channel);
+	r = init(w, meta, learned, channel);
 	if (r == 0)
 		r = tell(w, DF_MSG_READY);
 	while (r == 0) {

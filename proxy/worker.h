@@ -19,6 +19,7 @@
 #include "proxy/channel.h"
 #include "proxy/decide.h"
 #include "proxy/dns_wire.h"
+#include "proxy/learn.h"
 #include "proxy/loop.h"
 #include "proxy/seen.h"
 #include "proxy/tables.h"
@@ -125,6 +126,7 @@ struct df_worker {
 	const struct df_meta *meta;
 	struct df_tables tables;
 	struct df_search_list search;
+	struct df_learn learn;
 	int channel; /* to the monitor */
 	struct df_source channel_source;
 	struct df_listener listeners[4]; /* UDP4, UDP6, TCP4, TCP6 */
@@ -154,7 +156,8 @@ struct df_worker {
 };
 
 /* Runs until the monitor goes.  Never returns. */
-_Noreturn void df_worker_run(const struct df_meta *meta, int channel);
+_Noreturn void df_worker_run(const struct df_meta *meta, struct df_learn_shared *learned,
+			     int channel);
 
 uint16_t df_worker_random16(struct df_worker *w);
 
