@@ -123,6 +123,37 @@ resolves_and_fetches() { # RUNTIME
 	world_web_log ' TLS .* sni=api\.github\.com'
 }
 
+@test "SMTP, SSH, DNS over HTTPS and over TLS, a proxy for HTTP" {
+	job -v "$DF_WORLD/ca.pem:/etc/ca.pem:ro" -- sh -c '
+		echo QUIT | busybox nc -w 2 203.0.113.3 25
+		busybox nc -w 1 203.0.113.3 22 </dev/null
+		curl -sS --cacert /etc/ca.pem --doh-url https://ok.example/dns-query http://github.com
+		curl -sS -x http://203.0.113.5:3128 http://github.com
+		curl -sS -p -x http://203.0.113.5:3128 --cacert /etc/ca.pem https://github.com'
+	expect [ "$status" = 0 ]
+	expect_match "$output" $'220 world ESMTP\r\n221 bye\r\nSSH-2\.0-world\r'
+	expect_match "$output" $'hello from github\\.com \\(140\\.82\\.112\\.3\\)[^\n]*\nhello from github\\.com \\(203\\.0\\.113\\.5\\)[^\n]*\nhello'
+	world_web_log ' SMTP .* 203\.0\.113\.3#25 '
+	world_web_log ' DOH .* 203\.0\.113\.10#443 '
+	world_web_log ' CONNECT .* 203\.0\.113\.5#3128 github\.com:443'
+}
+
+@test "packets are recorded where they leave the container and where they arrive" {
+	world_sniff_up
+	job -c NET_RAW -- sh -c 'curl -sS http://ok.example; ping -c 1 203.0.113.9; ping -6 -c 1 2001:db8:80::77'
+	expect [ "$status" = 0 ]
+	world_packets ' TCP [^ ]* 203\.0\.113\.10#80 S '
+	near_packets ' UDP [^ ]* 10\.89\.53\.1#53 '
+	left_packets ' ICMP [^ ]* 203\.0\.113\.9 type=8 '
+	left_packets ' ICMPv6 [^ ]* 2001:db8:80::77 type=128 '
+	run left_packets '#53 |ARP|type=13[0-9]'
+	expect [ "$output" = "" ]
+	world_mark
+	run left_packets
+	expect [ "$output" = "" ]
+	world_sniff_down
+}
+
 @test "200 queries at once are answered" {
 	run bash -c 'for i in {1..200}; do dig +short +tries=1 @10.89.53.1 n$i.corp.example & done | grep -c 203.0.113.30'
 	expect [ "$output" = 200 ]

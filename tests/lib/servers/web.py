@@ -3,13 +3,17 @@
 
 What answers behind every address of the test world, over IPv4 and IPv6:
   TCP 80, 8080, 3128    HTTP; also as a proxy: absolute-form targets are answered, CONNECT leads to this server's TLS
-  TCP 443, 8443         HTTPS with one certificate for all names of the world
-  TCP 7, 22, 853, 9999  a line "TCP CLIENT SERVER", then everything is echoed
+  TCP 443, 8443         HTTPS with one certificate for all names of the world; /dns-query is DNS (RFC 8484)
+  TCP 853               DNS over TLS (RFC 7858), answered by the resolver of this namespace, as for HTTPS
+  TCP 25, 587           SMTP that takes every message
+  TCP 22                the greeting of an SSH server, then as 7
+  TCP 7, 9999           a line "TCP CLIENT SERVER", then everything is echoed
   UDP 7, 123, 443, 9999 every datagram is echoed behind "UDP CLIENT SERVER "
 One line of log per request or connection: TIME KIND CLIENT#PORT SERVER#PORT WHAT. The body of every page is
 "hello from HOST (SERVER) to CLIENT".
 """
 import argparse
+import base64
 import http.server
 import os
 import socket
@@ -18,9 +22,10 @@ import ssl
 import struct
 import threading
 import time
+import urllib.parse
 
 IPV6_FREEBIND = 78
-ECHO_PORTS_TCP, ECHO_PORTS_UDP = (7, 22, 853, 9999), (7, 123, 443, 9999)
+ECHO_PORTS_TCP, ECHO_PORTS_UDP = (7, 9999), (7, 123, 443, 9999)
 HTTP_PORTS, HTTPS_PORTS = (80, 8080, 3128), (443, 8443)
 LOG = None
 TLS = None
@@ -68,6 +73,15 @@ class Page(http.server.BaseHTTPRequestHandler):
 
     do_HEAD = do_POST = do_GET
 
+    def answer_dns(self, question):
+        log("DOH", self.client_address, self.connection.getsockname(), f"{len(question)} octets")
+        answer = resolve(question)
+        self.send_response(200)
+        self.send_header("Content-Type", "application/dns-message")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
     def do_CONNECT(self):
         log("CONNECT", self.client_address, self.connection.getsockname(), self.path)
         self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -92,6 +106,29 @@ class SecurePage(Page):
         super().setup()
 
 
+    def do_GET(self):
+        url = urllib.parse.urlsplit(self.path)
+        question = urllib.parse.parse_qs(url.query).get("dns")
+        if url.path == "/dns-query" and question:
+            self.answer_dns(base64.urlsafe_b64decode(question[0] + "=" * (-len(question[0]) % 4)))
+        else:
+            super().do_GET()
+
+    def do_POST(self):
+        if self.path == "/dns-query":
+            self.answer_dns(self.rfile.read(int(self.headers["Content-Length"])))
+        else:
+            super().do_GET()
+
+
+def resolve(question):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(5)
+        sock.connect(("127.0.0.1", 53))
+        sock.send(question)
+        return sock.recv(65535)
+
+
 def note_server_name(connection, name, _):
     connection.asked_for = name
 
@@ -103,6 +140,41 @@ class Echo(socketserver.BaseRequestHandler):
         self.request.sendall(f"TCP {plain(self.client_address[0])}#{self.client_address[1]} {plain(server[0])}\n".encode())
         while data := self.request.recv(65536):
             self.request.sendall(data)
+
+
+class Ssh(Echo):
+    def handle(self):
+        self.request.sendall(b"SSH-2.0-world\r\n")
+        super().handle()
+
+
+class Smtp(socketserver.StreamRequestHandler):
+    def handle(self):
+        server = self.request.getsockname()
+        log("SMTP", self.client_address, server, "connected")
+        self.wfile.write(b"220 world ESMTP\r\n")
+        while line := self.rfile.readline(4096):
+            word = line[:4].upper().strip()
+            self.wfile.write({b"EHLO": b"250 world\r\n", b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}
+                             .get(word, b"250 ok\r\n"))
+            if word == b"DATA":
+                while self.rfile.readline(4096) not in (b".\r\n", b""):
+                    pass
+                log("SMTP", self.client_address, server, "message")
+                self.wfile.write(b"250 taken\r\n")
+            elif word == b"QUIT":
+                break
+
+
+class DnsOverTls(socketserver.BaseRequestHandler):
+    def handle(self):
+        server = self.request.getsockname()
+        log("DOT", self.client_address, server, "connected")
+        stream = TLS.wrap_socket(self.request, server_side=True).makefile("rwb")
+        while len(head := stream.read(2)) == 2:
+            answer = resolve(stream.read(struct.unpack("!H", head)[0]))
+            stream.write(struct.pack("!H", len(answer)) + answer)
+            stream.flush()
 
 
 def echo_datagrams(port):
@@ -146,6 +218,9 @@ def main():
     listen(HTTP_PORTS, Page)
     listen(HTTPS_PORTS, SecurePage)
     listen(ECHO_PORTS_TCP, Echo)
+    listen((22,), Ssh)
+    listen((25, 587), Smtp)
+    listen((853,), DnsOverTls)
     for port in ECHO_PORTS_UDP:
         echo_datagrams(port)
     with open(options.ready, "w", encoding="ascii") as ready:
