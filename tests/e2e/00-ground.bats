@@ -205,3 +205,15 @@ resolves_and_fetches() { # RUNTIME
 	ip -6 route del local fd99::/96 dev lo
 	ip netns del left
 }
+
+@test "what a sanitizer found is shown, and fails once" {
+	: >"$DF_FINDINGS/finding.1" # made by each instrumented proxy
+	run findings_check
+	expect [ "$status" = 0 ]
+	echo 'runtime error: of a test' >"$DF_FINDINGS/finding.2"
+	run findings_check
+	expect [ "$status" = 1 ]
+	expect_match "$output" 'runtime error: of a test'
+	run findings_check
+	expect [ "$status" = 0 ]
+}

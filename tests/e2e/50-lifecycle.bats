@@ -150,6 +150,21 @@ worker_killed() { # RUNTIME
 	expect [ "$(words LEAK)" = 0 ]
 }
 
+@test "a worker that aborts is replaced; a build with sanitizers reports it" {
+	local before
+	start_fenced podman+crun
+	before=$(fence_pid df-worker)
+	kill -ABRT "$before"
+	eventually is_other_pid df-worker "$before"
+	job_exec "$JOB" sh -c "$VISIT"
+	expect_fenced
+	if is_instrumented; then
+		run findings_check
+		expect [ "$status" = 1 ]
+		expect_match "$output" "==$before==ERROR: AddressSanitizer: ABRT"
+	fi
+}
+
 @test "a killed reader of /proc comes back, names are judged meanwhile" {
 	local before
 	start_fenced podman+crun

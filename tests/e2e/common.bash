@@ -30,7 +30,7 @@ teardown() {
 end_test() {
 	job_stop_all
 	find /etc/deployfence -type f ! -name default.policy -delete
-	leftovers_check
+	aftermath_check
 }
 
 # --- what a container does, and what is expected of it
@@ -142,6 +142,11 @@ job_id() {
 }
 
 # --- processes of fences
+
+# Whether the product under test was built with --enable-sanitizers.
+is_instrumented() {
+	grep -q __asan_default_options "$PROXY"
+}
 
 # PID NAME of every process of the proxy on this ground: deployfence-pro (the monitor), df-worker, df-reader.
 fence_processes() {

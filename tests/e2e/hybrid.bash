@@ -29,6 +29,6 @@ for runtime in crun runc; do
 	expect [ "$status" != 0 ]
 	expect [ "$output" = "" ]
 	expect_match "$stderr" 'accepted: on, enforce, audit, off'
-	leftovers_check
+	aftermath_check
 done
 world_down

@@ -28,7 +28,7 @@ setup() {
 
 teardown() {
 	job_stop_all
-	leftovers_check
+	aftermath_check
 }
 
 # Installs the product that was built in DF_BUILD (default: this tree) as on a real host; once per run, private to it.
