@@ -257,6 +257,23 @@ struct df_event {
 _Static_assert(sizeof(struct df_event) == 80,
 	       "df_event: layout is shared with the kernel programs");
 
+/*
+ * Map "recent": what was reported in the last second, and how often it came again since.
+ * The monitor reports the rest at the end.
+ */
+#define DF_RECENT_MAX 64
+
+struct df_recent {
+	__u64 start; /* CLOCK_BOOTTIME */
+	__u64 key;   /* 0: empty */
+	__u32 held_back;
+	__u32 pad;
+	struct df_event last;
+};
+
+_Static_assert(sizeof(struct df_recent) == 104,
+	       "df_recent: layout is shared with the kernel programs");
+
 /* Per-CPU array "counters". */
 enum df_counter {
 	DF_COUNT_REDIRECT_UDP,

@@ -68,12 +68,17 @@ static __always_inline struct df_conf *conf_get(void)
 	return bpf_map_lookup_elem(&conf, &zero);
 }
 
-static __always_inline void count(__u32 which)
+static __always_inline void count_n(__u32 which, __u64 n)
 {
 	__u64 *value = bpf_map_lookup_elem(&counters, &which);
 
 	if (value)
-		*value += 1;
+		*value += n;
+}
+
+static __always_inline void count(__u32 which)
+{
+	count_n(which, 1);
 }
 
 /* Signed: a beat between the two reads is not stale. */

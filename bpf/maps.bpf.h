@@ -9,8 +9,6 @@
 
 #include "bpf/abi.h"
 
-#define N_RECENT 64
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -85,18 +83,11 @@ struct {
 } payloads SEC(".maps");
 
 /* What was reported in the last second: one event for a burst, with a count. */
-struct recent {
-	__u64 start;
-	__u64 key;
-	__u32 held_back;
-	__u32 pad;
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, N_RECENT);
+	__uint(max_entries, DF_RECENT_MAX);
 	__type(key, __u32);
-	__type(value, struct recent);
+	__type(value, struct df_recent);
 } recent SEC(".maps");
 
 #endif

@@ -25,8 +25,8 @@ static __always_inline int report_any(__u64 high, __u64 low, __u64 rest, __u64 o
 	__u32 kind = (__u8)(rest >> 32), refused = (__u32)(rest >> 40) & 1;
 	__u64 now = bpf_ktime_get_boot_ns(), id = has_identity ? bpf_get_current_pid_tgid() : 0;
 	__u64 key = key_of(d, kind, refused, id), other;
-	__u32 slot = (__u32)(key ^ (key >> 32)) % N_RECENT;
-	struct recent *r = bpf_map_lookup_elem(&recent, &slot);
+	__u32 slot = (__u32)(key ^ (key >> 32)) % DF_RECENT_MAX;
+	struct df_recent *r = bpf_map_lookup_elem(&recent, &slot);
 	struct df_event *e;
 	__u32 held_back;
 
@@ -37,13 +37,15 @@ static __always_inline int report_any(__u64 high, __u64 low, __u64 rest, __u64 o
 		r->held_back++;
 		return 0;
 	}
-	/* those of this key that were held back; of another key they are lost */
+	/* those of this key that were held back; of another key they are lost, and counted */
 	held_back = r->held_back & mask_if(is_zero((__u32)(other | other >> 32)));
+	count_n(DF_COUNT_EVENT_LOST, r->held_back - held_back);
 	r->key = key;
 	r->start = now;
 	r->held_back = 0;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
+		r->key = 0;
 		count(DF_COUNT_EVENT_LOST);
 		return 0;
 	}
@@ -66,6 +68,7 @@ static __always_inline int report_any(__u64 high, __u64 low, __u64 rest, __u64 o
 		e->uid = (__u32)bpf_get_current_uid_gid();
 		bpf_get_current_comm(e->comm, sizeof(e->comm));
 	}
+	__builtin_memcpy(&r->last, e, sizeof(*e));
 	bpf_ringbuf_submit(e, 0);
 	return 0;
 }

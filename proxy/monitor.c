@@ -18,6 +18,7 @@
 
 #include "lib/listen.h"
 #include "lib/util.h"
+#include "proxy/reader.h"
 
 #define FINISH_MS 50 /* the worker's last counts; then it is killed */
 #define MESSAGE_MAX 256
@@ -287,6 +288,8 @@ static void housekeeping(struct df_monitor *m)
 	const struct df_msg_short ping = {.type = DF_MSG_PING};
 
 	df_lookup_expire(m);
+	if (m->record.n_kept > 0)
+		(void)df_record_retry(&m->record, false);
 	if (m->worker.pid == 0 && m->now_ns >= m->restart_at_ns)
 		if (df_child_start_worker(m) < 0)
 			m->restart_at_ns = m->now_ns + DF_RESTART_MAX_NS;
@@ -313,6 +316,8 @@ static int ms_to_sleep(const struct df_monitor *m)
 		until = m->next_beat_ns;
 	if (df_lookup_is_any_open(m) && m->now_ns + DF_LOOKUP_DEADLINE_NS < until)
 		until = m->now_ns + DF_LOOKUP_DEADLINE_NS;
+	if (m->record.n_kept > 0 && m->now_ns + DF_RETRY_NS < until)
+		until = m->now_ns + DF_RETRY_NS;
 	return until <= m->now_ns ? 0 : (int)((until - m->now_ns) / 1000000) + 1;
 }
 
@@ -337,6 +342,24 @@ static void drain(struct df_monitor *m)
 	df_child_stop(m, &m->reader);
 	m->now_ns += DF_LOOKUP_DEADLINE_NS;
 	df_lookup_expire(m);
+}
+
+/* What the programs held back of their last events: one event for each. */
+static void record_held_back(struct df_monitor *m)
+{
+	for (uint32_t i = 0; i < DF_RECENT_MAX; i++) {
+		struct df_identity who;
+		struct df_recent r;
+		struct df_token t;
+
+		if (bpf_map_lookup_elem(DF_FD_RECENT, &i, &r) < 0 || r.held_back == 0)
+			continue;
+		t = (struct df_token){.tgid = r.last.tgid, .tid = r.last.tid, .uid = r.last.uid};
+		memcpy(t.comm, r.last.comm, sizeof(t.comm));
+		df_reader_from_token(&t, DF_IDENTITY_GONE, &who);
+		r.last.count = r.held_back;
+		df_record_kernel(&m->record, &r.last, r.last.has_identity ? &who : NULL);
+	}
 }
 
 /* Events that the kernel programs found no room for. */
@@ -378,6 +401,8 @@ static void finish(struct df_monitor *m)
 	const uint8_t none[DF_TOKEN6_PREFIX_LEN] = {};
 
 	drain(m);
+	record_held_back(m);
+	(void)df_record_retry(&m->record, true);
 	record_stop(m);
 	if (memcmp(m->meta->token6_prefix, none, sizeof(none)) != 0)
 		(void)df_listen_remove_route(m->meta->token6_prefix);

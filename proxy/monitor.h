@@ -26,6 +26,7 @@
 #define DF_MESSAGES_A_ROUND 64             /* of each source: a flood must not stop the heart */
 #define DF_LOOKUP_DEADLINE_NS 200000000ull /* then the reader is killed: something blocks it */
 #define DF_PING_NS 2000000000ull
+#define DF_RETRY_NS 20000000ull /* a line for the container's stderr, while that is redirected */
 #define DF_BEAT_NS 500000000ull
 #define DF_RESTART_MIN_NS 10000000ull
 #define DF_RESTART_MAX_NS 1000000000ull

@@ -50,48 +50,6 @@ static void write_line(struct df_record *r, struct df_record_file *f, char *line
 	line[len] = '\0';
 }
 
-/* Once for each (command, name): a loop must not flood the deploy's output. */
-static bool is_shown_first(struct df_record *r, const struct df_event_line *e)
-{
-	uint64_t h = 0xcbf29ce484222325ull;
-
-	for (const char *p = e->domain ? e->domain : e->reason; p && *p; p++)
-		h = (h ^ (uint8_t)*p) * 0x100000001b3ull;
-	if (e->who) {
-		const char *cmd = e->who->cmd_len ? e->who->cmd : e->who->comm;
-
-		for (size_t i = 0; i < (e->who->cmd_len ? e->who->cmd_len : DF_COMM_LEN); i++)
-			h = (h ^ (uint8_t)cmd[i]) * 0x100000001b3ull;
-	}
-	for (unsigned i = 0; i < r->n_shown; i++)
-		if (r->shown[i] == h)
-			return false;
-	if (r->n_shown == DF_RECORD_SHOWN_MAX)
-		return false; /* enough is enough: the log has them all */
-	r->shown[r->n_shown++] = h;
-	return true;
-}
-
-static void show(struct df_record *r, const struct df_event_line *e, const char *text)
-{
-	const struct df_log_target target = {.is_pipe = r->meta->is_stderr_pipe,
-					     .pidfd = DF_FD_PIDFD,
-					     .dev = r->meta->stderr_dev,
-					     .ino = r->meta->stderr_ino};
-	char line[DF_EVENT_TEXT_MAX + 16];
-
-	if (!r->meta->is_logged_to_stderr || !e->is_blocked || r->is_init_gone ||
-	    !is_shown_first(r, e))
-		return;
-	(void)snprintf(line, sizeof(line), "deployfence: %s", text);
-	if (df_log_process_stderr(r->meta->init_pid, &target, line) != -EPERM ||
-	    r->is_stderr_reported)
-		return;
-	r->is_stderr_reported = true;
-	df_record_life(r, "stderr_unavailable",
-		       "the container's stderr is neither the pipe of its start nor a terminal");
-}
-
 void df_record_emit(struct df_record *r, const struct df_event_line *e, bool with_text)
 {
 	static char text[DF_EVENT_TEXT_MAX + 1], json[DF_EVENT_JSON_MAX + 1];
@@ -105,7 +63,7 @@ void df_record_emit(struct df_record *r, const struct df_event_line *e, bool wit
 		(void)df_log_syslog(
 			TAG, e->is_blocked || e->is_warning ? DF_LOG_WARNING : DF_LOG_INFO, text);
 	write_line(r, &r->text, text, n);
-	show(r, e, text); /* last: it may emit an event of its own */
+	df_record_show(r, e, text); /* last: it may emit an event of its own */
 }
 
 void df_record_init(struct df_record *r, const struct df_meta *meta, const struct df_tables *tables)

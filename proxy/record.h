@@ -23,6 +23,7 @@
 #define DF_RECORD_BURST 4000         /* events; then DF_RECORD_RATE a second, the rest is counted */
 #define DF_RECORD_RATE 200
 #define DF_RECORD_TELL_NS 10000000000ull
+#define DF_RECORD_KEPT_MAX 8
 #define DF_RECORD_SHOWN_MAX 64 /* refusals shown on stderr, remembered to show each once */
 
 /* Each sort has its own limit: a flood of allowed names must not hide a refusal. */
@@ -49,6 +50,10 @@ struct df_record {
 	struct df_record_rate rates[DF_N_RATES];
 	bool is_init_gone; /* then its pid may be anybody's */
 	bool is_stderr_reported;
+	bool is_kept_lost;
+	unsigned n_kept; /* lines for stderr that wait; untouched memory costs nothing */
+	uint64_t kept_since_ns;
+	char kept[DF_RECORD_KEPT_MAX][DF_EVENT_TEXT_MAX];
 	unsigned n_shown;
 	uint64_t shown[DF_RECORD_SHOWN_MAX]; /* hash of (command, name) */
 	struct {
@@ -74,6 +79,12 @@ void df_record_kernel(struct df_record *r, const struct df_event *e, const struc
 
 /* Life of the fence: "start", "stop", "worker_restarted", … with a free text. */
 void df_record_life(struct df_record *r, const char *event, const char *message);
+
+/*
+ * Shows what could not be shown yet, since the container's stderr was redirected.  True:
+ * something is still left for another try.  is_last: there will be none.
+ */
+bool df_record_retry(struct df_record *r, bool is_last);
 
 /* The same, where somebody should act. */
 void df_record_warning(struct df_record *r, const char *event, const char *message);

@@ -110,6 +110,14 @@ expect_event() { # JQ-CONDITION
 	expect false
 }
 
+# To be asked where the twin was expected before: what is not there yet is not refuted.
+refute_event() { # JQ-CONDITION
+	has_event "$1" || return 0
+	printf 'an event with: %s\n' "$1"
+	event_lines | jq -c "select($1)"
+	expect false
+}
+
 event() { # JQ-CONDITION [JQ-EXPRESSION]: of the first such event
 	event_lines | jq -rs "[.[] | select($1)][0] | ${2:-.}"
 }

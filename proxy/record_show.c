@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Refusals on the container's own stderr: deployfence.events(5). */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "lib/util.h"
+#include "proxy/record_emit.h"
+
+#define GIVE_UP_NS 30000000000ull
+
+/* Once for each (command, name): a loop must not flood the deploy's output. */
+static bool is_shown_first(struct df_record *r, const struct df_event_line *e)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+
+	for (const char *p = e->domain ? e->domain : e->reason; p && *p; p++)
+		h = (h ^ (uint8_t)*p) * 0x100000001b3ull;
+	if (e->who) {
+		const char *cmd = e->who->cmd_len ? e->who->cmd : e->who->comm;
+
+		for (size_t i = 0; i < (e->who->cmd_len ? e->who->cmd_len : DF_COMM_LEN); i++)
+			h = (h ^ (uint8_t)cmd[i]) * 0x100000001b3ull;
+	}
+	for (unsigned i = 0; i < r->n_shown; i++)
+		if (r->shown[i] == h)
+			return false;
+	if (r->n_shown == DF_RECORD_SHOWN_MAX)
+		return false; /* enough is enough: the log has them all */
+	r->shown[r->n_shown++] = h;
+	return true;
+}
+
+/*
+ * Never held open, never blocking, and only while init's fd 2 is the pipe of its start
+ * or a terminal.  -EPERM: it is something else now.
+ */
+static int write_stderr(const struct df_record *r, const char *text)
+{
+	const struct df_log_target target = {.is_pipe = r->meta->is_stderr_pipe,
+					     .pidfd = DF_FD_PIDFD,
+					     .dev = r->meta->stderr_dev,
+					     .ino = r->meta->stderr_ino};
+	char line[DF_EVENT_TEXT_MAX + 16];
+
+	(void)snprintf(line, sizeof(line), "deployfence: %s", text);
+	return df_log_process_stderr(r->meta->init_pid, &target, line);
+}
+
+/*
+ * A shell that is init redirects its own stderr while `command 2>/dev/null` runs: such
+ * a line waits until it is back.
+ */
+static void keep(struct df_record *r, const char *text)
+{
+	if (r->n_kept == DF_RECORD_KEPT_MAX) {
+		r->is_kept_lost = true;
+		return;
+	}
+	if (r->n_kept == 0)
+		r->kept_since_ns = df_now_ns();
+	(void)snprintf(r->kept[r->n_kept++], sizeof(r->kept[0]), "%s", text);
+}
+
+void df_record_show(struct df_record *r, const struct df_event_line *e, const char *text)
+{
+	if (!r->meta->is_logged_to_stderr || !e->is_blocked || r->is_init_gone ||
+	    !is_shown_first(r, e))
+		return;
+	if (r->n_kept > 0 || write_stderr(r, text) == -EPERM)
+		keep(r, text);
+}
+
+static void give_up(struct df_record *r)
+{
+	r->n_kept = 0;
+	if (r->is_stderr_reported)
+		return;
+	r->is_stderr_reported = true;
+	df_record_life(r, "stderr_unavailable",
+		       "the container's stderr is neither the pipe of its start nor a terminal");
+}
+
+bool df_record_retry(struct df_record *r, bool is_last)
+{
+	unsigned n = 0;
+
+	while (n < r->n_kept && !r->is_init_gone && write_stderr(r, r->kept[n]) != -EPERM)
+		n++;
+	memmove(r->kept[0], r->kept[n], (r->n_kept - n) * sizeof(r->kept[0]));
+	r->n_kept -= n;
+	if (r->n_kept > 0 &&
+	    (is_last || r->is_init_gone || df_now_ns() - r->kept_since_ns > GIVE_UP_NS))
+		give_up(r);
+	if (r->n_kept == 0 && r->is_kept_lost)
+		give_up(r);
+	return r->n_kept > 0;
+}

@@ -1,0 +1,189 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031 # job sets output, stderr and status; the containers' scripts are in single quotes
+# Rules for addresses and ports, and what happens to addresses that nobody names.
+
+load ../lib/ground
+load common
+
+# One line a URL: its host, curl's exit status and how long it took in whole seconds. 7 is "could not connect".
+VISIT_URLS='visit() { for url; do curl -gs -m 10 -o /dev/null "$url"; echo "$url rc=$?"; done; }; '
+
+@test "address rules: longest prefix with a matching port, IPv4, IPv6, mapped and NAT64" {
+	policy nets <<-'POLICY'
+		pin-blocked no
+		block 203.0.113.0/24
+		allow 203.0.113.10:80
+		block 2001:db8:80::/64
+		allow [2001:db8:80::10]:80/tcp
+	POLICY
+	job -a deployfence.policy=nets -- sh -c "$VISIT_URLS"'
+		visit http://203.0.113.11 http://203.0.113.10 https://203.0.113.10 http://198.51.100.1 \
+			"http://[2001:db8:80::11]" "http://[2001:db8:80::10]" "https://[2001:db8:80::10]" "http://[2001:db8:81::1]" \
+			"http://[::ffff:203.0.113.11]" "http://[::ffff:203.0.113.10]" \
+			"http://[64:ff9b::203.0.113.11]" "http://[64:ff9b::203.0.113.10]" "http://[64:ff9b::198.51.100.1]"'
+	expect_match "$output" 'http://203\.0\.113\.11 rc=7'
+	expect_match "$output" 'http://203\.0\.113\.10 rc=0'
+	expect_match "$output" 'https://203\.0\.113\.10 rc=7'
+	expect_match "$output" 'http://198\.51\.100\.1 rc=0'
+	expect_match "$output" 'http://\[2001:db8:80::11\] rc=7'
+	expect_match "$output" 'http://\[2001:db8:80::10\] rc=0'
+	expect_match "$output" 'https://\[2001:db8:80::10\] rc=7'
+	expect_match "$output" 'http://\[2001:db8:81::1\] rc=0'
+	expect_match "$output" 'http://\[::ffff:203\.0\.113\.11\] rc=7'
+	expect_match "$output" 'http://\[::ffff:203\.0\.113\.10\] rc=0'
+	expect_match "$output" 'http://\[64:ff9b::203\.0\.113\.11\] rc=7'
+	expect_match "$output" 'http://\[64:ff9b::203\.0\.113\.10\] rc=0'
+	expect_match "$output" 'http://\[64:ff9b::198\.51\.100\.1\] rc=0'
+	expect_match "$stderr" 'WARN CONNECT BLOCKED reason=AddressRule blocked=true blockedAt=connect ip=203\.0\.113\.11 port=80 .*rule="nets\.policy:2 block 203\.0\.113\.0/24"'
+	expect_event '.event == "connect_blocked" and .ip == "203.0.113.10" and .port == 443 and .rule == "nets.policy:2 block 203.0.113.0/24" and .blocked'
+	expect_event '.ip == "64:ff9b::cb00:710b" and .reason == "AddressRule" and .blocked'
+	refute world_web_log '203\.0\.113\.11'
+	world_web_log '203\.0\.113\.10' # the twin
+}
+
+@test "address rules in audit: everything connects, and is said to be against the rule" {
+	policy nets <<-'POLICY'
+		mode audit
+		block 203.0.113.0/24
+	POLICY
+	job -a deployfence.policy=nets -- sh -c "$VISIT_URLS"'visit http://203.0.113.11'
+	expect_match "$output" 'http://203\.0\.113\.11 rc=0'
+	expect_event '.event == "connect_blocked" and .ip == "203.0.113.11" and .blocked == false and .would_block and .rule == "nets.policy:2 block 203.0.113.0/24"'
+}
+
+@test "UDP: a refused destination is an error at sendto, and a connect alone is no attempt" {
+	policy nets <<-'POLICY'
+		pin-blocked no
+		block 203.0.113.0/24
+		allow 203.0.113.10:9999/udp
+	POLICY
+	job -a deployfence.policy=nets -- python3 -c '
+import errno, socket
+def attempt(what, run):
+    try:
+        run()
+        print(what, "ok")
+    except OSError as e:
+        print(what, errno.errorcode[e.errno])
+udp = lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+attempt("send-refused", lambda: udp().sendto(b"x", ("203.0.113.11", 9999)))
+attempt("send-allowed", lambda: udp().sendto(b"x", ("203.0.113.10", 9999)))
+attempt("send-port", lambda: udp().sendto(b"x", ("203.0.113.10", 9998)))
+attempt("connect", lambda: udp().connect(("203.0.113.11", 443)))
+six = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+attempt("mapped", lambda: six.sendto(b"x", ("::ffff:203.0.113.11", 9999)))
+both = udp()
+both.connect(("203.0.113.10", 9999))
+attempt("elsewhere", lambda: both.sendto(b"x", ("203.0.113.11", 9999)))
+attempt("peer", lambda: both.send(b"x"))
+'
+	expect [ "$status" = 0 ]
+	expect_match "$output" 'send-refused EPERM'
+	expect_match "$output" 'send-allowed ok'
+	expect_match "$output" 'send-port EPERM'
+	expect_match "$output" 'connect EPERM'
+	expect_match "$output" 'mapped EPERM'
+	expect_match "$output" 'elsewhere EPERM'
+	expect_match "$output" 'peer ok'
+	expect_event '.event == "connect_probe" and .ip == "203.0.113.11" and .port == 443'
+	refute_event '.event == "connect_blocked" and .port == 443'
+	expect_event '.event == "connect_blocked" and .ip == "203.0.113.11" and .port == 9999'
+}
+
+@test "default deny: an address that nobody names is refused, and raw-ip lets it pass or only tells" {
+	local raw
+	for raw in block allow audit; do
+		printf '%s\n' 'default deny' "raw-ip $raw" 'allow 203.0.113.10' | policy "raw-$raw"
+		job -a deployfence.policy="raw-$raw" -- sh -c "$VISIT_URLS"'
+			visit http://203.0.113.10 http://203.0.113.11; curl -sS -m 5 http://127.0.0.1:9; echo "local rc=$?"'
+		expect_match "$output" 'http://203\.0\.113\.10 rc=0'
+		expect_match "$output" 'local rc=7' # nobody listens; refused by nobody
+		if [ "$raw" = block ]; then
+			expect_match "$output" 'http://203\.0\.113\.11 rc=7'
+			expect_event '.reason == "RawAddress" and .ip == "203.0.113.11" and .blocked and .rule == "raw-block.policy raw-ip block" and .firewallMethod == "allowlist"'
+		else
+			expect_match "$output" 'http://203\.0\.113\.11 rc=0'
+		fi
+		if [ "$raw" = audit ]; then
+			expect_event '.reason == "RawAddress" and .ip == "203.0.113.11" and .blocked == false and .would_block'
+		fi
+		refute_event '.ip == "127.0.0.1"'
+	done
+}
+
+@test "base policy and shadow: the stricter address rule counts, the shadow's is only told" {
+	policy base <<<'block 203.0.113.11'
+	policy own <<<'block 203.0.113.12'
+	policy next <<<'block 203.0.113.13'
+	echo 'base-policy base' >/etc/deployfence/deployfence.conf
+	job -a deployfence.policy=own -a deployfence.shadow=next -- sh -c "$VISIT_URLS"'
+		visit http://203.0.113.10 http://203.0.113.11 http://203.0.113.12 http://203.0.113.13'
+	rm /etc/deployfence/deployfence.conf
+	expect_match "$output" 'http://203\.0\.113\.10 rc=0'
+	expect_match "$output" 'http://203\.0\.113\.11 rc=7'
+	expect_match "$output" 'http://203\.0\.113\.12 rc=7'
+	expect_match "$output" 'http://203\.0\.113\.13 rc=0'
+	expect_event '.ip == "203.0.113.11" and .blocked and .rule == "base.policy:1 block 203.0.113.11"'
+	expect_event '.ip == "203.0.113.12" and .blocked and .rule == "own.policy:1 block 203.0.113.12"'
+	expect_event '.event == "shadow" and .ip == "203.0.113.13" and .would_block and .rule == "next.policy:1 block 203.0.113.13"'
+}
+
+@test "refuse-with: the errno that the application sees, for connect and for sendto" {
+	local name
+	for name in EPERM EACCES ECONNREFUSED EHOSTUNREACH ENETUNREACH; do
+		printf '%s\n' "refuse-with $name" 'pin-blocked no' 'block 203.0.113.11' | policy "with-$name"
+		job -a deployfence.policy="with-$name" -- python3 -c '
+import errno, socket
+for kind, run in (("tcp", lambda: socket.create_connection(("203.0.113.11", 80), 10)),
+                  ("udp", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("203.0.113.11", 9)))):
+    try:
+        run()
+        print(kind, "passed")
+    except OSError as e:
+        print(kind, errno.errorcode.get(e.errno, e))'
+		expect [ "$output" = "tcp $name"$'\n'"udp $name" ]
+	done
+}
+
+@test "a burst of refusals is one event a second, and the counts add up" {
+	policy nets <<<'block 203.0.113.11'
+	job -a deployfence.policy=nets -- python3 -c '
+import socket
+for _ in range(500):
+    try:
+        socket.create_connection(("203.0.113.11", 80), 10)
+        print("passed")
+    except OSError:
+        pass'
+	expect [ "$output" = '' ]
+	expect [ "$(jq -s '[.[] | select(.ip == "203.0.113.11" and .blocked) | .count // 1] | add' "$RUNDIR"/*/events.jsonl)" = 500 ]
+	expect [ "$(jq -s '[.[] | select(.ip == "203.0.113.11")] | length < 20' "$RUNDIR"/*/events.jsonl)" = true ]
+}
+
+@test "more different ports than a fence can tell apart: the container does not start, and is told why" {
+	{
+		echo 'default deny'
+		for port in {1001..1040}; do echo "allow 203.0.113.$((port - 1000)):$port/tcp"; done
+	} | policy ports
+	job -a deployfence.policy=ports -- true
+	expect [ "$status" != 0 ]
+	expect_match "$stderr" 'port'
+	policy ports < <(echo 'default deny' && for port in {1001..1020}; do echo "allow 203.0.113.10:$port"; done)
+	job -a deployfence.policy=ports -- sh -c "$VISIT_URLS"'visit http://203.0.113.10:1021'
+	expect [ "$status" = 0 ]
+	expect_match "$output" 'rc=7'
+}
+
+@test "a line for stderr waits while the script has redirected it" {
+	policy nets <<<'block 203.0.113.11'
+	job -a deployfence.policy=nets -- sh -c 'python3 -c "
+import socket, time
+try:
+    socket.create_connection((\"203.0.113.11\", 80), 10)
+except OSError:
+    time.sleep(0.5)
+" 2>/dev/null; sleep 1; echo end'
+	expect [ "$output" = end ]
+	expect_match "$stderr" 'deployfence: WARN CONNECT BLOCKED reason=AddressRule [^'$'\n'']*cmd="python3 '
+	refute_event '.event == "stderr_unavailable"'
+}
