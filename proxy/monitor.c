@@ -261,6 +261,7 @@ static int init(struct df_monitor *m)
 	if (!m->ring)
 		return -errno;
 	df_record_init(&m->record, m->meta, &m->tables);
+	m->record.learned = m->learned;
 	write_pid();
 	return watch_container(m);
 }

@@ -16,6 +16,7 @@
 #include "lib/launch.h"
 #include "lib/policy.h"
 #include "proxy/channel.h"
+#include "proxy/learn.h"
 #include "proxy/tables.h"
 
 #define DF_RECORD_FILE_MAX (4 << 20) /* octets of events.jsonl and of events.log; then rotated */
@@ -43,6 +44,7 @@ struct df_record_file {
 struct df_record {
 	const struct df_meta *meta;
 	const struct df_tables *tables;
+	const struct df_learn_shared *learned; /* names of learned addresses; NULL: none */
 	struct df_record_file jsonl, text;
 	uint64_t n_queries, n_refusals; /* in audit: that would have been refused */
 	uint64_t n_lost;                /* could not be written */

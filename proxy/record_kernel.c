@@ -84,10 +84,15 @@ static void name_blocked(const struct df_record *r, const struct df_event *k,
 {
 	const struct df_policy_rule *rule;
 	struct df_learned learned;
+	struct df_dname name;
 	enum df_table table;
 
 	if (bpf_map_lookup_elem(DF_FD_LEARNED, k->addr, &learned) < 0)
 		return; /* unpinned meanwhile */
+	if (r->learned && df_learn_name(r->learned, learned.slot, &name) == 0) {
+		(void)df_dname_to_text(&name, f->domain);
+		e->domain = f->domain;
+	}
 	if (df_tables_rule(r->tables, learned.rule, &table, &rule) == 0 && rule)
 		df_record_rule(r, table, rule, e, f->rule);
 }
