@@ -29,6 +29,7 @@ teardown() {
 
 end_test() {
 	job_stop_all
+	events_validate
 	find /etc/deployfence -type f ! -name default.policy -delete
 	aftermath_check
 }
@@ -94,6 +95,17 @@ pin_bridge() {
 }
 
 # --- what it leaves in the logs
+
+# Whatever a test is about: each event that it caused is one that the schema describes.
+events_validate() {
+	local files text
+	files=$(find "$RUNDIR" -name 'events.jsonl*' -size +0 2>/dev/null)
+	[ -n "$files" ] || return 0
+	# shellcheck disable=SC2086 # ids have no blanks
+	text=$(/usr/bin/python3 "$DF_LIB/validate_events.py" "$DF_LIB/../../docs/events.schema.json" $files) && return 0
+	printf 'not as the schema says: %s\n' "$text"
+	return 1
+}
 
 event_lines() {
 	cat "$RUNDIR"/*/events.jsonl 2>/dev/null
