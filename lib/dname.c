@@ -134,6 +134,16 @@ int df_dname_from_wire(const uint8_t *pkt, size_t len, size_t *pos, struct df_dn
 	return 0;
 }
 
+bool df_dname_is_sane(const struct df_dname *name)
+{
+	struct df_dname again;
+	size_t pos = 0;
+
+	return name->len >= 1 && df_dname_from_wire(name->wire, name->len, &pos, &again) == 0 &&
+	       pos == name->len && df_dname_is_equal(name, &again) &&
+	       name->n_labels == again.n_labels;
+}
+
 size_t df_dname_to_text(const struct df_dname *name, char ret[static DF_DNAME_TEXT_MAX])
 {
 	size_t n = 0;

@@ -50,6 +50,9 @@ int df_dname_from_text(const char *text, size_t len, struct df_dname *ret,
  */
 int df_dname_from_wire(const uint8_t *pkt, size_t len, size_t *pos, struct df_dname *ret);
 
+/* True for what the functions above make; for one that somebody else wrote. */
+bool df_dname_is_sane(const struct df_dname *name);
+
 /* Presentation form with a trailing dot, escaped, NUL-terminated.  Returns its length. */
 size_t df_dname_to_text(const struct df_dname *name, char ret[static DF_DNAME_TEXT_MAX]);
 

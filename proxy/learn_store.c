@@ -349,12 +349,7 @@ void df_learn_set(struct df_learn *l, uint16_t i, const struct df_learn_state *s
 
 static bool is_name_sane(const struct df_learn *l, uint32_t i)
 {
-	const struct df_dname *n = &df_learn_name_at(l, i)->name;
-	struct df_dname again;
-	size_t pos = 0;
-
-	return n->len >= 1 && df_dname_from_wire(n->wire, n->len, &pos, &again) == 0 &&
-	       pos == n->len && df_dname_is_equal(n, &again);
+	return df_dname_is_sane(&df_learn_name_at(l, i)->name);
 }
 
 static bool is_addr_sane(const struct df_learn *l, uint32_t i)

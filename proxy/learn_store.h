@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * learn_store: private to learn.c and learn_store.c: slots, their indexes and chains.
+ * learn_store: private to learn.c (lessons and questions), learn_expire.c (the kernel's
+ * entries, what goes) and learn_store.c (slots, their indexes and chains).
  *
  * Fields that a new worker makes anew from the others are marked so.
  */
@@ -101,5 +102,41 @@ struct df_learn_state {
 void df_learn_set(struct df_learn *l, uint16_t i, const struct df_learn_state *state);
 
 void df_learn_unite(struct df_learn *l, struct df_learn_addr *a);
+
+/* learn_expire */
+
+/*
+ * The kernel knows what the address's pairs say, and permits it at least until then (0: as
+ * long as it did).  Costs nothing where that is so already.  0 or -errno of the map.
+ */
+int df_learn_sync(struct df_learn *l, struct df_learn_addr *a, uint64_t until_ns);
+
+/* The address has no pair any more; the kernel forgets it first. */
+void df_learn_forget(struct df_learn *l, uint16_t i);
+
+/* Takes bits off a pair; one without any is dropped. */
+void df_learn_weaken(struct df_learn *l, uint16_t i, uint16_t mask);
+
+/* Drops the permissions of an address if they are over; true where nothing is left of it. */
+bool df_learn_expire_permits(struct df_learn *l, uint16_t i, uint64_t now_ns);
+
+bool df_learn_has_room(const struct df_learn *l);
+/*
+ * Room for one more address, name and pair, at the cost of what lapsed or is needless, the
+ * oldest of some that stand together.  -ENOSPC: there is none to be had.
+ */
+int df_learn_make_room(struct df_learn *l, uint64_t now_ns);
+
+static inline uint64_t df_learn_later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* df_learned.slot: the monitor can tell whether it is still the same name. */
+#define DF_LEARN_SLOT_SHIFT 16
+static inline uint32_t df_learn_slot_of(const struct df_learn *l, uint16_t name)
+{
+	return (uint32_t)df_learn_name_at(l, name)->generation << DF_LEARN_SLOT_SHIFT | name;
+}
 
 #endif

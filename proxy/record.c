@@ -106,26 +106,17 @@ static const char *reason_text(uint32_t reason)
 	return NULL;
 }
 
-static bool is_name_sane(const struct df_dname *n)
-{
-	size_t pos = 0;
-	struct df_dname again;
-
-	return n->len >= 1 && df_dname_from_wire(n->wire, n->len, &pos, &again) == 0 &&
-	       pos == n->len;
-}
-
 static bool is_query_sane(const struct df_msg_query *m)
 {
 	if (m->n_addrs > DF_EVENT_ADDRS_MAX || m->n_chain > DF_EVENT_CHAIN_MAX ||
-	    m->reason >= DF_REASON_END || m->rcode > 0xfff || !is_name_sane(&m->name))
+	    m->reason >= DF_REASON_END || m->rcode > 0xfff || !df_dname_is_sane(&m->name))
 		return false;
 	if ((m->flags & DF_QUERY_REFUSAL) && m->reason == DF_REASON_NONE)
 		return false;
 	if ((m->flags & DF_QUERY_SHADOW) && m->shadow_reason >= DF_REASON_END)
 		return false;
 	for (unsigned i = 0; i < m->n_chain; i++)
-		if (!is_name_sane(&m->chain[i]))
+		if (!df_dname_is_sane(&m->chain[i]))
 			return false;
 	return true;
 }
