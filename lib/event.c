@@ -76,7 +76,9 @@ static void append_addr(const struct df_event_line *e, char *buf, size_t size, s
 	char addr[INET6_ADDRSTRLEN];
 
 	df_event_addr_text(e->addr, addr);
-	df_append(buf, size, pos, " ip=%s port=%u", addr, e->port);
+	df_append(buf, size, pos, " ip=%s", addr);
+	if (e->port || e->is_refusal)
+		df_append(buf, size, pos, " port=%u", e->port);
 }
 
 /* "WARN DNS BLOCKED reason=… blocked=true blockedAt=dns domain=… pid=… cmd=… firewallMethod=…" */
@@ -101,6 +103,8 @@ static void append_other(const struct df_event_line *e, char *buf, size_t size, 
 	df_append(buf, size, pos, "%s %s", e->is_warning ? "WARN" : "INFO", e->event);
 	if (e->reason)
 		df_append(buf, size, pos, " reason=%s", e->reason);
+	if (e->domain)
+		df_append(buf, size, pos, " domain=%s", e->domain);
 	if (e->addr)
 		append_addr(e, buf, size, pos);
 	if (e->who)

@@ -109,13 +109,19 @@ static void put_ancestry(yajl_gen g, const struct df_identity *who, bool with_an
 	yajl_gen_array_close(g);
 }
 
+/* A name that was let through is judged, too. */
+static bool is_judged(const struct df_event_line *e)
+{
+	return e->is_refusal || (e->domain && e->at == DF_AT_DNS && !e->is_warning);
+}
+
 static void put_verdict(yajl_gen g, const struct df_event_line *e)
 {
 	if (e->reason)
 		put_string(g, "reason", e->reason);
 	if (e->is_shadow)
 		put_bool(g, "would_block", e->would_block);
-	else if (e->is_refusal || e->domain) {
+	else if (is_judged(e)) {
 		put_bool(g, "blocked", e->is_blocked);
 		if (e->is_refusal && !e->is_blocked)
 			put_bool(g, "would_block", true);
@@ -125,11 +131,12 @@ static void put_verdict(yajl_gen g, const struct df_event_line *e)
 	put_string(g, "domain", e->domain);
 	if (e->addr) {
 		put_addr(g, "ip", e->addr);
-		put_int(g, "port", e->port);
+		if (e->port || e->is_refusal)
+			put_int(g, "port", e->port);
 	}
 	if (e->who)
 		put_identity(g, e->who);
-	if (e->is_refusal || e->domain)
+	if (is_judged(e))
 		put_string(g, "firewallMethod", df_event_method(e));
 	put_string(g, "rule", e->rule);
 	put_string(g, "owner", e->owner);

@@ -21,6 +21,7 @@ enum df_msg_type {
 	DF_MSG_PING,       /* monitor → worker */
 	DF_MSG_PONG,       /* worker: struct df_msg_pong */
 	DF_MSG_QUERY,      /* worker: struct df_msg_query */
+	DF_MSG_NOTE,       /* worker: struct df_msg_note */
 	DF_MSG_IDENTIFIED, /* monitor → worker: the asker of seq is known, answer it */
 	DF_MSG_FINISH,     /* monitor → worker: hand out your counts and end */
 	DF_MSG_LOOKUP,     /* monitor → reader: struct df_msg_lookup */
@@ -78,6 +79,23 @@ struct df_msg_query {
 	uint32_t n_addrs, n_chain;
 	uint8_t addrs[DF_EVENT_ADDRS_MAX][16];
 	struct df_dname chain[DF_EVENT_CHAIN_MAX];
+};
+
+/* What an answer said and was not learned. */
+enum df_note {
+	DF_NOTE_PIN_IGNORED = 1,   /* a refused name has an address that it must not close */
+	DF_NOTE_REBINDING_IGNORED, /* an allowed name has one that it must not open */
+	DF_NOTE_UNLEARNED,         /* there was no room */
+	DF_NOTE_END,
+};
+
+struct df_msg_note {
+	uint32_t type;
+	uint32_t what;  /* enum df_note */
+	uint32_t why;   /* enum df_lever of teach.h; with the first two */
+	uint32_t count; /* how many it stands for; address and name are those of the last */
+	uint8_t addr[16];
+	struct df_dname name;
 };
 
 struct df_msg_lookup {

@@ -89,6 +89,7 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 		struct df_msg_short brief;
 		struct df_msg_pong pong;
 		struct df_msg_query query;
+		struct df_msg_note note;
 	} in;
 	ssize_t n = recv(m->worker.channel, &in, sizeof(in), MSG_DONTWAIT);
 
@@ -97,6 +98,8 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 		return false;
 	if (n == (ssize_t)sizeof(in.query) && in.type == DF_MSG_QUERY) {
 		on_query(m, &in.query);
+	} else if (n == (ssize_t)sizeof(in.note) && in.type == DF_MSG_NOTE) {
+		(void)df_record_note(&m->record, &in.note);
 	} else if (n == (ssize_t)sizeof(in.brief) && in.type == DF_MSG_READY) {
 		on_ready(m);
 	} else if (n == (ssize_t)sizeof(in.pong) && in.type == DF_MSG_PONG) {

@@ -76,6 +76,9 @@ void df_record_identity(struct df_record *r, uint32_t seq, const struct df_ident
 /* An event of the worker; checked.  -EBADMSG: it makes no sense, nothing was written. */
 int df_record_query(struct df_record *r, const struct df_msg_query *m);
 
+/* What was not learned; checked, as above. */
+int df_record_note(struct df_record *r, const struct df_msg_note *m);
+
 /* An event of the kernel; who as far as the kernel and /proc know, or NULL. */
 void df_record_kernel(struct df_record *r, const struct df_event *e, const struct df_identity *who);
 

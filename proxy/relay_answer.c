@@ -48,8 +48,10 @@ static void answer_valid(struct df_worker *w, struct df_asked *a, const uint8_t 
 			 const struct df_dns_answer *answer)
 {
 	struct df_decision d = {};
+	const struct df_learn_scope scope = {.tables = df_teach_tables(&w->tables)};
 	int n;
 
+	df_learn_answer(w, &a->q.name, answer, &scope);
 	if (!a->decision.is_enforced)
 		d = df_tables_chain(&w->tables, answer->chain, answer->n_chain);
 	if (df_tables_strictness(&d) > df_tables_strictness(&a->decision)) {

@@ -131,3 +131,39 @@ void df_report_summaries(struct df_worker *w, bool all)
 {
 	df_seen_summaries(&w->seen, w->now_ns, all, send_summary, w);
 }
+
+/* false: it was given before.  One that shares its slot may be given again. */
+static bool is_note_new(struct df_worker *w, const struct df_msg_note *m)
+{
+	uint64_t h = w->seen.seed ^ m->what;
+
+	for (size_t i = 0; i < sizeof(m->addr); i++)
+		h = (h ^ m->addr[i]) * 0x100000001b3ull;
+	for (size_t i = 0; i < m->name.len; i++)
+		h = (h ^ m->name.wire[i]) * 0x100000001b3ull;
+	if (w->noted[(h ^ h >> 32) % DF_NOTED_SLOTS] == h)
+		return false;
+	w->noted[(h ^ h >> 32) % DF_NOTED_SLOTS] = h;
+	return true;
+}
+
+void df_report_note(struct df_worker *w, enum df_note what, enum df_lever why,
+		    const uint8_t addr[static 16], const struct df_dname *name)
+{
+	struct df_msg_note m = {
+		.type = DF_MSG_NOTE, .what = what, .why = why, .count = 1, .name = *name};
+
+	memcpy(m.addr, addr, sizeof(m.addr));
+	if (what == DF_NOTE_UNLEARNED) {
+		w->n_unlearned++;
+		if (w->now_ns < w->next_unlearned_note_ns)
+			return;
+		m.count = w->n_unlearned;
+		w->n_unlearned = 0;
+		w->next_unlearned_note_ns = w->now_ns + DF_SEEN_SUMMARY_NS;
+	} else if (!is_note_new(w, &m)) {
+		return;
+	}
+	if (send(w->channel, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		w->n_dropped++;
+}

@@ -130,6 +130,8 @@ static int init(struct df_worker *w, const struct df_meta *meta, struct df_learn
 	df_upstream_init(w);
 	r = df_tables_open(meta, &w->tables);
 	if (r == 0)
+		r = df_teach_init(&w->teach, &w->tables, &w->search);
+	if (r == 0)
 		r = start_learning(w, learned);
 	if (r < 0)
 		return r;

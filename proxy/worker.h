@@ -21,14 +21,18 @@
 #include "proxy/dns_wire.h"
 #include "proxy/learn.h"
 #include "proxy/loop.h"
+#include "proxy/own.h"
 #include "proxy/seen.h"
 #include "proxy/tables.h"
+#include "proxy/teach.h"
 
 #define DF_QUERIES_MAX 4096   /* in flight; more are dropped and counted, the client retries */
 #define DF_UPSTREAMS_MAX 64   /* UDP sockets to resolvers */
 #define DF_CONNECTIONS_MAX 64 /* TCP clients; the longest idle one makes room */
 #define DF_HELD_MAX 32        /* answers that wait for the asker's identity */
 #define DF_HELD_SIZE 4096
+
+#define DF_NOTED_SLOTS 256 /* notes that were given, to give each once; power of two */
 
 #define DF_UPSTREAM_DEADLINE_NS 10000000000ull /* a slow resolver's answer is still passed on */
 #define DF_HOLD_ANSWER_NS 2000000ull           /* an allowed answer waits at most 2 ms */
@@ -126,7 +130,12 @@ struct df_worker {
 	const struct df_meta *meta;
 	struct df_tables tables;
 	struct df_search_list search;
+	struct df_teach teach;
 	struct df_learn learn;
+	struct df_own own;
+	uint64_t noted[DF_NOTED_SLOTS]; /* hashes */
+	uint32_t n_unlearned;           /* since the last note of it */
+	uint64_t next_unlearned_note_ns;
 	int channel; /* to the monitor */
 	struct df_source channel_source;
 	struct df_listener listeners[4]; /* UDP4, UDP6, TCP4, TCP6 */
@@ -193,6 +202,20 @@ bool df_report_is_pending(const struct df_worker *w, const struct df_asked *a);
 void df_report_outcome(struct df_worker *w, const struct df_asked *a,
 		       const struct df_dns_answer *answer, uint8_t rcode);
 void df_report_summaries(struct df_worker *w, bool all);
+/* Something was not learned.  Each once; for want of room every ten seconds at most. */
+void df_report_note(struct df_worker *w, enum df_note what, enum df_lever why,
+		    const uint8_t addr[static 16], const struct df_dname *name);
+
+/* learn_answer */
+/* Who may learn from an answer, and what of it. */
+struct df_learn_scope {
+	uint8_t tables;  /* a set */
+	bool is_refusal; /* of our own question for a refused name: it permits nothing */
+	bool is_pinned;  /* that the policy has us ask */
+};
+/* Before the client gets the answer; what it says is in the kernel's map then. */
+void df_learn_answer(struct df_worker *w, const struct df_dname *qname,
+		     const struct df_dns_answer *answer, const struct df_learn_scope *scope);
 
 /* udp */
 int df_udp_init(struct df_worker *w);

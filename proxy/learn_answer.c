@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From an answer to the table of learn, by the rules of teach. */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/util.h"
+#include "proxy/addr.h"
+#include "proxy/worker.h"
+
+/* RFC 2181 8 lets a TTL be 68 years; what comes again is learned again. */
+#define TTL_MAX_S (7u * 24 * 3600)
+#define NS_PER_S 1000000000ull
+
+static bool is_own(struct df_worker *w, const struct df_taught *taught, const uint8_t *addr)
+{
+	return df_teach_has(taught, DF_LEARN_BLOCKED) && df_own_has(&w->own, addr, w->now_ns);
+}
+
+static void put(struct df_worker *w, const uint8_t *addr, struct df_lesson *lesson,
+		const struct df_taught *taught)
+{
+	lesson->rule = taught->rule;
+	memcpy(lesson->bits, taught->bits, sizeof(lesson->bits));
+	if (df_learn_put(&w->learn, addr, lesson, w->now_ns) < 0)
+		df_report_note(w, DF_NOTE_UNLEARNED, DF_LEVER_NONE, addr, lesson->name);
+}
+
+/* Who can reach the address may reach it by NAT64, too, and the other way round. */
+static void put_twin(struct df_worker *w, const uint8_t *addr, struct df_lesson lesson,
+		     struct df_taught taught)
+{
+	uint8_t twin[16];
+
+	if (!df_teach_has(&taught, DF_LEARN_BLOCKED) || !df_addr_nat64(addr, twin))
+		return;
+	lesson.is_twin = lesson.is_refusal = true;
+	(void)df_teach_limit_refusal(&w->teach, twin, is_own(w, &taught, twin), &taught);
+	put(w, twin, &lesson, &taught);
+}
+
+/* One name's say on one address, without what would make it a lever. */
+static void teach(struct df_worker *w, const struct df_dns_addr *a, struct df_lesson lesson,
+		  struct df_taught taught)
+{
+	const bool own = is_own(w, &taught, a->addr);
+	enum df_lever why = df_teach_limit_refusal(&w->teach, a->addr, own, &taught);
+
+	if (why != DF_LEVER_NONE)
+		df_report_note(w, DF_NOTE_PIN_IGNORED, why, a->addr, lesson.name);
+	why = df_teach_limit_permission(&w->teach, a->addr, lesson.name, &taught);
+	if (why != DF_LEVER_NONE)
+		df_report_note(w, DF_NOTE_REBINDING_IGNORED, why, a->addr, lesson.name);
+	lesson.ttl_ns = (a->ttl < TTL_MAX_S ? a->ttl : TTL_MAX_S) * NS_PER_S;
+	put(w, a->addr, &lesson, &taught);
+	put_twin(w, a->addr, lesson, taught);
+}
+
+static void teach_all(struct df_worker *w, const struct df_dns_answer *answer,
+		      const struct df_lesson *lesson, const struct df_taught *taught)
+{
+	for (unsigned i = 0; i < answer->n_addrs; i++)
+		teach(w, &answer->addrs[i], *lesson, *taught);
+}
+
+void df_learn_answer(struct df_worker *w, const struct df_dname *qname,
+		     const struct df_dns_answer *answer, const struct df_learn_scope *scope)
+{
+	struct df_lesson lesson = {
+		.name = qname, .is_refusal = scope->is_refusal, .is_pinned = scope->is_pinned};
+	struct df_taught question, chain;
+
+	if (answer->n_addrs == 0 || answer->rcode != DF_DNS_RCODE_NOERROR || !scope->tables)
+		return;
+	df_teach_question(&w->teach, scope->tables, qname, &question);
+	for (unsigned i = 0; i < answer->n_chain; i++) {
+		const struct df_lesson refusal = {.name = &answer->chain[i], .is_refusal = true};
+
+		df_teach_chain(&w->teach, scope->tables, &answer->chain[i], &chain);
+		if (!df_teach_has(&chain, DF_LEARN_BLOCKED))
+			continue;
+		df_teach_withdraw(&question, &chain);
+		teach_all(w, answer, &refusal, &chain);
+	}
+	teach_all(w, answer, &lesson, &question);
+}
