@@ -77,7 +77,7 @@ static void append_addr(const struct df_event_line *e, char *buf, size_t size, s
 
 	df_event_addr_text(e->addr, addr);
 	df_append(buf, size, pos, " ip=%s", addr);
-	if (e->port || e->is_refusal)
+	if (!e->is_note)
 		df_append(buf, size, pos, " port=%u", e->port);
 }
 

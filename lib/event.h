@@ -60,9 +60,10 @@ struct df_event_line {
 	bool is_allowlist;           /* judged under `default deny` */
 	bool is_warning;             /* no verdict, but somebody should know */
 	enum df_event_at at;
-	const char *domain;              /* escaped text with trailing dot; NULL: none */
-	const uint8_t *addr;             /* 16 bytes; NULL: none */
-	uint16_t port;                   /* host byte order */
+	const char *domain;  /* escaped text with trailing dot; NULL: none */
+	const uint8_t *addr; /* 16 bytes; NULL: none */
+	uint16_t port;       /* host byte order */
+	bool is_note;        /* about a name and an address as such: no verdict, no port */
 	const struct df_identity *who;   /* NULL: nobody */
 	const char *rule, *owner, *hint; /* NULL: none; owner of the rule */
 	bool has_query;

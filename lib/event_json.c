@@ -112,7 +112,7 @@ static void put_ancestry(yajl_gen g, const struct df_identity *who, bool with_an
 /* A name that was let through is judged, too. */
 static bool is_judged(const struct df_event_line *e)
 {
-	return e->is_refusal || (e->domain && e->at == DF_AT_DNS && !e->is_warning);
+	return e->is_refusal || (e->domain && !e->is_note);
 }
 
 static void put_verdict(yajl_gen g, const struct df_event_line *e)
@@ -131,7 +131,7 @@ static void put_verdict(yajl_gen g, const struct df_event_line *e)
 	put_string(g, "domain", e->domain);
 	if (e->addr) {
 		put_addr(g, "ip", e->addr);
-		if (e->port || e->is_refusal)
+		if (!e->is_note)
 			put_int(g, "port", e->port);
 	}
 	if (e->who)

@@ -14,10 +14,11 @@
 static void add(struct df_own *o, const struct ifaddrmsg *a, const struct rtattr *attr)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	uint8_t *addr = o->addrs[o->n];
+	uint8_t *addr;
 
 	if (o->n == DF_OWN_MAX)
 		return;
+	addr = o->addrs[o->n];
 	if (a->ifa_family == AF_INET && RTA_PAYLOAD(attr) == 4) {
 		memcpy(addr, mapped, sizeof(mapped));
 		memcpy(addr + 12, RTA_DATA(attr), 4);
@@ -53,10 +54,9 @@ static int take_round(struct df_own *o, int fd)
 		struct nlmsghdr header;
 		char bytes[ROUND_SIZE];
 	} round;
-	ssize_t n = recv(fd, &round, sizeof(round), MSG_DONTWAIT);
-	int len = (int)n;
+	ssize_t len = recv(fd, &round, sizeof(round), MSG_DONTWAIT);
 
-	if (n < 0)
+	if (len < 0)
 		return -errno;
 	for (const struct nlmsghdr *h = &round.header; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len)) {
 		if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)

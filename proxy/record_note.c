@@ -36,11 +36,10 @@ static const struct {
 	const char *event, *message;
 } kinds[] = {
 	[DF_NOTE_PIN_IGNORED] = {"pin_ignored",
-				 "a refused name has this address; only an address rule can "
-				 "refuse it"},
-	[DF_NOTE_REBINDING_IGNORED] = {"rebinding_ignored",
-				       "an allowed name has this address; only an address rule can "
-				       "allow it"},
+				 "a refused name has this address; that refuses no such address"},
+	[DF_NOTE_REBINDING_IGNORED] =
+		{"rebinding_ignored",
+		 "an allowed name has this address; that opens no such address"},
 	[DF_NOTE_UNLEARNED] = {"table_full", "no room to learn addresses; the last is named"},
 };
 
@@ -52,6 +51,7 @@ int df_record_note(struct df_record *r, const struct df_msg_note *m)
 		.is_warning = true,
 		.domain = domain,
 		.addr = m->addr,
+		.is_note = true,
 	};
 
 	if (m->what < DF_NOTE_PIN_IGNORED || m->what >= DF_NOTE_END || m->why >= DF_LEVER_END ||

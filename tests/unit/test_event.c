@@ -97,6 +97,34 @@ static void test_json(void **state)
 	df_json_free(doc);
 }
 
+/* What an answer said and was not learned: an address as such, and no verdict. */
+static void test_note(void **state)
+{
+	static const uint8_t addr[16] = {[10] = 0xff, [11] = 0xff, [12] = 10, [15] = 1};
+	const struct df_event_line e = {
+		.event = "pin_ignored",
+		.reason = "Private",
+		.is_note = true,
+		.is_warning = true,
+		.domain = "github.com.",
+		.addr = addr,
+		.message = "why",
+	};
+	struct df_json *doc;
+
+	(void)state;
+	(void)df_event_text(&e, &meta, text, sizeof(text));
+	assert_string_equal(text, "WARN pin_ignored reason=Private domain=github.com. ip=10.0.0.1 "
+				  "container=4f1c message=\"why\"");
+	assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+	doc = parse();
+	assert_string_equal(df_json_string(df_json_get(doc, "ip")), "10.0.0.1");
+	assert_null(df_json_get(doc, "port"));
+	assert_null(df_json_get(doc, "blocked"));
+	assert_null(df_json_get(doc, "firewallMethod"));
+	df_json_free(doc);
+}
+
 /* Whatever a container sends: one line of text, and valid JSON. */
 static void test_hostile(void **state)
 {
@@ -183,8 +211,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_published_line), cmocka_unit_test(test_json),
-		cmocka_unit_test(test_hostile),        cmocka_unit_test(test_large),
-		cmocka_unit_test(test_unknown_asker),
+		cmocka_unit_test(test_note),           cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_large),          cmocka_unit_test(test_unknown_asker),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
