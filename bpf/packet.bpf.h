@@ -55,24 +55,29 @@ static __always_inline int parse_ports(struct __sk_buff *skb, __u32 offset, stru
 static __always_inline int parse4(struct __sk_buff *skb, struct packet *p)
 {
 	__u32 h[5]; /* RFC 791 3.1, by words */
-	__u8 first;
+	__u32 has_options;
 
 	if (bpf_skb_load_bytes(skb, 0, h, sizeof(h)) < 0)
 		return -1;
-	first = bpf_ntohl(h[0]) >> 24;
 	p->to.proto = bpf_ntohl(h[2]) >> 16 & 0xff;
 	p->to.addr[2] = bpf_htonl(0xffff);
 	p->to.addr[3] = h[4];
-	/* A later fragment shows no port.  The stack fragments after egress: this one is hand-made.
+	/*
+	 * A later fragment shows no port: the stack fragments after egress, this one is
+	 * hand-made.  With a source route (RFC 791 3.1, IP_OPTIONS, which anybody may set)
+	 * the packet goes elsewhere than connect was told; IGMP alone has options of the
+	 * stack's own (RFC 3376 4).
 	 */
-	if ((h[1] & bpf_htonl(0x1fff)) || (__u8)(first - 0x45) > 10)
-		return -1; /* or it is not version 4 with a header of 20 to 60 octets */
-	return parse_ports(skb, (first & 15) * 4, p);
+	has_options = (bpf_ntohl(h[0]) >> 24) ^ 0x45;
+	if ((h[1] & bpf_htonl(0x1fff)) || (has_options && p->to.proto != IPPROTO_IGMP))
+		return -1;
+	return parse_ports(skb, sizeof(h), p);
 }
 
 /*
- * An extension header (RFC 8200 4.1) is none that the stack adds before egress: it
- * takes CAP_NET_RAW to ask for one.  What hides its ports behind it is unparsable.
+ * An extension header (RFC 8200 4.1) is none that the stack adds before egress; a
+ * routing header leads elsewhere than connect was told, and some anybody may ask for.
+ * What hides its ports behind one is unparsable.
  */
 static __always_inline int parse6(struct __sk_buff *skb, struct packet *p)
 {
