@@ -95,4 +95,11 @@ size_t df_event_text(const struct df_event_line *e, const struct df_meta *m, cha
 size_t df_event_json(const struct df_event_line *e, const struct df_meta *m, char *buf,
 		     size_t size);
 
+/*
+ * The same as an entry for df_log_journal: text as MESSAGE, priority a syslog severity,
+ * and fields DEPLOYFENCE_….  Octets, not text.  What does not fit is left out by fields.
+ */
+size_t df_event_journal(const struct df_event_line *e, const struct df_meta *m, int priority,
+			const char *text, char *buf, size_t size);
+
 #endif

@@ -79,9 +79,10 @@ struct df_meta {
 	uint8_t is_fail_open; /* always in audit */
 	uint8_t is_logged_to_stderr;
 	uint8_t is_stderr_pipe; /* then this very pipe: */
-	uint8_t log_to_journal;
-	uint16_t port; /* host byte order */
-	uint16_t pad;
+	uint8_t log_to_journal; /* where journald runs; else as: */
+	uint16_t port;          /* host byte order */
+	uint8_t log_to_syslog;
+	uint8_t pad;
 	uint64_t stderr_dev, stderr_ino;
 	uint8_t token6_prefix[DF_TOKEN6_PREFIX_LEN]; /* all zero: no IPv6 */
 	char id[DF_META_ID_MAX];

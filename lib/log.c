@@ -16,6 +16,7 @@
 #include "lib/util.h"
 
 #define SYSLOG_PATH "/dev/log"
+#define JOURNAL_PATH "/run/systemd/journal/socket"
 #define FACILITY_DAEMON (3 << 3)
 /* Documentation/admin-guide/devices.txt: Unix98 pty slaves */
 #define PTS_MAJOR_FIRST 136
@@ -33,6 +34,18 @@ int df_log_syslog(const char *tag, enum df_log_level level, const char *line)
 	df_append(text, sizeof(text), &n, "<%d>%s[%d]: %s", FACILITY_DAEMON | (int)level, tag,
 		  (int)getpid(), line);
 	if (sendto(fd, text, n, MSG_NOSIGNAL, (const void *)&to, sizeof(to)) < 0)
+		return -errno;
+	return 0;
+}
+
+int df_log_journal(const void *entry, size_t len)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = JOURNAL_PATH};
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (sendto(fd, entry, len, MSG_NOSIGNAL, (const void *)&to, sizeof(to)) < 0)
 		return -errno;
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * log: lines to the journal or syslog, through /dev/log (RFC 3164 form, which
- * systemd-journald reads too).  Never blocks, never fails aloud: a line that
- * does not fit is lost, and the caller is told.
+ * log: lines to syslog through /dev/log (RFC 3164 form, which systemd-journald reads
+ * too), entries to the journal.  Never blocks, never fails aloud: a line that does
+ * not fit is lost, and the caller is told.
  */
 #ifndef DF_LOG_H
 #define DF_LOG_H
@@ -17,6 +17,9 @@ enum df_log_level { DF_LOG_ERR = 3, DF_LOG_WARNING = 4, DF_LOG_NOTICE = 5, DF_LO
 
 /* tag is the program's name.  0 or -errno. */
 int df_log_syslog(const char *tag, enum df_log_level level, const char *line);
+
+/* An entry of the journal's native protocol.  0; -ENOENT, -ECONNREFUSED: no journald. */
+int df_log_journal(const void *entry, size_t len);
 
 /*
  * Writes line and a newline to descriptor 2 of another process, by way of /proc,

@@ -385,18 +385,22 @@ static void record_stop(struct df_monitor *m)
 {
 	const struct df_record *r = &m->record;
 	char text[MESSAGE_MAX];
+	size_t n = 0;
 
 	add_counts(&m->counts, &m->past_counts);
-	(void)snprintf(text, sizeof(text),
-		       "container ended: %llu queries, %llu %s; lost: %llu events, %llu dropped, "
-		       "%llu malformed, %llu mismatched, %llu stray",
-		       (unsigned long long)r->n_queries, (unsigned long long)r->n_refusals,
-		       m->meta->mode == DF_MODE_AUDIT ? "would have been refused" : "refused",
-		       (unsigned long long)(r->n_lost + r->n_suppressed + kernel_lost()),
-		       (unsigned long long)m->counts.n_dropped,
-		       (unsigned long long)m->counts.n_malformed,
-		       (unsigned long long)m->counts.n_mismatched,
-		       (unsigned long long)m->counts.n_unknown_token);
+	df_append(text, sizeof(text), &n,
+		  "container ended: %llu queries, %llu %s; lost: %llu events, %llu dropped, "
+		  "%llu malformed, %llu mismatched, %llu stray",
+		  (unsigned long long)r->n_queries, (unsigned long long)r->n_refusals,
+		  m->meta->mode == DF_MODE_AUDIT ? "would have been refused" : "refused",
+		  (unsigned long long)(r->n_lost + r->n_suppressed + kernel_lost()),
+		  (unsigned long long)m->counts.n_dropped,
+		  (unsigned long long)m->counts.n_malformed,
+		  (unsigned long long)m->counts.n_mismatched,
+		  (unsigned long long)m->counts.n_unknown_token);
+	if (r->n_unlogged > 0)
+		df_append(text, sizeof(text), &n, "; %llu lines not logged",
+			  (unsigned long long)r->n_unlogged);
 	df_record_life(&m->record, "stop", text);
 }
 

@@ -13,6 +13,7 @@
 #include "proxy/record_emit.h"
 
 #define TAG "deployfence"
+#define JOURNAL_ENTRY_MAX 32768
 
 static void open_file(struct df_record_file *f)
 {
@@ -50,6 +51,25 @@ static void write_line(struct df_record *r, struct df_record_file *f, char *line
 	line[len] = '\0';
 }
 
+/* Where no journald runs, what was meant for it goes to syslog. */
+static void log_line(struct df_record *r, const struct df_event_line *e, const char *text)
+{
+	const int level = e->is_blocked || e->is_warning ? DF_LOG_WARNING : DF_LOG_INFO;
+	static char entry[JOURNAL_ENTRY_MAX];
+	bool is_logged = false;
+	int result = 0;
+
+	if (r->meta->log_to_journal) {
+		result = df_log_journal(
+			entry, df_event_journal(e, r->meta, level, text, entry, sizeof(entry)));
+		is_logged = result != -ENOENT && result != -ECONNREFUSED;
+	}
+	if (r->meta->log_to_syslog || (r->meta->log_to_journal && !is_logged))
+		result = df_log_syslog(TAG, level, text);
+	if (result < 0)
+		r->n_unlogged++;
+}
+
 void df_record_emit(struct df_record *r, const struct df_event_line *e, bool with_text)
 {
 	static char text[DF_EVENT_TEXT_MAX + 1], json[DF_EVENT_JSON_MAX + 1];
@@ -59,9 +79,7 @@ void df_record_emit(struct df_record *r, const struct df_event_line *e, bool wit
 	if (!with_text)
 		return;
 	n = df_event_text(e, r->meta, text, sizeof(text) - 1);
-	if (r->meta->log_to_journal)
-		(void)df_log_syslog(
-			TAG, e->is_blocked || e->is_warning ? DF_LOG_WARNING : DF_LOG_INFO, text);
+	log_line(r, e, text);
 	write_line(r, &r->text, text, n);
 	df_record_show(r, e, text); /* last: it may emit an event of its own */
 }

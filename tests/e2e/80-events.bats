@@ -96,3 +96,23 @@ provoke() { # MODE
 		expect [ "$status" = 1 ]
 	done
 }
+
+@test "the journal gets fields, binary ones framed; without journald syslog gets the line, without both nothing stops" {
+	local journal=/run/systemd/journal/socket
+	job -a deployfence=on -- sh -c "curl -sS -A 'x
+PRIORITY=0' http://github.com; curl -sS http://github.com; curl -sS http://ok.example"
+	expect_match "$output" 'hello from ok\.example'
+	expect_syslog 'MESSAGE=WARN DNS BLOCKED .*PRIORITY=4 SYSLOG_IDENTIFIER=deployfence DEPLOYFENCE_EVENT=dns_blocked DEPLOYFENCE_REASON=FromDNSRequest DEPLOYFENCE_BLOCKED=true DEPLOYFENCE_BLOCKED_AT=dns .*DEPLOYFENCE_DOMAIN=github\.com\. .*DEPLOYFENCE_CMD=curl -sS http://github\.com .*DEPLOYFENCE_POLICY=default DEPLOYFENCE_MODE=enforce'
+	expect_syslog 'DEPLOYFENCE_CMD \+' # a newline in it: 43 octets, the number as 64 bits little-endian
+	mv "$journal" "$journal.away"
+	job -a deployfence=on -- curl -sS http://github.com
+	expect [ "$status" = 6 ]
+	expect_syslog '^<28>deployfence\[[0-9]+\]: WARN DNS BLOCKED'
+	mv /dev/log /dev/log.away
+	job -a deployfence=on -- sh -c "curl -sS http://github.com; curl -sS http://ok.example"
+	mv /dev/log.away /dev/log
+	mv "$journal.away" "$journal"
+	expect_match "$output" 'hello from ok\.example'
+	expect_match "$(event_texts)" 'WARN DNS BLOCKED'
+	expect_event '.event == "stop" and (.message | test("[1-9][0-9]* lines not logged"))'
+}
