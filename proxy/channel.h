@@ -50,6 +50,7 @@ enum df_reason {
 	DF_REASON_SEARCH, /* the QNAME without a suffix of the search list */
 	DF_REASON_CNAME,
 	DF_REASON_UNLISTED, /* no rule names it, and the default is deny */
+	DF_REASON_TARGET,   /* a TargetName of HTTPS or SVCB records */
 	DF_REASON_END,
 };
 

@@ -37,17 +37,26 @@ struct df_decision df_decide_question(const struct df_policy *p,
 	return d;
 }
 
-struct df_decision df_decide_chain(const struct df_policy *p, const struct df_dname *chain,
-				   unsigned n)
+static struct df_decision decide_names(const struct df_policy *p, const struct df_dname *names,
+				       unsigned n, enum df_reason reason)
 {
 	for (unsigned i = 0; i < n; i++) {
-		const struct df_policy_rule *rule = df_policy_lookup(p, &chain[i]);
+		const struct df_policy_rule *rule = df_policy_lookup(p, &names[i]);
 
 		if (is_block(rule))
 			return (struct df_decision){
-				.is_refusal = true, .reason = DF_REASON_CNAME, .rule = rule};
+				.is_refusal = true, .reason = reason, .rule = rule};
 	}
 	return (struct df_decision){};
+}
+
+struct df_decision df_decide_answer(const struct df_policy *p, const struct df_dns_answer *answer)
+{
+	struct df_decision d = decide_names(p, answer->chain, answer->n_chain, DF_REASON_CNAME);
+
+	if (!d.is_refusal)
+		d = decide_names(p, answer->targets, answer->n_targets, DF_REASON_TARGET);
+	return d;
 }
 
 struct df_dns_refusal df_decide_refusal(const struct df_policy *p, const struct df_decision *d,

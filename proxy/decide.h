@@ -4,8 +4,8 @@
  *
  * Judged are the QNAME; the QNAME without a suffix of the container's search
  * list, so that a refused github.com is not answered by a wildcard as
- * github.com.corp.example (an explicit allow of the full name wins); and every
- * name of a CNAME chain (DESIGN 4).
+ * github.com.corp.example (an explicit allow of the full name wins); every name
+ * of a CNAME chain; and the TargetNames of HTTPS and SVCB (DESIGN 4).
  */
 #ifndef DF_DECIDE_H
 #define DF_DECIDE_H
@@ -37,11 +37,11 @@ struct df_decision df_decide_question(const struct df_policy *p,
 				      const struct df_dname *qname);
 
 /*
- * The chain of an answer to a question that was not refused.  Blocked names count,
- * unlisted ones do not: with `default deny` the name asked for is what was allowed.
+ * The names behind a question that was not refused: the CNAME chain, and the TargetNames
+ * of HTTPS and SVCB.  Blocked names count, unlisted ones do not: with `default deny` the
+ * name asked for is what was allowed.
  */
-struct df_decision df_decide_chain(const struct df_policy *p, const struct df_dname *chain,
-				   unsigned n);
+struct df_decision df_decide_answer(const struct df_policy *p, const struct df_dns_answer *answer);
 
 /* What the client gets for a refused name; ede_text is the caller's. */
 struct df_dns_refusal df_decide_refusal(const struct df_policy *p, const struct df_decision *d,

@@ -4,6 +4,7 @@
 
 #include "proxy/dns_cursor.h"
 #include "proxy/dns_out.h"
+#include "proxy/dns_svcb.h"
 #include "proxy/dns_wire.h"
 
 #define EDE_LEN 6 /* option header and INFO-CODE, RFC 8914 2 */
@@ -66,13 +67,17 @@ static bool is_kept(const struct df_dns_query *q, unsigned section, const struct
 	return section == DF_DNS_SECTION_ANSWER ? is_answer_type(q, type) : is_denial_type(q, type);
 }
 
-static void put_rdata(struct df_dns_out *o, const uint8_t *upstream, const struct df_dns_record *rr)
+/* True: it is not what upstream said. */
+static bool put_rdata(struct df_dns_out *o, const uint8_t *upstream, const struct df_dns_record *rr)
 {
 	size_t start = (size_t)(rr->rdata - upstream);
 	struct df_dns_cursor c = {upstream, start + rr->rdlen, start, 0};
 	struct df_dname name;
 
 	switch (rr->type) {
+	case DF_DNS_TYPE_SVCB:
+	case DF_DNS_TYPE_HTTPS:
+		return df_dns_svcb_put(o, rr->rdata, rr->rdlen);
 	case DF_DNS_TYPE_CNAME:
 		df_dns_put_name(o, &rr->target);
 		break;
@@ -90,17 +95,20 @@ static void put_rdata(struct df_dns_out *o, const uint8_t *upstream, const struc
 		df_dns_put_bytes(o, rr->rdata, rr->rdlen);
 		break;
 	}
+	return false;
 }
 
-static void put_record(struct df_dns_out *o, const uint8_t *upstream,
+/* Likewise. */
+static bool put_record(struct df_dns_out *o, const uint8_t *upstream,
 		       const struct df_dns_record *rr)
 {
+	bool is_changed;
 	size_t start;
 
 	if (rr->type == DF_DNS_TYPE_OPT) {
 		df_dns_put_opt(o, DF_DNS_UDP_OURS, rr->ttl & (DF_DNS_OPT_RCODE | DF_DNS_OPT_DO),
 			       rr->rdata, rr->rdlen);
-		return;
+		return false;
 	}
 	df_dns_put_name(o, &rr->owner);
 	df_dns_put_u16(o, rr->type);
@@ -108,9 +116,10 @@ static void put_record(struct df_dns_out *o, const uint8_t *upstream,
 	df_dns_put_u32(o, rr->ttl);
 	df_dns_put_u16(o, 0);
 	start = o->pos;
-	put_rdata(o, upstream, rr);
+	is_changed = put_rdata(o, upstream, rr);
 	if (!o->is_full)
 		df_dns_set_u16(o->buf + start - 2, (uint16_t)(o->pos - start));
+	return is_changed;
 }
 
 /* c stands behind the question.  -EMSGSIZE: does not fit. */
@@ -118,9 +127,10 @@ static int rebuild(const struct df_dns_query *q, struct df_dns_cursor c,
 		   const struct df_dns_header *h, struct df_dns_out *o)
 {
 	uint16_t n[DF_DNS_N_SECTIONS] = {1, 0, 0, 0};
+	uint16_t flags = (uint16_t)(h->flags & ~DF_DNS_FLAG_Z);
 	struct df_dns_record rr;
 
-	df_dns_put_header(o, q->id, (uint16_t)(h->flags & ~DF_DNS_FLAG_Z));
+	df_dns_put_header(o, q->id, flags);
 	df_dns_put_question(o, q, q->name_case);
 	for (unsigned section = DF_DNS_SECTION_ANSWER; section < DF_DNS_N_SECTIONS; section++) {
 		for (unsigned i = 0; i < h->n[section]; i++) {
@@ -129,12 +139,14 @@ static int rebuild(const struct df_dns_query *q, struct df_dns_cursor c,
 				return c.error;
 			if (!is_kept(q, section, &rr))
 				continue;
-			put_record(o, c.pkt, &rr);
+			if (put_record(o, c.pkt, &rr))
+				flags &= (uint16_t)~DF_DNS_FLAG_AD; /* nobody vouches for it */
 			n[section]++;
 			if (o->is_full)
 				return -EMSGSIZE;
 		}
 	}
+	df_dns_set_u16(o->buf + 2, flags);
 	df_dns_set_counts(o, n);
 	return (int)o->pos;
 }
@@ -197,13 +209,13 @@ static int truncate_answer(const struct df_dns_query *q, struct df_dns_cursor c,
 	if (q->has_edns && find_opt(c, h, &rr, &end) == 0) {
 		size_t mark = o->pos;
 
-		put_record(o, c.pkt, &rr);
+		(void)put_record(o, c.pkt, &rr);
 		if (o->is_full) {
 			/* Padding may fill a message; the OPT itself must stay, RFC 6891 7. */
 			o->pos = mark;
 			o->is_full = false;
 			rr.rdlen = 0;
-			put_record(o, c.pkt, &rr);
+			(void)put_record(o, c.pkt, &rr);
 		}
 		n[DF_DNS_SECTION_ADDITIONAL] = 1;
 	}
@@ -213,8 +225,8 @@ static int truncate_answer(const struct df_dns_query *q, struct df_dns_cursor c,
 	return (int)o->pos;
 }
 
-int df_dns_build_answer(const struct df_dns_query *q, const uint8_t *upstream, size_t upstream_len,
-			size_t limit, uint8_t *buf, size_t size)
+static int build(const struct df_dns_query *q, const uint8_t *upstream, size_t upstream_len,
+		 bool is_rebuilt, size_t limit, uint8_t *buf, size_t size)
 {
 	struct df_dns_cursor c = {upstream, upstream_len, 0, 0};
 	struct df_dns_header h;
@@ -228,7 +240,7 @@ int df_dns_build_answer(const struct df_dns_query *q, const uint8_t *upstream, s
 	if (c.error || h.n[DF_DNS_SECTION_QUESTION] != 1 || !df_dname_is_equal(&name, &q->name))
 		return -EBADMSG;
 	df_dns_out_init(&o, buf, size, limit);
-	if (q->type == DF_DNS_TYPE_A || q->type == DF_DNS_TYPE_AAAA)
+	if (is_rebuilt)
 		r = rebuild(q, c, &h, &o);
 	else
 		r = pass(q, c, &h, &o);
@@ -236,6 +248,23 @@ int df_dns_build_answer(const struct df_dns_query *q, const uint8_t *upstream, s
 		return r;
 	df_dns_out_init(&o, buf, size, limit);
 	return truncate_answer(q, c, &h, &o);
+}
+
+int df_dns_build_answer(const struct df_dns_query *q, const uint8_t *upstream, size_t upstream_len,
+			size_t limit, uint8_t *buf, size_t size)
+{
+	const bool is_rebuilt = q->type == DF_DNS_TYPE_A || q->type == DF_DNS_TYPE_AAAA;
+
+	return build(q, upstream, upstream_len, is_rebuilt, limit, buf, size);
+}
+
+int df_dns_build_stripped(const struct df_dns_query *q, const uint8_t *upstream,
+			  size_t upstream_len, size_t limit, uint8_t *buf, size_t size)
+{
+	const bool is_rebuilt = q->type == DF_DNS_TYPE_A || q->type == DF_DNS_TYPE_AAAA ||
+				q->type == DF_DNS_TYPE_SVCB || q->type == DF_DNS_TYPE_HTTPS;
+
+	return build(q, upstream, upstream_len, is_rebuilt, limit, buf, size);
 }
 
 static void put_sinkhole(struct df_dns_out *o, const struct df_dns_query *q)

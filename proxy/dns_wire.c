@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proxy/dns_cursor.h"
+#include "proxy/dns_svcb.h"
 
 struct alias {
 	struct df_dname owner;
@@ -21,6 +22,10 @@ struct collected {
 	struct alias aliases[DF_DNS_MAX_CHAIN];
 	struct df_dname chain[DF_DNS_MAX_CHAIN + 1]; /* and the one that is too many */
 	struct df_dns_addr addrs[DF_DNS_MAX_ADDRS];
+	bool is_svcb_malformed;
+	unsigned n_svcbs, n_targets;
+	struct df_dname svcb_owner; /* of all records; likewise */
+	struct df_dname targets[DF_DNS_MAX_TARGETS];
 };
 
 void df_dns_get_header(struct df_dns_cursor *c, struct df_dns_header *ret)
@@ -186,6 +191,52 @@ int df_dns_parse_query(const uint8_t *pkt, size_t len, struct df_dns_query *ret,
 	return 0;
 }
 
+static void map4(uint8_t ret[static 16], const uint8_t addr4[static 4])
+{
+	memcpy(ret, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
+	memcpy(ret + 12, addr4, 4);
+}
+
+static void collect_hint(struct collected *all, const uint8_t *hint, size_t size, uint32_t ttl)
+{
+	struct df_dns_addr *addr = &all->addrs[all->n_addrs];
+
+	if (all->n_addrs == DF_DNS_MAX_ADDRS)
+		return;
+	addr->ttl = ttl;
+	if (size == 4)
+		map4(addr->addr, hint);
+	else
+		memcpy(addr->addr, hint, size);
+	all->n_addrs++;
+}
+
+/* What is wrong with it is for the caller to weigh: it may have to pass as it is. */
+static void collect_svcb(struct collected *all, const struct df_dns_record *rr)
+{
+	struct df_dns_svcb svcb;
+
+	if (all->n_svcbs++ == 0)
+		all->svcb_owner = rr->owner;
+	if (df_dns_svcb_parse(rr->rdata, rr->rdlen, &svcb) < 0 ||
+	    !df_dname_is_equal(&all->svcb_owner, &rr->owner) ||
+	    (svcb.target.len > 1 && all->n_targets == DF_DNS_MAX_TARGETS)) {
+		all->is_svcb_malformed = true;
+		return;
+	}
+	if (svcb.target.len > 1)
+		all->targets[all->n_targets++] = svcb.target;
+	for (size_t i = 0; i < svcb.n_hint4; i++)
+		collect_hint(all, svcb.hint4 + 4 * i, 4, rr->ttl);
+	for (size_t i = 0; i < svcb.n_hint6; i++)
+		collect_hint(all, svcb.hint6 + 16 * i, 16, rr->ttl);
+}
+
+static bool is_svcb(uint16_t type)
+{
+	return type == DF_DNS_TYPE_SVCB || type == DF_DNS_TYPE_HTTPS;
+}
+
 static int collect(struct collected *all, const struct df_dns_query *asked,
 		   const struct df_dns_record *rr)
 {
@@ -200,13 +251,13 @@ static int collect(struct collected *all, const struct df_dns_query *asked,
 		else if (!df_dname_is_equal(&all->addr_owner, &rr->owner))
 			return -EBADMSG;
 		addr->ttl = rr->ttl;
-		if (rr->type == DF_DNS_TYPE_A) {
-			memcpy(addr->addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
-			memcpy(addr->addr + 12, rr->rdata, 4);
-		} else {
+		if (rr->type == DF_DNS_TYPE_A)
+			map4(addr->addr, rr->rdata);
+		else
 			memcpy(addr->addr, rr->rdata, 16);
-		}
 		all->n_addrs++;
+	} else if (rr->type == asked->type && is_svcb(rr->type)) {
+		collect_svcb(all, rr);
 	} else if ((rr->type == DF_DNS_TYPE_CNAME || rr->type == DF_DNS_TYPE_DNAME) &&
 		   asked->type != DF_DNS_TYPE_AXFR && asked->type != DF_DNS_TYPE_IXFR) {
 		struct alias *alias = &all->aliases[all->n_aliases];
@@ -299,6 +350,11 @@ static int follow_chain(struct collected *all, const struct df_dns_query *asked)
 		if (!alias->is_used && !is_asked)
 			return -EBADMSG;
 	}
+	if (is_svcb(asked->type)) {
+		all->is_svcb_malformed |=
+			all->n_svcbs > 0 && !df_dname_is_equal(&all->svcb_owner, name);
+		return 0;
+	}
 	return all->n_addrs > 0 && !df_dname_is_equal(&all->addr_owner, name) ? -EBADMSG : 0;
 }
 
@@ -340,7 +396,8 @@ int df_dns_parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_quer
 	r = check_question(&c, &h, asked, id);
 	if (r < 0)
 		return r;
-	all.n_aliases = all.n_chain = all.n_addrs = 0;
+	all.n_aliases = all.n_chain = all.n_addrs = all.n_svcbs = all.n_targets = 0;
+	all.is_svcb_malformed = false;
 	for (unsigned section = DF_DNS_SECTION_ANSWER; section < DF_DNS_N_SECTIONS; section++) {
 		for (unsigned i = 0; i < h.n[section]; i++) {
 			df_dns_get_record(&c, section, &rr);
@@ -369,5 +426,9 @@ int df_dns_parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_quer
 		ret->chain[i] = all.chain[i];
 	ret->n_addrs = all.n_addrs;
 	memcpy(ret->addrs, all.addrs, all.n_addrs * sizeof(all.addrs[0]));
+	ret->is_svcb_malformed = all.is_svcb_malformed;
+	ret->n_targets = all.n_targets;
+	for (unsigned i = 0; i < all.n_targets; i++)
+		ret->targets[i] = all.targets[i];
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * dns_wire: decode and build the DNS messages the proxy lets through.
- * RFC 1035 section 4, RFC 2181, RFC 3597, RFC 6891 (EDNS), RFC 8914 (EDE).
+ * RFC 1035 section 4, RFC 2181, RFC 3597, RFC 6891 (EDNS), RFC 8914 (EDE), RFC 9460 (SVCB).
  * No I/O, no allocation, no logging, no policy.
  *
  * Untrusted bytes are read through a bounded cursor with a sticky error.
@@ -27,6 +27,7 @@
 #define DF_DNS_QUERY_MAX 4096 /* longer queries are refused; cookies and padding fit */
 #define DF_DNS_MAX_ADDRS 128  /* addresses of one answer; more are refused with -E2BIG */
 #define DF_DNS_MAX_CHAIN 16   /* CNAMEs and DNAMEs of one answer; more are refused with -E2BIG */
+#define DF_DNS_MAX_TARGETS 16 /* TargetNames of one answer; with more it counts as malformed */
 #define DF_DNS_EDNS_OPTIONS_MAX 1024
 
 /* Numbers of the IANA registry "DNS Parameters", as far as we need them. */
@@ -91,6 +92,10 @@ struct df_dns_answer {
 	struct df_dname chain[DF_DNS_MAX_CHAIN]; /* names the QNAME was redirected to, in order */
 	unsigned n_addrs;
 	struct df_dns_addr addrs[DF_DNS_MAX_ADDRS]; /* of the last name of the chain */
+	/* of HTTPS and SVCB; the addresses are their hints then, as far as there is room */
+	bool is_svcb_malformed; /* a client must refuse the answer, and so must we, or pass it */
+	unsigned n_targets;
+	struct df_dname targets[DF_DNS_MAX_TARGETS]; /* without those that are the owner itself */
 };
 
 /*
@@ -143,6 +148,14 @@ int df_dns_parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_quer
  */
 int df_dns_build_answer(const struct df_dns_query *q, const uint8_t *upstream, size_t upstream_len,
 			size_t limit, uint8_t *buf, size_t size);
+
+/*
+ * The same where nothing may name addresses past the answers to A and AAAA: HTTPS and SVCB
+ * are rebuilt too, without address hints and ECH (RFC 9460 7.3, RFC 9848).  AD goes where
+ * that changed something.  Not for answers that are is_svcb_malformed.
+ */
+int df_dns_build_stripped(const struct df_dns_query *q, const uint8_t *upstream,
+			  size_t upstream_len, size_t limit, uint8_t *buf, size_t size);
 
 /* An answer of our own making. */
 struct df_dns_refusal {

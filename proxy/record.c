@@ -117,6 +117,8 @@ static const char *reason_text(uint32_t reason)
 		return "FromCNAME";
 	case DF_REASON_UNLISTED:
 		return "NotInAllowlist";
+	case DF_REASON_TARGET:
+		return "FromTargetName";
 	case DF_REASON_NONE:
 	case DF_REASON_END:
 		break;

@@ -44,16 +44,45 @@ static void send_answer(struct df_worker *w, struct df_asked *a, const uint8_t *
 	df_asked_hold(w, a, DF_HOLD_ANSWER_NS);
 }
 
+/* What audit mode must not touch, though it would be stripped or refused. */
+static bool is_inert(const struct df_worker *w)
+{
+	return w->meta->mode != DF_MODE_ENFORCE;
+}
+
+/* The hints of HTTPS and SVCB count as answers only where the client gets them. */
+static void learn(struct df_worker *w, const struct df_asked *a, const struct df_dns_answer *answer)
+{
+	const bool is_address = a->q.type == DF_DNS_TYPE_A || a->q.type == DF_DNS_TYPE_AAAA;
+	const struct df_learn_scope scope = {.tables = df_teach_tables(&w->tables)};
+
+	if (is_address || (is_inert(w) && !answer->is_svcb_malformed))
+		df_learn_answer(w, &a->q.name, answer, &scope);
+}
+
+static void pass_on(struct df_worker *w, struct df_asked *a, const uint8_t *pkt, size_t len)
+{
+	const size_t limit = df_relay_limit(a), size = sizeof(w->answer);
+	int n;
+
+	if (is_inert(w))
+		n = df_dns_build_answer(&a->q, pkt, len, limit, w->answer, size);
+	else
+		n = df_dns_build_stripped(&a->q, pkt, len, limit, w->answer, size);
+	if (n < 0)
+		df_relay_send_failure(w, a, DF_DNS_EDE_NETWORK_ERROR);
+	else
+		send_answer(w, a, w->answer, (size_t)n);
+}
+
 static void answer_valid(struct df_worker *w, struct df_asked *a, const uint8_t *pkt, size_t len,
 			 const struct df_dns_answer *answer)
 {
 	struct df_decision d = {};
-	const struct df_learn_scope scope = {.tables = df_teach_tables(&w->tables)};
-	int n;
 
-	df_learn_answer(w, &a->q.name, answer, &scope);
+	learn(w, a, answer);
 	if (!a->decision.is_enforced)
-		d = df_tables_chain(&w->tables, answer->chain, answer->n_chain);
+		d = df_tables_answer(&w->tables, answer);
 	if (df_tables_strictness(&d) > df_tables_strictness(&a->decision)) {
 		a->decision = d;
 		a->is_refusal = true;
@@ -67,11 +96,7 @@ static void answer_valid(struct df_worker *w, struct df_asked *a, const uint8_t 
 	} else {
 		df_report_outcome(w, a, answer, answer->rcode);
 	}
-	n = df_dns_build_answer(&a->q, pkt, len, df_relay_limit(a), w->answer, sizeof(w->answer));
-	if (n < 0)
-		df_relay_send_failure(w, a, DF_DNS_EDE_NETWORK_ERROR);
-	else
-		send_answer(w, a, w->answer, (size_t)n);
+	pass_on(w, a, pkt, len);
 }
 
 void df_relay_answer(struct df_worker *w, int upstream, const struct df_connection *connection,
@@ -98,6 +123,8 @@ void df_relay_answer(struct df_worker *w, int upstream, const struct df_connecti
 		return;
 	}
 	r = df_dns_parse_answer(pkt, len, &a->q, id, &answer);
+	if (r == 0 && answer.is_svcb_malformed && !is_inert(w))
+		r = -EBADMSG;
 	if (r == 0) {
 		answer_valid(w, a, pkt, len, &answer);
 	} else if (r == -ENOMSG) {

@@ -44,6 +44,10 @@ static void add_answer(struct df_msg_query *m, const struct df_dns_answer *answe
 		memcpy(m->addrs[m->n_addrs++], answer->addrs[i].addr, 16);
 	for (unsigned i = 0; answer && i < answer->n_chain && i < DF_EVENT_CHAIN_MAX; i++)
 		m->chain[m->n_chain++] = answer->chain[i];
+	if (m->reason != DF_REASON_TARGET) /* else one of these is what the refusal is about */
+		return;
+	for (unsigned i = 0; i < answer->n_targets && m->n_chain < DF_EVENT_CHAIN_MAX; i++)
+		m->chain[m->n_chain++] = answer->targets[i];
 }
 
 /* What the shadow policy says, by the question and what is known of the chain. */
@@ -56,10 +60,10 @@ static void add_shadow(const struct df_worker *w, const struct df_asked *a, stru
 	if (!df_tables_has(&w->tables, DF_TABLE_SHADOW))
 		return;
 	d = df_decide_question(p, &w->search, &a->q.name);
-	if (!d.is_refusal && answer && answer->n_chain) {
-		struct df_decision chain = df_decide_chain(p, answer->chain, answer->n_chain);
+	if (!d.is_refusal && answer) {
+		struct df_decision behind = df_decide_answer(p, answer);
 
-		d = chain.is_refusal ? chain : d;
+		d = behind.is_refusal ? behind : d;
 	}
 	d.table = DF_TABLE_SHADOW;
 	m->flags |= DF_QUERY_SHADOW;

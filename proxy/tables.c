@@ -76,14 +76,13 @@ struct df_decision df_tables_question(const struct df_tables *t,
 	return stricter(t, df_decide_question(&t->tables[DF_TABLE_OWN], search, qname), base);
 }
 
-struct df_decision df_tables_chain(const struct df_tables *t, const struct df_dname *chain,
-				   unsigned n)
+struct df_decision df_tables_answer(const struct df_tables *t, const struct df_dns_answer *answer)
 {
 	struct df_decision base = {};
 
 	if (df_tables_has(t, DF_TABLE_BASE))
-		base = df_decide_chain(&t->tables[DF_TABLE_BASE], chain, n);
-	return stricter(t, df_decide_chain(&t->tables[DF_TABLE_OWN], chain, n), base);
+		base = df_decide_answer(&t->tables[DF_TABLE_BASE], answer);
+	return stricter(t, df_decide_answer(&t->tables[DF_TABLE_OWN], answer), base);
 }
 
 uint32_t df_tables_number(const struct df_tables *t, enum df_table table,

@@ -25,8 +25,8 @@ bool df_tables_has(const struct df_tables *t, enum df_table table);
 struct df_decision df_tables_question(const struct df_tables *t,
 				      const struct df_search_list *search,
 				      const struct df_dname *qname);
-struct df_decision df_tables_chain(const struct df_tables *t, const struct df_dname *chain,
-				   unsigned n);
+/* Of the names behind a question that was not refused: CNAME chain and TargetNames. */
+struct df_decision df_tables_answer(const struct df_tables *t, const struct df_dns_answer *answer);
 
 /* 0: passes; 1: would be refused; 2: is refused. */
 unsigned df_tables_strictness(const struct df_decision *d);

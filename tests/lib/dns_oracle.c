@@ -159,6 +159,95 @@ static const char *check_addrs(ns_msg *msg, const struct df_dns_query *q,
 	return n == a->n_addrs ? NULL : "libc reads fewer addresses";
 }
 
+static bool is_svcb(uint16_t type)
+{
+	return type == DF_DNS_TYPE_SVCB || type == DF_DNS_TYPE_HTTPS;
+}
+
+/*
+ * One record's SvcParams, by a reader of its own (libc has none).  hints counts its
+ * addresses; NULL: there must be no hint, no ECH, and nobody says that there is.
+ */
+static const char *check_params(const uint8_t *p, const uint8_t *end, unsigned *hints)
+{
+	int last = -1;
+
+	while (p < end) {
+		unsigned key, n;
+
+		if (end - p < 4)
+			return "a parameter is cut off";
+		key = ns_get16(p);
+		n = ns_get16(p + 2);
+		p += 4;
+		if (n > (size_t)(end - p) || (int)key <= last)
+			return "parameters out of order, or one is cut off";
+		last = (int)key;
+		if (hints && (key == 4 || key == 6))
+			*hints += n / (key == 4 ? 4 : 16);
+		if (!hints && key >= 4 && key <= 6)
+			return "a hint or ECH is left";
+		for (unsigned i = 0; !hints && key == 0 && i + 1 < n; i += 2)
+			if (ns_get16(p + i) >= 4 && ns_get16(p + i) <= 6)
+				return "what was stripped is mandatory";
+		p += n;
+	}
+	return NULL;
+}
+
+/* hints: as above, of all. */
+static const char *check_svcb_records(ns_msg *msg, const struct df_dns_query *q,
+				      const struct df_dns_answer *a, unsigned *hints)
+{
+	const struct df_dname *end = a->n_chain ? &a->chain[a->n_chain - 1] : &q->name;
+	unsigned n_targets = 0;
+	ns_rr rr;
+
+	for (int i = 0; i < ns_msg_count(*msg, ns_s_an); i++) {
+		char target[NS_MAXDNAME];
+		const char *wrong;
+		int n;
+
+		if (ns_parserr(msg, ns_s_an, i, &rr) < 0)
+			return "libc refuses an answer record";
+		if (ns_rr_type(rr) != q->type)
+			continue;
+		if (!is_name(ns_rr_name(rr), end))
+			return "libc reads another owner of a binding";
+		n = ns_rr_rdlen(rr) < 3
+			    ? -1
+			    : ns_name_uncompress(ns_rr_rdata(rr) + 2,
+						 ns_rr_rdata(rr) + ns_rr_rdlen(rr),
+						 ns_rr_rdata(rr) + 2, target, sizeof(target));
+		if (n < 0)
+			return "libc reads no TargetName";
+		if (*target && strcmp(target, ".") != 0 &&
+		    (n_targets == a->n_targets || !is_name(target, &a->targets[n_targets++])))
+			return "libc reads another TargetName";
+		wrong = check_params(ns_rr_rdata(rr) + 2 + n, ns_rr_rdata(rr) + ns_rr_rdlen(rr),
+				     hints);
+		if (wrong)
+			return wrong;
+	}
+	return n_targets == a->n_targets ? NULL : "libc reads fewer TargetNames";
+}
+
+static const char *check_svcbs(ns_msg *msg, const struct df_dns_query *q,
+			       const struct df_dns_answer *a)
+{
+	unsigned hints = 0;
+	const char *wrong;
+
+	if (a->is_svcb_malformed)
+		return NULL;
+	wrong = check_svcb_records(msg, q, a, &hints);
+	if (wrong)
+		return wrong;
+	return a->n_addrs == (hints < DF_DNS_MAX_ADDRS ? hints : DF_DNS_MAX_ADDRS)
+		       ? NULL
+		       : "another number of hints";
+}
+
 static const char *check_message(const uint8_t *pkt, size_t len, const struct df_dns_query *q,
 				 const struct df_dns_answer *a)
 {
@@ -184,18 +273,57 @@ static const char *check_message(const uint8_t *pkt, size_t len, const struct df
 			return "libc reads another chain";
 	if (q->type == DF_DNS_TYPE_A || q->type == DF_DNS_TYPE_AAAA)
 		return check_addrs(&msg, q, a);
+	if (is_svcb(q->type))
+		return check_svcbs(&msg, q, a);
 	return a->n_addrs == 0 ? NULL : "addresses of another type";
 }
 
-static bool is_same_answer(const struct df_dns_answer *a, const struct df_dns_answer *b)
+static bool is_same_behind(const struct df_dns_answer *a, const struct df_dns_answer *b)
 {
 	if (a->rcode != b->rcode || a->tc != b->tc || a->n_chain != b->n_chain ||
-	    a->n_addrs != b->n_addrs)
+	    a->n_targets != b->n_targets || a->is_svcb_malformed != b->is_svcb_malformed)
 		return false;
 	for (unsigned i = 0; i < a->n_chain; i++)
 		if (!df_dname_is_equal(&a->chain[i], &b->chain[i]))
 			return false;
-	return memcmp(a->addrs, b->addrs, a->n_addrs * sizeof(a->addrs[0])) == 0;
+	for (unsigned i = 0; i < a->n_targets; i++)
+		if (!df_dname_is_equal(&a->targets[i], &b->targets[i]))
+			return false;
+	return true;
+}
+
+static bool is_same_answer(const struct df_dns_answer *a, const struct df_dns_answer *b)
+{
+	return is_same_behind(a, b) && a->n_addrs == b->n_addrs &&
+	       memcmp(a->addrs, b->addrs, a->n_addrs * sizeof(a->addrs[0])) == 0;
+}
+
+/* Service bindings as a client gets them where the fence enforces. */
+static const char *check_stripped(const uint8_t *pkt, size_t len, const struct df_dns_query *q,
+				  const struct df_dns_answer *a)
+{
+	_cleanup_free_ uint8_t *buf = malloc(DF_DNS_MSG_MAX);
+	_cleanup_free_ uint8_t *exact = NULL;
+	uint8_t small[DF_DNS_UDP_MIN];
+	struct df_dns_answer again;
+	ns_msg msg;
+	int n;
+
+	if (!buf)
+		abort();
+	n = df_dns_build_stripped(q, pkt, len, DF_DNS_MSG_MAX, buf, DF_DNS_MSG_MAX);
+	if (n < DF_DNS_HEADER_LEN)
+		return "the stripped answer cannot be built";
+	exact = copy_exact(buf, (size_t)n);
+	if (df_dns_parse_answer(exact, (size_t)n, q, q->id, &again) < 0 ||
+	    ns_initparse(exact, n, &msg) < 0)
+		return "the stripped answer is refused";
+	if (!is_same_behind(a, &again) || again.n_addrs > 0)
+		return "the stripped answer differs in more than hints";
+	n = df_dns_build_stripped(q, pkt, len, DF_DNS_UDP_MIN, small, DF_DNS_UDP_MIN);
+	if (n < DF_DNS_HEADER_LEN)
+		return "the small stripped answer cannot be built";
+	return check_svcb_records(&msg, q, &again, NULL);
 }
 
 /* The client's answer, as large as it gets and for the smallest client. */
@@ -244,8 +372,16 @@ const char *df_oracle_answer(const uint8_t *pkt, size_t len, const struct df_dns
 		/* Nobody should build from it, yet it must not do harm. */
 		(void)df_dns_build_answer(asked, exact, len, DF_DNS_UDP_MIN, scratch,
 					  DF_DNS_UDP_MIN);
+		(void)df_dns_build_stripped(asked, exact, len, DF_DNS_UDP_MIN, scratch,
+					    DF_DNS_UDP_MIN);
 		return NULL;
 	}
 	wrong = check_message(exact, len, asked, ret);
+	if (!wrong && is_svcb(asked->type)) {
+		const char *stripped = check_stripped(exact, len, asked, ret);
+
+		/* what is malformed nobody builds; it must not do harm */
+		wrong = ret->is_svcb_malformed ? NULL : stripped;
+	}
 	return wrong ? wrong : check_built(exact, len, asked, ret);
 }

@@ -78,7 +78,19 @@ static void test_question(void **state)
 	df_policy_result_done(&compiled);
 }
 
-static void test_chain(void **state)
+/* What is decided of an answer with this chain, or these TargetNames. */
+static struct df_decision decide(const struct df_dname *names, unsigned n, bool are_targets)
+{
+	static struct df_dns_answer answer;
+
+	answer.n_chain = are_targets ? 0 : n;
+	answer.n_targets = are_targets ? n : 0;
+	for (unsigned i = 0; i < n; i++)
+		(are_targets ? answer.targets : answer.chain)[i] = names[i];
+	return df_decide_answer(&policy, &answer);
+}
+
+static void test_answer(void **state)
 {
 	const struct df_dname good[] = {name("cdn.example"), name("edge.example")};
 	const struct df_dname bad[] = {name("cdn.example"), name("www.github.com")};
@@ -86,16 +98,15 @@ static void test_chain(void **state)
 
 	(void)state;
 	compile(text);
-	d = df_decide_chain(&policy, good, 2);
-	assert_false(d.is_refusal);
-	d = df_decide_chain(&policy, bad, 1);
-	assert_false(d.is_refusal);
-	d = df_decide_chain(&policy, bad, 2);
-	assert_true(d.is_refusal);
-	assert_int_equal(d.reason, DF_REASON_CNAME);
-	assert_non_null(d.rule);
-	d = df_decide_chain(&policy, NULL, 0);
-	assert_false(d.is_refusal);
+	for (int are_targets = 0; are_targets < 2; are_targets++) {
+		assert_false(decide(good, 2, are_targets).is_refusal);
+		assert_false(decide(bad, 1, are_targets).is_refusal);
+		d = decide(bad, 2, are_targets);
+		assert_true(d.is_refusal);
+		assert_int_equal(d.reason, are_targets ? DF_REASON_TARGET : DF_REASON_CNAME);
+		assert_non_null(d.rule);
+		assert_false(decide(NULL, 0, are_targets).is_refusal);
+	}
 	df_policy_result_done(&compiled);
 }
 
@@ -171,8 +182,8 @@ static void test_deny(void **state)
 		    d.reason != cases[i].reason || d.is_search_miss != cases[i].is_search_miss)
 			fail_msg("%s: %s", cases[i].qname, cases[i].why);
 	}
-	assert_false(df_decide_chain(&policy, unlisted, 1).is_refusal);
-	assert_int_equal(df_decide_chain(&policy, blocked, 2).reason, DF_REASON_CNAME);
+	assert_false(decide(unlisted, 1, false).is_refusal);
+	assert_int_equal(decide(blocked, 2, false).reason, DF_REASON_CNAME);
 	df_policy_result_done(&compiled);
 }
 
@@ -220,7 +231,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_question),
-		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_answer),
 		cmocka_unit_test(test_refusal),
 		cmocka_unit_test(test_deny),
 		cmocka_unit_test(test_deny_everything),

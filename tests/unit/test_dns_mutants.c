@@ -128,6 +128,66 @@ static void test_answer_mutants(void **state)
 	assert_in_range(n_with_addrs, 10000, 270000);
 }
 
+/* Service bindings: with hints and ECH, in AliasMode, behind a CNAME. */
+static void seed_svcb(struct df_msg *m, unsigned which, uint16_t type)
+{
+	df_msg_init(m, 1, 0x81a0, "www.example.com", type);
+	if (which == 0) {
+		df_msg_rr(m, DF_MSG_AN, "@12", type,
+			  BYTES("\0\1\0"
+				"\0\0\0\4\0\1\0\4" /* mandatory=alpn,ipv4hint */
+				"\0\1\0\6\2h2\2h3"
+				"\0\4\0\x08\xcb\0\x71\1\xcb\0\x71\2"
+				"\0\5\0\3ech"
+				"\0\6\0\x10\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1"
+				"\x40\0\0\2zz"));
+	} else if (which == 1) {
+		df_msg_rr(m, DF_MSG_AN, "@12", type, BYTES("\0\0\5other\7example\0"));
+		df_msg_soa(m, "@16", "ns@16", "root@16");
+	} else {
+		df_msg_rr_name(m, DF_MSG_AN, "@12", DF_DNS_TYPE_CNAME, "edge@16");
+		df_msg_rr(m, DF_MSG_AN, "@45", type,
+			  BYTES("\0\2\3svc\7example\0\0\3\0\2\x20\xfb\0\4\0\4\xcb\0\x71\1"));
+		df_msg_rr(m, DF_MSG_AN, "@45", type, BYTES("\0\1\0\0\1\0\3\2h2"));
+		df_msg_rrsig(m, DF_MSG_AN, "@45", type);
+		df_msg_opt(m, 1232, 0x8000, NULL, 0);
+	}
+}
+
+static void test_svcb_mutants(void **state)
+{
+	unsigned n_good = 0, n_malformed = 0, n_with_hints = 0;
+
+	(void)state;
+	random_state = 0x9e3779b97f4a7c15u;
+	for (unsigned i = 0; i < 300000; i++) {
+		uint16_t type = random_below(2) ? DF_DNS_TYPE_HTTPS : DF_DNS_TYPE_SVCB;
+		struct df_dns_query q = asked_for("www.example.com", type);
+		struct df_dns_answer a;
+		struct df_msg m;
+		const char *wrong;
+		int r;
+
+		q.has_edns = random_below(2);
+		q.edns_do = q.has_edns && random_below(2);
+		seed_svcb(&m, random_below(3), type);
+		mutate(&m);
+		wrong = df_oracle_answer(m.b, m.len, &q, 1, &a, &r);
+		if (wrong)
+			fail_msg("mutant %u: %s", i, wrong);
+		if (r < 0)
+			continue;
+		n_good += !a.is_svcb_malformed;
+		n_malformed += a.is_svcb_malformed;
+		n_with_hints += !a.is_svcb_malformed && a.n_addrs > 0;
+	}
+	print_message("%u mutants good, %u with hints; %u malformed\n", n_good, n_with_hints,
+		      n_malformed);
+	assert_in_range(n_good, 30000, 270000);
+	assert_in_range(n_with_hints, 10000, 270000);
+	assert_in_range(n_malformed, 5000, 270000);
+}
+
 static void test_query_mutants(void **state)
 {
 	unsigned n_accepted = 0;
@@ -159,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answer_mutants),
+		cmocka_unit_test(test_svcb_mutants),
 		cmocka_unit_test(test_query_mutants),
 	};
 
