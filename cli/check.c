@@ -119,7 +119,7 @@ static void print_text(const struct check *c, int r)
 		(void)fputs(made->messages, stderr); /* escaped by who made them */
 	else if (r < 0)
 		df_cli_error("%s", strerror(-r));
-	if (r < 0)
+	if (r != 0)
 		return;
 	if (c->n == 0) {
 		(void)printf("policy %s: ok", c->name);

@@ -110,7 +110,7 @@ static int check_net_cls(struct df_hook *h)
 	_cleanup_free_ char *mounts = NULL;
 	size_t len;
 
-	if (h->listen.netns_cookie != 0 || read_mounts(&mounts, &len) < 0)
+	if (h->listen.netns_cookie != 0 || read_mounts(&mounts, &len) < 0 || !mounts)
 		return 0;
 	if (!strstr(mounts, "net_cls") && !strstr(mounts, "net_prio"))
 		return 0;

@@ -62,7 +62,7 @@ static void reset_limits(void)
 		struct rlimit want = {RLIM_INFINITY, RLIM_INFINITY}, now;
 
 		if (i == RLIMIT_NOFILE) /* unlimited is refused */
-			want = (struct rlimit){1024, 1024 * 1024};
+			want = (struct rlimit){1 << 10, 1 << 20};
 		if (i == RLIMIT_CORE) /* a crash must not fill the host's root directory */
 			want = (struct rlimit){0, 0};
 		if (i == RLIMIT_STACK) /* unlimited weakens ASLR on some architectures */

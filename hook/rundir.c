@@ -16,6 +16,7 @@
 #include "lib/log.h"
 #include "lib/util.h"
 
+#define DAY_S ((time_t)86400)
 #define LOCK_PAUSE_US 5000
 #define HOOK_LOG_MAX (256 << 10)
 #define LINE_MAX_LEN 4096
@@ -196,7 +197,7 @@ static unsigned sweep_logs(int parent, time_t cutoff)
 
 void df_rundir_sweep(void)
 {
-	static const time_t ages[] = {7 * 86400, 86400, 3600, 60};
+	static const time_t ages[] = {DAY_S * 7, DAY_S, 3600, 60};
 	_cleanup_close_ int parent = open_parent(false), root = df_container_cgroup_root();
 	_cleanup_closedir_ DIR *dir =
 		parent < 0 ? NULL : fdopendir(fcntl(parent, F_DUPFD_CLOEXEC, 0));

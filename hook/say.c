@@ -40,10 +40,9 @@ static bool find_runtime_log(char *ret, size_t size)
 
 		if (strcmp(arg, "--log-format=json") == 0)
 			is_json = true;
-		else if (strncmp(arg, "--log=", 6) == 0)
-			value = arg + 6;
-		else if (strcmp(arg, "--log") == 0 && arg + 6 < end)
-			value = arg + 6;
+		else if (strncmp(arg, "--log=", 6) == 0 ||
+			 (strcmp(arg, "--log") == 0 && arg + 6 < end))
+			value = arg + 6; /* behind the '=', or the next argument */
 		if (value && value[0] == '/' && strlen(value) < size) {
 			(void)snprintf(ret, size, "%s", value);
 			is_found = true;

@@ -72,7 +72,7 @@ static int parse_default_policy(struct parser *p)
 	struct df_word w;
 	int r = need_policy_name(p, &w);
 
-	if (r < 0)
+	if (r != 0)
 		return r;
 	memcpy(p->conf->default_policy, w.s, w.len);
 	p->conf->default_policy[w.len] = '\0';
@@ -84,7 +84,7 @@ static int parse_base_policy(struct parser *p)
 	struct df_word w;
 	int r = need_policy_name(p, &w);
 
-	if (r < 0)
+	if (r != 0)
 		return r;
 	memcpy(p->conf->base_policy, w.s, w.len);
 	p->conf->base_policy[w.len] = '\0';

@@ -315,6 +315,12 @@ static void take_yajl_error(struct build *b)
 		b->why[n - 1] = '\0';
 }
 
+/* RFC 8259 2 */
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* Returns b->error; *ret_offset tells where. */
 static int run_yajl(struct build *b, const char *text, size_t len, size_t *ret_offset)
 {
@@ -323,7 +329,7 @@ static int run_yajl(struct build *b, const char *text, size_t len, size_t *ret_o
 
 	if (status == yajl_status_ok && b->is_done) {
 		offset = b->end;
-		while (offset < len && memchr(" \t\r\n", text[offset], 4))
+		while (offset < len && is_space(text[offset]))
 			offset++;
 		if (offset < len)
 			stop(b, -EINVAL, "trailing text after the value");

@@ -12,6 +12,6 @@
 #include <stddef.h>
 
 /* len if all is well; else the offset of the fault and *ret_why in a few words. */
-size_t df_json_text_check(const char *text, size_t len, const char **ret_why);
+size_t df_json_text_check(const char *chars, size_t len, const char **ret_why);
 
 #endif

@@ -258,7 +258,7 @@ static int write_table(struct df_builder *b, uint32_t name, uint32_t file, void 
 	write_rules(b, &h, file, table);
 	copy(table + h.nets, b->nets, b->n_nets * sizeof(*b->nets));
 	write_ranges(b, &h, table);
-	copy(table + h.resolvers, b->src->settings.resolvers, h.n_resolvers * 16u);
+	copy(table + h.resolvers, b->src->settings.resolvers, (size_t)h.n_resolvers * 16);
 	copy(table + h.pins, b->pins, b->pins_size);
 	copy(table + h.strings, b->src->strings.data, h.strings_size);
 	*ret = TAKE_PTR(table);

@@ -121,7 +121,7 @@ int df_policy_store_load(int dir_fd, const char *name, void **ret, size_t *ret_s
 	r = check_owner(fd, S_IFREG);
 	if (r == 0)
 		r = df_read_all(fd, DF_POLICY_SIZE_MAX, &table, &size);
-	if (r < 0)
+	if (r != 0)
 		return r == -E2BIG ? -EBADMSG : r;
 	if (df_policy_open(table, size, &policy) < 0 || strcmp(df_policy_name(&policy), name) != 0)
 		return -EBADMSG;

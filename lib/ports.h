@@ -64,7 +64,7 @@ unsigned df_ports_class(const struct df_ports *ports, uint8_t proto, uint16_t po
  * A port of the class, the lowest of TCP if it has one.  (0, 0) for protocols without
  * ports.  Port 0 where the class is empty: every TCP (or UDP) port is named.
  */
-void df_ports_representative(const struct df_ports *ports, unsigned class, uint8_t *ret_proto,
+void df_ports_representative(const struct df_ports *ports, unsigned cls, uint8_t *ret_proto,
 			     uint16_t *ret_port);
 
 /* Bits 1 << class: the classes of a range that was added; and all that hold a port. */

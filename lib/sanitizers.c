@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Part of the programs with --enable-sanitizers only.  A finding ends the program,
+ * Part of the programs with --enable-sanitizers only.  A fault ends the program,
  * and is written where the end-to-end tests look: runtimes, the hook and the
  * proxy hand down no environment and often no stderr, so that neither ASAN_OPTIONS
  * nor a report on descriptor 2 would ever be seen.  Without that directory the
@@ -44,15 +44,15 @@ EARLY static bool is_all_null(void)
  */
 EARLY static enum place place(void)
 {
-	if (the_place == UNDECIDED && access(DF_FINDINGS_DIR, W_OK) < 0)
+	if (the_place == UNDECIDED && access(DF_FAULTS_DIR, W_OK) < 0)
 		the_place = STDERR;
 	if (the_place == UNDECIDED)
 		the_place = is_all_null() ? STDERR_TO_FILE : OWN_FILE;
 	return the_place;
 }
 
-#define REPORTS DF_FINDINGS_DIR "/finding" /* the runtimes append the pid */
-/* handle_abort: a failed assert() is a finding too. */
+#define REPORTS DF_FAULTS_DIR "/fault" /* the runtimes append the pid */
+/* handle_abort: a failed assert() is a fault too. */
 #define ASAN_OPTIONS                                                                               \
 	"exitcode=99:detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:"       \
 	"handle_abort=1"
@@ -80,7 +80,7 @@ static void tell_ubsan(void)
 	set_report_path(REPORTS);
 }
 
-__attribute__((constructor)) static void collect_findings(void)
+__attribute__((constructor)) static void collect_faults(void)
 {
 	char path[256];
 	int fd;

@@ -267,7 +267,8 @@ static int read_bare(struct df_stmt *s, char *buf, size_t *ret_len)
 	struct df_word w;
 	const char *quote;
 
-	(void)df_stmt_word(s, &w); /* the caller saw that there is one */
+	if (!df_stmt_word(s, &w))
+		return -EINVAL; /* the caller saw that there is one */
 	quote = memchr(w.s, '"', w.len);
 	if (quote) {
 		df_stmt_error(s, w.column + (unsigned)(quote - w.s),

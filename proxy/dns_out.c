@@ -96,7 +96,7 @@ void df_dns_put_header(struct df_dns_out *o, uint16_t id, uint16_t flags)
 
 void df_dns_set_counts(struct df_dns_out *o, const uint16_t n[static DF_DNS_N_SECTIONS])
 {
-	for (unsigned i = 0; i < DF_DNS_N_SECTIONS; i++)
+	for (size_t i = 0; i < DF_DNS_N_SECTIONS; i++)
 		df_dns_set_u16(o->buf + 4 + 2 * i, n[i]);
 }
 

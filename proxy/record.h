@@ -81,7 +81,7 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m);
 int df_record_note(struct df_record *r, const struct df_msg_note *m);
 
 /* An event of the kernel; who as far as the kernel and /proc know, or NULL. */
-void df_record_kernel(struct df_record *r, const struct df_event *e, const struct df_identity *who);
+void df_record_kernel(struct df_record *r, const struct df_event *k, const struct df_identity *who);
 
 /* Life of the fence: "start", "stop", "worker_restarted", … with a free text. */
 void df_record_life(struct df_record *r, const char *event, const char *message);

@@ -46,7 +46,7 @@ static struct df_connection *take_connection(struct df_worker *w)
  */
 static bool is_local_peer(int fd)
 {
-	struct sockaddr_in6 peer;
+	struct sockaddr_in6 peer = {0};
 	socklen_t len = sizeof(peer);
 	_cleanup_close_ int probe = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 

@@ -207,13 +207,13 @@ resolves_and_fetches() { # RUNTIME
 }
 
 @test "what a sanitizer found is shown, and fails once" {
-	: >"$DF_FINDINGS/finding.1" # made by each instrumented proxy
-	run findings_check
+	: >"$DF_FAULTS/fault.1" # made by each instrumented proxy
+	run faults_check
 	expect [ "$status" = 0 ]
-	echo 'runtime error: of a test' >"$DF_FINDINGS/finding.2"
-	run findings_check
+	echo 'runtime error: of a test' >"$DF_FAULTS/fault.2"
+	run faults_check
 	expect [ "$status" = 1 ]
 	expect_match "$output" 'runtime error: of a test'
-	run findings_check
+	run faults_check
 	expect [ "$status" = 0 ]
 }

@@ -159,7 +159,7 @@ worker_killed() { # RUNTIME
 	job_exec "$JOB" sh -c "$VISIT"
 	expect_fenced
 	if is_instrumented; then
-		run findings_check
+		run faults_check
 		expect [ "$status" = 1 ]
 		expect_match "$output" "==$before==ERROR: AddressSanitizer: ABRT"
 	fi

@@ -339,5 +339,5 @@ os.execve(sys.argv[1], ["deployfence"], {})' "$HOOK" <"$DF_HOST/state.json" || s
 	expect [ "$(stat -c %a "$RUNDIR/hooktest")" = 700 ]
 	expect_match "$(cat "/proc/$(fence_pid deployfence-pro)/status")" $'SigBlk:\t0000000000000000'
 	# 2 is a file where a sanitizer reports
-	expect [ "$(find "/proc/$(fence_pid df-worker)/fd" -name '[012]' \( -lname '/dev/null' -o -lname "$DF_FINDINGS/*" \) | wc -l)" = 3 ]
+	expect [ "$(find "/proc/$(fence_pid df-worker)/fd" -name '[012]' \( -lname '/dev/null' -o -lname "$DF_FAULTS/*" \) | wc -l)" = 3 ]
 }

@@ -13,8 +13,8 @@
 # DF_CGROUP2 (mount point of cgroup v2), DF_MACHINE (the machine's net, mnt and pid namespaces).
 
 DF_LIB=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-DF_FINDINGS=/run/deployfence-findings
-export DF_LIB DF_FINDINGS
+DF_FAULTS=/run/deployfence-faults
+export DF_LIB DF_FAULTS
 
 df_die() {
 	echo "deployfence ground: $*" >&2
@@ -258,7 +258,7 @@ df_host_inside() {
 	mount -t tmpfs -o mode=755 run /run
 	export DF_HOST=/run/df-ground
 	mkdir -p /run/lock /run/netns /run/user /run/shm "$DF_HOST/bin"
-	mkdir -m 700 "$DF_FINDINGS" # where a build with sanitizers reports: lib/sanitizers.c
+	mkdir -m 700 "$DF_FAULTS" # where a build with sanitizers reports: lib/sanitizers.c
 	df_private_dev
 	df_cgroup_mounts
 	df_overlay /etc /usr /var/lib

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A fault of each sort that the sanitizers are there for; tests/unit/findings.sh looks for the
+/* A fault of each sort that the sanitizers are there for; tests/unit/faults.sh looks for the
  * report. */
 #include <assert.h>
 #include <limits.h>
