@@ -71,6 +71,7 @@ struct df_event_line {
 	uint8_t rcode;
 	const uint8_t *resolver; /* 16 bytes; NULL: none */
 	uint16_t resolver_port;
+	const uint8_t *answered_by; /* 16 bytes; NULL: by the resolver */
 	bool is_tcp;
 	unsigned n_addrs;
 	const uint8_t (*addrs)[16];

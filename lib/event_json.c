@@ -153,6 +153,8 @@ static void put_query(yajl_gen g, const struct df_event_line *e, bool with_chain
 	if (e->resolver) {
 		put_addr(g, "resolver", e->resolver);
 		put_int(g, "resolver_port", e->resolver_port);
+		if (e->answered_by)
+			put_addr(g, "answered_by", e->answered_by);
 	}
 	if (!e->is_refusal)
 		put_int(g, "rcode", e->rcode);

@@ -49,8 +49,10 @@ enum df_reason {
 	DF_REASON_QNAME,
 	DF_REASON_SEARCH, /* the QNAME without a suffix of the search list */
 	DF_REASON_CNAME,
-	DF_REASON_UNLISTED, /* no rule names it, and the default is deny */
-	DF_REASON_TARGET,   /* a TargetName of HTTPS or SVCB records */
+	DF_REASON_UNLISTED,    /* no rule names it, and the default is deny */
+	DF_REASON_TARGET,      /* a TargetName of HTTPS or SVCB records */
+	DF_REASON_RESOLVER,    /* no trusted resolver, and its address may not be reached */
+	DF_REASON_NO_RESOLVER, /* default deny, and there is no trusted one */
 	DF_REASON_END,
 };
 
@@ -59,8 +61,9 @@ enum df_msg_query_flag {
 	DF_QUERY_RECORD = 1 << 1,   /* write an event; identity is that of the same seq */
 	DF_QUERY_REFUSAL = 1 << 2,  /* a rule is against it */
 	DF_QUERY_TCP = 1 << 3,
-	DF_QUERY_SHADOW = 1 << 5,  /* what the shadow policy says stands beside it */
-	DF_QUERY_SUMMARY = 1 << 4, /* counts repetitions of one that was recorded */
+	DF_QUERY_SHADOW = 1 << 5,   /* what the shadow policy says stands beside it */
+	DF_QUERY_SUMMARY = 1 << 4,  /* counts repetitions of one that was recorded */
+	DF_QUERY_REROUTED = 1 << 6, /* answered_by is another than the token says */
 };
 
 #define DF_RULE_NONE 0xffffffu /* below the table's index: tables.h */
@@ -76,6 +79,7 @@ struct df_msg_query {
 	uint32_t rcode;
 	uint64_t count; /* with SUMMARY */
 	struct df_token token;
+	uint8_t answered_by[16]; /* with REROUTED */
 	struct df_dname name;
 	uint32_t n_addrs, n_chain;
 	uint8_t addrs[DF_EVENT_ADDRS_MAX][16];

@@ -64,6 +64,13 @@ struct df_dns_refusal df_decide_refusal(const struct df_policy *p, const struct 
 {
 	struct df_dns_refusal r = {.rcode = DF_DNS_RCODE_NXDOMAIN, .ede = DF_DNS_EDE_BLOCKED};
 
+	/* nothing is said of the name: the client may ask another resolver */
+	if (d->reason == DF_REASON_RESOLVER || d->reason == DF_REASON_NO_RESOLVER) {
+		r.rcode = d->reason == DF_REASON_RESOLVER ? DF_DNS_RCODE_REFUSED
+							  : DF_DNS_RCODE_SERVFAIL;
+		return r;
+	}
+
 	/*
 	 * The client's search list made the name: with REFUSED or an address it would stop
 	 * there, and never come to the allowed one.

@@ -119,6 +119,10 @@ static const char *reason_text(uint32_t reason)
 		return "NotInAllowlist";
 	case DF_REASON_TARGET:
 		return "FromTargetName";
+	case DF_REASON_RESOLVER:
+		return "UntrustedResolver";
+	case DF_REASON_NO_RESOLVER:
+		return "NoTrustedResolver";
 	case DF_REASON_NONE:
 	case DF_REASON_END:
 		break;
@@ -244,6 +248,7 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 		.rcode = (uint8_t)m->rcode,
 		.resolver = m->token.addr,
 		.resolver_port = ntohs(m->token.port),
+		.answered_by = m->flags & DF_QUERY_REROUTED ? m->answered_by : NULL,
 		.is_tcp = m->flags & DF_QUERY_TCP,
 		.n_addrs = m->n_addrs,
 		.addrs = m->addrs,
@@ -258,6 +263,8 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 	(void)df_dname_to_text(&m->name, domain);
 	e.is_blocked = e.is_refusal && r->meta->table_modes[table] == DF_MODE_ENFORCE;
 	df_record_rule(r, table, rule, &e, rule_text);
+	if (m->reason == DF_REASON_RESOLVER && !rule)
+		e.rule = NULL; /* not the default: raw-ip, or a blocked name's address */
 	if (r->who[m->seq % DF_RECORD_WHO_MAX].seq == m->seq) {
 		e.who = &r->who[m->seq % DF_RECORD_WHO_MAX].who;
 	} else {

@@ -36,6 +36,26 @@ void df_relay_send_own(struct df_worker *w, struct df_asked *a, const struct df_
 	df_asked_finish(w, a);
 }
 
+/* Where no rule says it. */
+static const char *reason_text(enum df_reason reason)
+{
+	switch (reason) {
+	case DF_REASON_RESOLVER:
+		return "this resolver is not trusted, and its address may not be reached";
+	case DF_REASON_NO_RESOLVER:
+		return "default deny, and no resolver is trusted";
+	case DF_REASON_NONE:
+	case DF_REASON_QNAME:
+	case DF_REASON_SEARCH:
+	case DF_REASON_CNAME:
+	case DF_REASON_UNLISTED:
+	case DF_REASON_TARGET:
+	case DF_REASON_END:
+		break;
+	}
+	return "not in the allowlist, default deny";
+}
+
 /* "default.policy:3 block github.com; Deploys must not need github.com" */
 static void send_refusal(struct df_worker *w, struct df_asked *a)
 {
@@ -46,9 +66,8 @@ static void send_refusal(struct df_worker *w, struct df_asked *a)
 	size_t n = 0;
 
 	if (!rule) {
-		df_append(text, sizeof(text), &n,
-			  "deployfence: not in the allowlist; %s.policy default deny",
-			  df_policy_name(p));
+		df_append(text, sizeof(text), &n, "deployfence: %s; %s.policy",
+			  reason_text(a->decision.reason), df_policy_name(p));
 	} else {
 		char what[EDE_TEXT_MAX];
 		const char *hint = df_policy_rule_hint(p, rule);
@@ -109,6 +128,24 @@ static void answer_malformed(struct df_worker *w, const struct df_client *client
 		df_relay_reply(w, client, header, (size_t)n);
 }
 
+/* Whom to ask; a refusal of the name itself is told before one of the resolver. */
+static void find_route(struct df_worker *w, struct df_asked *a)
+{
+	uint16_t learned = 0;
+	struct df_route r;
+
+	if (!df_route_is_trusted(w->meta, &a->token))
+		learned = df_learn_bits(
+			&w->learn, a->token.addr,
+			df_ports_class(&w->teach.ports, a->token.proto, DF_DNS_PORT), w->now_ns);
+	r = df_route(&w->teach, &a->token, learned);
+	a->to = r.to;
+	a->is_rerouted = r.is_rerouted;
+	a->teaches = r.teaches;
+	if (df_tables_strictness(&r.decision) > df_tables_strictness(&a->decision))
+		a->decision = r.decision;
+}
+
 void df_relay_query(struct df_worker *w, const struct df_client *client,
 		    const struct df_token *token, const uint8_t *pkt, size_t len)
 {
@@ -134,6 +171,7 @@ void df_relay_query(struct df_worker *w, const struct df_client *client,
 		return;
 	}
 	a->decision = df_tables_question(&w->tables, &w->search, &a->q.name);
+	find_route(w, a);
 	a->is_refusal = a->decision.is_refusal;
 	df_report_asked(w, a, &a->decision, NULL);
 	if (a->decision.is_enforced)

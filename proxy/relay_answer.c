@@ -54,7 +54,7 @@ static bool is_inert(const struct df_worker *w)
 static void learn(struct df_worker *w, const struct df_asked *a, const struct df_dns_answer *answer)
 {
 	const bool is_address = a->q.type == DF_DNS_TYPE_A || a->q.type == DF_DNS_TYPE_AAAA;
-	const struct df_learn_scope scope = {.tables = df_teach_tables(&w->tables)};
+	const struct df_learn_scope scope = {.tables = a->teaches};
 
 	if (is_address || (is_inert(w) && !answer->is_svcb_malformed))
 		df_learn_answer(w, &a->q.name, answer, &scope);

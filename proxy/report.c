@@ -50,6 +50,14 @@ static void add_answer(struct df_msg_query *m, const struct df_dns_answer *answe
 		m->chain[m->n_chain++] = answer->targets[i];
 }
 
+static void add_route(struct df_msg_query *m, const struct df_asked *a)
+{
+	if (!a->is_rerouted || a->decision.is_enforced) /* refused: nobody was asked */
+		return;
+	m->flags |= DF_QUERY_REROUTED;
+	memcpy(m->answered_by, a->to.addr, sizeof(m->answered_by));
+}
+
 /* What the shadow policy says, by the question and what is known of the chain. */
 static void add_shadow(const struct df_worker *w, const struct df_asked *a, struct df_msg_query *m,
 		       const struct df_dns_answer *answer)
@@ -97,6 +105,7 @@ void df_report_asked(struct df_worker *w, struct df_asked *a, const struct df_de
 	m.qtype = a->q.type;
 	m.token = a->token;
 	m.name = a->q.name;
+	add_route(&m, a);
 	add_answer(&m, answer);
 	add_shadow(w, a, &m, answer);
 	if (send_message(w, &m) < 0)
@@ -126,6 +135,7 @@ void df_report_outcome(struct df_worker *w, const struct df_asked *a,
 	m.rcode = rcode;
 	m.token = a->token;
 	m.name = a->q.name;
+	add_route(&m, a);
 	add_answer(&m, answer);
 	add_shadow(w, a, &m, answer);
 	(void)send_message(w, &m);

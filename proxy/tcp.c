@@ -237,13 +237,12 @@ static void upstream_ready(struct df_source *s, uint32_t events)
 	update(c);
 }
 
-static int open_upstream(struct df_worker *w, struct df_connection *c)
+static int open_upstream(struct df_worker *w, struct df_connection *c, const struct df_resolver *to)
 {
-	const bool is_ipv6 = !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)c->token.addr);
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
-				   .sin6_port = c->token.port,
-				   .sin6_scope_id = c->token.scope_id};
-	struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = c->token.port};
+	const bool is_ipv6 = !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)to->addr);
+	struct sockaddr_in6 in6 = {
+		.sin6_family = AF_INET6, .sin6_port = to->port, .sin6_scope_id = to->scope_id};
+	struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = to->port};
 	_cleanup_close_ int fd =
 		socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct df_tcp_side *s = &c->upstream;
@@ -251,8 +250,8 @@ static int open_upstream(struct df_worker *w, struct df_connection *c)
 
 	if (fd < 0)
 		return -errno;
-	memcpy(&in6.sin6_addr, c->token.addr, 16);
-	memcpy(&in4.sin_addr, c->token.addr + 12, 4);
+	memcpy(&in6.sin6_addr, to->addr, 16);
+	memcpy(&in4.sin_addr, to->addr + 12, 4);
 	if (is_ipv6)
 		r = connect(fd, (const void *)&in6, sizeof(in6));
 	else
@@ -275,7 +274,7 @@ int df_tcp_send_upstream(struct df_worker *w, struct df_asked *a)
 	int r, len = 0;
 
 	if (c->upstream.fd < 0) {
-		r = open_upstream(w, c);
+		r = open_upstream(w, c, &a->to); /* the same for all of its queries */
 		if (r < 0)
 			return r;
 	}

@@ -55,7 +55,8 @@ static void upstream_ready(struct df_source *s, uint32_t events)
 	}
 }
 
-static int connect_upstream(struct df_worker *w, struct df_upstream *u, const struct df_token *to)
+static int connect_upstream(struct df_worker *w, struct df_upstream *u,
+			    const struct df_resolver *to)
 {
 	const bool is_ipv6 = !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)to->addr);
 	struct sockaddr_in6 in6 = {
@@ -90,7 +91,7 @@ static int connect_upstream(struct df_worker *w, struct df_upstream *u, const st
 	return 0;
 }
 
-static bool is_to(const struct df_upstream *u, const struct df_token *to)
+static bool is_to(const struct df_upstream *u, const struct df_resolver *to)
 {
 	return u->fd >= 0 && u->port == to->port && u->scope_id == to->scope_id &&
 	       memcmp(u->addr, to->addr, sizeof(u->addr)) == 0;
@@ -114,7 +115,7 @@ static struct df_upstream *make_room(struct df_worker *w)
 	return oldest;
 }
 
-static int pick(struct df_worker *w, const struct df_token *to, struct df_upstream **ret)
+static int pick(struct df_worker *w, const struct df_resolver *to, struct df_upstream **ret)
 {
 	struct df_upstream *fresh[DF_UPSTREAMS_MAX], *all[DF_UPSTREAMS_MAX], *u;
 	unsigned n = 0, n_all = 0;
@@ -161,7 +162,7 @@ int df_upstream_send(struct df_worker *w, struct df_asked *a)
 	uint16_t id;
 	int r, len;
 
-	r = pick(w, &a->token, &u);
+	r = pick(w, &a->to, &u);
 	if (r < 0)
 		return r;
 	r = draw_id(w, (int)(u - w->upstreams), &id);

@@ -22,6 +22,7 @@
 #include "proxy/learn.h"
 #include "proxy/loop.h"
 #include "proxy/own.h"
+#include "proxy/route.h"
 #include "proxy/seen.h"
 #include "proxy/tables.h"
 #include "proxy/teach.h"
@@ -65,6 +66,9 @@ struct df_asked {
 	bool is_first; /* reported as an event of its own */
 	bool is_refusal;
 	struct df_decision decision;
+	struct df_resolver to;
+	bool is_rerouted; /* to is not the resolver that was asked */
+	uint8_t teaches;  /* a set of tables */
 	int16_t upstream; /* UDP socket's index, or -1: the client's TCP connection */
 	uint16_t upstream_id;
 	int16_t held; /* index of a held answer, or -1 */
