@@ -15,11 +15,19 @@ static inline uint8_t to_lower(uint8_t c)
 	return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
 }
 
-static bool is_name_char(uint8_t c)
-{
-	c = to_lower(c);
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
+/* What names in text may hold, in lower case; 0: nothing else.  Lists have a million names. */
+static const uint8_t name_chars[256] = {
+	['A'] = 'a', ['B'] = 'b', ['C'] = 'c', ['D'] = 'd', ['E'] = 'e', ['F'] = 'f', ['G'] = 'g',
+	['H'] = 'h', ['I'] = 'i', ['J'] = 'j', ['K'] = 'k', ['L'] = 'l', ['M'] = 'm', ['N'] = 'n',
+	['O'] = 'o', ['P'] = 'p', ['Q'] = 'q', ['R'] = 'r', ['S'] = 's', ['T'] = 't', ['U'] = 'u',
+	['V'] = 'v', ['W'] = 'w', ['X'] = 'x', ['Y'] = 'y', ['Z'] = 'z', ['a'] = 'a', ['b'] = 'b',
+	['c'] = 'c', ['d'] = 'd', ['e'] = 'e', ['f'] = 'f', ['g'] = 'g', ['h'] = 'h', ['i'] = 'i',
+	['j'] = 'j', ['k'] = 'k', ['l'] = 'l', ['m'] = 'm', ['n'] = 'n', ['o'] = 'o', ['p'] = 'p',
+	['q'] = 'q', ['r'] = 'r', ['s'] = 's', ['t'] = 't', ['u'] = 'u', ['v'] = 'v', ['w'] = 'w',
+	['x'] = 'x', ['y'] = 'y', ['z'] = 'z', ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3',
+	['4'] = '4', ['5'] = '5', ['6'] = '6', ['7'] = '7', ['8'] = '8', ['9'] = '9', ['-'] = '-',
+	['_'] = '_',
+};
 
 static int text_error(struct df_dname_error *ret_error, size_t offset, const char *what,
 		      const char *hint)
@@ -64,14 +72,14 @@ int df_dname_from_text(const char *text, size_t len, struct df_dname *ret,
 			label = used++;
 			continue;
 		}
-		if (!is_name_char(c))
+		if (!name_chars[c])
 			return text_error_char(ret_error, i, c);
 		if (used - label > LABEL_MAX)
 			return text_error(ret_error, i, "label is longer than 63 octets", NULL);
 		/* One octet stays free for the root label. */
 		if (used >= DF_DNAME_MAX - 1)
 			return text_error(ret_error, i, "name is longer than 253 characters", NULL);
-		wire[used++] = to_lower(c);
+		wire[used++] = name_chars[c];
 	}
 	if (used > label + 1) {
 		wire[label] = (uint8_t)(used - label - 1);

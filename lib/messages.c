@@ -30,6 +30,8 @@ static void add(struct df_messages *m, bool is_error, unsigned line, unsigned co
 		return;
 	}
 	m->list[m->n++] = (struct df_message){
+		.file = m->file,
+		.file_number = m->file_number,
 		.line = line,
 		.column = column,
 		.is_error = is_error,
@@ -57,6 +59,12 @@ void df_messages_warning(struct df_messages *m, unsigned line, unsigned column, 
 	va_end(args);
 }
 
+static bool is_behind(const struct df_message *a, const struct df_message *b)
+{
+	return a->file_number != b->file_number ? a->file_number > b->file_number
+						: a->line > b->line;
+}
+
 /* Insertion sort: stable, and the list is short and nearly sorted. */
 static void sort_by_line(struct df_messages *m)
 {
@@ -64,38 +72,57 @@ static void sort_by_line(struct df_messages *m)
 		struct df_message moved = m->list[i];
 		size_t j = i;
 
-		for (; j > 0 && m->list[j - 1].line > moved.line; j--)
+		for (; j > 0 && is_behind(&m->list[j - 1], &moved); j--)
 			m->list[j] = m->list[j - 1];
 		m->list[j] = moved;
 	}
 }
 
-static void print_rest(FILE *out, const char *file, unsigned count, const char *what)
+static int print_file(FILE *out, const char *file)
 {
-	if (count > DF_MESSAGES_MAX)
-		(void)fprintf(out, "%s: … and %u more %s%s\n", file, count - DF_MESSAGES_MAX, what,
-			      count - DF_MESSAGES_MAX == 1 ? "" : "s");
+	size_t size = strlen(file) * 4 + 1; /* an octet escapes to at most \xHH */
+	_cleanup_free_ char *escaped = malloc(size);
+
+	if (!escaped)
+		return -ENOMEM;
+	(void)df_escape(file, strlen(file), escaped, size);
+	(void)fputs(escaped, out);
+	return 0;
 }
 
-static void print_all(FILE *out, const struct df_messages *m, const char *file)
+static int print_rest(FILE *out, const char *file, unsigned count, const char *what)
 {
+	if (count <= DF_MESSAGES_MAX)
+		return 0;
+	count -= DF_MESSAGES_MAX;
+	if (print_file(out, file) < 0)
+		return -ENOMEM;
+	(void)fprintf(out, ": … and %u more %s%s\n", count, what, count == 1 ? "" : "s");
+	return 0;
+}
+
+static int print_all(FILE *out, const struct df_messages *m)
+{
+	const char *first = m->list[0].file;
+
 	for (size_t i = 0; i < m->n; i++) {
 		const struct df_message *one = &m->list[i];
 
-		(void)fputs(file, out);
+		if (print_file(out, one->file) < 0)
+			return -ENOMEM;
 		if (one->line)
 			(void)fprintf(out, ":%u:%u", one->line, one->column);
 		(void)fprintf(out, ": %s%s\n", one->is_error ? "" : "warning: ", one->text);
 	}
-	print_rest(out, file, m->n_errors, "error");
-	print_rest(out, file, m->n_warnings, "warning");
+	if (print_rest(out, first, m->n_errors, "error") < 0)
+		return -ENOMEM;
+	return print_rest(out, first, m->n_warnings, "warning");
 }
 
 int df_messages_text(struct df_messages *m, char **ret)
 {
-	_cleanup_free_ char *file = NULL;
 	char *text = NULL;
-	size_t len = 0, file_size = strlen(m->file) * 4 + 1; /* an octet escapes to at most \xHH */
+	size_t len = 0;
 	bool is_bad;
 	FILE *out;
 
@@ -105,16 +132,11 @@ int df_messages_text(struct df_messages *m, char **ret)
 		*ret = NULL;
 		return 0;
 	}
-	file = malloc(file_size);
-	if (!file)
-		return -ENOMEM;
-	(void)df_escape(m->file, strlen(m->file), file, file_size);
 	out = open_memstream(&text, &len);
 	if (!out)
 		return -ENOMEM;
 	sort_by_line(m);
-	print_all(out, m, file);
-	is_bad = ferror(out);
+	is_bad = print_all(out, m) < 0 || ferror(out);
 	if (fclose(out) != 0 || is_bad) {
 		free(text);
 		return -ENOMEM;

@@ -3,8 +3,8 @@
  * messages: what a reader of policy or configuration text has to say, collected
  * so that all errors of a file are reported and not just the first.
  *
- * "FILE:LINE:COLUMN: what is wrong; what would be right", sorted by line.
- * Columns count octets from 1.  Warnings say "warning: " before the text.
+ * "FILE:LINE:COLUMN: what is wrong; what would be right", sorted by line, file after
+ * file.  Columns count octets from 1.  Warnings say "warning: " before the text.
  */
 #ifndef DF_MESSAGES_H
 #define DF_MESSAGES_H
@@ -17,14 +17,17 @@
 #define DF_MESSAGES_QUOTE 80 /* octets of an input fragment in a message, escaped */
 
 struct df_message {
+	const char *file;
+	unsigned file_number;
 	unsigned line, column; /* line 0: about the file as a whole */
 	bool is_error;
 	char *text;
 };
 
-/* Caller's storage; begins as { .file = … }; file is borrowed. */
+/* Caller's storage; begins as { .file = … }. */
 struct df_messages {
-	const char *file;
+	const char *file; /* that messages are about from now on; borrowed until they are text */
+	unsigned file_number; /* and its place among the files */
 	struct df_message *list;
 	size_t n, cap;
 	unsigned n_errors, n_warnings;

@@ -279,6 +279,12 @@ bool df_policy_rule_is_listed(const struct df_policy *p, const struct df_policy_
 	return r->flags & DF_POLICY_RULE_LISTED;
 }
 
+bool df_policy_rule_is_exception(const struct df_policy *p, const struct df_policy_rule *r)
+{
+	(void)p; /* as above */
+	return r->flags & DF_POLICY_RULE_EXCEPTION;
+}
+
 const char *df_policy_rule_owner(const struct df_policy *p, const struct df_policy_rule *r)
 {
 	return string_or_null(p, r->owner);

@@ -29,7 +29,7 @@
 
 #define DF_POLICY_MAGIC 0x31504644u /* "DFP1" in a little-endian file */
 /* Of format and compiler: raised whenever the meaning of a table changes. */
-#define DF_POLICY_VERSION 3u
+#define DF_POLICY_VERSION 4u
 #define DF_POLICY_SIZE_MAX (256u << 20)
 #define DF_POLICY_PINS_MAX 64      /* names that pin-blocked resolves by itself */
 #define DF_POLICY_RESOLVERS_MAX 16 /* as many as a fence has */
@@ -188,6 +188,12 @@ struct df_policy_range df_policy_range_at(const struct df_policy *p, uint32_t i)
 
 /* It came out of a block-list or allow-list, and is not written in the policy itself. */
 bool df_policy_rule_is_listed(const struct df_policy *p, const struct df_policy_rule *r);
+/*
+ * It is an allow rule that a block-list has as an exception from itself: the list says no
+ * more than that it does not mean this name, so it should open nothing that the default,
+ * or the rule that decides without the list, would not.
+ */
+bool df_policy_rule_is_exception(const struct df_policy *p, const struct df_policy_rule *r);
 
 /* Strings of a rule; borrowed from the table, NUL-terminated; NULL if not set. */
 const char *df_policy_rule_owner(const struct df_policy *p, const struct df_policy_rule *r);

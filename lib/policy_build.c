@@ -24,10 +24,9 @@ static uint64_t n_entries(const struct df_builder *b)
 	return b->n_nodes - 1;
 }
 
-static uint32_t entry_size(const struct df_builder *b, const struct df_policy_header *h,
-			   const struct df_build_node *n)
+static uint32_t entry_size(const struct df_policy_header *h, const struct df_build_node *n)
 {
-	return (uint32_t)sizeof(struct df_policy_entry) + h->rule_octets + df_build_label(b, n)[0];
+	return (uint32_t)sizeof(struct df_policy_entry) + h->rule_octets + n->label_len;
 }
 
 /* From lists of items to numbers of rules. */
@@ -56,7 +55,7 @@ static bool measure_slots(const struct df_builder *b, const struct df_policy_hea
 
 		if (++counts[slot] > DF_POLICY_CHAIN_MAX)
 			return false;
-		sizes[slot] += entry_size(b, h, &b->nodes[i]);
+		sizes[slot] += entry_size(h, &b->nodes[i]);
 	}
 	return true;
 }
@@ -87,7 +86,7 @@ static int measure(const struct df_builder *b, struct df_policy_header *h)
 
 	h->rule_octets = b->runs.n_rules < UINT16_MAX ? 2 : 4;
 	for (size_t i = 1; i < b->n_nodes; i++)
-		entries_size += entry_size(b, h, &b->nodes[i]);
+		entries_size += entry_size(h, &b->nodes[i]);
 	at = sizeof(*h) + (n_slots + 1) * sizeof(uint32_t) + entries_size + 3 +
 	     b->runs.n_rules * sizeof(struct df_policy_rule) +
 	     b->n_nets * sizeof(struct df_policy_net) + sizeof(b->src->ports.named) +
@@ -153,7 +152,7 @@ static void place_entries(struct df_builder *b, const struct df_policy_header *h
 		uint32_t *slot = &slots[df_policy_slot(n->hash, h->n_slots)];
 
 		n->offset = *slot;
-		*slot += entry_size(b, h, n);
+		*slot += entry_size(h, n);
 	}
 	/* Each now holds its end, which is the beginning of the next. */
 	memmove(slots + 1, slots, h->n_slots * sizeof(*slots));
@@ -173,6 +172,8 @@ static void write_entries(const struct df_builder *b, const struct df_policy_hea
 		uint8_t *to = table + n->offset;
 		uint16_t rule16 = (uint16_t)n->items;
 
+		if (i + DF_BUILD_AHEAD < b->n_nodes)
+			__builtin_prefetch(table + n[DF_BUILD_AHEAD].offset, 1);
 		if (n->has_allow_below)
 			e.label_len |= DF_POLICY_ENTRY_ALLOW_BELOW;
 		memcpy(to, &e, sizeof(e));
@@ -183,7 +184,18 @@ static void write_entries(const struct df_builder *b, const struct df_policy_hea
 	}
 }
 
-static void write_rules(const struct df_builder *b, const struct df_policy_header *h, uint32_t file,
+static uint8_t flags_of(const struct df_policy_source_rule *rule, bool is_last)
+{
+	unsigned flags = is_last ? DF_POLICY_RULE_LAST : 0;
+
+	if (rule->list)
+		flags |= DF_POLICY_RULE_LISTED;
+	if (rule->is_exception)
+		flags |= DF_POLICY_RULE_EXCEPTION;
+	return (uint8_t)flags;
+}
+
+static void write_rules(const struct df_builder *b, const struct df_policy_header *h,
 			uint8_t *table)
 {
 	struct df_policy_rule *rules = (struct df_policy_rule *)(void *)(table + h->rules);
@@ -196,11 +208,11 @@ static void write_rules(const struct df_builder *b, const struct df_policy_heade
 			.action = from->action,
 			.scope = from->scope,
 			.proto = from->ports.proto,
-			.flags = b->runs.lasts[i] ? DF_POLICY_RULE_LAST : 0,
+			.flags = flags_of(from, b->runs.lasts[i]),
 			.port_lo = from->ports.lo,
 			.port_hi = from->ports.hi,
-			.line = from->line,
-			.file = file,
+			.line = from->place.line,
+			.file = b->src->files->list[from->place.file].name,
 			.text = from->text,
 			.owner = from->owner,
 			.hint = from->hint,
@@ -231,9 +243,8 @@ static void copy(uint8_t *to, const void *from, size_t size)
 		memcpy(to, from, size);
 }
 
-/* The sections in the order of the table.  name and file: offsets in strings. */
-static int write_table(struct df_builder *b, uint32_t name, uint32_t file, void **ret,
-		       size_t *ret_size)
+/* The sections in the order of the table.  name: offset in strings. */
+static int write_table(struct df_builder *b, uint32_t name, void **ret, size_t *ret_size)
 {
 	_cleanup_free_ uint8_t *table = NULL;
 	struct df_policy_header h = {.name = name};
@@ -255,7 +266,7 @@ static int write_table(struct df_builder *b, uint32_t name, uint32_t file, void 
 	memcpy(table, &h, sizeof(h));
 	place_entries(b, &h, slots);
 	write_entries(b, &h, table);
-	write_rules(b, &h, file, table);
+	write_rules(b, &h, table);
 	copy(table + h.nets, b->nets, b->n_nets * sizeof(*b->nets));
 	write_ranges(b, &h, table);
 	copy(table + h.resolvers, b->src->settings.resolvers, (size_t)h.n_resolvers * 16);
@@ -271,28 +282,43 @@ static void warn_of_pins(const struct df_builder *b)
 	const struct df_policy_settings *s = &b->src->settings;
 
 	if (s->pin_blocked == DF_POLICY_PIN_YES && b->has_more_pins)
-		df_messages_warning(b->messages, s->pin_line, s->pin_column,
-				    "more than %d names are blocked, and only the first %d are "
-				    "resolved; write on-refusal, or rules for addresses",
-				    DF_POLICY_PINS_MAX, DF_POLICY_PINS_MAX);
+		df_policy_warn(b->messages, b->src->files, &s->pin_place,
+			       "more than %d names are blocked, and only the first %d are "
+			       "resolved; write on-refusal, or rules for addresses",
+			       DF_POLICY_PINS_MAX, DF_POLICY_PINS_MAX);
 }
 
-int df_policy_build(struct df_policy_source *src, const char *name, const char *file,
-		    struct df_messages *messages, void **ret, size_t *ret_size)
+static void warn_of_exceptions(const struct df_builder *b)
+{
+	for (size_t i = 0; i < b->src->n_lists; i++) {
+		const struct df_policy_source_list *list = &b->src->lists[i];
+		const struct df_policy_place place = {.file = list->file};
+
+		if (list->n_left_out)
+			df_policy_warn(b->messages, b->src->files, &place,
+				       "%u exception%s left out, for other rules or the default "
+				       "refuse the names",
+				       list->n_left_out, list->n_left_out == 1 ? " is" : "s are");
+	}
+}
+
+int df_policy_build(struct df_policy_source *src, const char *name, struct df_messages *messages,
+		    void **ret, size_t *ret_size)
 {
 	__attribute__((cleanup(builder_done))) struct df_builder b = {
 		.src = src,
 		.messages = messages,
 	};
-	uint32_t name_at, file_at;
+	uint32_t name_at;
 	int r;
 
-	b.next = calloc(src->n_named + src->n_nets + 1, sizeof(*b.next));
+	b.next = malloc((src->n_named + src->n_nets + 1) * sizeof(*b.next));
 	if (!b.next)
 		return -ENOMEM;
 	r = df_build_names(&b);
 	if (r < 0)
 		return r;
+	warn_of_exceptions(&b);
 	df_build_pins(&b);
 	warn_of_pins(&b);
 	r = make_runs(&b);
@@ -303,10 +329,5 @@ int df_policy_build(struct df_policy_source *src, const char *name, const char *
 		return 0;
 	}
 	r = df_strpool_add(&src->strings, name, strlen(name), &name_at);
-	if (r < 0)
-		return r;
-	r = df_strpool_add(&src->strings, file, strlen(file), &file_at);
-	if (r < 0)
-		return r;
-	return write_table(&b, name_at, file_at, ret, ret_size);
+	return r < 0 ? r : write_table(&b, name_at, ret, ret_size);
 }

@@ -10,10 +10,10 @@
 /*
  * Warns of rules said twice and of contradictions, then, if messages has no
  * error, makes the table: *ret is malloc'd, or NULL with errors in messages.
- * name is the policy's, file the base name that rules carry; src's strings grow.
+ * name is the policy's; src's strings grow.
  * 0, -ENOMEM, -E2BIG.
  */
-int df_policy_build(struct df_policy_source *src, const char *name, const char *file,
-		    struct df_messages *messages, void **ret, size_t *ret_size);
+int df_policy_build(struct df_policy_source *src, const char *name, struct df_messages *messages,
+		    void **ret, size_t *ret_size);
 
 #endif

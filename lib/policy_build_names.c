@@ -5,99 +5,142 @@
 
 #include "lib/array.h"
 #include "lib/policy_builder.h"
+#include "lib/util.h"
 
-#define ROOT 0u         /* the node of the root, parent of all */
-#define INDEX_FIRST 64u /* slots of the first index over nodes */
+#define ROOT 0u            /* the node of the root, parent of all */
+#define INDEX_BITS_FIRST 6 /* of the first index over nodes */
+static uint64_t mix(uint64_t hash)
+{
+	return (hash ^ (hash >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static size_t slot_of(const struct df_builder *b, uint64_t hash)
+{
+	return mix(hash) >> (64 - b->index_bits);
+}
 
 /* Where the child is, or would be, in the index. */
-static uint32_t *find_index(const struct df_builder *b, uint32_t parent, uint64_t hash,
-			    const uint8_t *label)
+static struct df_build_slot *find_index(const struct df_builder *b, uint32_t parent, uint64_t hash,
+					const uint8_t *label)
 {
-	size_t mask = b->n_index - 1;
+	size_t mask = ((size_t)1 << b->index_bits) - 1;
+	uint32_t tag = (uint32_t)mix(hash);
 
-	for (size_t i = (hash ^ (hash >> 32)) & mask;; i = (i + 1) & mask) {
-		const struct df_build_node *n = &b->nodes[b->index[i]];
+	for (size_t i = slot_of(b, hash);; i = (i + 1) & mask) {
+		struct df_build_slot *slot = &b->index[i];
+		const struct df_build_node *n = &b->nodes[slot->node];
 
-		if (b->index[i] == ROOT ||
-		    (n->parent == parent && n->hash == hash &&
-		     memcmp(df_build_label(b, n), label, label[0] + 1u) == 0))
-			return &b->index[i];
+		if (slot->node == ROOT || (slot->tag == tag && n->parent == parent &&
+					   n->hash == hash && n->label_len == label[0] &&
+					   memcmp(df_build_label(b, n), label, label[0] + 1u) == 0))
+			return slot;
 	}
 }
 
-static int grow_index(struct df_builder *b)
+static int make_index(struct df_builder *b, unsigned bits)
 {
-	size_t n = b->n_index ? b->n_index * 2 : INDEX_FIRST;
-	uint32_t *index;
+	struct df_build_slot *index = calloc((size_t)1 << bits, sizeof(*index));
 
-	if (b->n_nodes < b->n_index / 2)
-		return 0;
-	index = calloc(n, sizeof(*index));
 	if (!index)
 		return -ENOMEM;
 	free(b->index);
 	b->index = index;
-	b->n_index = n;
+	b->index_bits = bits;
 	for (uint32_t i = 1; i < b->n_nodes; i++) {
-		const struct df_build_node *node = &b->nodes[i];
+		const struct df_build_node *n = &b->nodes[i];
 
-		*find_index(b, node->parent, node->hash, df_build_label(b, node)) = i;
+		*find_index(b, n->parent, n->hash, df_build_label(b, n)) =
+			(struct df_build_slot){(uint32_t)mix(n->hash), i};
 	}
 	return 0;
 }
 
-/* Index of the child of parent with the label at offset label; made if need be. */
-static int get_child(struct df_builder *b, uint32_t parent, uint32_t label, uint32_t *ret)
+/* Room for one node more: at three quarters, runs of slots are still short. */
+static int reserve_node(struct df_builder *b)
 {
-	const uint8_t *text = b->src->names + label;
-	uint64_t hash = df_policy_hash(b->nodes[parent].hash, text);
-	uint32_t *at;
+	size_t n_slots = (size_t)1 << b->index_bits;
 
-	if (grow_index(b) < 0 ||
-	    df_array_reserve(&b->nodes, &b->nodes_cap, b->n_nodes + 1, sizeof(*b->nodes)) < 0)
+	if (b->n_nodes >= n_slots / 4 * 3 && make_index(b, b->index_bits + 1) < 0)
 		return -ENOMEM;
-	at = find_index(b, parent, hash, text);
-	if (*at == ROOT) {
-		*at = (uint32_t)b->n_nodes;
-		b->nodes[b->n_nodes++] = (struct df_build_node){
-			.hash = hash,
-			.parent = parent,
-			.label = label,
-			.items = DF_BUILD_NONE,
-		};
-	}
-	*ret = *at;
-	return 0;
+	return df_array_reserve(&b->nodes, &b->nodes_cap, b->n_nodes + 1, sizeof(*b->nodes));
 }
 
-/* The node of the wire name at this offset, made with all above it. */
-static int get_node(struct df_builder *b, uint32_t name, uint32_t *ret)
+static void read_path(const struct df_builder *b, uint32_t name, struct df_build_path *ret)
 {
-	uint32_t labels[DF_DNAME_LABELS_MAX], at = ROOT;
+	const uint8_t *names = b->src->names;
+	uint64_t hash = b->nodes[ROOT].hash;
 	unsigned n = 0;
 
-	for (uint32_t label = name; b->src->names[label]; label += 1u + b->src->names[label])
-		labels[n++] = label;
-	while (n-- > 0) {
-		int r = get_child(b, at, labels[n], &at);
+	for (uint32_t label = name; names[label]; label += 1u + names[label])
+		ret->labels[n++] = label;
+	ret->n = n;
+	for (unsigned i = 0; i < n / 2; i++) {
+		uint32_t swapped = ret->labels[i];
 
-		if (r < 0)
-			return r;
+		ret->labels[i] = ret->labels[n - 1 - i];
+		ret->labels[n - 1 - i] = swapped;
+	}
+	for (unsigned i = 0; i < n; i++)
+		ret->hashes[i] = hash = df_policy_hash(hash, names + ret->labels[i]);
+}
+
+unsigned df_build_find_nodes(const struct df_builder *b, uint32_t name,
+			     uint32_t ret[static DF_DNAME_LABELS_MAX], bool *ret_whole)
+{
+	struct df_build_path path;
+	uint32_t at = ROOT;
+	unsigned n = 0;
+
+	read_path(b, name, &path);
+	while (n < path.n) {
+		at = find_index(b, at, path.hashes[n], b->src->names + path.labels[n])->node;
+		if (at == ROOT)
+			break;
+		ret[n++] = at;
+	}
+	*ret_whole = n == path.n;
+	return n;
+}
+
+/* The last node of the path, made with all before it. */
+static int get_node(struct df_builder *b, const struct df_build_path *path, uint32_t *ret)
+{
+	uint32_t at = ROOT;
+
+	for (unsigned i = 0; i < path->n; i++) {
+		uint64_t hash = path->hashes[i];
+		struct df_build_slot *slot;
+
+		if (reserve_node(b) < 0)
+			return -ENOMEM;
+		slot = find_index(b, at, hash, b->src->names + path->labels[i]);
+		if (slot->node == ROOT) {
+			b->nodes[b->n_nodes] = (struct df_build_node){
+				.hash = hash,
+				.parent = at,
+				.label = path->labels[i],
+				.label_len = b->src->names[path->labels[i]],
+				.items = DF_BUILD_NONE,
+			};
+			*slot = (struct df_build_slot){(uint32_t)mix(hash), (uint32_t)b->n_nodes++};
+		}
+		at = slot->node;
 	}
 	*ret = at;
 	return 0;
 }
 
-static int add_name(struct df_builder *b, uint32_t item)
+static int add_name(struct df_builder *b, uint32_t item, const struct df_build_path *path,
+		    uint32_t *ret_node)
 {
-	const struct df_policy_source_name *name = &b->src->named[item];
 	uint32_t at;
-	int r = get_node(b, name->name, &at);
+	int r = get_node(b, path, &at);
 
 	if (r < 0)
 		return r;
+	*ret_node = at;
 	df_build_add_item(b, &b->nodes[at].items, item);
-	if (b->src->rules[name->rule].action != DF_POLICY_ALLOW)
+	if (b->src->rules[b->src->named[item].rule].action != DF_POLICY_ALLOW)
 		return 0;
 	while (at != ROOT) {
 		at = b->nodes[at].parent;
@@ -108,21 +151,62 @@ static int add_name(struct df_builder *b, uint32_t item)
 	return 0;
 }
 
-int df_build_names(struct df_builder *b)
+int df_build_add_name(struct df_builder *b, uint32_t item, uint32_t *ret_node)
 {
-	if (df_array_reserve(&b->nodes, &b->nodes_cap, INDEX_FIRST, sizeof(*b->nodes)) < 0)
+	struct df_build_path path;
+
+	read_path(b, b->src->named[item].name, &path);
+	return add_name(b, item, &path, ret_node);
+}
+
+static int make_root(struct df_builder *b)
+{
+	unsigned bits = INDEX_BITS_FIRST;
+
+	/* Nearly every name is a node, and of their ancestors few are no names. */
+	while ((size_t)1 << bits < b->src->n_named * 2)
+		bits++;
+	if (df_array_reserve(&b->nodes, &b->nodes_cap, b->src->n_named + 1, sizeof(*b->nodes)) < 0)
 		return -ENOMEM;
 	b->nodes[b->n_nodes++] = (struct df_build_node){
 		.hash = df_policy_hash_root(0),
 		.items = DF_BUILD_NONE,
 	};
-	for (uint32_t i = 0; i < b->src->n_named; i++) {
-		int r = add_name(b, i);
+	return make_index(b, bits);
+}
 
+/* Exceptions are none of these; see policy_build_exceptions.c. */
+static int add_names(struct df_builder *b, struct df_build_path paths[static DF_BUILD_AHEAD])
+{
+	const struct df_policy_source *src = b->src;
+	uint32_t node;
+
+	for (size_t i = 0; i < src->n_named + DF_BUILD_AHEAD; i++) {
+		struct df_build_path *path = &paths[i % DF_BUILD_AHEAD];
+		int r = 0;
+
+		if (i >= DF_BUILD_AHEAD &&
+		    !src->rules[src->named[i - DF_BUILD_AHEAD].rule].is_exception)
+			r = add_name(b, (uint32_t)(i - DF_BUILD_AHEAD), path, &node);
 		if (r < 0)
 			return r;
+		if (i >= src->n_named)
+			continue;
+		read_path(b, src->named[i].name, path);
+		for (unsigned k = 0; k < path->n; k++)
+			__builtin_prefetch(&b->index[slot_of(b, path->hashes[k])], 1);
 	}
 	return 0;
+}
+
+int df_build_names(struct df_builder *b)
+{
+	_cleanup_free_ struct df_build_path *paths = calloc(DF_BUILD_AHEAD, sizeof(*paths));
+	int r = paths ? make_root(b) : -ENOMEM;
+
+	if (r == 0)
+		r = add_names(b, paths);
+	return r < 0 ? r : df_build_exceptions(b);
 }
 
 /* Some port of the name itself is refused by a rule of its own. */
@@ -163,12 +247,14 @@ void df_build_pins(struct df_builder *b)
 	for (uint32_t i = 0; i < b->src->n_named && !b->has_more_pins; i++) {
 		const struct df_policy_source_rule *rule = &b->src->rules[b->src->named[i].rule];
 		const uint8_t *name = b->src->names + b->src->named[i].name;
-		uint32_t at;
+		uint32_t nodes[DF_DNAME_LABELS_MAX];
+		bool is_whole;
+		unsigned n;
 
 		if (rule->action != DF_POLICY_BLOCK || rule->scope == DF_POLICY_BELOW)
 			continue;
-		/* The node is there: nothing is made, so nothing fails. */
-		if (get_node(b, b->src->named[i].name, &at) == 0 && is_pinned(b, &b->nodes[at]))
+		n = df_build_find_nodes(b, b->src->named[i].name, nodes, &is_whole);
+		if (is_pinned(b, &b->nodes[nodes[n - 1]]))
 			add_pin(b, name, strlen((const char *)name) + 1);
 	}
 }

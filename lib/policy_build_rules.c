@@ -21,9 +21,11 @@ static const struct df_policy_source_rule *rule_at(const struct df_builder *b, u
 	return &b->src->rules[df_build_rule_of(b, item)];
 }
 
+/* Of rules that are alike, what is written in the policy goes before what is listed. */
 static unsigned rank_of(const struct df_policy_source_rule *rule)
 {
-	return df_policy_rank(rule->scope, rule->ports.lo != 0, rule->action);
+	return df_policy_rank(rule->scope, rule->ports.lo != 0, rule->action) * 2 +
+	       (rule->list != 0);
 }
 
 static bool has_same_ports(const struct df_policy_source_rule *a,
@@ -33,31 +35,73 @@ static bool has_same_ports(const struct df_policy_source_rule *a,
 	       a->ports.hi == b->ports.hi;
 }
 
+/* Rules of lists say the same, and the opposite, as a matter of course. */
+static void warn_of(struct df_builder *b, const struct df_policy_source_rule *rule,
+		    const struct df_policy_source_rule *other)
+{
+	const struct df_policy_files *files = b->src->files;
+	const char *path = files->list[other->place.file].path;
+	char where[DF_MESSAGES_QUOTE + 16], quote[DF_MESSAGES_QUOTE];
+
+	if (rule->list)
+		return;
+	if (rule->place.file == other->place.file)
+		(void)snprintf(where, sizeof(where), "line %u", other->place.line);
+	else
+		(void)snprintf(where, sizeof(where), "%s:%u",
+			       df_messages_quote(path, strlen(path), quote), other->place.line);
+	if (rule->action == other->action)
+		df_policy_warn(b->messages, files, &rule->place,
+			       "the same rule as in %s; remove one", where);
+	else
+		df_policy_warn(b->messages, files, &rule->place,
+			       "contradicts %s, and block wins; remove one", where);
+}
+
+/*
+ * Of doubles in one place the first stays; but of a list, the one that no exception counts
+ * against.  Those of different lists stay until there are runs: each list has its exceptions.
+ */
 void df_build_add_item(struct df_builder *b, uint32_t *list, uint32_t item)
 {
 	const struct df_policy_source_rule *rule = rule_at(b, item), *contradicted = NULL;
 	uint32_t *link = list;
 
-	for (uint32_t at = *list; at != DF_BUILD_NONE; at = b->next[at]) {
-		const struct df_policy_source_rule *other = rule_at(b, at);
+	for (; *link != DF_BUILD_NONE; link = &b->next[*link]) {
+		const struct df_policy_source_rule *other = rule_at(b, *link);
 
-		if (other->scope != rule->scope || !has_same_ports(other, rule))
+		if (other->list != rule->list || other->scope != rule->scope ||
+		    !has_same_ports(other, rule))
 			continue;
 		if (other->action == rule->action) {
-			df_messages_warning(b->messages, rule->line, rule->column,
-					    "the same rule as in line %u; remove one", other->line);
+			warn_of(b, rule, other);
+			if (!rule->is_important)
+				return;
+			b->next[item] = b->next[*link];
+			*link = item;
 			return;
 		}
 		contradicted = other;
 	}
 	if (contradicted)
-		df_messages_warning(b->messages, rule->line, rule->column,
-				    "contradicts line %u, and block wins; remove one",
-				    contradicted->line);
-	while (*link != DF_BUILD_NONE && rank_of(rule_at(b, *link)) <= rank_of(rule))
+		warn_of(b, rule, contradicted);
+	for (link = list; *link != DF_BUILD_NONE && rank_of(rule_at(b, *link)) <= rank_of(rule);)
 		link = &b->next[*link];
 	b->next[item] = *link;
 	*link = item;
+}
+
+void df_build_drop_blocks(struct df_builder *b, uint32_t *list, uint32_t number, uint8_t scope)
+{
+	for (uint32_t *link = list; *link != DF_BUILD_NONE;) {
+		const struct df_policy_source_rule *rule = rule_at(b, *link);
+
+		if (rule->list == number && rule->action == DF_POLICY_BLOCK &&
+		    (rule->scope == scope || scope == DF_POLICY_TREE))
+			*link = b->next[*link];
+		else
+			link = &b->next[*link];
+	}
 }
 
 void df_build_runs_done(struct df_build_runs *runs)
@@ -118,6 +162,21 @@ static int grow_runs(struct df_build_runs *runs)
 	return 0;
 }
 
+/* A rule that is like one of these, which goes before it, is never asked. */
+static bool is_double(const struct df_builder *b, const uint32_t *rules, size_t n, uint32_t rule)
+{
+	const struct df_policy_source_rule *r = &b->src->rules[rule];
+
+	for (size_t i = 0; i < n; i++) {
+		const struct df_policy_source_rule *other = &b->src->rules[rules[i]];
+
+		if (other->scope == r->scope && other->action == r->action &&
+		    has_same_ports(other, r))
+			return true;
+	}
+	return false;
+}
+
 /* The list is written behind the runs first, and stays there if it is a new one. */
 int df_build_add_run(struct df_builder *b, uint32_t list, uint32_t *ret)
 {
@@ -130,13 +189,18 @@ int df_build_add_run(struct df_builder *b, uint32_t list, uint32_t *ret)
 		return 0;
 	}
 	for (uint32_t at = list; at != DF_BUILD_NONE; at = b->next[at]) {
+		uint32_t rule = df_build_rule_of(b, at);
+
 		if (df_array_reserve(&runs->rules, &runs->rules_cap, begin + n + 1,
 				     sizeof(*runs->rules)) < 0 ||
 		    df_array_reserve(&runs->lasts, &runs->lasts_cap, begin + n + 1, 1) < 0)
 			return -ENOMEM;
-		runs->lasts[begin + n] = b->next[at] == DF_BUILD_NONE;
-		runs->rules[begin + n++] = df_build_rule_of(b, at);
+		if (is_double(b, runs->rules + begin, n, rule))
+			continue;
+		runs->lasts[begin + n] = false;
+		runs->rules[begin + n++] = rule;
 	}
+	runs->lasts[begin + n - 1] = true;
 	if (grow_runs(runs) < 0)
 		return -ENOMEM;
 	slot = find_run(runs, runs->rules + begin, n);

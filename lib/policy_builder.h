@@ -13,6 +13,11 @@
 #include "lib/policy_parse.h"
 
 #define DF_BUILD_NONE UINT32_MAX /* no item */
+/*
+ * How far ahead is prefetched what lies at a place that a hash says: with a million names,
+ * each step would miss the cache and wait.
+ */
+#define DF_BUILD_AHEAD 16
 
 /* A name, or an ancestor of one, as the label that it adds to its parent. */
 struct df_build_node {
@@ -21,7 +26,22 @@ struct df_build_node {
 	uint32_t label;  /* offset in the source's names */
 	uint32_t items;  /* its list; later the number of its first rule, plus 1 */
 	uint32_t offset; /* of its entry in the table */
+	uint8_t label_len;
 	bool has_allow_below;
+};
+
+/* Of the index over nodes.  The tag is of the hash: most nodes that do not match are not looked at.
+ */
+struct df_build_slot {
+	uint32_t tag;
+	uint32_t node; /* 0 (the root): free */
+};
+
+/* A name with its labels, from the last on, and the hashes of the names that end there. */
+struct df_build_path {
+	unsigned n;
+	uint32_t labels[DF_DNAME_LABELS_MAX]; /* offsets in the source's names */
+	uint64_t hashes[DF_DNAME_LABELS_MAX];
 };
 
 struct df_build_runs {
@@ -38,9 +58,9 @@ struct df_builder {
 	struct df_messages *messages;
 	struct df_build_node *nodes;
 	size_t n_nodes, nodes_cap;
-	uint32_t *index; /* open addressing over nodes; 0 (the root): free */
-	size_t n_index;
-	uint32_t *next; /* of each item, names first: the next one of its list */
+	struct df_build_slot *index; /* open addressing over nodes */
+	unsigned index_bits;         /* of the number of its slots */
+	uint32_t *next;              /* of each item, names first: the next one of its list */
 	struct df_build_runs runs;
 	struct df_policy_net *nets; /* as in the table */
 	size_t n_nets;
@@ -56,12 +76,25 @@ uint32_t df_build_rule_of(const struct df_builder *b, uint32_t item);
 /* Puts an item into a list, where the rank of its rule says.  Of doubles the first stays. */
 void df_build_add_item(struct df_builder *b, uint32_t *list, uint32_t item);
 
+/* Takes the blocks of this list (its number) out again that cover no more than scope does. */
+void df_build_drop_blocks(struct df_builder *b, uint32_t *list, uint32_t number, uint8_t scope);
+
 /* The run with the rules of the list: the number of its first rule, plus 1.  -ENOMEM. */
 int df_build_add_run(struct df_builder *b, uint32_t list, uint32_t *ret);
 void df_build_runs_done(struct df_build_runs *runs);
 
 /* nodes, with their lists and has_allow_below.  -ENOMEM. */
 int df_build_names(struct df_builder *b);
+/*
+ * The nodes there are of that name, from the top: ret[0] is that of the last label.  Their
+ * number; *ret_whole: the last is the name's.
+ */
+unsigned df_build_find_nodes(const struct df_builder *b, uint32_t name,
+			     uint32_t ret[static DF_DNAME_LABELS_MAX], bool *ret_whole);
+/* Puts the item into the list of the node of its name, made with all above it.  -ENOMEM. */
+int df_build_add_name(struct df_builder *b, uint32_t item, uint32_t *ret_node);
+/* policy_build_exceptions.c: those of lists, after all other names.  -ENOMEM. */
+int df_build_exceptions(struct df_builder *b);
 /* pins: the first names that block rules refuse.  Before the lists become runs. */
 void df_build_pins(struct df_builder *b);
 /* Changes the hashes of all nodes.  The index is of no use after this. */

@@ -53,11 +53,15 @@ static bool is_header_good(const struct df_policy_header *h, size_t size)
 	       h->strings_size > 0 && (uint64_t)h->strings + h->strings_size == size;
 }
 
-/* The strings end in NUL; so one that begins inside them, behind another, is whole. */
+/*
+ * The strings end in NUL; so one that begins inside them, behind another, is whole.  None but
+ * the first is empty.
+ */
 static bool is_string_good(const struct df_policy *p, uint32_t offset)
 {
-	return offset < df_policy_header(p)->strings_size &&
-	       (offset == 0 || df_policy_string(p, offset)[-1] == '\0');
+	const char *s = df_policy_string(p, offset);
+
+	return offset == 0 || (offset < df_policy_header(p)->strings_size && s[-1] == '\0' && *s);
 }
 
 static bool is_range_good(const struct df_policy_range *r)
@@ -102,8 +106,7 @@ static bool is_rule_good(const struct df_policy *p, const struct df_policy_rule 
 			 const struct df_ports *ports)
 {
 	return is_in(r->action, DF_POLICY_ALLOW, DF_POLICY_BLOCK) &&
-	       is_in(r->scope, DF_POLICY_TREE, DF_POLICY_NET) &&
-	       (r->flags & ~(DF_POLICY_RULE_LAST | DF_POLICY_RULE_LISTED)) == 0 &&
+	       is_in(r->scope, DF_POLICY_TREE, DF_POLICY_NET) && r->flags >> 3 == 0 &&
 	       are_ports_good(p, r, ports) && r->file && r->text && is_string_good(p, r->file) &&
 	       is_string_good(p, r->text) && is_string_good(p, r->owner) &&
 	       is_string_good(p, r->hint);

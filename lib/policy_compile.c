@@ -13,10 +13,14 @@ void df_policy_result_done(struct df_policy_result *r)
 {
 	free(r->table);
 	free(r->messages);
+	df_policy_files_done(&r->files);
 	*r = (struct df_policy_result){0};
 }
 
-/* Moves the messages into *ret, whatever r is; r, or -ENOMEM. */
+/*
+ * Moves the messages into *ret, whatever r is; r, or -ENOMEM.  A table is of use only
+ * whole: after a failure, none is handed out.
+ */
 static int finish(struct df_messages *messages, int r, struct df_policy_result *ret)
 {
 	int r2;
@@ -25,22 +29,19 @@ static int finish(struct df_messages *messages, int r, struct df_policy_result *
 	ret->n_warnings = messages->n_warnings;
 	r2 = df_messages_text(messages, &ret->messages);
 	df_messages_done(messages);
-	return r2 < 0 ? r2 : r;
+	r = r2 < 0 ? r2 : r;
+	if (r < 0) {
+		free(TAKE_PTR(ret->table));
+		ret->table_size = 0;
+	}
+	return r;
 }
 
-static const char *base_name(const char *path)
+/* Of the first of ret->files.  Without the result's messages; those are in messages. */
+static int compile(const char *name, const char *text, size_t len, bool can_read,
+		   struct df_messages *messages, struct df_policy_result *ret)
 {
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
-}
-
-/* Without the result's messages; those are in messages. */
-static int compile(const char *name, const char *text, size_t len, struct df_messages *messages,
-		   struct df_policy_result *ret)
-{
-	const char *file = base_name(messages->file);
-	struct df_policy_source src = {0};
+	struct df_policy_source src = {.files = &ret->files};
 	void *table = NULL;
 	size_t size = 0;
 	int r;
@@ -50,10 +51,11 @@ static int compile(const char *name, const char *text, size_t len, struct df_mes
 				  DF_POLICY_FILE_MAX);
 		return -EINVAL;
 	}
-	r = df_policy_parse(text, len, messages, &src);
+	r = df_policy_parse(text, len, can_read, messages, &src);
 	if (r == 0)
-		r = df_policy_build(&src, name, *file ? file : "policy", messages, &table, &size);
+		r = df_policy_build(&src, name, messages, &table, &size);
 	df_policy_source_done(&src);
+	df_policy_set_file(messages, &ret->files, 0);
 	if (r == -E2BIG) {
 		df_messages_error(messages, 0, 0,
 				  "the compiled table would be too big; at most "
@@ -70,24 +72,18 @@ static int compile(const char *name, const char *text, size_t len, struct df_mes
 	return 0;
 }
 
-/* A table is of use only whole: after a failure to report, none is handed out. */
-static int finish_compile(struct df_messages *messages, int r, struct df_policy_result *ret)
-{
-	r = finish(messages, r, ret);
-	if (r < 0) {
-		free(TAKE_PTR(ret->table));
-		ret->table_size = 0;
-	}
-	return r;
-}
-
 int df_policy_compile_text(const char *name, const char *file, const char *text, size_t len,
 			   struct df_policy_result *ret)
 {
 	struct df_messages messages = {.file = file};
+	size_t index;
+	int r;
 
 	*ret = (struct df_policy_result){0};
-	return finish_compile(&messages, compile(name, text, len, &messages, ret), ret);
+	r = df_policy_files_add(&ret->files, file, &index);
+	if (r == 0)
+		r = compile(name, text, len, false, &messages, ret);
+	return finish(&messages, r, ret);
 }
 
 static const char *read_error(int r)
@@ -98,7 +94,7 @@ static const char *read_error(int r)
 	case -EINVAL:
 		return "not a regular file; put the policy itself there";
 	default:
-		return strerror(-r);
+		return df_policy_files_error(r);
 	}
 }
 
@@ -108,16 +104,16 @@ int df_policy_compile_file(const char *name, const char *path, struct df_policy_
 {
 	struct df_messages messages = {.file = path};
 	_cleanup_free_ char *text = NULL;
-	size_t len;
+	size_t len, index;
 	int r;
 
 	*ret = (struct df_policy_result){0};
-	r = df_read_file(AT_FDCWD, path, DF_POLICY_FILE_MAX, &text, &len);
-	if (r < 0) {
+	r = df_policy_files_read(&ret->files, path, DF_POLICY_FILE_MAX, &text, &len, &index);
+	if (r < 0)
 		df_messages_error(&messages, 0, 0, "%s", read_error(r));
-		return finish(&messages, r, ret);
-	}
-	return finish_compile(&messages, compile(name, text, len, &messages, ret), ret);
+	else
+		r = compile(name, text, len, true, &messages, ret);
+	return finish(&messages, r, ret);
 }
 
 static bool is_letter_or_digit(char c)

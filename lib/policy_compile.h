@@ -7,10 +7,6 @@
  * "FILE:LINE:COLUMN: what is wrong; what would be right".  Columns count octets
  * from 1.  A policy with an error yields no table.
  *
- * A statement that parses but is not enforced by this version is an error
- * ("… is not supported yet"), never ignored, unless its value only says what this
- * version does anyway (raw-ip allow).
- *
  * owner and hint apply to the rules that follow, until the next one; "" ends
  * them.  Rules before the first hint get that hint, as policies often end in it.
  * A rule said twice, and block beside allow for the same name and scope, are
@@ -25,6 +21,7 @@
 #include <stddef.h>
 
 #include "lib/messages.h"
+#include "lib/policy_files.h"
 
 #define DF_POLICY_FILE_MAX (16u << 20)       /* octets of one policy file */
 #define DF_POLICY_ERRORS_MAX DF_MESSAGES_MAX /* reported; the rest is counted */
@@ -36,13 +33,15 @@ struct df_policy_result {
 	size_t table_size;
 	char *messages; /* malloc'd; one line each with '\n', errors and warnings; NULL: none */
 	unsigned n_errors, n_warnings;
+	struct df_policy_files files; /* read for it */
 };
 
 void df_policy_result_done(struct df_policy_result *r);
 
 /*
  * Compiles text (len octets, need not be NUL-terminated).  name is the policy's
- * name ("default"), file what messages call it ("default.policy").
+ * name ("default"), file what messages call it ("default.policy").  No file is
+ * read: include, block-list and allow-list are errors.
  * 0: table made.  -EINVAL: errors in messages.  -ENOMEM.  *ret is always
  * initialised, and to be done with in every case.
  */
@@ -50,9 +49,10 @@ int df_policy_compile_text(const char *name, const char *file, const char *text,
 			   struct df_policy_result *ret);
 
 /*
- * Reads and compiles a policy file.  Regular files only, at most
- * DF_POLICY_FILE_MAX.  As above, and other -errno of open or read, with
- * a message that names the path.  Messages use the path, rules its base name.
+ * Reads and compiles a policy file with what it includes and its lists.  Regular
+ * files only, at most DF_POLICY_FILE_MAX each (lists: DF_POLICY_LIST_MAX).  As above, and other
+ * -errno of open or read, with a message that names the path.  Messages use the path, rules its
+ * base name.
  */
 int df_policy_compile_file(const char *name, const char *path, struct df_policy_result *ret);
 

@@ -93,8 +93,9 @@ struct df_policy_net {
 _Static_assert(sizeof(struct df_policy_net) == 28, "part of the table's format");
 _Static_assert(sizeof(struct df_policy_range) == 6, "part of the table's format");
 
-#define DF_POLICY_RULE_LAST 0x01u   /* of its run */
-#define DF_POLICY_RULE_LISTED 0x02u /* from a list */
+#define DF_POLICY_RULE_LAST 0x01u      /* of its run */
+#define DF_POLICY_RULE_LISTED 0x02u    /* from a list */
+#define DF_POLICY_RULE_EXCEPTION 0x04u /* of that list: it says not to block */
 
 static inline uint64_t df_policy_hash_root(uint32_t seed)
 {

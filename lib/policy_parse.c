@@ -10,18 +10,49 @@
 #include "lib/policy_target.h"
 #include "lib/util.h"
 
-#define STATEMENTS_MAX 32 /* more than there are */
 /* "block", a name, ports: what df_policy_target_parse lets through is not longer. */
 #define RULE_TEXT_MAX 400
 
 void df_policy_source_done(struct df_policy_source *src)
 {
+	free(src->lists);
 	free(src->rules);
 	free(src->named);
 	free(src->nets);
 	free(src->names);
 	df_strpool_done(&src->strings);
 	*src = (struct df_policy_source){0};
+}
+
+void df_policy_set_file(struct df_messages *messages, const struct df_policy_files *files,
+			uint32_t file)
+{
+	messages->file = files->list[file].path;
+	messages->file_number = file;
+}
+
+void df_policy_warn(struct df_messages *messages, const struct df_policy_files *files,
+		    const struct df_policy_place *place, const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+	int r;
+
+	va_start(args, format);
+	r = vasprintf(&text, format, args);
+	va_end(args);
+	if (r < 0) {
+		messages->is_out_of_memory = true;
+		return;
+	}
+	df_policy_set_file(messages, files, place->file);
+	df_messages_warning(messages, place->line, place->column, "%s", text);
+	free(text);
+}
+
+struct df_policy_place df_policy_here(const struct df_policy_parser *p)
+{
+	return (struct df_policy_place){p->file, p->stmt.line, p->stmt.keyword.column};
 }
 
 int df_policy_refuse_value(struct df_policy_parser *p, unsigned column,
@@ -31,64 +62,35 @@ int df_policy_refuse_value(struct df_policy_parser *p, unsigned column,
 	return -EINVAL;
 }
 
-static int refuse_statement(struct df_policy_parser *p)
+int df_policy_refuse_twice(struct df_policy_parser *p, unsigned column, const struct df_word *what,
+			   const struct df_policy_place *before)
 {
-	const struct df_word *keyword = &p->stmt.keyword;
+	const char *path = p->src->files->list[before->file].path;
+	char quote[DF_MESSAGES_QUOTE];
 
-	df_stmt_error(&p->stmt, keyword->column,
-		      "'%.*s' is not supported yet; remove the statement", (int)keyword->len,
-		      keyword->s);
+	if (before->file == p->file)
+		df_stmt_error(&p->stmt, column, "'%.*s' is set twice; line %u has set it",
+			      (int)what->len, what->s, before->line);
+	else
+		df_stmt_error(&p->stmt, column, "'%.*s' is set twice; %s:%u has set it",
+			      (int)what->len, what->s, df_messages_quote(path, strlen(path), quote),
+			      before->line);
 	return -EINVAL;
 }
 
 /* Legal, and hardly what anybody means. */
-static void warn_of_nothing_allowed(const struct df_policy_parser *p, struct df_messages *messages)
+static void warn_of_nothing_allowed(const struct df_policy_parser *p)
 {
-	if (p->src->settings.default_action != DF_POLICY_BLOCK)
+	const struct df_policy_source *src = p->src;
+
+	if (src->settings.default_action != DF_POLICY_BLOCK)
 		return;
-	for (size_t i = 0; i < p->src->n_rules; i++) {
-		if (p->src->rules[i].action == DF_POLICY_ALLOW)
+	for (size_t i = 0; i < src->n_rules; i++) {
+		if (src->rules[i].action == DF_POLICY_ALLOW && !src->rules[i].is_exception)
 			return;
 	}
-	df_messages_warning(messages, p->default_line, p->default_column,
-			    "'default deny' without an allow rule blocks everything; add one");
-}
-
-/* A path as a value.  What it may be is for the version that opens it to say. */
-static int parse_path(struct df_policy_parser *p)
-{
-	char path[DF_STMT_STRING_MAX + 1];
-	unsigned column;
-	int r = df_stmt_string(&p->stmt, "a file", path, &column);
-
-	if (r < 0)
-		return r;
-	if (path[0] == '\0') {
-		df_stmt_error(&p->stmt, column, "empty file name; write a path");
-		return -EINVAL;
-	}
-	return 0;
-}
-
-static int parse_include(struct df_policy_parser *p)
-{
-	int r = parse_path(p);
-
-	if (r < 0)
-		return r;
-	r = df_stmt_end(&p->stmt, "one file a statement");
-	return r < 0 ? r : refuse_statement(p);
-}
-
-static int parse_list(struct df_policy_parser *p)
-{
-	int r = parse_path(p);
-
-	if (r < 0)
-		return r;
-	r = df_stmt_choice(&p->stmt,
-			   DF_POLICY_CHOICES("plain", "hosts", "adblock", "rpz", "dnsmasq"));
-	return r < 0 ? r : refuse_statement(p);
+	df_policy_warn(p->stmt.messages, src->files, &p->default_place,
+		       "'default deny' without an allow rule blocks everything; add one");
 }
 
 static int parse_text(struct df_policy_parser *p, const char *what, uint32_t *ret)
@@ -112,25 +114,29 @@ static int parse_owner(struct df_policy_parser *p)
 
 static int parse_hint(struct df_policy_parser *p)
 {
+	struct df_policy_source *src = p->src;
 	int r = parse_text(p, "a text", &p->hint);
 
 	if (r < 0 || p->has_hint)
 		return r;
 	p->has_hint = true;
-	p->first_hint = p->hint;
-	p->n_before_hint = p->src->n_rules;
+	for (size_t i = p->first_rule; i < src->n_rules; i++) {
+		if (src->rules[i].has_hint)
+			continue;
+		src->rules[i].hint = p->hint;
+		src->rules[i].has_hint = true;
+	}
 	return 0;
 }
 
-static int add_ports(struct df_policy_parser *p, const struct df_word *w,
-		     struct df_policy_range ports)
+static int add_ports(struct df_policy_parser *p, unsigned column, struct df_policy_range ports)
 {
 	struct df_ports all = p->src->ports;
 
 	if (ports.lo == 0)
 		return 0;
 	if (df_ports_add_range(&all, ports) < 0 || all.n_classes > DF_POLICY_CLASSES_MAX) {
-		df_stmt_error(&p->stmt, w->column,
+		df_stmt_error(&p->stmt, column,
 			      "the policy tells too many ports apart; at most %u groups of ports "
 			      "that its rules treat alike, so name fewer or wider ranges",
 			      DF_POLICY_CLASSES_MAX - DF_PORTS_FIRST_NAMED);
@@ -140,8 +146,31 @@ static int add_ports(struct df_policy_parser *p, const struct df_word *w,
 	return 0;
 }
 
+int df_policy_add_rule(struct df_policy_parser *p, unsigned column,
+		       const struct df_policy_source_rule *rule, uint32_t *ret)
+{
+	struct df_policy_source *src = p->src;
+	struct df_policy_source_rule *added;
+	int r = add_ports(p, column, rule->ports);
+
+	if (r < 0)
+		return r;
+	if (df_array_reserve(&src->rules, &src->rules_cap, src->n_rules + 1, sizeof(*added)) < 0)
+		return -ENOMEM;
+	added = &src->rules[src->n_rules];
+	*added = *rule;
+	added->place = df_policy_here(p);
+	added->owner = p->owner;
+	added->hint = p->hint;
+	added->has_hint = p->has_hint;
+	*ret = (uint32_t)src->n_rules++;
+	return 0;
+}
+
 static int add_name(struct df_policy_source *src, const struct df_dname *name, uint32_t rule)
 {
+	if (src->names_len + name->len > DF_POLICY_NAMES_MAX)
+		return -E2BIG;
 	if (df_array_reserve(&src->named, &src->named_cap, src->n_named + 1, sizeof(*src->named)) <
 		    0 ||
 	    df_array_reserve(&src->names, &src->names_cap, src->names_len + name->len, 1) < 0)
@@ -155,53 +184,29 @@ static int add_name(struct df_policy_source *src, const struct df_dname *name, u
 	return 0;
 }
 
-static int add_net(struct df_policy_source *src, const struct df_value_net *net, uint32_t rule)
+int df_policy_add_target(struct df_policy_source *src, const struct df_policy_target *t,
+			 uint32_t rule)
 {
 	struct df_policy_source_net *n;
 
+	if (t->is_name)
+		return add_name(src, &t->name, rule);
 	if (df_array_reserve(&src->nets, &src->nets_cap, src->n_nets + 1, sizeof(*n)) < 0)
 		return -ENOMEM;
 	n = &src->nets[src->n_nets++];
 	n->rule = rule;
-	n->prefix_len = (uint8_t)df_value_net_mapped(net, n->addr);
+	n->prefix_len = (uint8_t)df_value_net_mapped(&t->net, n->addr);
 	return 0;
-}
-
-static int add_rule(struct df_policy_parser *p, enum df_policy_action action,
-		    const struct df_word *w, const struct df_policy_target *t)
-{
-	struct df_policy_source *src = p->src;
-	struct df_policy_source_rule rule = {
-		.line = p->stmt.line,
-		.column = p->stmt.keyword.column,
-		.owner = p->owner,
-		.hint = p->hint,
-		.ports = {t->ports.proto, t->ports.lo, t->ports.hi},
-		.action = (uint8_t)action,
-		.scope = (uint8_t)(t->is_name ? t->scope : DF_POLICY_NET),
-	};
-	uint32_t i = (uint32_t)src->n_rules;
-	char text[RULE_TEXT_MAX];
-	int r = add_ports(p, w, rule.ports);
-
-	if (r < 0)
-		return r;
-	(void)snprintf(text, sizeof(text), "%s %.*s", action == DF_POLICY_BLOCK ? "block" : "allow",
-		       (int)w->len, w->s);
-	r = df_strpool_add(&src->strings, text, strlen(text), &rule.text);
-	if (r < 0)
-		return r;
-	if (df_array_reserve(&src->rules, &src->rules_cap, src->n_rules + 1, sizeof(rule)) < 0)
-		return -ENOMEM;
-	src->rules[src->n_rules++] = rule;
-	return t->is_name ? add_name(src, &t->name, i) : add_net(src, &t->net, i);
 }
 
 static int parse_rule(struct df_policy_parser *p, enum df_policy_action action)
 {
+	struct df_policy_source_rule rule = {.action = (uint8_t)action};
 	struct df_value_error error;
 	struct df_policy_target t;
+	char text[RULE_TEXT_MAX];
 	struct df_word w;
+	uint32_t index;
 	int r = df_stmt_need(&p->stmt, "a name, an address or a network", &w);
 
 	if (r < 0)
@@ -209,7 +214,17 @@ static int parse_rule(struct df_policy_parser *p, enum df_policy_action action)
 	if (df_policy_target_parse(w.s, w.len, &t, &error) < 0)
 		return df_policy_refuse_value(p, w.column, &error);
 	r = df_stmt_end(&p->stmt, "one name a statement");
-	return r < 0 ? r : add_rule(p, action, &w, &t);
+	if (r < 0)
+		return r;
+	(void)snprintf(text, sizeof(text), "%s %.*s", action == DF_POLICY_BLOCK ? "block" : "allow",
+		       (int)w.len, w.s);
+	r = df_strpool_add(&p->src->strings, text, strlen(text), &rule.text);
+	if (r < 0)
+		return r;
+	rule.scope = (uint8_t)(t.is_name ? t.scope : DF_POLICY_NET);
+	rule.ports = (struct df_policy_range){t.ports.proto, t.ports.lo, t.ports.hi};
+	r = df_policy_add_rule(p, w.column, &rule, &index);
+	return r < 0 ? r : df_policy_add_target(p->src, &t, index);
 }
 
 static int parse_block(struct df_policy_parser *p)
@@ -223,10 +238,14 @@ static int parse_allow(struct df_policy_parser *p)
 }
 
 static const struct df_policy_statement statements[] = {
-	{"block", parse_block, false},     {"allow", parse_allow, false},
-	{"block-list", parse_list, false}, {"allow-list", parse_list, false},
-	{"include", parse_include, false}, {"owner", parse_owner, false},
-	{"hint", parse_hint, false},       {NULL, NULL, false},
+	{"block", parse_block, false},
+	{"allow", parse_allow, false},
+	{"block-list", df_policy_parse_block_list, false},
+	{"allow-list", df_policy_parse_allow_list, false},
+	{"include", df_policy_parse_include, false},
+	{"owner", parse_owner, false},
+	{"hint", parse_hint, false},
+	{NULL, NULL, false},
 };
 
 /* Settings first, as a policy has them. */
@@ -241,35 +260,63 @@ static const struct df_policy_statement *statement_at(size_t i)
 	return s->name ? s : &statements[i];
 }
 
-/* first_lines: by statement, of those that may be made once; 0: not yet. */
-static int parse_statement(struct df_policy_parser *p, unsigned first_lines[static STATEMENTS_MAX])
+static int parse_statement(struct df_policy_parser *p)
 {
 	const struct df_word *keyword = &p->stmt.keyword;
-	const char *names[STATEMENTS_MAX + 1] = {NULL};
+	const char *names[DF_POLICY_STATEMENTS_MAX + 1] = {NULL};
 	const struct df_policy_statement *s;
 
-	for (size_t i = 0; i < STATEMENTS_MAX && (s = statement_at(i))->name; i++) {
+	for (size_t i = 0; i < DF_POLICY_STATEMENTS_MAX && (s = statement_at(i))->name; i++) {
 		names[i] = s->name;
 		if (!df_word_is(keyword, s->name))
 			continue;
-		if (s->is_scalar && first_lines[i]) {
-			df_stmt_error(&p->stmt, keyword->column,
-				      "'%s' is set twice; line %u has set it", s->name,
-				      first_lines[i]);
-			return -EINVAL;
-		}
-		first_lines[i] = p->stmt.line;
+		if (s->is_scalar && p->first[i].line)
+			return df_policy_refuse_twice(p, keyword->column, keyword, &p->first[i]);
+		p->first[i] = df_policy_here(p);
 		return s->parse(p);
 	}
 	df_stmt_unknown(&p->stmt, names);
 	return -EINVAL;
 }
 
-int df_policy_parse(const char *text, size_t len, struct df_messages *messages,
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+int df_policy_parse_file(struct df_policy_parser *p, uint32_t file, const char *text, size_t len)
+{
+	struct df_policy_file *f = &p->src->files->list[file];
+	const char *name = *f->path ? base_name(f->path) : "policy";
+	struct df_messages *messages = p->stmt.messages;
+	int r = df_strpool_add(&p->src->strings, name, strlen(name), &f->name);
+
+	p->file = file;
+	p->is_open[file] = p->is_policy[file] = true;
+	p->first_rule = p->src->n_rules;
+	df_policy_set_file(messages, p->src->files, file);
+	df_stmt_init(&p->stmt, text, len, messages);
+	while (r == 0 && df_stmt_next(&p->stmt)) {
+		r = parse_statement(p);
+		/* -EINVAL is in the messages; the other errors of the file are wanted too. */
+		if (r == -EINVAL)
+			r = 0;
+	}
+	p->is_open[file] = false;
+	return r;
+}
+
+int df_policy_parse(const char *text, size_t len, bool can_read, struct df_messages *messages,
 		    struct df_policy_source *ret)
 {
-	unsigned first_lines[STATEMENTS_MAX] = {0};
-	struct df_policy_parser p = {.src = ret};
+	struct df_policy_parser p = {
+		.src = ret,
+		.can_read = can_read,
+		.stmt = {.messages = messages},
+	};
+	int r;
 
 	ret->settings = (struct df_policy_settings){
 		.mode = DF_POLICY_ENFORCE,
@@ -281,17 +328,10 @@ int df_policy_parse(const char *text, size_t len, struct df_messages *messages,
 		.refuse_errno = EPERM,
 	};
 	df_ports_init(&ret->ports);
-	df_stmt_init(&p.stmt, text, len, messages);
-	while (df_stmt_next(&p.stmt)) {
-		int r = parse_statement(&p, first_lines);
-
-		/* -EINVAL is in the messages; the other errors of the file are wanted too. */
-		if (r < 0 && r != -EINVAL)
-			return r;
-	}
-	for (size_t i = 0; p.has_hint && i < p.n_before_hint; i++)
-		ret->rules[i].hint = p.first_hint;
+	r = df_policy_parse_file(&p, 0, text, len);
+	if (r < 0)
+		return r;
 	df_policy_settings_finish(&p);
-	warn_of_nothing_allowed(&p, messages);
+	warn_of_nothing_allowed(&p);
 	return messages->is_out_of_memory ? -ENOMEM : 0;
 }

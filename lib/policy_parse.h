@@ -6,7 +6,9 @@
  * do is then refused.
  *
  * owner and hint apply to the rules that follow, until the next one; "" ends
- * them.  Rules before the first hint get that hint, as policies often end in it.
+ * them.  Rules before the first hint get that hint, as policies often end in it.  An
+ * included file begins with those of the file that includes it, and changes them for
+ * itself alone.
  */
 #ifndef DF_POLICY_PARSE_H
 #define DF_POLICY_PARSE_H
@@ -16,17 +18,35 @@
 
 #include "lib/messages.h"
 #include "lib/policy.h"
+#include "lib/policy_files.h"
 #include "lib/ports.h"
 #include "lib/strpool.h"
 
 #define DF_POLICY_KEEP_LEARNED_S 3600u /* unless the policy says otherwise */
 
+#define DF_POLICY_INCLUDE_DEPTH 8       /* files in one another */
+#define DF_POLICY_LIST_MAX (128u << 20) /* octets of a list: some 5 million names */
+#define DF_POLICY_NAMES_MAX (1u << 30)  /* octets of all names: offsets have 32 bits */
+
+struct df_policy_place {
+	uint32_t file; /* index */
+	uint32_t line, column;
+};
+
 /* What a statement says of all names and networks that it stands for. */
 struct df_policy_source_rule {
-	uint32_t line, column;
+	struct df_policy_place place;
 	uint32_t text, owner, hint;   /* offsets in strings */
 	struct df_policy_range ports; /* lo 0: every port */
 	uint8_t action, scope;
+	uint32_t list;                   /* index plus 1; 0: written in the policy */
+	bool is_exception, is_important; /* of a list; see list.h */
+	bool has_hint;                   /* or knows that it has none */
+};
+
+struct df_policy_source_list {
+	uint32_t file;
+	unsigned n_left_out; /* exceptions that would undo other rules */
 };
 
 struct df_policy_source_name {
@@ -55,11 +75,14 @@ struct df_policy_settings {
 	uint32_t leaks; /* bits 1 << finding: refuse */
 	uint8_t resolvers[DF_POLICY_RESOLVERS_MAX][16];
 	unsigned n_resolvers;
-	unsigned pin_line, pin_column; /* of the statement, for what only the builder sees */
+	struct df_policy_place pin_place; /* of the statement, for what only the builder sees */
 };
 
 struct df_policy_source {
+	struct df_policy_files *files; /* the first is the policy itself; borrowed */
 	struct df_policy_settings settings;
+	struct df_policy_source_list *lists;
+	size_t n_lists, lists_cap;
 	struct df_policy_source_rule *rules;
 	size_t n_rules, rules_cap;
 	struct df_policy_source_name *named;
@@ -74,11 +97,19 @@ struct df_policy_source {
 
 void df_policy_source_done(struct df_policy_source *src);
 
+/* From now on messages are about this file, and at this place. */
+void df_policy_set_file(struct df_messages *messages, const struct df_policy_files *files,
+			uint32_t file);
+void df_policy_warn(struct df_messages *messages, const struct df_policy_files *files,
+		    const struct df_policy_place *place, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
 /*
- * Fills *ret, which the caller zeroed and frees in every case.  0 also with
+ * Fills *ret, which the caller zeroed but for files, and frees in every case.  text is that
+ * of the first file.  Without can_read, what names other files is refused.  0 also with
  * errors: those are in messages.  -ENOMEM, -E2BIG.
  */
-int df_policy_parse(const char *text, size_t len, struct df_messages *messages,
+int df_policy_parse(const char *text, size_t len, bool can_read, struct df_messages *messages,
 		    struct df_policy_source *ret);
 
 #endif

@@ -26,14 +26,12 @@ static int parse_mode(struct df_policy_parser *p)
 
 static int parse_default(struct df_policy_parser *p)
 {
-	unsigned column = p->stmt.keyword.column;
 	int choice = df_stmt_choice(&p->stmt, CHOICES("allow", "deny"));
 
 	if (choice < 0)
 		return choice;
 	settings(p)->default_action = choice == 0 ? DF_POLICY_ALLOW : DF_POLICY_BLOCK;
-	p->default_line = p->stmt.line;
-	p->default_column = column;
+	p->default_place = df_policy_here(p);
 	return 0;
 }
 
@@ -74,14 +72,12 @@ static int parse_pin_blocked(struct df_policy_parser *p)
 		DF_POLICY_PIN_ON_REFUSAL,
 		DF_POLICY_PIN_NO,
 	};
-	unsigned column = p->stmt.keyword.column;
 	int choice = df_stmt_choice(&p->stmt, CHOICES("yes", "on-refusal", "no"));
 
 	if (choice < 0)
 		return choice;
 	settings(p)->pin_blocked = values[choice];
-	settings(p)->pin_line = p->stmt.line;
-	settings(p)->pin_column = column;
+	settings(p)->pin_place = df_policy_here(p);
 	return 0;
 }
 
@@ -215,14 +211,12 @@ static int parse_resolver(struct df_policy_parser *p)
 }
 
 /* A finding said twice is as wrong as any other value that is; `all` is not the same as one. */
-static int check_leak_once(struct df_policy_parser *p, const struct df_word *w, unsigned *line)
+static int check_leak_once(struct df_policy_parser *p, const struct df_word *w,
+			   struct df_policy_place *place)
 {
-	if (*line) {
-		df_stmt_error(&p->stmt, w->column, "'%.*s' is set twice; line %u has set it",
-			      (int)w->len, w->s, *line);
-		return -EINVAL;
-	}
-	*line = p->stmt.line;
+	if (place->line)
+		return df_policy_refuse_twice(p, w->column, w, place);
+	*place = df_policy_here(p);
 	return 0;
 }
 
@@ -234,7 +228,7 @@ static int parse_finding(struct df_policy_parser *p, const struct df_word *w, ui
 
 	if (df_word_is(w, "all")) {
 		*is_all = true;
-		return check_leak_once(p, w, &p->leak_all_line);
+		return check_leak_once(p, w, &p->leak_all_place);
 	}
 	if (finding < 0) {
 		df_stmt_error(&p->stmt, w->column,
@@ -244,7 +238,7 @@ static int parse_finding(struct df_policy_parser *p, const struct df_word *w, ui
 		return -EINVAL;
 	}
 	*set |= UINT32_C(1) << finding;
-	return check_leak_once(p, w, &p->leak_line[finding]);
+	return check_leak_once(p, w, &p->leak_place[finding]);
 }
 
 /* FINDING… warn|refuse: the last word is the action, all before it are findings. */
@@ -290,9 +284,9 @@ static uint32_t finish_leaks(const struct df_policy_parser *p, bool is_deny)
 	for (unsigned i = 0; i < DF_FINDINGS; i++) {
 		bool is_refused = is_deny && !is_mere_circumstance(i);
 
-		if (p->leak_line[i])
+		if (p->leak_place[i].line)
 			is_refused = p->is_leak_refused[i];
-		else if (p->leak_all_line)
+		else if (p->leak_all_place.line)
 			is_refused = p->is_all_refused;
 		leaks |= is_refused ? UINT32_C(1) << i : 0;
 	}

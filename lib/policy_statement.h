@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * policy_statement: what policy_parse.c and policy_settings.c share.
+ * policy_statement: what policy_parse.c, policy_settings.c and policy_include.c share.
  *
  * A statement's parser finds its keyword read, takes the rest of the line, and
  * returns 0, -EINVAL with the error reported, or another -errno, which ends all.
@@ -9,20 +9,29 @@
 #define DF_POLICY_STATEMENT_H
 
 #include "lib/policy_parse.h"
+#include "lib/policy_target.h"
 #include "lib/policy_value.h"
 #include "lib/stmt.h"
 
 #define DF_POLICY_CHOICES(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define DF_POLICY_STATEMENTS_MAX 32 /* more than there are */
 
 struct df_policy_parser {
 	struct df_policy_source *src;
 	struct df_stmt stmt;
-	uint32_t owner, hint, first_hint; /* offsets in strings */
-	size_t n_before_hint;             /* rules before the first hint */
-	bool has_hint;
-	unsigned default_line, default_column;
-	/* on-leak: by finding, and for all of them; lines, 0 where none has said anything */
-	unsigned leak_line[DF_FINDINGS], leak_all_line;
+	bool can_read; /* other files */
+	uint32_t file; /* index of the current one */
+	unsigned depth;
+	bool is_open[DF_POLICY_FILES_MAX];   /* the current file, and those that include it */
+	bool is_policy[DF_POLICY_FILES_MAX]; /* not a list */
+	uint32_t owner, hint;                /* offsets in strings */
+	bool has_hint;                       /* of the current file, or of one that includes it */
+	size_t first_rule;                   /* of the current file */
+	/* of those that may be made once, in whichever file; line 0: not yet */
+	struct df_policy_place first[DF_POLICY_STATEMENTS_MAX];
+	struct df_policy_place default_place;
+	/* on-leak: by finding, and for all of them; line 0 where none has said anything */
+	struct df_policy_place leak_place[DF_FINDINGS], leak_all_place;
 	bool is_leak_refused[DF_FINDINGS], is_all_refused;
 };
 
@@ -38,8 +47,31 @@ extern const struct df_policy_statement df_policy_settings_statements[];
 /* After the last statement: what the settings are that none has made. */
 void df_policy_settings_finish(struct df_policy_parser *p);
 
+/* Where the current statement stands. */
+struct df_policy_place df_policy_here(const struct df_policy_parser *p);
+
 /* Reports the error at its place in the value that begins at column.  -EINVAL. */
 int df_policy_refuse_value(struct df_policy_parser *p, unsigned column,
 			   const struct df_value_error *error);
+/* Reports that what is set twice, at column; before says where else.  -EINVAL. */
+int df_policy_refuse_twice(struct df_policy_parser *p, unsigned column, const struct df_word *what,
+			   const struct df_policy_place *before);
+
+/* Parses text as file, the statements of which then stand in place of the current one. */
+int df_policy_parse_file(struct df_policy_parser *p, uint32_t file, const char *text, size_t len);
+
+/*
+ * A new rule, of the current statement, with owner and hint as they are now; what it names
+ * comes by df_policy_add_target.  An error in its ports is reported at column.  *ret: its index.
+ */
+int df_policy_add_rule(struct df_policy_parser *p, unsigned column,
+		       const struct df_policy_source_rule *rule, uint32_t *ret);
+int df_policy_add_target(struct df_policy_source *src, const struct df_policy_target *t,
+			 uint32_t rule);
+
+/* policy_include.c */
+int df_policy_parse_include(struct df_policy_parser *p);
+int df_policy_parse_block_list(struct df_policy_parser *p);
+int df_policy_parse_allow_list(struct df_policy_parser *p);
 
 #endif

@@ -43,7 +43,7 @@ load common
 	status=0
 	stderr=$(deployfence check -p nothing 2>&1 >/dev/null) || status=$?
 	expect [ "$status" = 0 ]
-	expect_match "$stderr" "nothing\.policy:1:1: warning: 'default deny' without an allow rule blocks every name"
+	expect_match "$stderr" "nothing\.policy:1:1: warning: 'default deny' without an allow rule blocks everything"
 	job -a deployfence=audit -a deployfence.policy=nothing -- sh -c "$VISIT"
 	expect_unfenced
 	expect_event '.domain == "ok.example." and .reason == "NotInAllowlist" and .would_block'
@@ -242,4 +242,29 @@ expect_refused() { # REGEX
 	refute_match "$stderr" 'next\.policy'
 	job -a deployfence.shadow=nowhere -- echo ran
 	expect_refused '.*nowhere\.policy in '
+}
+
+# --- more files than one
+
+@test "include and lists: what they name is refused by the rule that names the list" {
+	mkdir -p "$POLICIES/lists"
+	printf '! x\n||github.com^\n@@||ok.github.com^\n/regex/\n' >"$POLICIES/lists/ads.txt"
+	printf '0.0.0.0 other.example\r\n' >"$POLICIES/lists/hosts.txt"
+	printf 'hint "from the common part"\nblock-list lists/ads.txt adblock\n' | policy common
+	printf 'include common.policy\nblock-list lists/hosts.txt hosts\n' | policy many
+	job -a deployfence.policy=many -- sh -c "$VISIT; curl -sS -m 10 http://other.example; echo other rc=\$?"
+	expect_fenced
+	expect_match "$output" 'other rc=6'
+	expect_event '.event == "dns_blocked" and .domain == "github.com." and .rule == "common.policy:2 block-list lists/ads.txt adblock" and .hint == "from the common part"'
+	expect_event '.event == "dns_blocked" and .domain == "other.example." and .rule == "many.policy:2 block-list lists/hosts.txt hosts" and (has("hint") | not)'
+	status=0
+	stderr=$(deployfence check -p many github.com a.github.com 2>&1 >/dev/null) || status=$?
+	expect [ "$status" = 1 ]
+	expect [ "$stderr" = "$POLICIES/lists/ads.txt:4:1: warning: 1 of 4 lines are not understood as adblock and left out: 4" ]
+	expect deployfence check -p many ok.github.com
+	# a policy is refused as a whole if one of its files is missing
+	rm "$POLICIES/lists/hosts.txt"
+	conf 'on-policy-error refuse'
+	job -a deployfence.policy=many -- echo ran
+	expect_refused '.*many\.policy:2:12: [^ ]*/lists/hosts\.txt: the file is missing'
 }

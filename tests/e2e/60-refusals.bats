@@ -129,14 +129,10 @@ state() { # [ANNOTATION=VALUE]…
 	hook <<<"$(state deployfence.policy=broken)"
 	expect [ "$status" = 78 ]
 	expect_match "$stderr" '/etc/deployfence/policies/broken\.policy:1:[0-9]+: '
-	local statement
-	for statement in 'block-list lists/extra.txt hosts' 'include common.policy'; do
-		printf 'mode enforce\n%s\n' "$statement" | policy later
-		hook <<<"$(state deployfence.policy=later)"
-		echo "$statement"
-		expect [ "$status" = 78 ]
-		expect_match "$stderr" 'later\.policy:2:[0-9]+: .*not supported yet'
-	done
+	printf 'mode enforce\ninclude common.policy\n' | policy broken
+	hook <<<"$(state deployfence.policy=broken)"
+	expect [ "$status" = 78 ]
+	expect_match "$stderr" 'broken\.policy:2:9: /etc/deployfence/policies/common\.policy: the file is missing'
 	echo 'default-polcy x' >/etc/deployfence/deployfence.conf
 	hook <<<"$(state deployfence=on)"
 	expect [ "$status" = 78 ]

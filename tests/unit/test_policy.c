@@ -220,9 +220,9 @@ static const struct {
 	{"block [::1]:99999\n", "t:1:13: bad port '99999'; write 1 to 65535\n"},
 	/* lists and include */
 	{"block-list lists/extra.txt hosts\n",
-	 "t:1:1: 'block-list' is not supported yet; remove the statement\n"},
+	 "t:1:1: 'block-list' needs a policy that is a file; this one has no place of its own\n"},
 	{"allow-list \"a b.txt\" plain\n",
-	 "t:1:1: 'allow-list' is not supported yet; remove the statement\n"},
+	 "t:1:1: 'allow-list' needs a policy that is a file; this one has no place of its own\n"},
 	{"block-list x.txt zone\n",
 	 "t:1:18: unknown value 'zone'; write plain | hosts | adblock | rpz | dnsmasq\n"},
 	{"block-list x.txt\n",
@@ -230,7 +230,7 @@ static const struct {
 	{"block-list\n", "t:1:11: 'block-list' needs a file\n"},
 	{"allow-list \"\" plain\n", "t:1:12: empty file name; write a path\n"},
 	{"include common.policy\n",
-	 "t:1:1: 'include' is not supported yet; remove the statement\n"},
+	 "t:1:1: 'include' needs a policy that is a file; this one has no place of its own\n"},
 	{"include a b\n", "t:1:11: unexpected 'b'; one file a statement\n"},
 	{"include\n", "t:1:8: 'include' needs a file\n"},
 	/* raw-ip, pin-blocked, shared-address */
