@@ -19,6 +19,7 @@
 #include "lib/listen.h"
 #include "lib/util.h"
 #include "proxy/reader.h"
+#include "proxy/sandbox.h"
 
 #define FINISH_MS 50 /* the worker's last counts; then it is killed */
 #define MESSAGE_MAX 256
@@ -434,6 +435,8 @@ int main(void)
 	ignore_signals();
 	libbpf_set_print(log_nothing);
 	r = init(m);
+	if (r == 0)
+		r = df_sandbox_monitor();
 	if (r < 0)
 		return 1; /* the hook sees the end of its pipe */
 	while (r == 0 && !m->is_over) {

@@ -11,6 +11,7 @@
 
 #include "lib/util.h"
 #include "proxy/channel.h"
+#include "proxy/sandbox.h"
 
 /* PROC_PID_INIT_INO of <linux/proc_ns.h>: only there are the kernel's pids those of /proc */
 #define INITIAL_PID_NAMESPACE 0xeffffffcu
@@ -197,6 +198,8 @@ _Noreturn void df_reader_run(const struct df_meta *meta, int channel)
 
 	(void)prctl(PR_SET_NAME, "df-reader");
 	memset(&out, 0, sizeof(out));
+	if (df_sandbox_reader() < 0)
+		_exit(1);
 	while (recv(channel, &in, sizeof(in), 0) == (ssize_t)sizeof(in)) {
 		out.type = DF_MSG_IDENTITY;
 		out.seq = in.seq;

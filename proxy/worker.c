@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "lib/util.h"
+#include "proxy/sandbox.h"
 
 #define HOUSEKEEPING_MS 1000 /* while a socket or a count is open; idle costs no wake-up */
 
@@ -104,6 +105,7 @@ static int start_learning(struct df_worker *w, struct df_learn_shared *learned)
 	uint8_t raw_passes = 0;
 	int r = bpf_map_lookup_elem(DF_FD_CONF, &zero, &conf);
 
+	(void)close(DF_FD_CONF); /* who holds it can open the fence */
 	if (r < 0)
 		return r;
 	for (unsigned t = 0; t < DF_TABLES; t++)
@@ -181,6 +183,8 @@ _Noreturn void df_worker_run(const struct df_meta *meta, struct df_learn_shared 
 
 	(void)prctl(PR_SET_NAME, "df-worker");
 	r = init(w, meta, learned, channel);
+	if (r == 0)
+		r = df_sandbox_worker(DF_FD_LEARNED);
 	if (r == 0)
 		r = tell(w, DF_MSG_READY);
 	while (r == 0) {

@@ -381,3 +381,30 @@ evasions() { # RUNTIME
 	expect_match "$output" $'\nbind elsewhere: bound'
 	expect_event '.reason == "ReservedAddress" and .blocked == true and .ip == "127.200.0.1" and (.cmd | startswith("python3 /probe.py reserved"))'
 }
+
+@test "sandbox: the worker has no capability and a filter, the reader can only look, and names are still judged" {
+	local pids pid name
+	job_start -a deployfence=on -- sh -c 'curl -sS http://ok.example; curl -sS http://github.com; sleep 60'
+	expect_event '.event == "dns_blocked" and .cmd != null'
+	mapfile -t pids < <(cat "$DF_CGROUP2"/deployfence/*/cgroup.procs)
+	expect [ ${#pids[@]} = 3 ]
+	for pid in "${pids[@]}"; do
+		name=$(cat "/proc/$pid/comm")
+		expect_match "$(cat "/proc/$pid/status")" 'NoNewPrivs:[[:space:]]1'
+		case $name in
+		df-worker)
+			expect_match "$(cat "/proc/$pid/status")" 'CapPrm:[[:space:]]0{16}'$'\n''CapEff:[[:space:]]0{16}'
+			expect_match "$(cat "/proc/$pid/status")" 'Seccomp:[[:space:]]2'
+			refute_match "$(find "/proc/$pid/fd" -printf '%l\n')" '/run/|/sys/|/proc/|deployfence-meta'
+			;;
+		df-reader)
+			# cap_dac_read_search and cap_sys_ptrace
+			expect_match "$(cat "/proc/$pid/status")" 'CapPrm:[[:space:]]0{11}80004'
+			expect_match "$(cat "/proc/$pid/status")" 'Seccomp:[[:space:]]2'
+			;;
+		*)
+			refute_match "$(cat "/proc/$pid/status")" 'CapPrm:[[:space:]]000001f'
+			;;
+		esac
+	done
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proxy/sandbox.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef DF_WITH_SANITIZERS
+
+#include <linux/bpf.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include <bpf/bpf.h>
+#include <seccomp.h>
+#include <sys/capability.h>
+
+#include "lib/util.h"
+
+/* Its number, which libcap of before 5.8 kernels has no name for. */
+#ifndef CAP_BPF
+#define CAP_BPF 39
+#endif
+
+/* What every one of them needs to run, to wait and to end. */
+static const int common_calls[] = {
+	SCMP_SYS(read),          SCMP_SYS(write),
+	SCMP_SYS(close),         SCMP_SYS(recvmsg),
+	SCMP_SYS(recvfrom),      SCMP_SYS(sendto),
+	SCMP_SYS(sendmsg),       SCMP_SYS(exit),
+	SCMP_SYS(exit_group),    SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(clock_gettime), SCMP_SYS(getrandom),
+	SCMP_SYS(getpid),        SCMP_SYS(restart_syscall),
+	SCMP_SYS(brk),           SCMP_SYS(munmap),
+	SCMP_SYS(futex),
+};
+
+static const int worker_calls[] = {
+	SCMP_SYS(epoll_wait),  SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl),  SCMP_SYS(recvmmsg),
+	SCMP_SYS(sendmmsg),    SCMP_SYS(bind),        SCMP_SYS(connect),    SCMP_SYS(shutdown),
+	SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
+	SCMP_SYS(accept4),     SCMP_SYS(fcntl),       SCMP_SYS(poll),       SCMP_SYS(ppoll),
+	SCMP_SYS(fstat),       SCMP_SYS(newfstatat),
+};
+
+static const int reader_calls[] = {
+	SCMP_SYS(openat),     SCMP_SYS(open),  SCMP_SYS(readlinkat), SCMP_SYS(readlink),
+	SCMP_SYS(newfstatat), SCMP_SYS(fstat), SCMP_SYS(pread64),    SCMP_SYS(lseek),
+	SCMP_SYS(fcntl),      SCMP_SYS(stat),
+};
+
+static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	return r;
+}
+
+/* Sockets to resolvers, and netlink to see which addresses are the container's own. */
+static int allow_sockets(scmp_filter_ctx ctx)
+{
+	static const int families[] = {AF_INET, AF_INET6, AF_NETLINK};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+	return r;
+}
+
+static int allow_elements(scmp_filter_ctx ctx)
+{
+	static const int commands[] = {BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM,
+				       BPF_MAP_DELETE_ELEM, BPF_MAP_GET_NEXT_KEY};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(commands); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+	return r;
+}
+
+static int load(scmp_filter_ctx ctx, int r)
+{
+	if (r == 0)
+		r = seccomp_load(ctx); /* sets no_new_privs first */
+	seccomp_release(ctx);
+	return r;
+}
+
+/* Only these stay, as permitted and effective; none can come back by an exec. */
+static int keep_capabilities(const cap_value_t *values, int n)
+{
+	cap_t caps = cap_init(); /* empty */
+	int r = 0;
+
+	if (!caps)
+		return -ENOMEM;
+	if ((n > 0 && (cap_set_flag(caps, CAP_PERMITTED, n, values, CAP_SET) < 0 ||
+		       cap_set_flag(caps, CAP_EFFECTIVE, n, values, CAP_SET) < 0)) ||
+	    cap_set_proc(caps) < 0)
+		r = -errno;
+	(void)cap_free(caps);
+	if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		r = -errno;
+	return r;
+}
+
+static bool is_permitted(cap_value_t value)
+{
+	cap_t caps = cap_get_proc();
+	cap_flag_value_t is_set = CAP_CLEAR;
+
+	if (caps && cap_get_flag(caps, value, CAP_PERMITTED, &is_set) < 0)
+		is_set = CAP_CLEAR;
+	(void)cap_free(caps);
+	return is_set == CAP_SET;
+}
+
+/* Those of the list that this process has: what is not there cannot be kept. */
+static int keep_permitted(const cap_value_t *values, int n)
+{
+	cap_value_t kept[8];
+	int n_kept = 0;
+
+	for (int i = 0; i < n && n_kept < (int)ARRAY_SIZE(kept); i++)
+		if (is_permitted(values[i]))
+			kept[n_kept++] = values[i];
+	return keep_capabilities(kept, n_kept);
+}
+
+int df_sandbox_monitor(void)
+{
+	/*
+	 * Processes of other users, files and cgroups; routes and SOCK_DESTROY; elements of
+	 * maps before 5.19; and of what the children need, all that they keep themselves.
+	 */
+	static const cap_value_t values[] = {CAP_SYS_PTRACE, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
+					     CAP_NET_ADMIN,  CAP_KILL,         CAP_BPF,
+					     CAP_SYS_ADMIN};
+
+	/* CAP_SYS_ADMIN stands in for CAP_BPF before 5.8, where the latter is not permitted */
+	return keep_permitted(values, is_permitted(CAP_BPF) ? (int)ARRAY_SIZE(values) - 1
+							    : (int)ARRAY_SIZE(values));
+}
+
+/* Without capabilities for a moment: is the kernel one that wants CAP_BPF for elements? */
+static int drop_worker_capabilities(int map_fd)
+{
+	static const cap_value_t bpf[] = {CAP_BPF};
+	cap_t before = cap_get_proc(), none = cap_init();
+	uint8_t key[16] = {}, value[256];
+	bool needs_bpf = false;
+	int r = 0;
+
+	if (!before || !none || cap_fill_flag(none, CAP_PERMITTED, before, CAP_PERMITTED) < 0 ||
+	    cap_set_proc(none) < 0)
+		r = -errno;
+	if (r == 0) {
+		r = bpf_map_lookup_elem(map_fd, key, value);
+		needs_bpf = r == -EPERM;
+		r = 0;
+	}
+	(void)cap_free(before);
+	(void)cap_free(none);
+	return r < 0 ? r : keep_permitted(bpf, needs_bpf);
+}
+
+int df_sandbox_worker(int map_fd)
+{
+	scmp_filter_ctx ctx;
+	int r = drop_worker_capabilities(map_fd);
+
+	if (r < 0)
+		return r;
+	ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	if (!ctx)
+		return -ENOMEM;
+	r = allow(ctx, common_calls, ARRAY_SIZE(common_calls));
+	if (r == 0)
+		r = allow(ctx, worker_calls, ARRAY_SIZE(worker_calls));
+	if (r == 0)
+		r = allow_sockets(ctx);
+	if (r == 0)
+		r = allow_elements(ctx);
+	return load(ctx, r);
+}
+
+int df_sandbox_reader(void)
+{
+	static const cap_value_t values[] = {CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH};
+	scmp_filter_ctx ctx;
+	int r = keep_permitted(values, (int)ARRAY_SIZE(values));
+
+	if (r < 0)
+		return r;
+	ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	if (!ctx)
+		return -ENOMEM;
+	r = allow(ctx, common_calls, ARRAY_SIZE(common_calls));
+	if (r == 0)
+		r = allow(ctx, reader_calls, ARRAY_SIZE(reader_calls));
+	return load(ctx, r);
+}
+
+#else
+
+int df_sandbox_monitor(void)
+{
+	return 0;
+}
+
+int df_sandbox_worker(int map_fd)
+{
+	(void)map_fd;
+	return 0;
+}
+
+int df_sandbox_reader(void)
+{
+	return 0;
+}
+
+#endif
