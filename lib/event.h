@@ -22,6 +22,7 @@
 #define DF_EVENT_ANCESTORS_MAX 16
 #define DF_EVENT_ADDRS_MAX 16
 #define DF_EVENT_CHAIN_MAX 8
+#define DF_EVENT_OWN_MAX 64 /* a host network may have hundreds; enough to tell a service by */
 
 enum df_identity_state {
 	DF_IDENTITY_NONE = 0, /* no process belongs to the event */
@@ -77,8 +78,10 @@ struct df_event_line {
 	const uint8_t (*addrs)[16];
 	unsigned n_chain;
 	const struct df_dname *chain;
-	uint64_t count;      /* how many it stands for; 0: one */
-	const char *message; /* free text of events that are no verdict; NULL: none */
+	unsigned n_own;
+	const uint8_t (*own)[16]; /* addresses of the container */
+	uint64_t count;           /* how many it stands for; 0: one */
+	const char *message;      /* free text of events that are no verdict; NULL: none */
 };
 
 /* "dns", "connect", "packet". */

@@ -66,6 +66,17 @@ static void put_addr(yajl_gen g, const char *key, const uint8_t *addr)
 		yajl_gen_string(g, (const unsigned char *)text, strlen(text));
 }
 
+static void put_addrs(yajl_gen g, const char *key, const uint8_t (*addrs)[16], unsigned n)
+{
+	if (n == 0)
+		return;
+	put_key(g, key);
+	yajl_gen_array_open(g);
+	for (unsigned i = 0; i < n; i++)
+		put_addr(g, NULL, addrs[i]);
+	yajl_gen_array_close(g);
+}
+
 static void put_comm(yajl_gen g, const char *comm)
 {
 	put_string_len(g, "comm", comm, strnlen(comm, DF_COMM_LEN));
@@ -158,13 +169,7 @@ static void put_query(yajl_gen g, const struct df_event_line *e, bool with_chain
 	}
 	if (!e->is_refusal)
 		put_int(g, "rcode", e->rcode);
-	if (e->n_addrs) {
-		put_key(g, "answers");
-		yajl_gen_array_open(g);
-		for (unsigned i = 0; i < e->n_addrs; i++)
-			put_addr(g, NULL, e->addrs[i]);
-		yajl_gen_array_close(g);
-	}
+	put_addrs(g, "answers", e->addrs, e->n_addrs);
 	if (!e->n_chain || !with_chain)
 		return;
 	put_key(g, "cname_chain");
@@ -226,6 +231,7 @@ static size_t generate(const struct df_event_line *e, const struct df_meta *m, e
 	if (e->count)
 		put_int(g, "count", (long long)e->count);
 	put_string(g, "message", e->message);
+	put_addrs(g, "addresses", e->own, e->n_own);
 	put_container(g, m, detail >= DETAIL_NO_ANCESTRY);
 	yajl_gen_map_close(g);
 	if (yajl_gen_get_buf(g, &text, &len) != yajl_gen_status_ok || len >= size)

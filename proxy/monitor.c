@@ -54,24 +54,12 @@ static void worker_died(struct df_monitor *m)
 
 static void on_ready(struct df_monitor *m)
 {
-	static const char *const what[DF_TABLES] = {"policy", "base policy", "shadow policy"};
-	char text[MESSAGE_MAX * 2];
-	size_t pos = 0;
-
 	if (m->is_ready)
 		return;
 	m->is_ready = true;
 	(void)df_write_all(DF_FD_READY, "R", 1); /* a hook that gave up reads no more */
 	(void)close(DF_FD_READY);
-	df_append(text, sizeof(text), &pos, "fenced: mode %s",
-		  m->meta->mode == DF_MODE_AUDIT ? "audit" : "enforce");
-	for (int i = 0; i < DF_TABLES; i++)
-		if (df_tables_has(&m->tables, i))
-			df_append(text, sizeof(text), &pos, ", %s %s", what[i],
-				  df_policy_name(&m->tables.tables[i]));
-	df_record_life(&m->record, "start", text);
-	if (*m->meta->stale)
-		df_record_warning(&m->record, "stale_policy", m->meta->stale);
+	df_life_start(m);
 }
 
 static void on_query(struct df_monitor *m, const struct df_msg_query *q)
@@ -306,6 +294,7 @@ static void housekeeping(struct df_monitor *m)
 		m->is_pong_due = true;
 		(void)send(m->worker.channel, &ping, sizeof(ping), MSG_DONTWAIT | MSG_NOSIGNAL);
 		m->next_ping_ns = m->now_ns + DF_PING_NS;
+		df_life_addresses(m);
 	}
 	if (m->meta->is_fail_open && m->worker.pid && m->now_ns >= m->next_beat_ns) {
 		beat(m);
@@ -367,44 +356,6 @@ static void record_held_back(struct df_monitor *m)
 	}
 }
 
-/* Events that the kernel programs found no room for. */
-static uint64_t kernel_lost(void)
-{
-	uint64_t values[1024] = {}, sum = 0;
-	const uint32_t key = DF_COUNT_EVENT_LOST;
-	int n = libbpf_num_possible_cpus();
-
-	if (n <= 0 || (size_t)n > ARRAY_SIZE(values) ||
-	    bpf_map_lookup_elem(DF_FD_COUNTERS, &key, values) < 0)
-		return 0;
-	for (int i = 0; i < n; i++)
-		sum += values[i];
-	return sum;
-}
-
-static void record_stop(struct df_monitor *m)
-{
-	const struct df_record *r = &m->record;
-	char text[MESSAGE_MAX];
-	size_t n = 0;
-
-	add_counts(&m->counts, &m->past_counts);
-	df_append(text, sizeof(text), &n,
-		  "container ended: %llu queries, %llu %s; lost: %llu events, %llu dropped, "
-		  "%llu malformed, %llu mismatched, %llu stray",
-		  (unsigned long long)r->n_queries, (unsigned long long)r->n_refusals,
-		  m->meta->mode == DF_MODE_AUDIT ? "would have been refused" : "refused",
-		  (unsigned long long)(r->n_lost + r->n_suppressed + kernel_lost()),
-		  (unsigned long long)m->counts.n_dropped,
-		  (unsigned long long)m->counts.n_malformed,
-		  (unsigned long long)m->counts.n_mismatched,
-		  (unsigned long long)m->counts.n_unknown_token);
-	if (r->n_unlogged > 0)
-		df_append(text, sizeof(text), &n, "; %llu lines not logged",
-			  (unsigned long long)r->n_unlogged);
-	df_record_life(&m->record, "stop", text);
-}
-
 static void finish(struct df_monitor *m)
 {
 	const uint8_t none[DF_TOKEN6_PREFIX_LEN] = {};
@@ -412,7 +363,7 @@ static void finish(struct df_monitor *m)
 	drain(m);
 	record_held_back(m);
 	(void)df_record_retry(&m->record, true);
-	record_stop(m);
+	df_life_stop(m);
 	if (memcmp(m->meta->token6_prefix, none, sizeof(none)) != 0)
 		(void)df_listen_remove_route(m->meta->token6_prefix);
 	(void)unlinkat(DF_FD_RUN, "pid", 0);

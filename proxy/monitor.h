@@ -68,6 +68,7 @@ struct df_monitor {
 	uint64_t now_ns, next_ping_ns, next_beat_ns;
 	uint64_t worker_start_ns, restart_at_ns, restart_delay_ns;
 	unsigned n_restarts;
+	unsigned n_address_tries; /* left, as long as no address of the container is known */
 	uint32_t lookup_seq;
 	struct df_lookup lookups[DF_LOOKUPS_MAX];
 };
@@ -77,6 +78,12 @@ int df_child_start_worker(struct df_monitor *m);
 int df_child_start_reader(struct df_monitor *m);
 /* Kills it if need be and reaps it. */
 void df_child_stop(struct df_monitor *m, struct df_child *c);
+
+/* life: events about the fence itself */
+void df_life_start(struct df_monitor *m);
+/* Where the network comes up after the start: its addresses, once they are there. */
+void df_life_addresses(struct df_monitor *m);
+void df_life_stop(struct df_monitor *m);
 
 /* lookup */
 void df_lookup_query(struct df_monitor *m, const struct df_msg_query *q);

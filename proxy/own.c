@@ -68,7 +68,7 @@ static int take_round(struct df_own *o, int fd)
 	return 0;
 }
 
-static void read_all(struct df_own *o)
+void df_own_read(struct df_own *o)
 {
 	const struct {
 		struct nlmsghdr header;
@@ -92,7 +92,7 @@ static void read_all(struct df_own *o)
 bool df_own_has(struct df_own *o, const uint8_t addr[static 16], uint64_t now_ns)
 {
 	if (now_ns >= o->until_ns) {
-		read_all(o);
+		df_own_read(o);
 		o->until_ns = now_ns + DF_OWN_KEEP_NS;
 	}
 	for (unsigned i = 0; i < o->n; i++)

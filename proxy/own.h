@@ -20,6 +20,9 @@ struct df_own {
 	uint8_t addrs[DF_OWN_MAX][16];
 };
 
+/* Asks the kernel now. */
+void df_own_read(struct df_own *o);
+
 bool df_own_has(struct df_own *o, const uint8_t addr[static 16], uint64_t now_ns);
 
 #endif

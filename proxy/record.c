@@ -286,6 +286,15 @@ void df_record_life(struct df_record *r, const char *event, const char *message)
 	df_record_emit(r, &e, true);
 }
 
+void df_record_addresses(struct df_record *r, const char *event, const char *message,
+			 const uint8_t (*addrs)[16], unsigned n)
+{
+	const struct df_event_line e = {
+		.event = event, .message = message, .own = addrs, .n_own = n};
+
+	df_record_emit(r, &e, true);
+}
+
 void df_record_warning(struct df_record *r, const char *event, const char *message)
 {
 	const struct df_event_line e = {.event = event, .message = message, .is_warning = true};

@@ -86,6 +86,10 @@ void df_record_kernel(struct df_record *r, const struct df_event *k, const struc
 /* Life of the fence: "start", "stop", "worker_restarted", … with a free text. */
 void df_record_life(struct df_record *r, const char *event, const char *message);
 
+/* The same, with addresses of the container. */
+void df_record_addresses(struct df_record *r, const char *event, const char *message,
+			 const uint8_t (*addrs)[16], unsigned n);
+
 /*
  * Shows what could not be shown yet, since the container's stderr was redirected.  True:
  * something is still left for another try.  is_last: there will be none.
