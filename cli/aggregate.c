@@ -215,6 +215,27 @@ static int note_container(struct df_container *c, const struct df_json *e, bool 
 	return 0;
 }
 
+/* Once each: a restarted container has them again. */
+static int note_leak(struct df_container *c, const struct df_json *e)
+{
+	const char *finding = get_text(e, "finding"), *seen = get_text(e, "seen");
+	struct df_leak *leak;
+	size_t i = 0;
+
+	if (!finding || !seen)
+		return -EBADMSG;
+	while (i < c->n_leaks && strcmp(c->leaks[i].finding, finding) != 0)
+		i++;
+	if (i == DF_LEAKS_MAX)
+		return 0;
+	leak = &c->leaks[i];
+	if (replace(&leak->finding, finding) < 0)
+		return -ENOMEM;
+	if (i == c->n_leaks)
+		c->n_leaks++; /* before the next copy: free_container frees what there is */
+	return replace(&leak->seen, seen);
+}
+
 static bool is_one_of(const char *text, const char *const *list)
 {
 	for (; *list; list++)
@@ -316,7 +337,7 @@ static int take_event(struct df_aggregate *a, const struct df_json *e)
 		return r;
 	c->has_gaps |= strcmp(event, "suppressed") == 0;
 	if (kind == 0)
-		return 0;
+		return strcmp(event, "finding") == 0 ? note_leak(c, e) : 0;
 	/* as in the text log: who answers for the rule, else who answers for the container */
 	if (!row.owner)
 		row.owner = (char *)get_text(df_json_get(e, "annotations"), "owner");
@@ -367,6 +388,10 @@ static void free_container(struct df_container *c)
 	tdestroy(c->index, keep);
 	for (size_t i = 0; i < c->n; i++)
 		free_row(c->rows[i]);
+	for (size_t i = 0; i < c->n_leaks; i++) {
+		free(c->leaks[i].finding);
+		free(c->leaks[i].seen);
+	}
 	free(c->rows);
 	free(c->id);
 	free(c->name);

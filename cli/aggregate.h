@@ -35,6 +35,13 @@ struct df_row {
 	uint64_t count;
 };
 
+/* What lets a container around its fence; both as the event says. */
+struct df_leak {
+	char *finding, *seen;
+};
+
+#define DF_LEAKS_MAX 32 /* of a container; there are fewer */
+
 struct df_container {
 	char *id, *name, *image, *pod, *k8s_namespace;
 	char *policy, *mode, *owner; /* as its last event says */
@@ -42,7 +49,9 @@ struct df_container {
 	bool is_whole;               /* its earliest event is the start of the fence … */
 	bool has_gaps;               /* … but some were over the rate, and not written */
 	uint64_t n_queries, n_blocked, n_would_block;
-	uint64_t n_connections; /* refused or unobserved */
+	uint64_t n_connections;             /* refused or unobserved */
+	struct df_leak leaks[DF_LEAKS_MAX]; /* in the order of the events */
+	size_t n_leaks;
 	struct df_row **rows;
 	size_t n, cap;
 	void *index; /* of rows: tsearch(3) */

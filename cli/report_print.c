@@ -186,12 +186,26 @@ static void put_header(FILE *out, const struct df_container *c)
 	(void)fputc('\n', out);
 }
 
+static void put_leaks(FILE *out, const struct df_container *c)
+{
+	for (size_t i = 0; i < c->n_leaks; i++) {
+		const struct df_leak *leak = &c->leaks[i];
+
+		(void)fputs("finding ", out);
+		(void)df_text_put(out, leak->finding, strlen(leak->finding), DF_TEXT_ALL);
+		(void)fputs(": ", out);
+		(void)df_text_put(out, leak->seen, strlen(leak->seen), DF_TEXT_ALL);
+		(void)fputc('\n', out);
+	}
+}
+
 void df_report_text(FILE *out, const struct df_aggregate *a, bool has_colour)
 {
 	for (size_t i = 0; i < a->n; i++) {
 		if (i > 0)
 			(void)fputc('\n', out);
 		put_header(out, a->list[i]);
+		put_leaks(out, a->list[i]);
 		if (a->list[i]->n > 0)
 			put_table(out, a->list[i], has_colour);
 	}
@@ -244,6 +258,14 @@ static void put_json_container(struct df_json_out *j, const struct df_container 
 	df_json_out_uint(j, "queries", c->n_queries);
 	df_json_out_uint(j, "refused", c->n_blocked);
 	df_json_out_uint(j, "would_refuse", c->n_would_block);
+	df_json_out_open(j, "findings", '[');
+	for (size_t i = 0; i < c->n_leaks; i++) {
+		df_json_out_open(j, NULL, '{');
+		df_json_out_string(j, "finding", c->leaks[i].finding);
+		df_json_out_string(j, "seen", c->leaks[i].seen);
+		df_json_out_close(j, '}');
+	}
+	df_json_out_close(j, ']');
 	put_json_rows(j, "domains", c, true);
 	put_json_rows(j, "connections", c, false);
 	df_json_out_close(j, '}');

@@ -55,10 +55,21 @@ static int open_proc(pid_t pid, const char *name, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-static int open_process(struct df_container *c, char *error)
+/* Whether the process is in the hook's own namespace of a kind: "net", "user", "pid". */
+static bool has_hosts_namespace(pid_t pid, const char *kind)
 {
+	char path[64];
 	struct stat own, its;
 
+	(void)snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
+	if (stat(path, &own) < 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, kind);
+	return stat(path, &its) == 0 && own.st_ino == its.st_ino && own.st_dev == its.st_dev;
+}
+
+static int open_process(struct df_container *c, char *error)
+{
 	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
 	if (c->pidfd < 0 && errno == ENOSYS)
 		return fail(error, EX_UNAVAILABLE, "the kernel has no pidfd_open (5.3)");
@@ -69,12 +80,13 @@ static int open_process(struct df_container *c, char *error)
 	if (c->netns_fd < 0)
 		return fail(error, EX_DATAERR, "open the network namespace of pid %d: %s",
 			    (int)c->pid, strerror(-c->netns_fd));
+	c->is_host_netns = has_hosts_namespace(c->pid, "net");
+	c->is_host_pidns = has_hosts_namespace(c->pid, "pid");
+	c->has_own_userns = !has_hosts_namespace(c->pid, "user");
 	/* what was opened by number is init's only if init still lives */
 	if (syscall(SYS_pidfd_send_signal, c->pidfd, 0, NULL, 0) < 0)
 		return fail(error, EX_DATAERR, "the container's init, pid %d, is gone",
 			    (int)c->pid);
-	if (fstat(c->netns_fd, &its) == 0 && stat("/proc/self/ns/net", &own) == 0)
-		c->is_host_netns = own.st_ino == its.st_ino && own.st_dev == its.st_dev;
 	return 0;
 }
 
@@ -133,7 +145,7 @@ static bool is_ancestor_or_equal(const char *parent, const char *path)
 	return strncmp(parent, path, len) == 0 && (path[len] == '\0' || path[len] == '/');
 }
 
-static bool is_descendant(pid_t pid, pid_t ancestor)
+bool df_container_is_descendant(pid_t pid, pid_t ancestor)
 {
 	for (int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
 		char path[64], text[1024], *close;
@@ -166,7 +178,7 @@ static int check_processes(const struct df_container *c, char *error)
 	for (char *word = strtok_r(procs, "\n", &next); word; word = strtok_r(NULL, "\n", &next)) {
 		int pid = atoi(word);
 
-		if (!is_descendant(pid, c->pid))
+		if (!df_container_is_descendant(pid, c->pid))
 			return fail(
 				error, EX_UNAVAILABLE,
 				"cgroup %s also holds pid %d, which is not the container's: the "

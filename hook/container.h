@@ -14,8 +14,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "hook/config.h"
 #include "hook/resolv_conf.h"
-#include "hook/state.h"
 #include "lib/launch.h"
 
 #define DF_CONTAINER_ERROR_MAX 1024
@@ -29,6 +29,8 @@ struct df_container {
 	int cgroup_fd;      /* directory of the container's cgroup */
 	char cgroup[DF_META_PATH_MAX];
 	bool is_host_netns;
+	bool is_host_pidns;
+	bool has_own_userns;
 	struct df_resolv_conf dns; /* empty where the file cannot be read */
 	bool is_stderr_pipe;
 	uint64_t stderr_dev, stderr_ino; /* of that pipe */
@@ -38,6 +40,9 @@ struct df_container {
 int df_container_open(const struct df_state *state, const struct df_config *config,
 		      struct df_container *ret, char ret_error[static DF_CONTAINER_ERROR_MAX]);
 void df_container_done(struct df_container *c);
+
+/* Equal, or a child of a child …; false where /proc does not tell. */
+bool df_container_is_descendant(pid_t pid, pid_t ancestor);
 
 /* Directory descriptor of the cgroup2 mount, or -ENOENT. */
 int df_container_cgroup_root(void);

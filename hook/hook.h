@@ -10,7 +10,9 @@
 
 #include <stdbool.h>
 
+#include "hook/config.h"
 #include "hook/container.h"
+#include "hook/findings.h"
 #include "hook/state.h"
 #include "lib/conf.h"
 #include "lib/fence.h"
@@ -28,6 +30,7 @@ struct df_hook {
 	struct df_config config;
 	struct df_conf_host conf;
 	struct df_container container;
+	struct df_findings findings;
 	struct df_hook_table {
 		bool is_used;
 		struct df_policy_result compiled;
@@ -67,6 +70,9 @@ int df_hook_build(struct df_hook *h);
 
 /* A sealed memfd with struct df_meta.  fd or -errno. */
 int df_hook_make_meta(const struct df_hook *h);
+
+/* on-leak: 0, or 78 if a policy refuses a finding. */
+int df_hook_judge_leaks(struct df_hook *h);
 
 /* The proxy; when this returns 0 it answers queries. */
 int df_hook_start_proxy(struct df_hook *h);

@@ -176,11 +176,15 @@ static int fence(struct df_hook *h)
 	r = df_container_open(&h->state, &h->config, &h->container, error);
 	if (r != 0)
 		return df_hook_fail(h, r, "%s", error);
+	df_findings_collect(h->state.bundle, &h->config, &h->container, &h->findings);
 	r = df_hook_build(h);
 	if (r != 0)
 		return r;
 	h->is_switched_off = is_disabled(h);
-	return h->is_switched_off ? 0 : df_hook_start_proxy(h);
+	if (h->is_switched_off)
+		return 0;
+	r = df_hook_judge_leaks(h);
+	return r == 0 ? df_hook_start_proxy(h) : r;
 }
 
 /* deployfence.containers names others. */

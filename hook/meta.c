@@ -97,6 +97,9 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	fill_resolvers(h, m);
 	m->n_search = h->container.dns.n_search;
 	memcpy(m->search, h->container.dns.search, m->n_search * sizeof(m->search[0]));
+	for (int i = 0; i < DF_FINDINGS; i++)
+		if (*h->findings.seen[i]) /* else no page is touched */
+			copy_text(m->findings[i], sizeof(m->findings[i]), h->findings.seen[i]);
 	m->n_x = (uint32_t)h->state.n_x;
 	for (size_t i = 0; i < h->state.n_x; i++) {
 		copy_text(m->x[i].key, sizeof(m->x[i].key), h->state.x[i].key);

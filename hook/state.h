@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * state: what the hook is told about the container.
+ * state: the state JSON on stdin (OCI runtime-spec, runtime.md "State").
  *
- * The state JSON on stdin (OCI runtime-spec, runtime.md "State") and config.json
- * in the bundle.  Both are hostile: bounded, checked, copied out.  Annotations
- * of the state are judged here: an unknown deployfence key or value is refused, so that a
- * typo never means "unfenced" (DESIGN 2.1, 12.13).
+ * It is hostile: bounded, checked, copied out.  Its annotations are judged here: an
+ * unknown deployfence key or value is refused, so that a typo never means "unfenced"
+ * (DESIGN 2.1, 12.13).
  *
  * No side effects, no logging: errors come back as text for the person who
  * started the container.
@@ -66,17 +65,6 @@ struct df_state {
 	struct df_state_pair x[DF_STATE_X_MAX]; /* deployfence.x-…, in order of appearance */
 };
 
-/* What config.json adds.  Owned; df_config_done.  Missing parts are NULL. */
-struct df_config {
-	char *resolv_conf; /* source of the mount at /etc/resolv.conf */
-	char *root_path;   /* as written; relative to the bundle */
-	char *name;        /* container name where the manager tells one; see state.c */
-	char *image;
-	char *pod;
-	char *k8s_namespace;
-	bool is_ipv6_disabled; /* by linux.sysctl; runc sets those after the hooks */
-};
-
 /*
  * 0, or the positive exit status that the hook should end with (sysexits.h): 64
  * annotation, 65 state or config.json, 71 out of memory.  Then error is filled
@@ -90,10 +78,5 @@ struct df_config {
 int df_state_parse(const char *text, size_t len, struct df_state *ret,
 		   char ret_error[static DF_STATE_ERROR_MAX]);
 void df_state_done(struct df_state *s);
-
-/* As above, for config.json; reads mounts, root.path and annotations. */
-int df_config_parse(const char *text, size_t len, struct df_config *ret,
-		    char ret_error[static DF_STATE_ERROR_MAX]);
-void df_config_done(struct df_config *c);
 
 #endif

@@ -105,6 +105,10 @@ static void append_other(const struct df_event_line *e, char *buf, size_t size, 
 		df_append(buf, size, pos, " reason=%s", e->reason);
 	if (e->domain)
 		df_append(buf, size, pos, " domain=%s", e->domain);
+	if (e->finding)
+		df_append(buf, size, pos, " finding=%s", e->finding);
+	append_text(buf, size, pos, "seen", e->seen);
+	append_text(buf, size, pos, "remedy", e->remedy);
 	if (e->addr)
 		append_addr(e, buf, size, pos);
 	if (e->who)

@@ -82,6 +82,8 @@ struct df_event_line {
 	const uint8_t (*own)[16]; /* addresses of the container */
 	uint64_t count;           /* how many it stands for; 0: one */
 	const char *message;      /* free text of events that are no verdict; NULL: none */
+	/* lib/finding; NULL: the event is none */
+	const char *finding, *seen, *remedy;
 };
 
 /* "dns", "connect", "packet". */

@@ -87,6 +87,7 @@ static void verdict_fields(struct entry *j, const struct df_event_line *e)
 	}
 	text_field(j, "DEPLOYFENCE_RULE", e->rule);
 	text_field(j, "DEPLOYFENCE_HINT", e->hint);
+	text_field(j, "DEPLOYFENCE_FINDING", e->finding);
 }
 
 size_t df_event_journal(const struct df_event_line *e, const struct df_meta *m, int priority,

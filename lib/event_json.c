@@ -232,6 +232,9 @@ static size_t generate(const struct df_event_line *e, const struct df_meta *m, e
 		put_int(g, "count", (long long)e->count);
 	put_string(g, "message", e->message);
 	put_addrs(g, "addresses", e->own, e->n_own);
+	put_string(g, "finding", e->finding);
+	put_string(g, "seen", e->seen);
+	put_string(g, "remedy", e->remedy);
 	put_container(g, m, detail >= DETAIL_NO_ANCESTRY);
 	yajl_gen_map_close(g);
 	if (yajl_gen_get_buf(g, &text, &len) != yajl_gen_status_ok || len >= size)

@@ -26,6 +26,42 @@ const char *df_finding_name(unsigned finding)
 	return finding < DF_FINDINGS ? names[finding] : NULL;
 }
 
+static const char *const remedies[DF_FINDINGS] = {
+	[DF_FINDING_CAP_NET_RAW] = "drop CAP_NET_RAW, or use a kernel of 6.0 or later with \"bpf\" "
+				   "in its list of LSMs",
+	[DF_FINDING_CAP_NET_ADMIN] = "drop CAP_NET_ADMIN",
+	[DF_FINDING_CAP_SYS_ADMIN] = "drop CAP_SYS_ADMIN",
+	[DF_FINDING_CAP_BPF] = "drop CAP_BPF",
+	[DF_FINDING_PRIVILEGED] =
+		"start it unprivileged, with the one capability or device that it needs",
+	[DF_FINDING_HOST_CGROUP] =
+		"do not mount the host's cgroups, or read-only with all below (rro), and leave the "
+		"container a cgroup namespace of its own",
+	[DF_FINDING_ENGINE_SOCKET] = "mount neither that socket nor a directory above it",
+	[DF_FINDING_RESOLVER_SOCKET] = "mount neither that socket nor a directory above it",
+	[DF_FINDING_TUN_DEVICE] = "do not give it /dev/net/tun",
+	[DF_FINDING_PASSED_FDS] =
+		"pass it no open sockets or directories (--preserve-fds, LISTEN_FDS, stdin)",
+	[DF_FINDING_HTTP_PROXY] =
+		"unset it: the proxy resolves names itself (podman: http_proxy = false in "
+		"containers.conf)",
+	[DF_FINDING_LOOPBACK_RESOLVER] = "name a resolver outside of the container (--dns)",
+	[DF_FINDING_SHARED_NETNS] =
+		"give it a network namespace of its own, or fence all containers that share it",
+	[DF_FINDING_HOST_NETWORK] = "give it a network namespace of its own",
+};
+
+const char *df_finding_remedy(unsigned finding)
+{
+	return finding < DF_FINDINGS ? remedies[finding] : NULL;
+}
+
+bool df_finding_is_circumstance(unsigned finding)
+{
+	return finding == DF_FINDING_HTTP_PROXY || finding == DF_FINDING_LOOPBACK_RESOLVER ||
+	       finding == DF_FINDING_SHARED_NETNS || finding == DF_FINDING_HOST_NETWORK;
+}
+
 int df_finding_from_name(const char *name, size_t len)
 {
 	for (int i = 0; i < DF_FINDINGS; i++) {

@@ -9,6 +9,7 @@
 #ifndef DF_FINDING_H
 #define DF_FINDING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum df_finding {
@@ -31,6 +32,12 @@ enum df_finding {
 
 /* "cap-net-raw"; NULL: no such finding. */
 const char *df_finding_name(unsigned finding);
+
+/* It says how the container is set up, and opens nothing by itself. */
+bool df_finding_is_circumstance(unsigned finding);
+
+/* What closes it, one line; NULL: no such finding. */
+const char *df_finding_remedy(unsigned finding);
 
 /* The finding with this name (len octets), or -ENOENT. */
 int df_finding_from_name(const char *name, size_t len);

@@ -29,7 +29,7 @@ struct df_json {
 	enum type type;
 	size_t n;                     /* values in an array or object */
 	const char *key;              /* in an object, else NULL */
-	const char *text;             /* of a string or number */
+	const char *text;             /* of a string or number; "true" or NULL */
 	const struct df_json **items; /* n of them */
 	struct df_json *next;         /* sibling, while the tree is built */
 };
@@ -163,11 +163,9 @@ static int on_null(void *ctx)
 	return add_scalar(ctx, TYPE_NULL, NULL, 0);
 }
 
-/* Nobody asks for the value of a boolean yet: only that it is no other type. */
 static int on_boolean(void *ctx, int value)
 {
-	(void)value;
-	return add_scalar(ctx, TYPE_BOOL, NULL, 0);
+	return add_scalar(ctx, TYPE_BOOL, value ? "true" : NULL, strlen("true"));
 }
 
 static int on_number(void *ctx, const char *text, size_t len)
@@ -417,6 +415,11 @@ bool df_json_is_object(const struct df_json *v)
 bool df_json_is_array(const struct df_json *v)
 {
 	return v && v->type == TYPE_ARRAY;
+}
+
+bool df_json_is_true(const struct df_json *v)
+{
+	return v && v->type == TYPE_BOOL && v->text;
 }
 
 int df_json_int(const struct df_json *v, int64_t *ret)

@@ -39,6 +39,7 @@ const struct df_json *df_json_get(const struct df_json *obj, const char *key);
 const char *df_json_string(const struct df_json *v);
 bool df_json_is_object(const struct df_json *v);
 bool df_json_is_array(const struct df_json *v);
+bool df_json_is_true(const struct df_json *v); /* the literal, not a string */
 
 /* 0; -EINVAL: NULL, no number, not an integer, or out of int64_t. */
 int df_json_int(const struct df_json *v, int64_t *ret);

@@ -15,6 +15,7 @@
 
 #include "bpf/abi.h"
 #include "lib/dname.h"
+#include "lib/finding.h"
 
 /* Numbers of the handed-over descriptors.  Those that do not exist are closed. */
 enum df_fd {
@@ -55,13 +56,14 @@ enum df_table {
 
 #define DF_LAUNCH_CGROUP_PARENT "deployfence" /* below the cgroup2 mount, for the proxies */
 
-#define DF_META_VERSION 2
+#define DF_META_VERSION 3
 #define DF_META_ID_MAX 129
 #define DF_META_TEXT_MAX 1025
 #define DF_META_PATH_MAX 4096
 #define DF_META_X_MAX 32
 #define DF_META_SEARCH_MAX 32
 #define DF_META_RESOLVERS_MAX 16
+#define DF_META_SEEN_MAX 512 /* octets that say what was seen of a finding */
 
 struct df_meta_pair {
 	char key[80];
@@ -98,6 +100,7 @@ struct df_meta {
 	uint8_t resolvers[DF_META_RESOLVERS_MAX][16];
 	uint32_t n_search;
 	struct df_dname search[DF_META_SEARCH_MAX];
+	char findings[DF_FINDINGS][DF_META_SEEN_MAX]; /* what was seen; "": no finding */
 	uint32_t n_x;
 	struct df_meta_pair x[DF_META_X_MAX];
 };

@@ -270,19 +270,12 @@ static int parse_on_leak(struct df_policy_parser *p)
 	return 0;
 }
 
-/* They say how the container is set up, and open nothing by themselves. */
-static bool is_mere_circumstance(enum df_finding finding)
-{
-	return finding == DF_FINDING_HTTP_PROXY || finding == DF_FINDING_LOOPBACK_RESOLVER ||
-	       finding == DF_FINDING_SHARED_NETNS || finding == DF_FINDING_HOST_NETWORK;
-}
-
 static uint32_t finish_leaks(const struct df_policy_parser *p, bool is_deny)
 {
 	uint32_t leaks = 0;
 
 	for (unsigned i = 0; i < DF_FINDINGS; i++) {
-		bool is_refused = is_deny && !is_mere_circumstance(i);
+		bool is_refused = is_deny && !df_finding_is_circumstance(i);
 
 		if (p->leak_place[i].line)
 			is_refused = p->is_leak_refused[i];

@@ -55,6 +55,7 @@ void df_life_start(struct df_monitor *m)
 	df_record_addresses(&m->record, "start", text, addrs, n);
 	if (*m->meta->stale)
 		df_record_warning(&m->record, "stale_policy", m->meta->stale);
+	df_record_findings(&m->record);
 }
 
 void df_life_addresses(struct df_monitor *m)

@@ -295,6 +295,22 @@ void df_record_addresses(struct df_record *r, const char *event, const char *mes
 	df_record_emit(r, &e, true);
 }
 
+void df_record_findings(struct df_record *r)
+{
+	for (unsigned i = 0; i < DF_FINDINGS; i++) {
+		const struct df_event_line e = {
+			.event = "finding",
+			.is_warning = true,
+			.finding = df_finding_name(i),
+			.seen = r->meta->findings[i],
+			.remedy = df_finding_remedy(i),
+		};
+
+		if (*e.seen)
+			df_record_emit(r, &e, true);
+	}
+}
+
 void df_record_warning(struct df_record *r, const char *event, const char *message)
 {
 	const struct df_event_line e = {.event = event, .message = message, .is_warning = true};

@@ -96,7 +96,10 @@ void df_record_addresses(struct df_record *r, const char *event, const char *mes
  */
 bool df_record_retry(struct df_record *r, bool is_last);
 
-/* The same, where somebody should act. */
+/* What the hook found that lets the container around its fence. */
+void df_record_findings(struct df_record *r);
+
+/* As df_record_life, where somebody should act. */
 void df_record_warning(struct df_record *r, const char *event, const char *message);
 
 #endif

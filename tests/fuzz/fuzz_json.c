@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hook/state.h"
+#include "hook/config.h"
 #include "lib/json.h"
 #include "lib/util.h"
 
@@ -112,6 +112,11 @@ static void check_config(const char *text, size_t size)
 	}
 	check(!c.resolv_conf || c.resolv_conf[0] == '/', "resolv_conf");
 	check(!c.root_path || c.root_path[0], "root_path");
+	for (size_t i = 0; i < c.n_mounts; i++)
+		check(c.mounts[i].source && c.mounts[i].destination, "mount");
+	check(!c.netns_path || c.netns_path[0], "netns_path");
+	check(!c.proxies || (c.proxies[0] && strchr(c.proxies, '=')), "proxies");
+	check(c.listen_fds <= 1024, "listen_fds");
 	df_config_done(&c);
 }
 

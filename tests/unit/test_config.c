@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "hook/state.h"
+#include "hook/config.h"
 #include "lib/util.h"
 
 #define MOUNT(destination, source) "{\"destination\":" destination ",\"source\":" source "}"

@@ -207,12 +207,35 @@ static void test_unknown_asker(void **state)
 	assert_non_null(strstr(json, "\"attribution\":\"gone\""));
 }
 
+static void test_finding(void **state)
+{
+	const struct df_event_line e = {.event = "finding",
+					.is_warning = true,
+					.finding = "engine-socket",
+					.seen = "mount /x\n\"y\"",
+					.remedy = "do not"};
+	struct df_json *doc;
+
+	(void)state;
+	(void)df_event_text(&e, &meta, text, sizeof(text));
+	assert_string_equal(text,
+			    "WARN finding finding=engine-socket seen=\"mount /x\\n\\\"y\\\"\" "
+			    "remedy=\"do not\" container=4f1c");
+	assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+	doc = parse();
+	assert_string_equal(df_json_string(df_json_get(doc, "finding")), "engine-socket");
+	assert_string_equal(df_json_string(df_json_get(doc, "seen")), "mount /x\n\"y\"");
+	assert_string_equal(df_json_string(df_json_get(doc, "remedy")), "do not");
+	df_json_free(doc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_published_line), cmocka_unit_test(test_json),
 		cmocka_unit_test(test_note),           cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_large),          cmocka_unit_test(test_unknown_asker),
+		cmocka_unit_test(test_finding),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,10 +20,12 @@ static void test_names(void **state)
 		const char *name = df_finding_name(i);
 
 		assert_non_null(name);
+		assert_non_null(df_finding_remedy(i));
 		assert_int_equal(df_finding_from_name(name, strlen(name)), i);
 		assert_int_equal(df_finding_from_name(name, strlen(name) - 1), -ENOENT);
 	}
 	assert_null(df_finding_name(DF_FINDINGS));
+	assert_null(df_finding_remedy(DF_FINDINGS));
 	assert_int_equal(df_finding_from_name("", 0), -ENOENT);
 	assert_int_equal(df_finding_from_name("cap-net-rawx", 12), -ENOENT);
 	assert_int_equal(df_finding_from_name("cap-net-rawx", 11), DF_FINDING_CAP_NET_RAW);

@@ -143,6 +143,37 @@ static const struct {
 	{HEAD("t", "connect_blocked") "\"ip\":\"::\",\"port\":-1," BOX "}", "port"},
 };
 
+#define FINDING(time, name, seen)                                                                  \
+	HEAD(time, "finding")                                                                      \
+	"\"finding\":\"" name "\",\"seen\":\"" seen "\",\"remedy\":\"r\"," BOX "}"
+
+static void test_findings(void **state)
+{
+	struct df_aggregate a = {0};
+	const struct df_container *c;
+	char line[512];
+
+	(void)state;
+	add(&a, FINDING("t", "cap-net-raw", "CAP_NET_RAW"));
+	add(&a, FINDING("t", "host-cgroup", "mount /sys"));
+	add(&a, FINDING("u", "cap-net-raw", "again")); /* it was restarted */
+	c = a.list[0];
+	assert_int_equal(c->n, 0);
+	assert_int_equal(c->n_leaks, 2);
+	assert_string_equal(c->leaks[0].finding, "cap-net-raw");
+	assert_string_equal(c->leaks[0].seen, "again");
+	assert_string_equal(c->leaks[1].finding, "host-cgroup");
+	for (int i = 0; i < DF_LEAKS_MAX + 5; i++) {
+		(void)snprintf(line, sizeof(line), FINDING("t", "f%d", "x"), i);
+		add(&a, line);
+	}
+	assert_int_equal(c->n_leaks, DF_LEAKS_MAX);
+	assert_int_equal(a.n_damaged, 0);
+	(void)snprintf(line, sizeof(line), "%s", HEAD("t", "finding") "\"finding\":\"x\"," BOX "}");
+	assert_int_equal(df_aggregate_line(&a, line, strlen(line)), -EBADMSG);
+	df_aggregate_done(&a);
+}
+
 static void test_damaged(void **state)
 {
 	struct df_aggregate a = {0};
@@ -317,6 +348,7 @@ int main(void)
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_audit_owner_connection),
+		cmocka_unit_test(test_findings),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_many),

@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* findings: configurations of real engines, each cause alone beside its twin, and this very host.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cmocka.h>
+
+#include "hook/findings.h"
+#include "lib/util.h"
+
+#define TEXT_MAX 8192
+
+/* "cap-net-raw: CAP_NET_RAW in …\n" for each. */
+static const char *findings_text(const struct df_findings *f)
+{
+	static char text[TEXT_MAX];
+	size_t pos = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; i < DF_FINDINGS; i++)
+		if (*f->seen[i])
+			df_append(text, sizeof(text), &pos, "%s: %s\n", df_finding_name(i),
+				  f->seen[i]);
+	return text;
+}
+
+static struct df_config parse(const char *json)
+{
+	_cleanup_free_ char *exact = malloc(strlen(json));
+	char error[DF_STATE_ERROR_MAX] = "";
+	struct df_config c;
+
+	assert_non_null(exact);
+	memcpy(exact, json, strlen(json));
+	if (df_config_parse(exact, strlen(json), &c, error))
+		fail_msg("refused: %.300s: %s", json, error);
+	return c;
+}
+
+/* The names alone, in their order. */
+static void check_names(const char *what, const struct df_findings *f, const char *expected)
+{
+	char names[512] = "";
+	size_t pos = 0;
+
+	for (unsigned i = 0; i < DF_FINDINGS; i++)
+		if (*f->seen[i])
+			df_append(names, sizeof(names), &pos, "%s%s", pos ? " " : "",
+				  df_finding_name(i));
+	if (strcmp(names, expected) != 0)
+		fail_msg("%s: \"%s\", expected \"%s\"\n%s", what, names, expected,
+			 findings_text(f));
+}
+
+static void test_engines(void **state)
+{
+	static const struct {
+		const char *file, *expected;
+		bool has_own_userns, is_host_pidns;
+	} rows[] = {
+		{"config_real_podman", "", false, false},
+		{"config_real_podman_host", "", false, false}, /* what it joins is not told here */
+		{"config_real_podman_systemd", "", false, false},
+		{"config_real_runc_spec", "", false, false},
+		{"config_real_runc_default", "", false, false},
+		{"config_real_podman_sys", "", false, false},
+		{"config_real_podman_pod", "", false, false},
+		{"config_real_ctr", "cap-net-raw", false, false},
+		{"config_like_docker", "cap-net-raw", false, false},
+		{"config_like_kubernetes", "cap-net-raw", false, false},
+		{"config_real_podman_user", "cap-net-raw", false, false},
+		{"config_real_podman_tun", "tun-device", false, false},
+		{"config_real_podman_proxy", "http-proxy", false, false},
+		{"config_real_podman_privileged",
+		 "cap-net-raw cap-net-admin cap-sys-admin cap-bpf privileged tun-device", false,
+		 false},
+		{"config_real_podman_privileged", "cap-net-raw cap-net-admin tun-device", true,
+		 false},
+		{"config_real_podman_cgroupns",
+		 "cap-net-raw cap-net-admin cap-sys-admin cap-bpf privileged host-cgroup "
+		 "tun-device",
+		 false, false},
+	};
+	const char *top = getenv("srcdir");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_free_ char *text = NULL;
+		struct df_container container = {.has_own_userns = rows[i].has_own_userns,
+						 .is_host_pidns = rows[i].is_host_pidns};
+		struct df_findings f = {};
+		struct df_config c;
+		char path[4096];
+		size_t len;
+
+		(void)snprintf(path, sizeof(path), "%s/tests/corpus/json/%s", top ? top : ".",
+			       rows[i].file);
+		if (df_read_file(AT_FDCWD, path, 1 << 20, &text, &len) < 0)
+			fail_msg("cannot read %s", path);
+		c = parse(text);
+		df_findings_of_config(&c, &container, &f);
+		check_names(rows[i].file, &f, rows[i].expected);
+		df_config_done(&c);
+	}
+}
+
+#define CAPS(set, caps) "{\"process\":{\"capabilities\":{\"" set "\":[" caps "]}}}"
+#define LINUX(parts) "{\"linux\":{" parts "}}"
+#define BOTH(caps, linux)                                                                          \
+	"{\"process\":{\"capabilities\":{\"bounding\":[" caps "]}},\"linux\":{" linux "}}"
+#define DEVICES(rules) "\"resources\":{\"devices\":[" rules "]}"
+#define DENY_ALL "{\"allow\":false,\"access\":\"rwm\"}"
+#define ALLOW_ALL "{\"allow\":true,\"access\":\"rwm\"}"
+#define CGROUP(options)                                                                            \
+	"\"mounts\":[{\"destination\":\"/sys/fs/cgroup\",\"type\":\"cgroup\",\"source\":"          \
+	"\"cgroup\",\"options\":[" options "]}]"
+#define ENV(env) "{\"process\":{\"env\":[" env "]}}"
+
+/* One cause, and what it is called. */
+static void test_causes(void **state)
+{
+	static const struct {
+		const char *config, *expected;
+	} rows[] = {
+		{"{}", ""},
+		{CAPS("bounding", "\"CAP_NET_RAW\""),
+		 "cap-net-raw: CAP_NET_RAW in process.capabilities\n"},
+		{CAPS("effective", "\"CAP_NET_RAW\""),
+		 "cap-net-raw: CAP_NET_RAW in process.capabilities\n"},
+		{CAPS("inheritable", "\"cap_net_raw\""),
+		 "cap-net-raw: CAP_NET_RAW in process.capabilities\n"},
+		{CAPS("ambient", "\"CAP_NET_ADMIN\""),
+		 "cap-net-admin: CAP_NET_ADMIN in process.capabilities\n"},
+		{CAPS("permitted", "\"CAP_BPF\",\"CAP_CHOWN\""),
+		 "cap-bpf: CAP_BPF in process.capabilities\n"},
+		{CAPS("bounding", "\"NET_RAW\",\"CAP_NET_RAWX\",\"\",7,null,[\"CAP_NET_RAW\"]"),
+		 ""},
+		{"{\"process\":{\"capabilities\":[\"CAP_NET_RAW\"]}}", ""},
+		/* as good as root on the host */
+		{BOTH("\"CAP_SYS_ADMIN\"", "\"maskedPaths\":[\"/proc/kcore\"]"),
+		 "cap-sys-admin: CAP_SYS_ADMIN in process.capabilities\n"},
+		{BOTH("\"CAP_SYS_ADMIN\"", "\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ERRNO\"}"),
+		 "cap-sys-admin: CAP_SYS_ADMIN in process.capabilities\n"},
+		{BOTH("\"CAP_SYS_ADMIN\"", "\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\"}"),
+		 "cap-sys-admin: CAP_SYS_ADMIN in process.capabilities\n"
+		 "privileged: CAP_SYS_ADMIN without seccomp and masked paths\n"},
+		{CAPS("bounding", "\"CAP_SYS_MODULE\",\"CAP_SYS_RAWIO\""),
+		 "privileged: CAP_SYS_MODULE, CAP_SYS_RAWIO\n"},
+		{CAPS("bounding", "\"CAP_SYS_PTRACE\""), ""}, /* of its own processes */
+		{BOTH("\"CAP_MKNOD\"", DEVICES(DENY_ALL "," ALLOW_ALL)),
+		 "privileged: CAP_MKNOD with every device allowed\n"
+		 "tun-device: CAP_MKNOD with the device /dev/net/tun allowed\n"},
+		{BOTH("\"CAP_MKNOD\"", DEVICES(ALLOW_ALL "," DENY_ALL)), ""},
+		{BOTH("\"CAP_CHOWN\"", DEVICES(ALLOW_ALL)), ""}, /* nobody makes a node */
+		{BOTH("\"CAP_MKNOD\"",
+		      DEVICES("{\"allow\":true,\"type\":\"c\",\"major\":10,\"access\":\"rw\"}")),
+		 "tun-device: CAP_MKNOD with the device /dev/net/tun allowed\n"},
+		{BOTH("\"CAP_MKNOD\"",
+		      DEVICES("{\"allow\":true,\"type\":\"c\",\"major\":10,\"minor\":229}")),
+		 ""},
+		{BOTH("\"CAP_MKNOD\"",
+		      DEVICES(ALLOW_ALL
+			      ",{\"allow\":false,\"type\":\"c\",\"major\":10,\"minor\":200}")),
+		 "privileged: CAP_MKNOD with every device allowed\n"},
+		{BOTH("\"CAP_MKNOD\"", DEVICES("{\"allow\":\"true\"},{\"allow\":1}")), ""},
+		{LINUX("\"devices\":[{\"path\":\"/x\",\"type\":\"c\",\"major\":10,\"minor\":200}]"),
+		 "tun-device: device /dev/net/tun\n"},
+		{LINUX("\"devices\":[{\"path\":\"/dev/net/tun\",\"type\":\"b\",\"major\":10,"
+		       "\"minor\":200},{\"type\":\"c\",\"major\":10,\"minor\":201}]"),
+		 ""},
+		/* cgroup file systems */
+		{"{" CGROUP("\"rw\"") "}",
+		 "host-cgroup: writable cgroup mount at /sys/fs/cgroup without a cgroup "
+		 "namespace\n"},
+		{"{" CGROUP("") "}",
+		 "host-cgroup: writable cgroup mount at /sys/fs/cgroup without a cgroup "
+		 "namespace\n"},
+		{"{" CGROUP("\"ro\",\"rw\"") "}",
+		 "host-cgroup: writable cgroup mount at /sys/fs/cgroup without a cgroup "
+		 "namespace\n"},
+		{"{" CGROUP("\"rw\",\"ro\"") "}", ""},
+		{"{" CGROUP("\"rw\"") ",\"linux\":{\"namespaces\":[{\"type\":\"cgroup\"}]}}", ""},
+		{"{" CGROUP("\"rw\"") ",\"linux\":{\"namespaces\":[{\"type\":\"cgroup\",\"path\":"
+				      "\"/proc/1/ns/cgroup\"}]}}",
+		 "host-cgroup: writable cgroup mount at /sys/fs/cgroup without a cgroup "
+		 "namespace\n"},
+		/* environment */
+		{ENV("\"http_proxy=http://p:1\""),
+		 "http-proxy: environment http_proxy=http://p:1\n"},
+		{ENV("\"HTTPS_PROXY=p:1\",\"All_Proxy=socks5h://p\""),
+		 "http-proxy: environment HTTPS_PROXY=p:1, All_Proxy=socks5h://p\n"},
+		{ENV("\"no_proxy=x\",\"http_proxy=\",\"http_proxy\",\"xhttp_proxy=x\",\"=x\",7"),
+		 ""},
+		/* passwords are nobody's business */
+		{ENV("\"http_proxy=http://user:pass@p:1/@x\""),
+		 "http-proxy: environment http_proxy=http://…@p:1/@x\n"},
+		{ENV("\"http_proxy=user:p@ss@p:1\""), "http-proxy: environment http_proxy=…@p:1\n"},
+		{ENV("\"http_proxy=a\\nWARN \\u001b[31m\\\"\""),
+		 "http-proxy: environment http_proxy=a\\nWARN \\x1b[31m\\\"\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct df_container container = {};
+		struct df_config c = parse(rows[i].config);
+		struct df_findings f = {};
+
+		df_findings_of_config(&c, &container, &f);
+		if (strcmp(findings_text(&f), rows[i].expected) != 0)
+			fail_msg("%s:\n%s", rows[i].config, findings_text(&f));
+		df_config_done(&c);
+	}
+}
+
+static void test_pid_namespace(void **state)
+{
+	const struct df_container container = {.is_host_pidns = true};
+	struct df_config c = parse(CAPS("bounding", "\"CAP_SYS_PTRACE\""));
+	struct df_findings f = {};
+
+	(void)state;
+	df_findings_of_config(&c, &container, &f);
+	assert_string_equal(f.seen[DF_FINDING_PRIVILEGED],
+			    "CAP_SYS_PTRACE in the host's pid namespace");
+	df_config_done(&c);
+}
+
+static void test_long_texts(void **state)
+{
+	struct df_findings f = {};
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		df_findings_add(&f, DF_FINDING_PASSED_FDS, "descriptor %d: socket", i);
+	assert_int_equal(strlen(f.seen[DF_FINDING_PASSED_FDS]), DF_META_SEEN_MAX - 1);
+	df_findings_add(&f, DF_FINDING_PRIVILEGED, "%s", "a");
+	df_findings_add(&f, DF_FINDING_PRIVILEGED, "%s", "a");
+	assert_string_equal(f.seen[DF_FINDING_PRIVILEGED], "a");
+}
+
+/* --- mounts: a directory with sockets of its own, and places that every host has */
+
+static char ground[] = "/tmp/df-findings-XXXXXX";
+
+static void make_socket(const char *name)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s", ground, name);
+	assert_return_code(bind(fd, (struct sockaddr *)&a, sizeof(a)), errno);
+	(void)close(fd);
+}
+
+static int make_ground(void **state)
+{
+	char path[128];
+
+	(void)state;
+	assert_non_null(mkdtemp(ground));
+	for (size_t i = 0; i < 3; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", ground,
+			       ((const char *[]){"engine", "resolver", "app"})[i]);
+		assert_return_code(mkdir(path, 0700), errno);
+	}
+	make_socket("engine/docker.sock");
+	make_socket("resolver/io.systemd.Resolve");
+	make_socket("app/app.sock");
+	(void)snprintf(path, sizeof(path), "%s/link", ground);
+	assert_return_code(symlink("engine/docker.sock", path), errno);
+	(void)snprintf(path, sizeof(path), "%s/run", ground);
+	assert_return_code(symlink("/run", path), errno);
+	return 0;
+}
+
+static int remove_ground(void **state)
+{
+	static const char *const files[] = {"engine/docker.sock", "resolver/io.systemd.Resolve",
+					    "app/app.sock", "link", "run"};
+	static const char *const dirs[] = {"engine", "resolver", "app", ""};
+	char path[128];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(files) + ARRAY_SIZE(dirs); i++) {
+		const bool is_file = i < ARRAY_SIZE(files);
+
+		(void)snprintf(path, sizeof(path), "%s/%s", ground,
+			       is_file ? files[i] : dirs[i - ARRAY_SIZE(files)]);
+		(void)(is_file ? unlink(path) : rmdir(path));
+	}
+	return 0;
+}
+
+/* GROUND stands for the directory; options of a bind mount. */
+static const char *seen_of_mount(const char *source, const char *options)
+{
+	const struct df_container container = {.cgroup_fd = -1};
+	static struct df_findings f;
+	char json[1024], full[256];
+	struct df_config c;
+
+	(void)snprintf(full, sizeof(full), "%s%s", strncmp(source, "GROUND", 6) == 0 ? ground : "",
+		       source + (strncmp(source, "GROUND", 6) == 0 ? 6 : 0));
+	(void)snprintf(json, sizeof(json),
+		       "{\"mounts\":[{\"destination\":\"/x\",\"type\":\"bind\",\"source\":\"%s\","
+		       "\"options\":[%s]}]}",
+		       full, options);
+	c = parse(json);
+	memset(&f, 0, sizeof(f));
+	df_findings_of_mounts(ground, &c, &container, &f);
+	df_config_done(&c);
+	return findings_text(&f);
+}
+
+static void check_mount(const char *source, const char *options, const char *expected)
+{
+	const char *seen = seen_of_mount(source, options);
+	char want[512];
+	size_t pos = 0;
+
+	want[0] = '\0';
+	for (const char *p = expected; *p; p++) {
+		if (strncmp(p, "GROUND", 6) == 0) {
+			df_append(want, sizeof(want), &pos, "%s", ground);
+			p += 5;
+		} else {
+			df_append(want, sizeof(want), &pos, "%c", *p);
+		}
+	}
+	if (strcmp(seen, want) != 0)
+		fail_msg("%s:\n%s", source, seen);
+}
+
+static void test_mounts(void **state)
+{
+	(void)state;
+	check_mount("GROUND/engine/docker.sock", "\"rbind\"",
+		    "engine-socket: mount GROUND/engine/docker.sock\n");
+	check_mount("GROUND/link", "\"rbind\"", "engine-socket: mount GROUND/link\n");
+	check_mount("link", "\"rbind\"", "engine-socket: mount link\n"); /* of the bundle */
+	check_mount("GROUND/engine", "\"rbind\",\"ro\"",
+		    "engine-socket: mount GROUND/engine with docker.sock\n");
+	check_mount("GROUND/resolver", "\"bind\"",
+		    "resolver-socket: mount GROUND/resolver with io.systemd.Resolve\n");
+	check_mount("GROUND/resolver/io.systemd.Resolve", "",
+		    "resolver-socket: mount GROUND/resolver/io.systemd.Resolve\n");
+	check_mount("GROUND/app", "\"rbind\"", "");
+	check_mount("GROUND/app/app.sock", "\"rbind\"", "");
+	check_mount("GROUND/nothing", "\"rbind\"", "");
+	check_mount("/dev/null", "\"rbind\"", "");
+	check_mount("/proc/self/cmdline", "\"rbind\"", "");
+	/* whether or not somebody listens there yet */
+	check_mount("/run", "\"rbind\",\"rro\"",
+		    "engine-socket: mount /run with /run/podman/podman.sock\n"
+		    "resolver-socket: mount /run with /run/nscd/socket\n");
+	check_mount("GROUND/run", "\"bind\"",
+		    "engine-socket: mount GROUND/run with /run/podman/podman.sock\n"
+		    "resolver-socket: mount GROUND/run with /run/nscd/socket\n");
+}
+
+static void test_layers(void **state)
+{
+	static const struct {
+		const char *type, *options;
+		bool is_seen;
+	} rows[] = {
+		{"overlay", "\"lowerdir=%s/engine,upperdir=/u,workdir=/w\"", true},
+		{"overlay", "\"lowerdir=/nothing:%s/engine\",\"private\"", true},
+		{"overlay", "\"workdir=/w,upperdir=%s/engine\"", true},
+		{"overlay", "\"lowerdir=%s/app:/nothing\"", false},
+		{"overlay", "\"lowerdir=\",\"lowerdir=::,\",\"%s/engine\"", false},
+		{"tmpfs", "\"lowerdir=%s/engine\"", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct df_container container = {.cgroup_fd = -1};
+		struct df_findings f = {};
+		char options[256], json[512];
+		struct df_config c;
+
+		(void)snprintf(options, sizeof(options), rows[i].options, ground);
+		(void)snprintf(json, sizeof(json),
+			       "{\"mounts\":[{\"destination\":\"/x\",\"type\":\"%s\",\"source\":"
+			       "\"overlay\",\"options\":[%s]}]}",
+			       rows[i].type, options);
+		c = parse(json);
+		df_findings_of_mounts(ground, &c, &container, &f);
+		if (!!*f.seen[DF_FINDING_ENGINE_SOCKET] != rows[i].is_seen)
+			fail_msg("%s:\n%s", json, findings_text(&f));
+		df_config_done(&c);
+	}
+}
+
+/* The root is a mount, too: where it is the host's own, everything is there. */
+static void test_root(void **state)
+{
+	const struct df_container container = {.cgroup_fd = -1};
+	struct df_config c = parse("{\"root\":{\"path\":\"/\"}}");
+	struct df_findings f = {};
+
+	(void)state;
+	df_findings_of_mounts(ground, &c, &container, &f);
+	assert_string_equal(f.seen[DF_FINDING_ENGINE_SOCKET],
+			    "root / with /run/podman/podman.sock");
+	df_config_done(&c);
+	memset(&f, 0, sizeof(f));
+	c = parse("{\"root\":{\"path\":\"app\"}}");
+	df_findings_of_mounts(ground, &c, &container, &f);
+	check_names("root app", &f, "");
+	df_config_done(&c);
+}
+
+/* --- descriptors and namespaces of this very process */
+
+static void check_fds(unsigned listen_fds, const char *expected)
+{
+	const struct df_config c = {.listen_fds = listen_fds};
+	struct df_findings f = {};
+
+	df_findings_of_fds(&c, getpid(), &f);
+	if (strcmp(f.seen[DF_FINDING_PASSED_FDS], expected) != 0)
+		fail_msg("LISTEN_FDS=%u: %s", listen_fds, f.seen[DF_FINDING_PASSED_FDS]);
+}
+
+static void test_fds(void **state)
+{
+	int kept[4], tcp = socket(AF_INET, SOCK_STREAM, 0), pair[2], stdin_kept = dup(0);
+
+	(void)state;
+	assert_true(tcp > 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+	for (int fd = 3; fd < 7; fd++)
+		kept[fd - 3] = dup(fd);
+	tcp = fcntl(tcp, F_DUPFD, 100);
+	pair[0] = fcntl(pair[0], F_DUPFD, 100);
+	(void)dup2(tcp, 3);
+	(void)dup2(pair[0], 4);
+	(void)close(5);
+	assert_int_equal(open("/dev/null", O_RDWR), 5);
+	(void)dup2(tcp, 0);
+	check_fds(0, "descriptor 0: socket TCP");
+	(void)dup2(pair[0], 0); /* as stdout to the journal */
+	check_fds(0, "");
+	check_fds(1, "descriptor 3: socket TCP");
+	check_fds(3, "descriptor 3: socket TCP, descriptor 4: socket UNIX-STREAM");
+	(void)close(5);
+	assert_int_equal(open("/", O_PATH), 5);
+	(void)close(4);
+	check_fds(3, "descriptor 3: socket TCP, descriptor 5: directory");
+	(void)dup2(stdin_kept, 0);
+	for (int fd = 3; fd < 7; fd++)
+		(void)(kept[fd - 3] >= 0 ? dup2(kept[fd - 3], fd) : close(fd));
+}
+
+static void check_network(const char *path, bool is_in_pod, const char *expected)
+{
+	struct df_config c = {.netns_path = (char *)path, .is_in_pod = is_in_pod};
+	_cleanup_close_ int netns_fd = open("/proc/self/ns/net", O_RDONLY);
+	struct df_container container = {.pid = getpid(), .netns_fd = netns_fd};
+	struct df_findings f = {};
+
+	df_findings_of_network(&c, &container, &f);
+	if (strncmp(f.seen[DF_FINDING_SHARED_NETNS], expected, strlen(expected)) != 0 ||
+	    (!*expected && *f.seen[DF_FINDING_SHARED_NETNS]))
+		fail_msg("%s: %s", path ? path : "-", f.seen[DF_FINDING_SHARED_NETNS]);
+	assert_string_equal(f.seen[DF_FINDING_HOST_NETWORK], "");
+}
+
+static void test_network(void **state)
+{
+	char own[64];
+
+	(void)state;
+	(void)snprintf(own, sizeof(own), "/proc/%d/ns/net", (int)getpid());
+	check_network(NULL, false, "");
+	check_network(NULL, true, ""); /* of a pod that does not share it */
+	check_network(own, false, "");
+	check_network("/proc/1/ns/net", false, "network namespace of process 1");
+	check_network("/proc/1/ns/net", true, "network namespace of process 1");
+	check_network("/var/run/netns/cni-1-2-3-4-5", true,
+		      "network namespace of pod /var/run/netns/cni-1-2-3-4-5");
+	/* an engine's own for this container, and one with a name: make and the shell are in it */
+	check_network("/run/netns/netns-26a8f076-04ac-89e9-0482-0b0de25f465b", false, "");
+	check_network("/run/netns/deploy", false, "network namespace of process ");
+}
+
+static void test_host_network(void **state)
+{
+	const struct df_config c = {.netns_path = (char *)"/proc/1/ns/net"};
+	struct df_container container = {.netns_fd = -1, .is_host_netns = true};
+	struct df_findings f = {};
+
+	(void)state;
+	container.dns.n_resolvers = 1;
+	memcpy(container.dns.resolvers[0], (uint8_t[16]){[15] = 1}, 16);
+	df_findings_of_network(&c, &container, &f);
+	check_names("host", &f, "host-network");
+}
+
+static void test_resolvers(void **state)
+{
+	static const struct {
+		uint8_t addr[16];
+		const char *expected;
+	} rows[] = {
+		{{[10] = 0xff, [11] = 0xff, 127, 0, 0, 53}, "nameserver 127.0.0.53"},
+		{{[10] = 0xff, [11] = 0xff, 127, 0, 0, 1}, "nameserver 127.0.0.1"},
+		{{[10] = 0xff, [11] = 0xff, 127, 0, 0, 11}, ""}, /* Docker's */
+		{{[10] = 0xff, [11] = 0xff, 10, 0, 0, 1}, ""},
+		{{[15] = 1}, "nameserver ::1"},
+		{{[0] = 0xfd, [15] = 1}, ""},
+		{{[12] = 127, [15] = 1}, ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct df_container container = {.netns_fd = -1};
+		const struct df_config c = {};
+		struct df_findings f = {};
+
+		container.dns.n_resolvers = 1;
+		memcpy(container.dns.resolvers[0], rows[i].addr, 16);
+		df_findings_of_network(&c, &container, &f);
+		assert_string_equal(f.seen[DF_FINDING_LOOPBACK_RESOLVER], rows[i].expected);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_engines),       cmocka_unit_test(test_causes),
+		cmocka_unit_test(test_pid_namespace), cmocka_unit_test(test_long_texts),
+		cmocka_unit_test(test_mounts),        cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_root),          cmocka_unit_test(test_fds),
+		cmocka_unit_test(test_network),       cmocka_unit_test(test_host_network),
+		cmocka_unit_test(test_resolvers),
+	};
+
+	return cmocka_run_group_tests(tests, make_ground, remove_ground);
+}
