@@ -50,6 +50,7 @@ enum df_conf_flag {
  */
 #define DF_TABLES_BITS 3
 #define DF_TABLES_ALL ((1u << DF_TABLES_BITS) - 1)
+#define DF_TABLE_SHADOW_BIT (1u << 2)
 
 /*
  * Ports as classes: all ports of a class are alike to every rule of every table
@@ -174,7 +175,7 @@ _Static_assert(sizeof(struct df_sock) == 48, "df_sock: layout is shared with the
 
 /*
  * Record of the ring buffer "payloads": the start of what a socket is about to
- * send, dropped meanwhile.  TCP sends it again after its retransmission time-out
+ * send, held meanwhile.  TCP sends it again after its retransmission time-out
  * (200 ms), more of it if the application has written more, and finds the verdict
  * in "flows"; without one there is another record.
  */
@@ -188,10 +189,10 @@ struct df_payload {
 	__u8 daddr[16];           /* after NAT */
 	__u16 port, sport, dport; /* network byte order */
 	__u8 verdict;             /* UNDECIDED: needs a learned name; else a proxy's request */
-	__u8 pad;
-	__u32 tgid, tid;      /* who connected */
-	__u64 connect_time;   /* CLOCK_BOOTTIME */
-	__u32 len, total_len; /* octets in data; octets that this packet has */
+	__u8 is_held;             /* 1: dropped meanwhile; 0: passed on, in audit and bypass */
+	__u32 tgid, tid;          /* who connected */
+	__u64 connect_time;       /* CLOCK_BOOTTIME */
+	__u32 len, total_len;     /* octets in data; octets that this packet has */
 	__u8 data[DF_PAYLOAD_MAX];
 };
 

@@ -107,11 +107,16 @@ static __always_inline __u64 judge_other(const struct df_conf *c, const struct d
 					 int is_connect)
 {
 	__u64 opinion = opinion_of(d);
+	__u32 waits;
 
-	/* an undecided table that only audits costs nobody a retransmission */
+	/*
+	 * An undecided table that only audits costs nobody a retransmission; where nothing is
+	 * enforced there is none, and it is looked at, too.  The shadow policy never is.
+	 */
+	waits = c->enforcing | (mask_if(c->mode >> 1 & 1) & ~DF_TABLE_SHADOW_BIT);
 	return opinion | (__u64)kind_of(opinion, d, is_connect) << OUTCOME_KIND |
 	       (__u64)opinion_any(opinion, OPINION_ENFORCED) << OUTCOME_REFUSE |
-	       (__u64)(is_zero(opinion_set(opinion, OPINION_UNDECIDED) & c->enforcing) ^ 1)
+	       (__u64)(is_zero(opinion_set(opinion, OPINION_UNDECIDED) & waits) ^ 1)
 		       << OUTCOME_PENDING;
 }
 

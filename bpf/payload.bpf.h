@@ -59,7 +59,7 @@ static __always_inline void load_addresses(struct __sk_buff *skb, struct df_payl
 	bpf_skb_load_bytes(skb, 16, r->daddr + 12, 4);
 }
 
-/* A copy for the worker.  what: offset of the payload | sport << 16 | dport << 32. */
+/* A copy for the worker.  what: offset of the payload | sport << 16 | dport << 32 | held << 48. */
 __noinline int hand_over(struct __sk_buff *skb, __u64 cookie, __u64 what)
 {
 	__u32 offset = (__u16)what, len = skb->len - offset;
@@ -77,6 +77,7 @@ __noinline int hand_over(struct __sk_buff *skb, __u64 cookie, __u64 what)
 	r->sport = (__u16)(what >> 16);
 	r->dport = (__u16)(what >> 32);
 	r->verdict = s->verdict;
+	r->is_held = (__u8)(what >> 48);
 	r->tgid = s->tgid;
 	r->tid = s->tid;
 	r->connect_time = s->time;
@@ -114,7 +115,8 @@ static __always_inline int is_held(struct __sk_buff *skb, const struct packet *p
 	flow = bpf_map_lookup_elem(&flows, &cookie);
 	if (!flow) {
 		hand_over(skb, cookie,
-			  p->payload | (__u64)p->sport << 16 | (__u64)p->to.port << 32);
+			  p->payload | (__u64)p->sport << 16 | (__u64)p->to.port << 32 |
+				  (__u64)(enforcing & 1) << 48);
 		if (enforcing & 1)
 			return 1;
 		s->verdict = is_undecided ? DF_VERDICT_ALLOW : DF_VERDICT_PROXY;
