@@ -17,6 +17,14 @@ static const char *head_of(enum df_event_at at)
 		return "CONNECT";
 	case DF_AT_PACKET:
 		return "PACKET";
+	case DF_AT_TLS:
+		return "TLS";
+	case DF_AT_HTTP:
+		return "HTTP";
+	case DF_AT_PROXY:
+		return "PROXY";
+	case DF_AT_END:
+		break;
 	}
 	return "?";
 }
@@ -30,6 +38,14 @@ const char *df_event_at_name(enum df_event_at at)
 		return "connect";
 	case DF_AT_PACKET:
 		return "packet";
+	case DF_AT_TLS:
+		return "tls";
+	case DF_AT_HTTP:
+		return "http";
+	case DF_AT_PROXY:
+		return "proxy";
+	case DF_AT_END:
+		break;
 	}
 	return "?";
 }
@@ -75,10 +91,22 @@ static void append_addr(const struct df_event_line *e, char *buf, size_t size, s
 {
 	char addr[INET6_ADDRSTRLEN];
 
-	df_event_addr_text(e->addr, addr);
-	df_append(buf, size, pos, " ip=%s", addr);
-	if (!e->is_note)
+	if (e->addr) {
+		df_event_addr_text(e->addr, addr);
+		df_append(buf, size, pos, " ip=%s", addr);
+	}
+	if ((e->addr || e->port) && !e->is_note)
 		df_append(buf, size, pos, " port=%u", e->port);
+}
+
+static void append_proxy(const struct df_event_line *e, char *buf, size_t size, size_t *pos)
+{
+	char addr[INET6_ADDRSTRLEN];
+
+	if (!e->proxy)
+		return;
+	df_event_addr_text(e->proxy, addr);
+	df_append(buf, size, pos, " proxy=%s proxy_port=%u", addr, e->proxy_port);
 }
 
 /* "WARN DNS BLOCKED reason=… blocked=true blockedAt=dns domain=… pid=… cmd=… firewallMethod=…" */
@@ -90,8 +118,7 @@ static void append_verdict(const struct df_event_line *e, char *buf, size_t size
 		  df_event_at_name(e->at));
 	if (e->domain)
 		df_append(buf, size, pos, " domain=%s", e->domain);
-	if (e->addr)
-		append_addr(e, buf, size, pos);
+	append_addr(e, buf, size, pos);
 	if (e->who)
 		append_identity(buf, size, pos, e->who);
 	df_append(buf, size, pos, " firewallMethod=%s", df_event_method(e));
@@ -109,8 +136,7 @@ static void append_other(const struct df_event_line *e, char *buf, size_t size, 
 		df_append(buf, size, pos, " finding=%s", e->finding);
 	append_text(buf, size, pos, "seen", e->seen);
 	append_text(buf, size, pos, "remedy", e->remedy);
-	if (e->addr)
-		append_addr(e, buf, size, pos);
+	append_addr(e, buf, size, pos);
 	if (e->who)
 		append_identity(buf, size, pos, e->who);
 }
@@ -134,6 +160,7 @@ size_t df_event_text(const struct df_event_line *e, const struct df_meta *m, cha
 		df_append(buf, size, &pos, " attribution=unavailable");
 	if (e->count > 1)
 		df_append(buf, size, &pos, " count=%llu", (unsigned long long)e->count);
+	append_proxy(e, buf, size, &pos);
 	append_text(buf, size, &pos, "message", e->message);
 	return pos;
 }

@@ -31,6 +31,8 @@ enum df_identity_state {
 	DF_IDENTITY_UNAVAILABLE, /* could not be read (in time) */
 };
 
+#define DF_UID_UNKNOWN 0xffffffffu /* (uid_t)-1 is nobody's */
+
 struct df_ancestor {
 	uint32_t pid;
 	char comm[DF_COMM_LEN];
@@ -40,7 +42,8 @@ struct df_ancestor {
 /* Who did it.  Plain data: it crosses a socket between our processes. */
 struct df_identity {
 	uint32_t state; /* enum df_identity_state */
-	uint32_t pid, tid, uid;
+	uint32_t pid, tid;
+	uint32_t uid;           /* DF_UID_UNKNOWN: the kernel did not record it */
 	uint32_t container_pid; /* in the container's pid namespace; 0: unknown */
 	uint32_t n_ancestors;
 	char comm[DF_COMM_LEN]; /* of the asking thread */
@@ -50,7 +53,15 @@ struct df_identity {
 	struct df_ancestor ancestors[DF_EVENT_ANCESTORS_MAX]; /* parent first */
 };
 
-enum df_event_at { DF_AT_DNS, DF_AT_CONNECT, DF_AT_PACKET };
+enum df_event_at {
+	DF_AT_DNS,
+	DF_AT_CONNECT,
+	DF_AT_PACKET,
+	DF_AT_TLS,   /* the first payload of a connection: a ClientHello */
+	DF_AT_HTTP,  /* the same: a request to an origin server */
+	DF_AT_PROXY, /* a request to an HTTP proxy */
+	DF_AT_END,
+};
 
 struct df_event_line {
 	const char *event;           /* closed list: deployfence.events(5) */
@@ -63,7 +74,7 @@ struct df_event_line {
 	enum df_event_at at;
 	const char *domain;  /* escaped text with trailing dot; NULL: none */
 	const uint8_t *addr; /* 16 bytes; NULL: none */
-	uint16_t port;       /* host byte order */
+	uint16_t port;       /* host byte order; of addr, or of a proxy's target */
 	bool is_note;        /* about a name and an address as such: no verdict, no port */
 	const struct df_identity *who;   /* NULL: nobody */
 	const char *rule, *owner, *hint; /* NULL: none; owner of the rule */
@@ -78,6 +89,8 @@ struct df_event_line {
 	const uint8_t (*addrs)[16];
 	unsigned n_chain;
 	const struct df_dname *chain;
+	const uint8_t *proxy; /* 16 bytes: the HTTP proxy that was asked; NULL: none */
+	uint16_t proxy_port;
 	unsigned n_own;
 	const uint8_t (*own)[16]; /* addresses of the container */
 	uint64_t count;           /* how many it stands for; 0: one */
@@ -86,7 +99,7 @@ struct df_event_line {
 	const char *finding, *seen, *remedy;
 };
 
-/* "dns", "connect", "packet". */
+/* "dns", "connect", "packet", "tls", "http", "proxy". */
 const char *df_event_at_name(enum df_event_at at);
 
 /* "allowlist" under `default deny`, else "blocklist". */

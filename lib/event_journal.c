@@ -61,7 +61,8 @@ static void number_field(struct entry *j, const char *name, unsigned long long v
 static void who_fields(struct entry *j, const struct df_identity *who)
 {
 	number_field(j, "DEPLOYFENCE_PID", who->pid);
-	number_field(j, "DEPLOYFENCE_UID", who->uid);
+	if (who->uid != DF_UID_UNKNOWN)
+		number_field(j, "DEPLOYFENCE_UID", who->uid);
 	field(j, "DEPLOYFENCE_COMM", who->comm, strnlen(who->comm, sizeof(who->comm)));
 	if (who->state != DF_IDENTITY_OK)
 		return;
@@ -83,7 +84,13 @@ static void verdict_fields(struct entry *j, const struct df_event_line *e)
 	if (e->addr) {
 		df_event_addr_text(e->addr, addr);
 		text_field(j, "DEPLOYFENCE_IP", addr);
+	}
+	if (e->addr || e->port)
 		number_field(j, "DEPLOYFENCE_PORT", e->port);
+	if (e->proxy) {
+		df_event_addr_text(e->proxy, addr);
+		text_field(j, "DEPLOYFENCE_PROXY", addr);
+		number_field(j, "DEPLOYFENCE_PROXY_PORT", e->proxy_port);
 	}
 	text_field(j, "DEPLOYFENCE_RULE", e->rule);
 	text_field(j, "DEPLOYFENCE_HINT", e->hint);

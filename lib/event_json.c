@@ -96,7 +96,8 @@ static void put_ancestry(yajl_gen g, const struct df_identity *who, bool with_an
 	put_int(g, "tid", who->tid);
 	if (who->container_pid)
 		put_int(g, "container_pid", who->container_pid);
-	put_int(g, "uid", who->uid);
+	if (who->uid != DF_UID_UNKNOWN)
+		put_int(g, "uid", who->uid);
 	put_comm(g, who->comm);
 	put_string(g, "exe", who->exe);
 	put_string(g, "cwd", who->cwd);
@@ -120,10 +121,10 @@ static void put_ancestry(yajl_gen g, const struct df_identity *who, bool with_an
 	yajl_gen_array_close(g);
 }
 
-/* A name that was let through is judged, too. */
+/* What was let through by its name is judged, too. */
 static bool is_judged(const struct df_event_line *e)
 {
-	return e->is_refusal || (e->domain && !e->is_note);
+	return e->is_refusal || e->proxy || (e->domain && !e->is_note);
 }
 
 static void put_verdict(yajl_gen g, const struct df_event_line *e)
@@ -140,11 +141,10 @@ static void put_verdict(yajl_gen g, const struct df_event_line *e)
 	if (e->is_refusal)
 		put_string(g, "blockedAt", df_event_at_name(e->at));
 	put_string(g, "domain", e->domain);
-	if (e->addr) {
+	if (e->addr)
 		put_addr(g, "ip", e->addr);
-		if (!e->is_note)
-			put_int(g, "port", e->port);
-	}
+	if ((e->addr || e->port) && !e->is_note)
+		put_int(g, "port", e->port);
 	if (e->who)
 		put_identity(g, e->who);
 	if (is_judged(e))
@@ -226,6 +226,10 @@ static size_t generate(const struct df_event_line *e, const struct df_meta *m, e
 	put_verdict(g, e);
 	if (e->has_query)
 		put_query(g, e, detail >= DETAIL_NO_ANCESTRY);
+	if (e->proxy) {
+		put_addr(g, "proxy", e->proxy);
+		put_int(g, "proxy_port", e->proxy_port);
+	}
 	if (e->who)
 		put_ancestry(g, e->who, detail == DETAIL_ALL);
 	if (e->count)

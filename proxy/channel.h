@@ -26,6 +26,7 @@ enum df_msg_type {
 	DF_MSG_FINISH,     /* monitor → worker: hand out your counts and end */
 	DF_MSG_LOOKUP,     /* monitor → reader: struct df_msg_lookup */
 	DF_MSG_IDENTITY,   /* reader: struct df_msg_identity */
+	DF_MSG_DESTROY,    /* worker: struct df_msg_destroy */
 };
 
 struct df_msg_short {
@@ -53,6 +54,15 @@ enum df_reason {
 	DF_REASON_TARGET,      /* a TargetName of HTTPS or SVCB records */
 	DF_REASON_RESOLVER,    /* no trusted resolver, and its address may not be reached */
 	DF_REASON_NO_RESOLVER, /* default deny, and there is no trusted one */
+	/* of a payload */
+	DF_REASON_SNI,         /* the server_name of a ClientHello */
+	DF_REASON_HOST,        /* Host of a request */
+	DF_REASON_REQUEST,     /* the target of a request to an HTTP proxy */
+	DF_REASON_NO_NAME,     /* none can be read */
+	DF_REASON_NOT_LEARNED, /* no answer gave this name the address */
+	DF_REASON_ADDRESS,     /* an address rule */
+	DF_REASON_PINNED,      /* an address of a blocked name */
+	DF_REASON_RAW,         /* raw-ip: neither rule nor answer names it */
 	DF_REASON_END,
 };
 
@@ -64,10 +74,16 @@ enum df_msg_query_flag {
 	DF_QUERY_SHADOW = 1 << 5,   /* what the shadow policy says stands beside it */
 	DF_QUERY_SUMMARY = 1 << 4,  /* counts repetitions of one that was recorded */
 	DF_QUERY_REROUTED = 1 << 6, /* answered_by is another than the token says */
+	DF_QUERY_PASSED = 1 << 7,   /* a refusal that nothing enforces at the moment */
+	DF_QUERY_ADDR = 1 << 8,     /* addr is what was asked for, or where its connection goes */
 };
 
 #define DF_RULE_NONE 0xffffffu /* below the table's index: tables.h */
 
+/*
+ * A query, or what a payload asks for: then token is the connection, as of its connect, and
+ * name may be unset (len 0).
+ */
 struct df_msg_query {
 	uint32_t type;
 	uint32_t seq;
@@ -78,6 +94,10 @@ struct df_msg_query {
 	uint16_t txid, qtype;
 	uint32_t rcode;
 	uint64_t count; /* with SUMMARY */
+	uint32_t at;    /* enum df_event_at: DNS, TLS, HTTP or PROXY */
+	uint16_t port;  /* host byte order; of a payload's name or address */
+	uint16_t pad;
+	uint8_t addr[16]; /* with ADDR */
 	struct df_token token;
 	uint8_t answered_by[16]; /* with REROUTED */
 	struct df_dname name;
@@ -101,6 +121,15 @@ struct df_msg_note {
 	uint32_t count; /* how many it stands for; address and name are those of the last */
 	uint8_t addr[16];
 	struct df_dname name;
+};
+
+/* A connection that was refused.  Addresses and ports as in struct df_payload. */
+struct df_msg_destroy {
+	uint32_t type;
+	uint16_t sport, dport, port;
+	uint16_t pad;
+	uint64_t cookie;
+	uint8_t saddr[16], daddr[16], addr[16];
 };
 
 struct df_msg_lookup {

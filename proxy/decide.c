@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "proxy/decide.h"
 
+#include <netinet/in.h>
 #include <stddef.h>
+
+#include "proxy/addr.h"
 
 static bool is_block(const struct df_policy_rule *r)
 {
@@ -57,6 +60,64 @@ struct df_decision df_decide_answer(const struct df_policy *p, const struct df_d
 	if (!d.is_refusal)
 		d = decide_names(p, answer->targets, answer->n_targets, DF_REASON_TARGET);
 	return d;
+}
+
+struct df_decision df_decide_name(const struct df_policy *p, const struct df_dname *name,
+				  uint8_t proto, uint16_t port, enum df_reason blocked)
+{
+	const struct df_policy_rule *rule = df_policy_lookup_port(p, name, proto, port);
+
+	if (rule)
+		return (struct df_decision){.is_refusal = is_block(rule),
+					    .reason = is_block(rule) ? blocked : DF_REASON_NONE,
+					    .rule = rule};
+	if (df_policy_default(p) == DF_POLICY_ALLOW)
+		return (struct df_decision){};
+	return (struct df_decision){.is_refusal = true, .reason = DF_REASON_UNLISTED};
+}
+
+/* The rule of an address; of NAT64's the IPv4 address in it is judged as well, block wins. */
+static const struct df_policy_rule *addr_rule(const struct df_policy *p,
+					      const uint8_t addr[static 16], uint8_t proto,
+					      uint16_t port)
+{
+	const struct df_policy_rule *rule = df_policy_lookup_addr(p, addr, proto, port), *inner;
+	uint8_t embedded[16];
+
+	if (is_block(rule) || !df_addr_nat64(addr, embedded) ||
+	    !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)embedded))
+		return rule;
+	inner = df_policy_lookup_addr(p, embedded, proto, port);
+	return inner ? inner : rule;
+}
+
+struct df_decision df_decide_addr(const struct df_policy *p, const uint8_t addr[static 16],
+				  uint8_t proto, uint16_t port, enum df_learned_as as)
+{
+	const struct df_policy_rule *rule = addr_rule(p, addr, proto, port);
+
+	if (rule)
+		return (struct df_decision){.is_refusal = is_block(rule),
+					    .reason = is_block(rule) ? DF_REASON_ADDRESS
+								     : DF_REASON_NONE,
+					    .rule = rule};
+	switch (as) {
+	case DF_LEARNED_AS_ALLOWED:
+		return (struct df_decision){};
+	case DF_LEARNED_AS_SHARED:
+		if (df_policy_shared_address(p) == DF_POLICY_SHARED_ALLOW)
+			return (struct df_decision){};
+		return (struct df_decision){.is_refusal = true, .reason = DF_REASON_PINNED};
+	case DF_LEARNED_AS_BLOCKED:
+		return (struct df_decision){.is_refusal = true, .reason = DF_REASON_PINNED};
+	case DF_LEARNED_AS_NONE:
+		break;
+	}
+	if (df_policy_raw_ip(p) == DF_POLICY_RAW_ALLOW)
+		return (struct df_decision){};
+	return (struct df_decision){.is_refusal = true,
+				    .is_audit = df_policy_raw_ip(p) == DF_POLICY_RAW_AUDIT,
+				    .reason = DF_REASON_RAW};
 }
 
 struct df_dns_refusal df_decide_refusal(const struct df_policy *p, const struct df_decision *d,

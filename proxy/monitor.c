@@ -79,6 +79,7 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 		struct df_msg_pong pong;
 		struct df_msg_query query;
 		struct df_msg_note note;
+		struct df_msg_destroy destroy;
 	} in;
 	ssize_t n = recv(m->worker.channel, &in, sizeof(in), MSG_DONTWAIT);
 
@@ -89,6 +90,8 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 		on_query(m, &in.query);
 	} else if (n == (ssize_t)sizeof(in.note) && in.type == DF_MSG_NOTE) {
 		(void)df_record_note(&m->record, &in.note);
+	} else if (n == (ssize_t)sizeof(in.destroy) && in.type == DF_MSG_DESTROY) {
+		df_destroy_asked(m, &in.destroy);
 	} else if (n == (ssize_t)sizeof(in.brief) && in.type == DF_MSG_READY) {
 		on_ready(m);
 	} else if (n == (ssize_t)sizeof(in.pong) && in.type == DF_MSG_PONG) {

@@ -17,6 +17,7 @@
 #include "lib/launch.h"
 #include "lib/policy.h"
 #include "proxy/channel.h"
+#include "proxy/destroy.h"
 #include "proxy/learn.h"
 #include "proxy/loop.h"
 #include "proxy/record.h"
@@ -59,6 +60,7 @@ struct df_monitor {
 	struct ring_buffer *ring;
 	int cgroup_events; /* cgroup.events of the container's cgroup */
 	struct df_record record;
+	struct df_destroy destroy;
 	struct df_conf conf;
 	bool is_ready, is_over;
 	bool is_pong_due;

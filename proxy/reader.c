@@ -117,6 +117,21 @@ static bool is_in_container(const struct df_meta *meta, int fd)
 	       (path[len] == '\n' || path[len] == '/');
 }
 
+/* Where the kernel did not record them: as they are now. */
+static void read_owner(int fd, const struct process *p, struct df_identity *ret)
+{
+	char text[4096], *line;
+	uint64_t uid;
+
+	memcpy(ret->comm, p->comm, sizeof(ret->comm));
+	if (df_read_small(fd, "status", text, sizeof(text)) < 0)
+		return;
+	line = strstr(text, "\nUid:");
+	line = line ? strtok(line + strlen("\nUid:"), "\t \n") : NULL;
+	if (line && df_parse_u64(line, UINT32_MAX - 1, &uid) == 0)
+		ret->uid = (uint32_t)uid;
+}
+
 /* Up to the container's init; a process that podman exec started has none inside. */
 static void read_ancestry(const struct df_meta *meta, int proc_fd, const struct process *from,
 			  struct df_identity *ret)
@@ -171,6 +186,8 @@ void df_reader_identify(const struct df_meta *meta, int proc_fd, const struct df
 			ret->state = DF_IDENTITY_UNAVAILABLE;
 		return;
 	}
+	if (t->uid == DF_UID_UNKNOWN)
+		read_owner(fd, &p, ret);
 	ret->cmd_len = (uint16_t)read_cmdline(fd, ret->cmd, sizeof(ret->cmd));
 	read_link(fd, "exe", ret->exe, sizeof(ret->exe));
 	read_link(fd, "cwd", ret->cwd, sizeof(ret->cwd));

@@ -123,6 +123,22 @@ static const char *reason_text(uint32_t reason)
 		return "UntrustedResolver";
 	case DF_REASON_NO_RESOLVER:
 		return "NoTrustedResolver";
+	case DF_REASON_SNI:
+		return "FromSNI";
+	case DF_REASON_HOST:
+		return "FromHostHeader";
+	case DF_REASON_REQUEST:
+		return "FromProxyRequest";
+	case DF_REASON_NO_NAME:
+		return "NoName";
+	case DF_REASON_NOT_LEARNED:
+		return "NameNotLearned";
+	case DF_REASON_ADDRESS:
+		return "AddressRule";
+	case DF_REASON_PINNED:
+		return "AddressOfName";
+	case DF_REASON_RAW:
+		return "RawAddress";
 	case DF_REASON_NONE:
 	case DF_REASON_END:
 		break;
@@ -133,9 +149,14 @@ static const char *reason_text(uint32_t reason)
 static bool is_query_sane(const struct df_msg_query *m)
 {
 	if (m->n_addrs > DF_EVENT_ADDRS_MAX || m->n_chain > DF_EVENT_CHAIN_MAX ||
-	    m->reason >= DF_REASON_END || m->rcode > 0xfff || !df_dname_is_sane(&m->name))
+	    m->reason >= DF_REASON_END || m->rcode > 0xfff)
 		return false;
-	if ((m->flags & DF_QUERY_REFUSAL) && m->reason == DF_REASON_NONE)
+	if (m->at != DF_AT_DNS && m->at != DF_AT_TLS && m->at != DF_AT_HTTP && m->at != DF_AT_PROXY)
+		return false;
+	if ((m->at == DF_AT_DNS || m->name.len > 0) && !df_dname_is_sane(&m->name))
+		return false; /* a payload may have none */
+	if ((m->flags & DF_QUERY_REFUSAL) ? m->reason == DF_REASON_NONE
+					  : m->at == DF_AT_TLS || m->at == DF_AT_HTTP)
 		return false;
 	if ((m->flags & DF_QUERY_SHADOW) && m->shadow_reason >= DF_REASON_END)
 		return false;
@@ -149,6 +170,12 @@ static const char *event_name(const struct df_msg_query *m)
 {
 	if (m->flags & DF_QUERY_SUMMARY)
 		return "summary";
+	if (m->at == DF_AT_TLS)
+		return "tls_blocked";
+	if (m->at == DF_AT_HTTP)
+		return "http_blocked";
+	if (m->at == DF_AT_PROXY)
+		return m->flags & DF_QUERY_REFUSAL ? "proxy_blocked" : "proxy_request";
 	return m->flags & DF_QUERY_REFUSAL ? "dns_blocked" : "query";
 }
 
@@ -230,6 +257,39 @@ static int record_shadow(struct df_record *r, const struct df_msg_query *m,
 	return 0;
 }
 
+/* What a payload asked for, and where it went. */
+static void describe_payload(const struct df_msg_query *m, struct df_event_line *e)
+{
+	e->has_query = false;
+	e->resolver = NULL;
+	e->port = m->port;
+	if (m->name.len == 0)
+		e->domain = NULL;
+	if (m->flags & DF_QUERY_ADDR)
+		e->addr = m->addr;
+	if (m->at == DF_AT_PROXY) {
+		e->proxy = m->token.addr;
+		e->proxy_port = ntohs(m->token.port);
+	}
+}
+
+/* Rules that stand behind a refusal without one of the policy's lines. */
+static void describe_default(const struct df_record *r, const struct df_msg_query *m,
+			     enum df_table table, struct df_event_line *e,
+			     char text[static DF_RECORD_RULE_MAX])
+{
+	const struct df_policy *p = &r->tables->tables[table];
+
+	if (m->reason == DF_REASON_NO_NAME || m->reason == DF_REASON_NOT_LEARNED ||
+	    m->reason == DF_REASON_PINNED || m->reason == DF_REASON_RESOLVER) {
+		e->rule = NULL; /* a blocked name's address, raw-ip, or nothing that was written */
+	} else if (m->reason == DF_REASON_RAW) {
+		(void)snprintf(text, DF_RECORD_RULE_MAX, "%s.policy raw-ip %s", df_policy_name(p),
+			       df_policy_raw_ip(p) == DF_POLICY_RAW_AUDIT ? "audit" : "block");
+		e->rule = text;
+	}
+}
+
 int df_record_query(struct df_record *r, const struct df_msg_query *m)
 {
 	char domain[DF_DNAME_TEXT_MAX], rule_text[DF_RECORD_RULE_MAX];
@@ -240,7 +300,7 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 		.event = event_name(m),
 		.reason = reason_text(m->reason),
 		.is_refusal = m->flags & DF_QUERY_REFUSAL,
-		.at = DF_AT_DNS,
+		.at = m->at < DF_AT_END ? m->at : DF_AT_DNS,
 		.domain = domain,
 		.has_query = !(m->flags & DF_QUERY_SUMMARY),
 		.txid = m->txid,
@@ -260,18 +320,23 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 	if (!is_query_sane(m) || df_tables_rule(r->tables, m->rule, &table, &rule) < 0 ||
 	    table == DF_TABLE_SHADOW)
 		return -EBADMSG;
-	(void)df_dname_to_text(&m->name, domain);
-	e.is_blocked = e.is_refusal && r->meta->table_modes[table] == DF_MODE_ENFORCE;
+	if (m->name.len > 0)
+		(void)df_dname_to_text(&m->name, domain);
+	if (m->at != DF_AT_DNS)
+		describe_payload(m, &e);
+	e.is_blocked = e.is_refusal && !(m->flags & DF_QUERY_PASSED) &&
+		       r->meta->table_modes[table] == DF_MODE_ENFORCE;
 	df_record_rule(r, table, rule, &e, rule_text);
-	if (m->reason == DF_REASON_RESOLVER && !rule)
-		e.rule = NULL; /* not the default: raw-ip, or a blocked name's address */
+	if (!rule)
+		describe_default(r, m, table, &e, rule_text);
 	if (r->who[m->seq % DF_RECORD_WHO_MAX].seq == m->seq) {
 		e.who = &r->who[m->seq % DF_RECORD_WHO_MAX].who;
 	} else {
 		df_reader_from_token(&m->token, DF_IDENTITY_UNAVAILABLE, &unknown);
 		e.who = &unknown;
 	}
-	r->n_queries += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
+	if (m->at == DF_AT_DNS)
+		r->n_queries += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
 	if (e.is_refusal)
 		r->n_refusals += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
 	if (!df_record_is_over_rate(r, e.is_refusal ? DF_RATE_REFUSED : DF_RATE_ALLOWED))

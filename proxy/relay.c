@@ -50,6 +50,14 @@ static const char *reason_text(enum df_reason reason)
 	case DF_REASON_CNAME:
 	case DF_REASON_UNLISTED:
 	case DF_REASON_TARGET:
+	case DF_REASON_SNI:
+	case DF_REASON_HOST:
+	case DF_REASON_REQUEST:
+	case DF_REASON_NO_NAME:
+	case DF_REASON_NOT_LEARNED:
+	case DF_REASON_ADDRESS:
+	case DF_REASON_PINNED:
+	case DF_REASON_RAW:
 	case DF_REASON_END:
 		break;
 	}

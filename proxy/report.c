@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the worker tells the monitor.  The monitor reads /proc and writes the events. */
+#include <arpa/inet.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -32,9 +33,15 @@ static void send_summary(void *data, const struct df_seen_entry *e)
 		.qtype = e->qtype,
 		.count = e->repeated,
 		.token = e->token,
-		.name = e->name,
+		.name = e->what.name,
+		.at = e->what.at,
+		.port = e->what.port,
 	};
 
+	if (e->what.has_addr) {
+		m.flags |= DF_QUERY_ADDR;
+		memcpy(m.addr, e->what.addr, sizeof(m.addr));
+	}
 	(void)send_message(w, &m);
 }
 
@@ -82,10 +89,11 @@ static void add_shadow(const struct df_worker *w, const struct df_asked *a, stru
 void df_report_asked(struct df_worker *w, struct df_asked *a, const struct df_decision *d,
 		     const struct df_dns_answer *answer)
 {
+	const struct df_seen_what what = {.at = DF_AT_DNS, .name = a->q.name};
 	struct df_seen_entry *e;
 	struct df_msg_query m;
 
-	e = df_seen_note(&w->seen, &a->token, &a->q.name, df_tables_strictness(d), w->now_ns,
+	e = df_seen_note(&w->seen, &a->token, &what, df_tables_strictness(d), w->now_ns,
 			 &a->is_first, send_summary, w);
 	a->seen_seq = e->seq;
 	if (!a->is_first)
@@ -139,6 +147,93 @@ void df_report_outcome(struct df_worker *w, const struct df_asked *a,
 	add_answer(&m, answer);
 	add_shadow(w, a, &m, answer);
 	(void)send_message(w, &m);
+}
+
+/* The connection's process, as far as the kernel recorded it. */
+static struct df_token token_of(const struct df_payload *p)
+{
+	struct df_token t = {
+		.port = p->port,
+		.proto = IPPROTO_TCP,
+		.tgid = p->tgid,
+		.tid = p->tid,
+		.uid = DF_UID_UNKNOWN,
+		.time = p->connect_time,
+	};
+
+	memcpy(t.addr, p->addr, sizeof(t.addr));
+	return t;
+}
+
+/* A proxy is asked for a target; elsewhere the connection's own end is what counts. */
+static struct df_seen_what what_of(const struct df_payload *p, const struct df_judgement *g)
+{
+	const struct df_payload_target *t = &g->target;
+	struct df_seen_what what = {.at = g->at, .port = ntohs(p->port)};
+	const bool is_target = g->at == DF_AT_PROXY && t->state == DF_PAYLOAD_READ;
+
+	if (t->has_name)
+		what.name = t->name;
+	if (is_target)
+		what.port = t->port;
+	what.has_addr = !is_target || t->has_addr;
+	if (what.has_addr)
+		memcpy(what.addr, is_target ? t->addr : p->addr, sizeof(what.addr));
+	return what;
+}
+
+/* What the shadow policy says of a name. */
+static void add_shadow_name(const struct df_worker *w, const struct df_seen_what *what,
+			    enum df_reason reason, struct df_msg_query *m)
+{
+	struct df_decision d;
+
+	if (!df_tables_has(&w->tables, DF_TABLE_SHADOW) || what->name.len == 0)
+		return;
+	d = df_decide_name(&w->tables.tables[DF_TABLE_SHADOW], &what->name, IPPROTO_TCP, what->port,
+			   reason);
+	d.table = DF_TABLE_SHADOW;
+	m->flags |= DF_QUERY_SHADOW;
+	m->shadow_rule = number_of(w, &d);
+	m->shadow_reason = d.reason;
+}
+
+uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
+			   const struct df_judgement *g)
+{
+	const struct df_token token = token_of(p);
+	const struct df_seen_what what = what_of(p, g);
+	const unsigned strictness =
+		p->is_held ? df_tables_strictness(&g->decision) : g->decision.is_refusal;
+	struct df_seen_entry *e;
+	struct df_msg_query m;
+	bool is_first;
+
+	e = df_seen_note(&w->seen, &token, &what, strictness, w->now_ns, &is_first, send_summary,
+			 w);
+	if (!is_first)
+		return w->identified[e->seq % DF_QUERIES_MAX] < e->seq ? e->seq : 0;
+	e->rule = number_of(w, &g->decision);
+	e->reason = g->decision.reason;
+	memset(&m, 0, sizeof(m));
+	m.type = DF_MSG_QUERY;
+	m.seq = e->seq;
+	m.flags = DF_QUERY_IDENTIFY | DF_QUERY_RECORD | DF_QUERY_TCP |
+		  (g->decision.is_refusal ? DF_QUERY_REFUSAL : 0u) |
+		  (p->is_held && g->decision.is_enforced ? 0u : DF_QUERY_PASSED) |
+		  (what.has_addr ? DF_QUERY_ADDR : 0u);
+	m.rule = e->rule;
+	m.reason = e->reason;
+	m.at = what.at;
+	m.port = what.port;
+	m.token = token;
+	m.name = what.name;
+	memcpy(m.addr, what.addr, sizeof(m.addr));
+	add_shadow_name(w, &what, df_judge_reason(g->at), &m);
+	if (send_message(w, &m) == 0)
+		return e->seq;
+	w->identified[e->seq % DF_QUERIES_MAX] = e->seq; /* nobody will say so: do not wait */
+	return 0;
 }
 
 void df_report_summaries(struct df_worker *w, bool all)

@@ -12,12 +12,21 @@ static uint64_t mix(uint64_t h, const void *data, size_t len)
 	return h;
 }
 
+static bool is_same_what(const struct df_seen_what *a, const struct df_seen_what *b)
+{
+	if (a->at != b->at || a->name.len != b->name.len)
+		return false;
+	if (a->name.len > 0)
+		return df_dname_is_equal(&a->name, &b->name);
+	return a->port == b->port && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
+}
+
 static bool is_same(const struct df_seen_entry *e, const struct df_token *token,
-		    const struct df_dname *name, unsigned strictness)
+		    const struct df_seen_what *what, unsigned strictness)
 {
 	return e->is_used && e->strictness == strictness && e->token.tgid == token->tgid &&
 	       memcmp(e->token.comm, token->comm, sizeof(token->comm)) == 0 &&
-	       df_dname_is_equal(&e->name, name);
+	       is_same_what(&e->what, what);
 }
 
 static void give_summary(struct df_seen *s, struct df_seen_entry *e, uint64_t now,
@@ -32,16 +41,19 @@ static void give_summary(struct df_seen *s, struct df_seen_entry *e, uint64_t no
 }
 
 struct df_seen_entry *df_seen_note(struct df_seen *s, const struct df_token *token,
-				   const struct df_dname *name, unsigned strictness, uint64_t now,
-				   bool *ret_is_first, df_seen_summary_fn *summary, void *data)
+				   const struct df_seen_what *what, unsigned strictness,
+				   uint64_t now, bool *ret_is_first, df_seen_summary_fn *summary,
+				   void *data)
 {
 	uint64_t h = mix(s->seed, &token->tgid, sizeof(token->tgid));
 	struct df_seen_entry *e;
 
 	h = mix(h, token->comm, sizeof(token->comm));
-	h = mix(h, name->wire, name->len);
+	h = mix(h, &what->at, sizeof(what->at));
+	h = what->name.len ? mix(h, what->name.wire, what->name.len)
+			   : mix(h, what->addr, sizeof(what->addr));
 	e = &s->slots[(h ^ h >> 32) % DF_SEEN_SLOTS];
-	if (is_same(e, token, name, strictness) && now - e->first_ns < DF_SEEN_FORGET_NS) {
+	if (is_same(e, token, what, strictness) && now - e->first_ns < DF_SEEN_FORGET_NS) {
 		if (e->repeated++ == 0)
 			s->n_repeated++;
 		*ret_is_first = false;
@@ -56,7 +68,7 @@ struct df_seen_entry *df_seen_note(struct df_seen *s, const struct df_token *tok
 		.first_ns = now,
 		.last_summary_ns = now,
 		.token = *token,
-		.name = *name,
+		.what = *what,
 	};
 	*ret_is_first = true;
 	return e;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * seen: which (process, name, verdict) was reported already.
+ * seen: which (process, name, verdict) was reported already.  What is asked of an HTTP proxy
+ * or a server may be an address, or nothing that can be read.
  *
  * A first sight is an event; repetitions are counted and reported as a summary.
  * Entries are compared exactly, so no name can hide behind another's hash.
@@ -19,6 +20,15 @@
 #define DF_SEEN_FORGET_NS 60000000000ull /* then the next one is a first sight again */
 #define DF_SEEN_SUMMARY_NS 10000000000ull
 
+/* What was asked for, and where: of two at different places each is a first sight. */
+struct df_seen_what {
+	uint32_t at;          /* enum df_event_at */
+	struct df_dname name; /* len 0: none; then the address tells them apart */
+	uint8_t addr[16];
+	uint16_t port; /* host byte order */
+	bool has_addr;
+};
+
 struct df_seen_entry {
 	bool is_used, is_refusal;
 	unsigned strictness; /* 0: passed; 1: would be refused; 2: refused */
@@ -29,7 +39,7 @@ struct df_seen_entry {
 	uint32_t rule, reason;
 	uint16_t qtype;
 	struct df_token token;
-	struct df_dname name;
+	struct df_seen_what what;
 };
 
 struct df_seen {
@@ -42,13 +52,14 @@ struct df_seen {
 typedef void df_seen_summary_fn(void *data, const struct df_seen_entry *e);
 
 /*
- * The entry of this process and name.  *ret_is_first: it is new, with a new seq;
+ * The entry of this process and what it asked for.  *ret_is_first: it is new, with a new seq;
  * the caller fills rule, reason and qtype.  summary is called for an entry that
  * had to go and still held a count.
  */
 struct df_seen_entry *df_seen_note(struct df_seen *s, const struct df_token *token,
-				   const struct df_dname *name, unsigned strictness, uint64_t now,
-				   bool *ret_is_first, df_seen_summary_fn *summary, void *data);
+				   const struct df_seen_what *what, unsigned strictness,
+				   uint64_t now, bool *ret_is_first, df_seen_summary_fn *summary,
+				   void *data);
 
 /* Hands out the counts that are due (all: at the end).  Cheap while there are none. */
 void df_seen_summaries(struct df_seen *s, uint64_t now, bool all, df_seen_summary_fn *summary,

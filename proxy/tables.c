@@ -54,7 +54,8 @@ unsigned df_tables_strictness(const struct df_decision *d)
 static void enforce(const struct df_tables *t, enum df_table table, struct df_decision *d)
 {
 	d->table = table;
-	d->is_enforced = d->is_refusal && t->meta->table_modes[table] == DF_MODE_ENFORCE;
+	d->is_enforced =
+		d->is_refusal && !d->is_audit && t->meta->table_modes[table] == DF_MODE_ENFORCE;
 }
 
 static struct df_decision stricter(const struct df_tables *t, struct df_decision own,
@@ -83,6 +84,42 @@ struct df_decision df_tables_answer(const struct df_tables *t, const struct df_d
 	if (df_tables_has(t, DF_TABLE_BASE))
 		base = df_decide_answer(&t->tables[DF_TABLE_BASE], answer);
 	return stricter(t, df_decide_answer(&t->tables[DF_TABLE_OWN], answer), base);
+}
+
+struct df_decision df_tables_name(const struct df_tables *t, const struct df_dname *name,
+				  uint8_t proto, uint16_t port, enum df_reason blocked)
+{
+	struct df_decision base = {};
+
+	if (df_tables_has(t, DF_TABLE_BASE))
+		base = df_decide_name(&t->tables[DF_TABLE_BASE], name, proto, port, blocked);
+	return stricter(t, df_decide_name(&t->tables[DF_TABLE_OWN], name, proto, port, blocked),
+			base);
+}
+
+enum df_learned_as df_tables_learned_as(uint16_t bits, enum df_table table)
+{
+	const bool is_allowed = bits >> DF_LEARNED_ALLOWED >> table & 1;
+	const bool is_blocked = bits >> DF_LEARNED_BLOCKED >> table & 1;
+	const bool is_default = bits >> DF_LEARNED_DEFAULT >> table & 1;
+
+	if (is_blocked && !is_allowed)
+		return is_default ? DF_LEARNED_AS_SHARED : DF_LEARNED_AS_BLOCKED;
+	return is_allowed || is_default ? DF_LEARNED_AS_ALLOWED : DF_LEARNED_AS_NONE;
+}
+
+struct df_decision df_tables_addr(const struct df_tables *t, const uint8_t addr[static 16],
+				  uint8_t proto, uint16_t port, uint16_t bits)
+{
+	struct df_decision base = {};
+
+	if (df_tables_has(t, DF_TABLE_BASE))
+		base = df_decide_addr(&t->tables[DF_TABLE_BASE], addr, proto, port,
+				      df_tables_learned_as(bits, DF_TABLE_BASE));
+	return stricter(t,
+			df_decide_addr(&t->tables[DF_TABLE_OWN], addr, proto, port,
+				       df_tables_learned_as(bits, DF_TABLE_OWN)),
+			base);
 }
 
 uint32_t df_tables_number(const struct df_tables *t, enum df_table table,

@@ -28,6 +28,15 @@ struct df_decision df_tables_question(const struct df_tables *t,
 /* Of the names behind a question that was not refused: CNAME chain and TargetNames. */
 struct df_decision df_tables_answer(const struct df_tables *t, const struct df_dns_answer *answer);
 
+/* What a payload asks for, a name or an address; bits: of the address, df_learned.bits. */
+struct df_decision df_tables_name(const struct df_tables *t, const struct df_dname *name,
+				  uint8_t proto, uint16_t port, enum df_reason blocked);
+struct df_decision df_tables_addr(const struct df_tables *t, const uint8_t addr[static 16],
+				  uint8_t proto, uint16_t port, uint16_t bits);
+
+/* What bits say for one table. */
+enum df_learned_as df_tables_learned_as(uint16_t bits, enum df_table table);
+
 /* 0: passes; 1: would be refused; 2: is refused. */
 unsigned df_tables_strictness(const struct df_decision *d);
 

@@ -69,9 +69,10 @@ static void channel_ready(struct df_source *s, uint32_t events)
 			continue;
 		if (m.type == DF_MSG_PING)
 			send_pong(w);
-		else if (m.type == DF_MSG_IDENTIFIED)
+		else if (m.type == DF_MSG_IDENTIFIED) {
 			df_relay_identified(w, m.seq);
-		else if (m.type == DF_MSG_FINISH) {
+			df_flows_identified(&w->flows, m.seq);
+		} else if (m.type == DF_MSG_FINISH) {
 			df_report_summaries(w, true);
 			send_pong(w);
 			_exit(0);
@@ -150,7 +151,9 @@ static int init(struct df_worker *w, const struct df_meta *meta, struct df_learn
 	r = df_loop_add(&w->loop, channel, EPOLLIN, &w->channel_source);
 	if (r == 0)
 		r = df_udp_init(w);
-	return r == 0 ? df_tcp_init(w) : r;
+	if (r == 0)
+		r = df_tcp_init(w);
+	return r == 0 ? df_payloads_init(w) : r;
 }
 
 /*
@@ -167,10 +170,12 @@ static int housekeeping(struct df_worker *w)
 	if (w->now_ns >= w->next_housekeeping_ns) {
 		df_report_summaries(w, false);
 		df_learn_sweep(&w->learn, w->now_ns);
+		(void)df_flows_expire(&w->flows, w->now_ns);
 		w->is_any_upstream_open = df_upstream_expire(w);
 		w->next_housekeeping_ns = w->now_ns + HOUSEKEEPING_MS * 1000000ull;
 	}
-	if (!w->is_any_upstream_open && w->n_connections == 0 && w->seen.n_repeated == 0)
+	if (!w->is_any_upstream_open && w->flows.n_used == 0 && w->n_connections == 0 &&
+	    w->seen.n_repeated == 0)
 		return ms;
 	return ms >= 0 && ms < HOUSEKEEPING_MS ? ms : HOUSEKEEPING_MS;
 }

@@ -19,6 +19,7 @@
 #include "proxy/channel.h"
 #include "proxy/decide.h"
 #include "proxy/dns_wire.h"
+#include "proxy/flows.h"
 #include "proxy/learn.h"
 #include "proxy/loop.h"
 #include "proxy/own.h"
@@ -136,6 +137,10 @@ struct df_worker {
 	struct df_search_list search;
 	struct df_teach teach;
 	struct df_learn learn;
+	struct df_flows flows;
+	struct df_source payloads_source;
+	struct ring_buffer *payloads;
+	unsigned n_payloads_left; /* that this round may still take */
 	struct df_own own;
 	uint64_t noted[DF_NOTED_SLOTS]; /* hashes */
 	uint32_t n_unlearned;           /* since the last note of it */
@@ -210,6 +215,10 @@ void df_report_summaries(struct df_worker *w, bool all);
 void df_report_note(struct df_worker *w, enum df_note what, enum df_lever why,
 		    const uint8_t addr[static 16], const struct df_dname *name);
 
+/* What a payload asks for.  Its number if somebody is looked up now, else 0. */
+uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
+			   const struct df_judgement *g);
+
 /* learn_answer */
 /* Who may learn from an answer, and what of it. */
 struct df_learn_scope {
@@ -220,6 +229,9 @@ struct df_learn_scope {
 /* Before the client gets the answer; what it says is in the kernel's map then. */
 void df_learn_answer(struct df_worker *w, const struct df_dname *qname,
 		     const struct df_dns_answer *answer, const struct df_learn_scope *scope);
+
+/* payloads: the kernel's ring of them, the map of verdicts */
+int df_payloads_init(struct df_worker *w);
 
 /* udp */
 int df_udp_init(struct df_worker *w);

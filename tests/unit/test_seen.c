@@ -33,12 +33,12 @@ static int setup(void **state)
 static bool note(uint32_t tgid, const char *comm, const char *text, bool is_refusal, uint64_t now)
 {
 	struct df_token t = {.tgid = tgid};
-	struct df_dname name;
+	struct df_seen_what what = {};
 	bool is_first;
 
 	(void)snprintf(t.comm, sizeof(t.comm), "%s", comm);
-	assert_int_equal(df_dname_from_text(text, strlen(text), &name, NULL), 0);
-	(void)df_seen_note(&seen, &t, &name, is_refusal, now, &is_first, summary, &seen);
+	assert_int_equal(df_dname_from_text(text, strlen(text), &what.name, NULL), 0);
+	(void)df_seen_note(&seen, &t, &what, is_refusal, now, &is_first, summary, &seen);
 	return is_first;
 }
 

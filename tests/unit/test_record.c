@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * record: what the worker says is checked before it is an event.  Nothing is written here;
+ * what would be is counted as lost.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/policy_compile.h"
+#include "lib/util.h"
+#include "proxy/record.h"
+
+static const char text[] = "block blocked.example\n";
+static struct df_policy_result compiled;
+static struct df_meta meta = {.mode = DF_MODE_ENFORCE, .table_modes = {DF_MODE_ENFORCE}};
+static struct df_tables tables = {.meta = &meta};
+static struct df_record record;
+
+static int set_up(void **state)
+{
+	(void)state;
+	if (df_policy_compile_text("t", "t.policy", text, strlen(text), &compiled) < 0 ||
+	    df_policy_open(compiled.table, compiled.table_size, &tables.tables[0]) < 0)
+		return -1;
+	record =
+		(struct df_record){.meta = &meta, .tables = &tables, .jsonl.fd = -1, .text.fd = -1};
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	df_policy_result_done(&compiled);
+	return 0;
+}
+
+static struct df_msg_query query(enum df_event_at at, const char *name, uint32_t flags,
+				 enum df_reason reason)
+{
+	struct df_msg_query m = {
+		.type = DF_MSG_QUERY,
+		.seq = 1,
+		.flags = flags,
+		.rule = DF_RULE_NONE,
+		.reason = reason,
+		.at = at,
+		.port = 443,
+		.token = {.tgid = 7, .tid = 7, .uid = DF_UID_UNKNOWN, .proto = IPPROTO_TCP},
+	};
+
+	m.token.addr[10] = m.token.addr[11] = m.addr[10] = m.addr[11] = 0xff;
+	if (name)
+		assert_int_equal(df_dname_from_text(name, strlen(name), &m.name, NULL), 0);
+	return m;
+}
+
+#define REFUSAL (DF_QUERY_RECORD | DF_QUERY_REFUSAL)
+
+static const struct {
+	const char *why;
+	enum df_event_at at;
+	const char *name;
+	uint32_t flags;
+	enum df_reason reason;
+	int result;
+	unsigned n_lines; /* JSON and text */
+} rows[] = {
+	{"query", DF_AT_DNS, "a.example", DF_QUERY_RECORD, DF_REASON_NONE, 0, 1},
+	{"refused query", DF_AT_DNS, "a.example", REFUSAL, DF_REASON_QNAME, 0, 2},
+	{"query without a name", DF_AT_DNS, NULL, REFUSAL, DF_REASON_QNAME, -EBADMSG, 0},
+	{"refusal without a reason", DF_AT_DNS, "a.example", REFUSAL, DF_REASON_NONE, -EBADMSG, 0},
+	{"reason of nobody", DF_AT_DNS, "a.example", REFUSAL, DF_REASON_END, -EBADMSG, 0},
+	{"SNI", DF_AT_TLS, "a.example", REFUSAL | DF_QUERY_ADDR, DF_REASON_SNI, 0, 2},
+	{"no SNI", DF_AT_TLS, NULL, REFUSAL | DF_QUERY_ADDR, DF_REASON_NO_NAME, 0, 2},
+	{"neither name nor address", DF_AT_HTTP, NULL, REFUSAL, DF_REASON_NO_NAME, 0, 2},
+	{"allowed SNI", DF_AT_TLS, "a.example", DF_QUERY_RECORD, DF_REASON_NONE, -EBADMSG, 0},
+	{"proxy", DF_AT_PROXY, "a.example", DF_QUERY_RECORD, DF_REASON_NONE, 0, 1},
+	{"refused proxy", DF_AT_PROXY, "a.example", REFUSAL, DF_REASON_REQUEST, 0, 2},
+	{"raw-ip", DF_AT_PROXY, NULL, REFUSAL | DF_QUERY_ADDR, DF_REASON_RAW, 0, 2},
+	{"summary", DF_AT_PROXY, NULL, DF_QUERY_SUMMARY | DF_QUERY_REFUSAL, DF_REASON_RAW, 0, 1},
+	{"what only the kernel sees", DF_AT_CONNECT, "a.example", REFUSAL, DF_REASON_QNAME,
+	 -EBADMSG, 0},
+	{"no place", DF_AT_END, "a.example", REFUSAL, DF_REASON_QNAME, -EBADMSG, 0},
+};
+
+static void test_queries(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct df_msg_query m =
+			query(rows[i].at, rows[i].name, rows[i].flags, rows[i].reason);
+		const uint64_t n_before = record.n_lost;
+
+		if (df_record_query(&record, &m) != rows[i].result ||
+		    record.n_lost - n_before != rows[i].n_lines)
+			fail_msg("%s: %u lines", rows[i].why, (unsigned)(record.n_lost - n_before));
+	}
+}
+
+/* Each octet of a message, at its extremes: no crash, whatever comes of it. */
+static void test_hostile(void **state)
+{
+	static const uint8_t values[] = {0, 1, 0x7f, 0x80, 0xff};
+	struct df_msg_query m = query(DF_AT_PROXY, "a.example", REFUSAL, DF_REASON_REQUEST), bad;
+
+	(void)state;
+	for (size_t at = 0; at < sizeof(m); at++) {
+		for (size_t v = 0; v < ARRAY_SIZE(values); v++) {
+			bad = m;
+			((uint8_t *)&bad)[at] = values[v];
+			(void)df_record_query(&record, &bad);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_queries),
+		cmocka_unit_test(test_hostile),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
