@@ -109,7 +109,7 @@ struct df_net {
 	__u8 verdicts[DF_PORT_CLASSES];
 };
 
-#define DF_LEARNED_MAX 16384 /* addresses in map "learned" */
+#define DF_LEARNED_MAX 4096 /* addresses in map "learned"; its buckets cost 16 octets each */
 #define DF_FLOWS_MAX 1024
 
 /* Sets in an element of df_learned.bits: shifts. */

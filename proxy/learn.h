@@ -31,13 +31,13 @@
 
 /* Index 0 is none. */
 #define DF_LEARN_ADDRS DF_LEARNED_MAX
-#define DF_LEARN_NAMES 16384
-#define DF_LEARN_PAIRS 32768
+#define DF_LEARN_NAMES 8192
+#define DF_LEARN_PAIRS 16384
 
 #define DF_LEARN_STICKY_MAX 64 /* refused addresses of a name; the oldest makes room */
 #define DF_LEARN_STICKY_NS (24ull * 3600 * 1000000000)
 /* Refusals of names that the policy does not pin by itself: a payload can ask for many. */
-#define DF_LEARN_UNPINNED_MAX 8192
+#define DF_LEARN_UNPINNED_MAX (DF_LEARNED_MAX / 2)
 
 /* Sets of tables in an element of df_learned.bits. */
 #define DF_LEARN_BLOCKED ((uint16_t)(DF_TABLES_ALL << DF_LEARNED_BLOCKED))
