@@ -36,32 +36,17 @@ void df_relay_send_own(struct df_worker *w, struct df_asked *a, const struct df_
 	df_asked_finish(w, a);
 }
 
-/* Where no rule says it. */
-static const char *reason_text(enum df_reason reason)
+/* Where no rule says it; the policy's name goes between the two. */
+static void reason_text(enum df_reason reason, const char **ret_why, const char **ret_setting)
 {
-	switch (reason) {
-	case DF_REASON_RESOLVER:
-		return "this resolver is not trusted, and its address may not be reached";
-	case DF_REASON_NO_RESOLVER:
-		return "default deny, and no resolver is trusted";
-	case DF_REASON_NONE:
-	case DF_REASON_QNAME:
-	case DF_REASON_SEARCH:
-	case DF_REASON_CNAME:
-	case DF_REASON_UNLISTED:
-	case DF_REASON_TARGET:
-	case DF_REASON_SNI:
-	case DF_REASON_HOST:
-	case DF_REASON_REQUEST:
-	case DF_REASON_NO_NAME:
-	case DF_REASON_NOT_LEARNED:
-	case DF_REASON_ADDRESS:
-	case DF_REASON_PINNED:
-	case DF_REASON_RAW:
-	case DF_REASON_END:
-		break;
+	*ret_why = "not in the allowlist";
+	*ret_setting = "default deny";
+	if (reason == DF_REASON_RESOLVER) {
+		*ret_why = "this resolver is not trusted, and its address may not be reached";
+		*ret_setting = "raw-ip";
+	} else if (reason == DF_REASON_NO_RESOLVER) {
+		*ret_why = "no resolver is trusted";
 	}
-	return "not in the allowlist, default deny";
 }
 
 /* "default.policy:3 block github.com; Deploys must not need github.com" */
@@ -74,8 +59,11 @@ static void send_refusal(struct df_worker *w, struct df_asked *a)
 	size_t n = 0;
 
 	if (!rule) {
-		df_append(text, sizeof(text), &n, "deployfence: %s; %s.policy",
-			  reason_text(a->decision.reason), df_policy_name(p));
+		const char *why, *setting;
+
+		reason_text(a->decision.reason, &why, &setting);
+		df_append(text, sizeof(text), &n, "deployfence: %s; %s.policy %s", why,
+			  df_policy_name(p), setting);
 	} else {
 		char what[EDE_TEXT_MAX];
 		const char *hint = df_policy_rule_hint(p, rule);
@@ -182,10 +170,13 @@ void df_relay_query(struct df_worker *w, const struct df_client *client,
 	find_route(w, a);
 	a->is_refusal = a->decision.is_refusal;
 	df_report_asked(w, a, &a->decision, NULL);
-	if (a->decision.is_enforced)
+	if (a->decision.is_enforced) {
+		if (a->decision.reason == DF_REASON_QNAME)
+			df_pin_refused(w, a->decision.table, &a->q.name);
 		df_relay_refuse(w, a);
-	else
+	} else {
 		forward(w, a);
+	}
 }
 
 void df_relay_upstream_failed(struct df_worker *w, int upstream,
