@@ -22,6 +22,7 @@
 
 #define DF_DNS_HEADER_LEN 12
 #define DF_DNS_MSG_MAX 65535
+#define DF_DNS_QR_BIT 0x80    /* in the third octet of a message: it is an answer */
 #define DF_DNS_UDP_MIN 512    /* without EDNS, RFC 1035 2.3.4 */
 #define DF_DNS_UDP_OURS 1232  /* what we announce: fits every path unfragmented, RFC 9715 */
 #define DF_DNS_QUERY_MAX 4096 /* longer queries are refused; cookies and padding fit */

@@ -79,7 +79,9 @@ void df_learn_answer(struct df_worker *w, const struct df_dname *qname,
 		if (!df_teach_has(&chain, DF_LEARN_BLOCKED))
 			continue;
 		df_teach_withdraw(&question, &chain);
+		df_teach_unpin(&w->teach, &answer->chain[i], &chain);
 		teach_all(w, answer, &refusal, &chain);
 	}
+	df_teach_unpin(&w->teach, qname, &question);
 	teach_all(w, answer, &lesson, &question);
 }

@@ -11,8 +11,6 @@
 
 #include "proxy/worker.h"
 
-#define DF_DNS_QR_BIT 0x80 /* in the third octet of a message */
-
 /* NULL: all places are taken. */
 struct df_asked *df_asked_new(struct df_worker *w);
 struct df_asked *df_asked_at(struct df_worker *w, uint32_t i);

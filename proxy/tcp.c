@@ -239,25 +239,12 @@ static void upstream_ready(struct df_source *s, uint32_t events)
 
 static int open_upstream(struct df_worker *w, struct df_connection *c, const struct df_resolver *to)
 {
-	const bool is_ipv6 = !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)to->addr);
-	struct sockaddr_in6 in6 = {
-		.sin6_family = AF_INET6, .sin6_port = to->port, .sin6_scope_id = to->scope_id};
-	struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = to->port};
-	_cleanup_close_ int fd =
-		socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_close_ int fd = df_upstream_connect(to, SOCK_STREAM);
 	struct df_tcp_side *s = &c->upstream;
 	int r;
 
 	if (fd < 0)
-		return -errno;
-	memcpy(&in6.sin6_addr, to->addr, 16);
-	memcpy(&in4.sin_addr, to->addr + 12, 4);
-	if (is_ipv6)
-		r = connect(fd, (const void *)&in6, sizeof(in6));
-	else
-		r = connect(fd, (const void *)&in4, sizeof(in4));
-	if (r < 0 && errno != EINPROGRESS)
-		return -errno;
+		return fd;
 	s->source.ready = upstream_ready;
 	r = df_loop_add(&w->loop, fd, EPOLLIN | EPOLLOUT, &s->source);
 	if (r < 0)

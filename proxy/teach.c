@@ -133,6 +133,21 @@ void df_teach_withdraw(struct df_taught *question, const struct df_taught *chain
 		question->bits[k] &= (uint16_t)~permits_of_blocked(chain->bits[k]);
 }
 
+void df_teach_unpin(const struct df_teach *t, const struct df_dname *name, struct df_taught *taught)
+{
+	for (unsigned i = 0; i < DF_TABLES; i++) {
+		const struct df_policy *p = policy_of(t, i);
+		const struct df_policy_rule *rule;
+
+		if (!df_tables_has(t->tables, i) || df_policy_pin_blocked(p) != DF_POLICY_PIN_NO)
+			continue;
+		rule = df_policy_lookup(p, name);
+		for (unsigned k = 0; rule && rule->action == DF_POLICY_BLOCK && k < DF_PORT_CLASSES;
+		     k++)
+			taught->bits[k] &= (uint16_t)~blocked(i);
+	}
+}
+
 /* --- levers ------------------------------------------------------------------------ */
 
 /* true: there was something to take off. */

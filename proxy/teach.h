@@ -66,6 +66,13 @@ void df_teach_chain(const struct df_teach *t, uint8_t set, const struct df_dname
 void df_teach_withdraw(struct df_taught *question, const struct df_taught *chain);
 
 /*
+ * With `pin-blocked no` a name that is refused as a whole says nothing of its addresses.
+ * One that is refused at some ports still does: that is all that its rule can mean.
+ */
+void df_teach_unpin(const struct df_teach *t, const struct df_dname *name,
+		    struct df_taught *taught);
+
+/*
  * Takes off what a refusal must not cover, and a permission not open.  Returns why, if
  * that was anything.
  */

@@ -55,15 +55,14 @@ static void upstream_ready(struct df_source *s, uint32_t events)
 	}
 }
 
-static int connect_upstream(struct df_worker *w, struct df_upstream *u,
-			    const struct df_resolver *to)
+int df_upstream_connect(const struct df_resolver *to, int type)
 {
 	const bool is_ipv6 = !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)to->addr);
 	struct sockaddr_in6 in6 = {
 		.sin6_family = AF_INET6, .sin6_port = to->port, .sin6_scope_id = to->scope_id};
 	struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = to->port};
 	_cleanup_close_ int fd =
-		socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		socket(is_ipv6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int r;
 
 	if (fd < 0)
@@ -74,8 +73,18 @@ static int connect_upstream(struct df_worker *w, struct df_upstream *u,
 		r = connect(fd, (const void *)&in6, sizeof(in6));
 	else
 		r = connect(fd, (const void *)&in4, sizeof(in4));
-	if (r < 0)
+	if (r < 0 && errno != EINPROGRESS)
 		return -errno;
+	return TAKE_FD(fd);
+}
+
+static int open_upstream(struct df_worker *w, struct df_upstream *u, const struct df_resolver *to)
+{
+	_cleanup_close_ int fd = df_upstream_connect(to, SOCK_DGRAM);
+	int r;
+
+	if (fd < 0)
+		return fd;
 	u->source.ready = upstream_ready;
 	r = df_loop_add(&w->loop, fd, EPOLLIN, &u->source);
 	if (r < 0)
@@ -131,7 +140,7 @@ static int pick(struct df_worker *w, const struct df_resolver *to, struct df_ups
 	}
 	if (n < PER_RESOLVER && n_all < PER_RESOLVER_MAX) {
 		u = make_room(w);
-		r = u ? connect_upstream(w, u, to) : -EBUSY;
+		r = u ? open_upstream(w, u, to) : -EBUSY;
 		if (r == 0) {
 			*ret = u;
 			return 0;

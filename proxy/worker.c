@@ -136,6 +136,8 @@ static int init(struct df_worker *w, const struct df_meta *meta, struct df_learn
 		r = df_teach_init(&w->teach, &w->tables, &w->search);
 	if (r == 0)
 		r = start_learning(w, learned);
+	if (r == 0)
+		df_pin_init(w);
 	if (r < 0)
 		return r;
 	r = df_loop_init(&w->loop);
@@ -162,7 +164,7 @@ static int init(struct df_worker *w, const struct df_meta *meta, struct df_learn
  */
 static int housekeeping(struct df_worker *w)
 {
-	int ms;
+	int ms, pin_ms;
 
 	if (w->n_connections > 0)
 		df_tcp_expire(w); /* first: it may take queries that wait */
@@ -174,6 +176,9 @@ static int housekeeping(struct df_worker *w)
 		w->is_any_upstream_open = df_upstream_expire(w);
 		w->next_housekeeping_ns = w->now_ns + HOUSEKEEPING_MS * 1000000ull;
 	}
+	pin_ms = df_pin_run(w);
+	if (pin_ms >= 0 && (ms < 0 || pin_ms < ms))
+		ms = pin_ms;
 	if (!w->is_any_upstream_open && w->flows.n_used == 0 && w->n_connections == 0 &&
 	    w->seen.n_repeated == 0)
 		return ms;

@@ -23,6 +23,7 @@
 #include "proxy/learn.h"
 #include "proxy/loop.h"
 #include "proxy/own.h"
+#include "proxy/pin.h"
 #include "proxy/route.h"
 #include "proxy/seen.h"
 #include "proxy/tables.h"
@@ -164,6 +165,7 @@ struct df_worker {
 	uint64_t next_housekeeping_ns;
 	uint64_t n_dropped, n_unknown_token, n_malformed, n_mismatched;
 
+	struct df_pin pin;
 	uint32_t random_left;
 	uint8_t random[256];
 	struct df_asked asked[DF_QUERIES_MAX]; /* [0] is not used */
@@ -242,6 +244,8 @@ int df_udp_token_lookup(const struct df_meta *meta, const struct in6_addr *addr,
 			struct df_token *ret);
 
 /* upstream */
+/* A socket of this type, connected (a stream: maybe not yet).  Or -errno. */
+int df_upstream_connect(const struct df_resolver *to, int type);
 /* Sends a's query under a new id and sets a->upstream and a->upstream_id.  0 or -errno. */
 int df_upstream_send(struct df_worker *w, struct df_asked *a);
 void df_upstream_init(struct df_worker *w);

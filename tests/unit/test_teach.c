@@ -189,6 +189,25 @@ static void test_chain(void **state)
 	assert_false(df_teach_has(&c, UINT16_MAX));
 }
 
+/* pin-blocked no: what is refused at some ports only cannot do without its addresses. */
+static void test_unpinned(void **state)
+{
+	const struct df_dname whole = name("whole.example"), part = name("part.example");
+	struct df_taught taught;
+
+	(void)state;
+	use("pin-blocked no\nblock whole.example\nblock part.example:25\n", "block whole.example\n",
+	    NULL);
+	df_teach_question(&teach, 3, &whole, &taught);
+	assert_int_equal(taught.bits[0], BLOCKED(OWN) | BLOCKED(BASE));
+	df_teach_unpin(&teach, &whole, &taught);
+	assert_int_equal(taught.bits[0], BLOCKED(BASE));
+	df_teach_question(&teach, 1, &part, &taught);
+	df_teach_unpin(&teach, &part, &taught);
+	assert_int_equal(taught.bits[cls(IPPROTO_TCP, 25)], BLOCKED(OWN));
+	assert_int_equal(taught.bits[0], DEFAULT(OWN));
+}
+
 static void test_too_many_classes(void **state)
 {
 	static char text[4096];
@@ -393,6 +412,7 @@ int main(void)
 		T(test_tables_side_by_side),
 		T(test_search_list),
 		T(test_chain),
+		T(test_unpinned),
 		T(test_too_many_classes),
 		T(test_refusal_levers),
 		T(test_refusal_of_own_address),
