@@ -53,11 +53,12 @@ static __always_inline __u32 names_say(const struct dest *d, __u32 class)
 {
 	struct df_learned *l = bpf_map_lookup_elem(&learned, d->addr);
 	const struct df_conf *c = conf_get();
-	__u64 now = bpf_ktime_get_boot_ns(), left;
+	__u64 now, left;
 	__u32 bits, lapsed;
 
 	if (!l || !c)
 		return 0;
+	now = bpf_ktime_get_boot_ns();
 	left = l->until - now;
 	lapsed = left >> 63;
 	bits = l->bits[class % DF_PORT_CLASSES];

@@ -39,12 +39,14 @@ __noinline int remember(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 
 			s->verdict = (__u8)(rest >> 32);
 		return 0;
 	}
-	id = bpf_get_current_pid_tgid();
-	__builtin_memcpy(s->addr, d.addr, sizeof(s->addr));
-	s->port = d.port;
 	s->verdict = (__u8)(rest >> 32);
 	s->connected = 1;
 	s->token = 0;
+	if (is_udp(d.proto))
+		return 0; /* the rest is for what TCP says first */
+	id = bpf_get_current_pid_tgid();
+	__builtin_memcpy(s->addr, d.addr, sizeof(s->addr));
+	s->port = d.port;
 	s->tgid = id >> 32;
 	s->tid = (__u32)id;
 	s->time = bpf_ktime_get_boot_ns();
@@ -153,7 +155,9 @@ static __always_inline int on_dest(struct bpf_sock_addr *ctx, const struct df_co
 		*token = (__u32)outcome & DF_TOKEN_MAX;
 		return PASS;
 	}
-	refused = is_enforcing(c) & (__u32)(outcome >> OUTCOME_REFUSE) & (is_zero(kind) ^ 1);
+	refused = (__u32)(outcome >> OUTCOME_REFUSE) & (is_zero(kind) ^ 1) & 1;
+	if (refused) /* the clock is asked only then */
+		refused = is_enforcing(c);
 	if (!(refused & 1))
 		remember(ctx, a.high, a.low,
 			 rest | (DF_VERDICT_ALLOW + (outcome >> OUTCOME_PENDING &
