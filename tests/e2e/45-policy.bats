@@ -25,7 +25,7 @@ load common
 	expect_match "$output" $'ok\\.example NOERROR\nwww\\.ok\\.example NOERROR\nokchain1\\.example NOERROR\n'
 	expect_match "$output" $'\nother\\.example NXDOMAIN\nnotgithub\\.com NXDOMAIN\nalias\\.example NXDOMAIN\n'
 	expect_match "$output" 'hello from ok\.example'
-	expect_match "$output" 'EDE: 15 \(Blocked\): [^'$'\n'']*not in the allowlist, default deny; closed\.policy'
+	expect_match "$output" 'EDE: 15 \(Blocked\): [^'$'\n'']*not in the allowlist; closed\.policy default deny'
 	expect_match "$stderr" 'WARN DNS BLOCKED reason=NotInAllowlist blocked=true blockedAt=dns domain=other\.example\. pid=[0-9]+ cmd="dig [^'$'\n'']*firewallMethod=allowlist rule="closed\.policy default deny"'
 	expect_event '.domain == "other.example." and .reason == "NotInAllowlist" and .blocked and .firewallMethod == "allowlist" and .rule == "closed.policy default deny"'
 	expect_event '.domain == "alias.example." and .reason == "FromCNAME" and .rule == "closed.policy:5 block github.com"'
