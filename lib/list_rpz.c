@@ -91,12 +91,12 @@ static int read_name(const struct zone *z, struct df_span text, struct df_dname 
 {
 	struct df_dname name;
 
+	if (ret_wildcard)
+		*ret_wildcard = df_span_is(text, "*") || df_span_begins(text, "*.");
 	if (df_span_is(text, "@")) {
 		*ret = z->origin;
 		return 0;
 	}
-	if (ret_wildcard)
-		*ret_wildcard = df_span_is(text, "*") || df_span_begins(text, "*.");
 	if (ret_wildcard && *ret_wildcard) {
 		text = df_span_behind(text, text.len > 1 ? 2 : 1);
 		if (text.len == 0) {
@@ -125,12 +125,15 @@ static bool is_name(const struct df_dname *name, const char *text)
 	       df_dname_is_equal(name, &other);
 }
 
+/* 300, 2h, 1w2d */
 static bool is_ttl(struct df_span s)
 {
+	static const char chars[] = "0123456789smhdwSMHDW";
+
 	if (s.s[0] < '0' || s.s[0] > '9')
 		return false;
 	for (size_t i = 1; i < s.len; i++) {
-		if (!memchr("0123456789smhdwSMHDW", s.s[i], strlen("0123456789smhdwSMHDW")))
+		if (s.s[i] == '\0' || !strchr(chars, s.s[i]))
 			return false;
 	}
 	return true;

@@ -254,7 +254,7 @@ void df_build_pins(struct df_builder *b)
 		if (rule->action != DF_POLICY_BLOCK || rule->scope == DF_POLICY_BELOW)
 			continue;
 		n = df_build_find_nodes(b, b->src->named[i].name, nodes, &is_whole);
-		if (is_pinned(b, &b->nodes[nodes[n - 1]]))
+		if (n > 0 && is_pinned(b, &b->nodes[nodes[n - 1]]))
 			add_pin(b, name, strlen((const char *)name) + 1);
 	}
 }

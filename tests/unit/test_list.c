@@ -258,6 +258,7 @@ static void test_rpz(void **state)
 		 "=a.test =b.test =b.test =c.test =d.test", 0},
 		/* what passed before rpz-passthru was */
 		{HEADER "a.test CNAME a.test.\nb.test CNAME a.test.\n", "@@=a.test =b.test", 0},
+		{HEADER "a.test CNAME @\n*.a.test CNAME @\n", "=a.test *.a.test", 0},
 		{HEADER "a.test CNAME rpz-tcp-only.\n", "", 1},
 		/* relative, so not what it looks like: data of the zone */
 		{HEADER "a.test CNAME rpz-passthru\n", "=a.test", 0},
