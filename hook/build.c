@@ -223,11 +223,12 @@ static int hand_over_tables(struct df_hook *h, struct df_launch *l)
 	static const int fds[DF_TABLES] = {DF_FD_POLICY, DF_FD_POLICY_BASE, DF_FD_POLICY_SHADOW};
 
 	for (int i = 0; i < DF_TABLES; i++) {
-		const struct df_policy_result *c = &h->tables[i].compiled;
-		int fd = -1;
+		const struct df_hook_table *t = &h->tables[i];
+		int fd = t->is_used ? t->shared.fd : -1;
 
-		if (h->tables[i].is_used) {
-			fd = df_launch_memfd("deployfence-policy", c->table, c->table_size);
+		if (t->is_used && fd < 0) {
+			fd = df_launch_memfd("deployfence-policy", t->compiled.table,
+					     t->compiled.table_size);
 			if (fd < 0)
 				return fd;
 		}

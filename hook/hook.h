@@ -20,6 +20,7 @@
 #include "lib/listen.h"
 #include "lib/log.h"
 #include "lib/policy.h"
+#include "lib/policy_cache.h"
 #include "lib/policy_compile.h"
 
 #define DF_HOOK_REASON_MAX 8192
@@ -33,8 +34,9 @@ struct df_hook {
 	struct df_findings findings;
 	struct df_hook_table {
 		bool is_used;
-		struct df_policy_result compiled;
-		struct df_policy policy;
+		struct df_policy_result compiled; /* empty if all is in shared */
+		struct df_policy_mapped shared;   /* fd -1: it is this fence's alone */
+		struct df_policy policy;          /* of the one or the other */
 		enum df_mode mode;
 	} tables[DF_TABLES];
 	enum df_mode mode;            /* the stricter of own and base */
@@ -61,6 +63,9 @@ void df_hook_note(struct df_hook *h, enum df_log_level level, char *line);
 
 /* Finds, compiles and opens the policies, or their last good tables. */
 int df_hook_read_policy(struct df_hook *h);
+
+/* Removes the tables that no policy and no fence needs any more. */
+void df_hook_sweep_policies(void);
 
 /* With the configuration read: the mode by enforce-share and annotation. */
 int df_hook_settle_mode(struct df_hook *h);

@@ -353,6 +353,7 @@ static int run(struct df_hook *h)
 	if (h->state.status == DF_STATUS_STOPPED) {
 		df_rundir_wait(h->state.id, POSTSTOP_TIMEOUT_MS);
 		df_rundir_sweep();
+		df_hook_sweep_policies();
 		return 0;
 	}
 	return create_runtime(h);

@@ -6,16 +6,20 @@
 
 #include "hook/demands.h"
 #include "hook/hook.h"
+#include "lib/policy_cache.h"
 #include "lib/policy_store.h"
 #include "lib/util.h"
 
+#define COMPILE_TIMEOUT_MS 2000 /* for another start that compiles; then we do, too */
+
+static const char *const policy_dirs[] = {DF_POLICY_DIR, DF_POLICY_DATA_DIR, NULL};
+
 /* For whoever looks after the policy; the container starts. */
-static void note_warnings(const struct df_policy_result *compiled)
+static void note_warnings(char *messages)
 {
 	char *next;
 
-	for (char *line = strtok_r(compiled->messages, "\n", &next); line;
-	     line = strtok_r(NULL, "\n", &next))
+	for (char *line = strtok_r(messages, "\n", &next); line; line = strtok_r(NULL, "\n", &next))
 		(void)df_log_syslog("deployfence", DF_LOG_WARNING, line);
 }
 
@@ -58,27 +62,78 @@ static int use_last_good(struct df_hook *h, const char *name, struct df_policy_r
 	return 0;
 }
 
-/* 0 or the hook's exit status. */
-static int read_table(struct df_hook *h, const char *name, struct df_policy_result *compiled,
-		      struct df_policy *ret)
+/*
+ * The table that all fences of the host share.  If there is none, *ret_lock is held from then
+ * on (or an error): whoever holds it makes one, and others wait for that.
+ */
+static bool find_shared(int cache, const char *name, int *ret_lock, struct df_policy_mapped *ret)
 {
-	static const char *const dirs[] = {DF_POLICY_DIR, DF_POLICY_DATA_DIR, NULL};
-	int r = df_policy_compile_name(name, dirs, compiled), r2 = -ENOENT;
+	if (cache < 0)
+		return false;
+	if (df_policy_cache_find(cache, name, policy_dirs, ret) == 0)
+		return true;
+	*ret_lock = df_policy_cache_lock(cache, COMPILE_TIMEOUT_MS);
+	return df_policy_cache_find(cache, name, policy_dirs, ret) == 0;
+}
 
-	if (r == 0)
+/* Where the table cannot be shared, the fence has its own. */
+static void share(struct df_hook *h, int cache, const char *name, struct df_hook_table *t)
+{
+	char line[DF_HOOK_REASON_MAX];
+	int r = cache < 0 ? cache
+			  : df_policy_cache_put(cache, name, &t->compiled,
+						DF_POLICY_CACHE_SETTLE_MS, &t->shared);
+
+	if (r == 0) {
+		df_policy_result_done(&t->compiled);
+		return;
+	}
+	(void)snprintf(line, sizeof(line),
+		       "policy %s: share its table in " DF_POLICY_CACHE_DIR ": %s", name,
+		       strerror(-r));
+	df_hook_note(h, DF_LOG_WARNING, line);
+}
+
+/* 0 or the hook's exit status. */
+static int make_table(struct df_hook *h, int cache, const char *name, struct df_hook_table *t)
+{
+	struct df_policy_result *compiled = &t->compiled;
+	int r = df_policy_compile_name(name, policy_dirs, compiled), r2 = -ENOENT;
+
+	if (r == 0) {
 		keep_table(h, name, compiled);
-	else if (r != -ENOMEM && !h->conf.refuse_on_policy_error)
+		share(h, cache, name, t);
+		return 0;
+	}
+	if (r != -ENOMEM && !h->conf.refuse_on_policy_error)
 		r2 = use_last_good(h, name, compiled);
-	if (r < 0 && r2 < 0)
+	if (r2 < 0)
 		return df_hook_fail(h, r == -ENOMEM ? EX_OSERR : EX_CONFIG, "policy %s: %s%s%s",
 				    name, compiled->messages ? compiled->messages : strerror(-r),
 				    r2 == -ENOENT ? "" : "its last good table: ",
 				    r2 == -ENOENT ? "" : strerror(-r2));
-	r = df_policy_open(compiled->table, compiled->table_size, ret);
-	if (r < 0)
-		return df_hook_fail(h, EX_OSERR, "policy %s: its table is damaged", name);
-	if (compiled->messages)
-		note_warnings(compiled);
+	return 0;
+}
+
+/* 0 or the hook's exit status. */
+static int read_table(struct df_hook *h, const char *name, struct df_hook_table *t)
+{
+	_cleanup_close_ int cache = df_policy_cache_open(DF_POLICY_CACHE_DIR), lock = -1;
+	int r = 0;
+
+	t->shared = (struct df_policy_mapped)DF_POLICY_MAPPED_NONE;
+	if (!find_shared(cache, name, &lock, &t->shared))
+		r = make_table(h, cache, name, t);
+	if (r != 0)
+		return r;
+	if (t->shared.fd >= 0) {
+		t->policy = t->shared.policy;
+	} else {
+		r = df_policy_open(t->compiled.table, t->compiled.table_size, &t->policy);
+		if (r < 0)
+			return df_hook_fail(h, EX_OSERR, "policy %s: its table is damaged", name);
+	}
+	note_warnings(t->shared.fd >= 0 ? t->shared.messages : t->compiled.messages);
 	return 0;
 }
 
@@ -93,7 +148,7 @@ int df_hook_read_policy(struct df_hook *h)
 
 	for (int i = 0; i < DF_TABLES; i++) {
 		struct df_hook_table *t = &h->tables[i];
-		int r = names[i] ? read_table(h, names[i], &t->compiled, &t->policy) : 0;
+		int r = names[i] ? read_table(h, names[i], t) : 0;
 
 		if (r != 0)
 			return r;
@@ -104,6 +159,14 @@ int df_hook_read_policy(struct df_hook *h)
 	if (is_audit)
 		h->mode = DF_MODE_AUDIT;
 	return 0;
+}
+
+void df_hook_sweep_policies(void)
+{
+	_cleanup_close_ int cache = df_policy_cache_open(DF_POLICY_CACHE_DIR);
+
+	if (cache >= 0)
+		df_policy_cache_sweep(cache, DF_POLICY_CACHE_YOUNG_S);
 }
 
 static const char *or_empty(const char *s)

@@ -229,11 +229,10 @@ static bool are_pins_good(const struct df_policy *p)
 	return at == h->strings;
 }
 
-int df_policy_open(const void *base, size_t size, struct df_policy *ret)
+int df_policy_reopen(const void *base, size_t size, struct df_policy *ret)
 {
 	struct df_policy p = {.base = base, .size = size};
 	const struct df_policy_header *h;
-	struct df_ports ports;
 
 	if ((uintptr_t)base % _Alignof(uint32_t) != 0)
 		return -EINVAL;
@@ -242,8 +241,21 @@ int df_policy_open(const void *base, size_t size, struct df_policy *ret)
 		return -EBADMSG;
 	h = df_policy_header(&p);
 	if (*df_policy_string(&p, 0) != '\0' ||
-	    *df_policy_string(&p, h->strings_size - 1) != '\0' || !is_string_good(&p, h->name) ||
-	    !are_ranges_good(&p, &ports) || !are_rules_good(&p, &ports) || !are_slots_good(&p) ||
+	    *df_policy_string(&p, h->strings_size - 1) != '\0' || !is_string_good(&p, h->name))
+		return -EBADMSG;
+	*ret = p;
+	return 0;
+}
+
+int df_policy_open(const void *base, size_t size, struct df_policy *ret)
+{
+	struct df_policy p;
+	struct df_ports ports;
+	int r = df_policy_reopen(base, size, &p);
+
+	if (r < 0)
+		return r;
+	if (!are_ranges_good(&p, &ports) || !are_rules_good(&p, &ports) || !are_slots_good(&p) ||
 	    !are_nets_good(&p) || !are_pins_good(&p))
 		return -EBADMSG;
 	*ret = p;

@@ -20,7 +20,7 @@ static int64_t nanoseconds(const struct timespec *t)
 	return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
 }
 
-static struct df_policy_stamp stamp_of(const struct stat *st)
+struct df_policy_stamp df_policy_stamp_from(const struct stat *st)
 {
 	return (struct df_policy_stamp){
 		.dev = st->st_dev,
@@ -37,7 +37,7 @@ int df_policy_stamp_of(const char *path, struct df_policy_stamp *ret)
 
 	if (stat(path, &st) < 0)
 		return -errno;
-	*ret = stamp_of(&st);
+	*ret = df_policy_stamp_from(&st);
 	return 0;
 }
 
@@ -107,13 +107,13 @@ int df_policy_files_read(struct df_policy_files *files, const char *path, size_t
 		return -EINVAL;
 	if ((uint64_t)st.st_size > max)
 		return -E2BIG;
-	stamp = stamp_of(&st);
+	stamp = df_policy_stamp_from(&st);
 	r = read_octets(fd, (size_t)st.st_size, max, &text, &len);
 	if (r < 0)
 		return r;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	after = stamp_of(&st);
+	after = df_policy_stamp_from(&st);
 	r = df_policy_files_add(files, path, ret_index);
 	if (r < 0)
 		return r;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #define DF_POLICY_FILES_MAX 64 /* of one policy; each is looked at, at every container's start */
 
@@ -44,6 +45,7 @@ int df_policy_files_read(struct df_policy_files *files, const char *path, size_t
 /* Notes one that was read already, or was never a file; path is copied.  -ENOMEM, -EMFILE. */
 int df_policy_files_add(struct df_policy_files *files, const char *path, size_t *ret_index);
 
+struct df_policy_stamp df_policy_stamp_from(const struct stat *st);
 /* What stat(2) says of path now.  -errno. */
 int df_policy_stamp_of(const char *path, struct df_policy_stamp *ret);
 

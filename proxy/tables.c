@@ -27,7 +27,8 @@ static int map_table(int fd, struct df_policy *ret)
 	base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (base == MAP_FAILED)
 		return -errno;
-	return df_policy_open(base, (size_t)st.st_size, ret);
+	/* A memfd of the hook, or a file that only root can write, and does not: it was checked. */
+	return df_policy_reopen(base, (size_t)st.st_size, ret);
 }
 
 int df_tables_open(const struct df_meta *meta, struct df_tables *ret)

@@ -17,7 +17,7 @@ struct df_tables {
 	struct df_policy tables[DF_TABLES]; /* those that meta->table_modes names */
 };
 
-/* Maps and checks the handed-over tables.  0 or -errno.  They stay mapped. */
+/* Maps the tables that the hook hands over, and has checked.  0 or -errno.  They stay mapped. */
 int df_tables_open(const struct df_meta *meta, struct df_tables *ret);
 
 bool df_tables_has(const struct df_tables *t, enum df_table table);

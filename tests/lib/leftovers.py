@@ -123,7 +123,7 @@ def own_state():
     """Per container: logs and events may stay. The cache of compiled policies belongs to the host."""
     if os.path.isdir(OWN_DIRECTORY):
         for entry in os.scandir(OWN_DIRECTORY):
-            if entry.is_dir() and entry.name != "policies":
+            if entry.is_dir() and entry.name != ".policies":
                 yield from files(entry.path, "file", KEPT_FILES)
 
 

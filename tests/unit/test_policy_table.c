@@ -274,6 +274,36 @@ static void use_all(const struct df_policy *p)
 		assert_int_equal(df_policy_pin_name_at(p, i, &name), 0);
 }
 
+/* What was checked before is not looked at again, but for the header. */
+static void test_reopen(void **state)
+{
+	_cleanup_compiled_ struct compiled c = {0};
+	struct df_policy policy;
+	struct df_policy_header *h;
+	uint8_t *table;
+	size_t size;
+
+	(void)state;
+	compile(all, &c);
+	table = c.result.table;
+	size = c.result.table_size;
+	h = c.result.table;
+	assert_int_equal(df_policy_reopen(table, size, &policy), 0);
+	use_all(&policy);
+	assert_int_equal(df_policy_reopen(table, size - 1, &policy), -EBADMSG);
+	assert_int_equal(df_policy_reopen(table, sizeof(*h) - 1, &policy), -EBADMSG);
+	assert_int_equal(df_policy_reopen(table + 1, size, &policy), -EINVAL);
+	h->version++;
+	assert_int_equal(df_policy_reopen(table, size, &policy), -EBADMSG);
+	h->version--;
+	h->entries++;
+	assert_int_equal(df_policy_reopen(table, size, &policy), -EBADMSG);
+	h->entries--;
+	table[h->entries + sizeof(uint32_t)] = 0; /* a label's length */
+	assert_int_equal(df_policy_open(table, size, &policy), -EBADMSG);
+	assert_int_equal(df_policy_reopen(table, size, &policy), 0);
+}
+
 /* Whatever a flipped bit does, lookups stay inside. */
 static void test_flipped_bits(void **state)
 {
@@ -304,10 +334,10 @@ static void test_flipped_bits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_header),       cmocka_unit_test(test_entries),
-		cmocka_unit_test(test_rules),        cmocka_unit_test(test_nets),
-		cmocka_unit_test(test_pins),         cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_flipped_bits),
+		cmocka_unit_test(test_header), cmocka_unit_test(test_entries),
+		cmocka_unit_test(test_rules),  cmocka_unit_test(test_nets),
+		cmocka_unit_test(test_pins),   cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_reopen), cmocka_unit_test(test_flipped_bits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
