@@ -119,6 +119,7 @@ static int make_table(struct df_hook *h, int cache, const char *name, struct df_
 static int read_table(struct df_hook *h, const char *name, struct df_hook_table *t)
 {
 	_cleanup_close_ int cache = df_policy_cache_open(DF_POLICY_CACHE_DIR), lock = -1;
+	char *messages;
 	int r = 0;
 
 	t->shared = (struct df_policy_mapped)DF_POLICY_MAPPED_NONE;
@@ -133,7 +134,9 @@ static int read_table(struct df_hook *h, const char *name, struct df_hook_table 
 		if (r < 0)
 			return df_hook_fail(h, EX_OSERR, "policy %s: its table is damaged", name);
 	}
-	note_warnings(t->shared.fd >= 0 ? t->shared.messages : t->compiled.messages);
+	messages = t->shared.fd >= 0 ? t->shared.messages : t->compiled.messages;
+	if (messages)
+		note_warnings(messages);
 	return 0;
 }
 

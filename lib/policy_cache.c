@@ -58,7 +58,7 @@ int df_policy_cache_lock(int dir_fd, int timeout_ms)
 static int open_own(int dir_fd, const char *file, struct stat *ret)
 {
 	_cleanup_close_ int fd = openat(dir_fd, file, OPEN_FLAGS);
-	struct stat st;
+	struct stat st = {0};
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
@@ -78,7 +78,7 @@ static int read_index(int dir_fd, const char *file, struct df_policy_index *ret)
 {
 	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *data = NULL;
-	struct stat st;
+	struct stat st = {0};
 	size_t len;
 	int r = fd = open_own(dir_fd, file, &st);
 
@@ -150,7 +150,7 @@ static int find(int dir_fd, const char *name, const char *const *dirs,
 {
 	_cleanup_close_ int fd = -1;
 	struct df_policy_stamp stamp;
-	struct stat st;
+	struct stat st = {0};
 
 	if (!is_first(index->files.list[0].path, name, dirs) || !is_current(index))
 		return -ENOENT;
@@ -247,27 +247,39 @@ static bool has_content(int fd, const void *table, size_t size)
 	return is_equal;
 }
 
-/* The file with this content, of before or new; opened for reading, and whole in either case. */
-static int open_table(int dir_fd, const char *file, const void *table, size_t size,
-		      struct stat *ret)
+static int open_same(int dir_fd, const char *file, const void *table, size_t size, struct stat *ret)
 {
-	_cleanup_close_ int new_fd = -1, fd = open_own(dir_fd, file, ret);
-	char from[64];
+	_cleanup_close_ int fd = open_own(dir_fd, file, ret);
 
-	if (fd == -ENOENT) {
-		new_fd = open_new(dir_fd, table, size);
-		if (new_fd < 0)
-			return new_fd;
-		(void)snprintf(from, sizeof(from), "/proc/self/fd/%d", new_fd);
-		if (linkat(AT_FDCWD, from, dir_fd, file, AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
-			return -errno;
-		fd = open_own(dir_fd, file, ret);
-	}
 	if (fd < 0)
 		return fd;
 	if ((uint64_t)ret->st_size != size || !has_content(fd, table, size))
 		return -EEXIST;
 	return TAKE_FD(fd);
+}
+
+/*
+ * The file with this content, of before or new.  Of two that make it at once the second takes
+ * that of the first; what is not what its name says is replaced.
+ */
+static int open_table(int dir_fd, const char *file, const void *table, size_t size,
+		      struct stat *ret)
+{
+	_cleanup_close_ int new_fd = -1;
+	int fd = open_same(dir_fd, file, table, size, ret), r = 0;
+	char from[64];
+
+	if (fd >= 0)
+		return fd;
+	new_fd = open_new(dir_fd, table, size);
+	if (new_fd < 0)
+		return new_fd;
+	(void)snprintf(from, sizeof(from), "/proc/self/fd/%d", new_fd);
+	if (fd != -ENOENT)
+		r = put_in_place(dir_fd, new_fd, file);
+	else if (linkat(AT_FDCWD, from, dir_fd, file, AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
+		r = -errno;
+	return r < 0 ? r : open_same(dir_fd, file, table, size, ret);
 }
 
 /* All files were what they are now for long enough that a write after that would show. */
@@ -322,7 +334,7 @@ int df_policy_cache_put(int dir_fd, const char *name, const struct df_policy_res
 	_cleanup_close_ int fd = -1;
 	char table[DF_POLICY_TABLE_NAME] = {0};
 	struct df_policy_mapped s;
-	struct stat st;
+	struct stat st = {0};
 	int r;
 
 	name_table(compiled->table, compiled->table_size, table);
@@ -385,7 +397,7 @@ static int sweep_index(int dir_fd, const char *file, struct needed *needed)
 static void sweep_table(int dir_fd, const char *file, const struct needed *needed, unsigned young_s)
 {
 	_cleanup_close_ int fd = -1;
-	struct stat st;
+	struct stat st = {0};
 
 	for (size_t i = 0; i < needed->n; i++) {
 		if (strcmp(needed->tables[i], file) == 0)
@@ -399,7 +411,7 @@ static void sweep_table(int dir_fd, const char *file, const struct needed *neede
 
 static void sweep_temporary(int dir_fd, const char *file, unsigned young_s)
 {
-	struct stat st;
+	struct stat st = {0};
 
 	if (fstatat(dir_fd, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
 	    is_old(&st, young_s))

@@ -60,8 +60,8 @@ int df_policy_cache_find(int dir_fd, const char *name, const char *const *dirs,
 
 /*
  * Puts what was compiled there, with an index if its files are older than settle_ms
- * (DF_POLICY_CACHE_SETTLE_MS but for tests).  0; -EEXIST: another table has its name; -EBADMSG:
- * what was written is no table; other -errno.
+ * (DF_POLICY_CACHE_SETTLE_MS but for tests).  0; -EEXIST: what stands under its name is another,
+ * again and again; -EBADMSG: what was written is no table; other -errno.
  */
 int df_policy_cache_put(int dir_fd, const char *name, const struct df_policy_result *compiled,
 			unsigned settle_ms, struct df_policy_mapped *ret);
