@@ -27,7 +27,7 @@ static void read_until(struct df_learn *l, struct df_learn_addr *a)
 {
 	struct df_learned value;
 
-	if (l->map->get(a->addr, &value) == 0)
+	if (a->is_entered && l->map->get(a->addr, &value) == 0)
 		a->until_ns = df_learn_later(a->until_ns, value.until);
 }
 
@@ -43,6 +43,7 @@ static int write_entry(struct df_learn *l, struct df_learn_addr *a)
 		value.rule = p->rule;
 	}
 	memcpy(value.bits, a->bits, sizeof(value.bits));
+	a->is_entered = true;
 	r = l->map->put(a->addr, &value);
 	if (r == 0)
 		a->is_dirty = false;
@@ -71,7 +72,8 @@ int df_learn_sync(struct df_learn *l, struct df_learn_addr *a, uint64_t until_ns
 
 void df_learn_forget(struct df_learn *l, uint16_t i)
 {
-	(void)l->map->remove(df_learn_addr_at(l, i)->addr);
+	if (df_learn_addr_at(l, i)->is_entered)
+		(void)l->map->remove(df_learn_addr_at(l, i)->addr);
 	df_learn_drop_addr(l, i);
 }
 

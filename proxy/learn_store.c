@@ -185,6 +185,7 @@ uint16_t df_learn_add_addr(struct df_learn *l, const uint8_t addr[static 16])
 		return 0;
 	a->until_ns = a->seen_ns = 0;
 	a->first_pair = a->blocker = 0;
+	a->is_entered = false;
 	a->is_dirty = true;
 	a->is_shrunk = false;
 	memset(a->bits, 0, sizeof(a->bits));
@@ -381,7 +382,7 @@ static uint32_t rehash_addr(struct df_learn *l, uint32_t i)
 
 	a->until_ns = 0; /* unknown: the kernel is asked */
 	a->first_pair = a->blocker = 0;
-	a->is_dirty = true;
+	a->is_entered = a->is_dirty = true;
 	a->is_shrunk = false;
 	return hash_of(l, a->addr, sizeof(a->addr));
 }

@@ -31,7 +31,8 @@ struct df_learn_addr {
 	uint64_t seen_ns;
 	uint16_t first_pair; /* made anew */
 	uint16_t blocker;    /* made anew: the pair that stands for all that block */
-	bool is_dirty;       /* made anew: the kernel's entry may be another */
+	bool is_entered;     /* made anew: the kernel may have an entry */
+	bool is_dirty;       /* made anew: and it may be another */
 	bool is_shrunk;      /* made anew: a pair lost bits, the union is out of date */
 	uint8_t addr[16];
 	uint16_t bits[DF_PORT_CLASSES]; /* made anew: the union */

@@ -38,7 +38,7 @@ def first(host, port, *parts):
 '
 
 shared_policy() { # [STATEMENT]…
-	policy shared < <(printf '%s\n' 'pin-blocked no' "$@" 'block github.com')
+	policy shared < <(printf '%s\n' 'pin-blocked on-refusal' "$@" 'block github.com')
 }
 
 proxy_log() { # REGEX
@@ -99,7 +99,7 @@ attempt("no-request", lambda: first("203.0.113.50", 7, b"CONNECT {\"verbose\":fa
 
 @test "targets of a proxy: ports, address rules, addresses of blocked names, and what cannot be read" {
 	policy shared <<-'POLICY'
-		pin-blocked no
+		pin-blocked on-refusal
 		block github.com
 		block ok.example:8443/tcp
 		block 198.51.100.0/24

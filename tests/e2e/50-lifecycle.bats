@@ -300,7 +300,7 @@ resolves_inside() {
 		curl -sS -m 10 --cacert /etc/ca.pem https://ok.example
 		curl -sS -m 10 http://203.0.113.99:8080
 		curl -sS -m 10 -g "http://[2001:db8:80::10]"
-		curl -sS -m 10 http://140.82.112.3 -H "Host: ok.example"
+		curl -sS -m 10 http://198.51.100.3 -H "Host: ok.example"
 		for port in 7 22 9999; do echo "tcp $port" | timeout 5 busybox nc -w 2 203.0.113.10 $port | tail -1; done
 		python3 -c "
 import socket
