@@ -54,6 +54,8 @@ struct df_learn_map {
 	int (*remove)(const uint8_t addr[static 16]);
 };
 
+#define DF_LEARN_FEW 64 /* buckets of a small table, which touches few pages; power of two */
+
 /* One kind of slots: names, addresses, pairs. */
 struct df_learn_pool {
 	uint8_t *slots;
@@ -61,7 +63,9 @@ struct df_learn_pool {
 	uint32_t max;
 	uint32_t *n_ever; /* shared: slots touched so far; the rest is fresh */
 	uint32_t n_used, free, n_buckets;
-	uint16_t *heads;
+	uint16_t *heads;     /* few, until there are more */
+	uint16_t *all_heads; /* room for max */
+	uint16_t few[DF_LEARN_FEW];
 };
 
 struct df_learn {

@@ -6,8 +6,6 @@
 
 #include "lib/util.h"
 
-#define BUCKETS_MIN 64u /* grow with what is in use: a small table touches few pages */
-
 struct df_learn_shared *df_learn_new(void)
 {
 	void *s = mmap(NULL, sizeof(struct df_learn_shared), PROT_READ | PROT_WRITE,
@@ -67,6 +65,7 @@ static void unlink_slot(struct df_learn_pool *p, uint32_t i)
 static void grow(struct df_learn_pool *p)
 {
 	p->n_buckets *= 2;
+	p->heads = p->all_heads;
 	memset(p->heads, 0, p->n_buckets * sizeof(p->heads[0]));
 	for (uint32_t i = 1; i < *p->n_ever; i++)
 		if (slot_at(p, i)->is_used)
@@ -123,8 +122,9 @@ static void init_pool(struct df_learn_pool *p, void *slots, size_t stride, uint3
 		.stride = stride,
 		.max = max,
 		.n_ever = n_ever,
-		.n_buckets = BUCKETS_MIN,
-		.heads = heads,
+		.n_buckets = DF_LEARN_FEW,
+		.heads = p->few,
+		.all_heads = heads,
 	};
 	if (*n_ever < 1 || *n_ever > max)
 		*n_ever = *n_ever ? max : 1; /* a fresh table, or nonsense: all is looked at */
@@ -410,8 +410,10 @@ static void load_pool(struct df_learn *l, struct df_learn_pool *p,
 		s->is_used = s->is_used && is_sane(l, i);
 		p->n_used += s->is_used;
 	}
-	while (p->n_buckets < p->n_used && p->n_buckets < p->max)
+	while (p->n_buckets < p->n_used && p->n_buckets < p->max) {
 		p->n_buckets *= 2;
+		p->heads = p->all_heads; /* of a new worker, hence zero */
+	}
 	for (uint32_t i = *p->n_ever; i-- > 1;) { /* so that the first ones are used first */
 		struct df_learn_slot *s = slot_at(p, i);
 

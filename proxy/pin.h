@@ -21,9 +21,9 @@
 #include "proxy/loop.h"
 
 #define DF_PIN_NAMES_MAX (DF_TABLES * DF_POLICY_PINS_MAX)
-#define DF_PIN_SLOTS 8    /* names that are being resolved */
-#define DF_PIN_QUEUE 64   /* refused names that wait; more are left for their next query */
-#define DF_PIN_RECENT 256 /* names not to be asked again so soon; power of two */
+#define DF_PIN_SLOTS 8   /* names that are being resolved */
+#define DF_PIN_QUEUE 64  /* refused names that wait; more are left for their next query */
+#define DF_PIN_RECENT 64 /* names not to be asked again so soon; power of two */
 
 struct df_worker;
 

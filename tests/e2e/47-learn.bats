@@ -13,6 +13,7 @@ setup_file() {
 			echo "n$i.learn.example 1 A 198.51.$((i / 100)).$((i % 100 + 1))"
 			echo "n$i.learn.example 1 AAAA 2001:db8:90::$i"
 		done
+		for i in {1..36}; do echo "crowd$i.learn.example A*120 198.51.$((20 + i)).1"; done
 		echo 'once.learn.example      1 A 198.51.10.1'
 		echo 'idle.learn.example      1 A 198.51.10.2'
 		echo 'lo.github.com             A 127.0.0.1'
@@ -142,6 +143,42 @@ print(connects("140.82.112.3"), connects(resolve(f"n{sys.argv[1]}.learn.example"
 		expect [ "$output" = 'EPERM ok' ]
 	done
 	expect_event '.reason == "AddressOfName" and .domain == "github.com." and .ip == "140.82.112.3" and .blocked'
+}
+
+@test "more addresses than there is room for: those that are known go on, the others are refused, and that is told" {
+	policy deny <<-'POLICY'
+		default deny
+		allow *.learn.example
+	POLICY
+	job -a deployfence.policy=deny -- python3 -c "$PYTHON"'
+def all_of(name):
+    return {a[4][0] for a in socket.getaddrinfo(name, 80, socket.AF_INET, socket.SOCK_STREAM)}
+def refused(addresses):
+    n = 0
+    for address in addresses:
+        try:
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", (address, 9999))
+        except OSError:
+            n += 1
+    return n
+first = resolve("n1.learn.example")
+crowds = [all_of(f"crowd{i}.learn.example") for i in range(1, 37)]
+known, late = refused(crowds[0] | crowds[20]), refused(set().union(*crowds))
+print(sum(map(len, crowds)), known, 4320 - 4095 < late < 4320 - 4000, connects(first))'
+	expect [ "$output" = '4320 0 True ok' ]
+	expect_event '.event == "table_full" and (.domain | test("^crowd[0-9]+\\.learn\\.example\\.$")) and .ip and .count >= 1'
+	expect_event '.reason == "RawAddress" and .blocked'
+}
+
+@test "the same under default allow: nothing is refused, and nobody need be told" {
+	policy allow <<<'block github.com'
+	job_start -a deployfence.policy=allow -- sleep 1000
+	eventually is_pinned "$JOB" 140.82.112.3
+	job_exec "$JOB" python3 -c "$PYTHON"'
+addresses = [a[4][0] for i in range(1, 37) for a in socket.getaddrinfo(f"crowd{i}.learn.example", 80, socket.AF_INET, socket.SOCK_STREAM)]
+print(len(addresses), connects(addresses[0]), connects(addresses[-1]), connects("140.82.112.3"))'
+	expect [ "$output" = '4320 ok ok EPERM' ]
+	refute has_event '.event == "table_full"'
 }
 
 # --- refusals
