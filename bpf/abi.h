@@ -206,7 +206,7 @@ _Static_assert(sizeof(struct df_payload) == 96 + DF_PAYLOAD_MAX,
  */
 struct df_flow {
 	__u32 verdict; /* enum df_verdict */
-	__u32 pad;
+	__u32 len;     /* with PROXY: of the payload that was judged; more octets are not */
 };
 
 enum df_event_kind {

@@ -20,22 +20,48 @@ static __always_inline __u64 octets(const char text[8])
 	return value;
 }
 
-static __always_inline __u32 is_word(__u64 word, const char text[8])
+static __always_inline __u32 is_word(__u64 word, __u64 mask, const char text[8])
 {
-	word ^= octets(text);
+	word = (word ^ octets(text)) & mask;
 	return is_zero((__u32)word | (__u32)(word >> 32));
 }
 
-static __always_inline __u32 is_request(struct __sk_buff *skb, __u32 offset)
+/* The first n octets of a word, n in 1 to 8. */
+static __always_inline __u64 first_octets(__u32 n)
 {
-	__u64 w;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return ~0ull >> ((8 - n) * 8 & 63);
+#else
+	return ~0ull << ((8 - n) * 8 & 63);
+#endif
+}
 
-	if (bpf_skb_load_bytes(skb, offset, &w, sizeof(w)) < 0)
-		return 0; /* fewer than eight octets */
+/*
+ * Fewer octets than a word has are a request if they could become one: it may come in
+ * parts.  A first payload may also begin with an empty line (RFC 9112 2.2).
+ */
+static __always_inline __u32 is_request(struct __sk_buff *skb, __u32 offset, __u32 is_first)
+{
+	__u32 n = skb->len - offset;
+	__u64 w = 0, mask;
+	__u32 octet;
+
+	if (n > sizeof(w))
+		n = sizeof(w);
+	n = (n - 1) & (sizeof(w) - 1);
+	asm volatile("" : "+r"(n));
+	n = (n & (sizeof(w) - 1)) + 1;
+	if (bpf_skb_load_bytes(skb, offset, &w, n) < 0)
+		return 0;
+	octet = *(__u8 *)&w;
+	mask = first_octets(n);
 	w |= octets("        ");
-	return is_word(w, "connect ") | is_word(w, "get http") | is_word(w, "post htt") |
-	       is_word(w, "head htt") | is_word(w, "put http") | is_word(w, "patch ht") |
-	       is_word(w, "delete h") | is_word(w, "options ") | is_word(w, "trace ht");
+	return is_word(w, mask, "connect ") | is_word(w, mask, "get http") |
+	       is_word(w, mask, "post htt") | is_word(w, mask, "head htt") |
+	       is_word(w, mask, "put http") | is_word(w, mask, "patch ht") |
+	       is_word(w, mask, "delete h") | is_word(w, mask, "options ") |
+	       is_word(w, mask, "trace ht") |
+	       (is_first & (is_zero(octet ^ '\r') | is_zero(octet ^ '\n')));
 }
 
 static __always_inline struct df_sock *storage_of(struct __sk_buff *skb)
@@ -104,16 +130,18 @@ static __always_inline int is_held(struct __sk_buff *skb, const struct packet *p
 	__u32 is_undecided = s->verdict == DF_VERDICT_UNDECIDED;
 	struct df_flow *flow;
 	__u64 cookie;
+	__u32 len = skb->len - p->payload;
 
 	if (skb->len <= p->payload || (s->verdict == DF_VERDICT_ALLOW && s->is_read))
 		return 0;
-	if (!is_undecided && !is_request(skb, p->payload)) {
+	if (!is_undecided && !is_request(skb, p->payload, !s->is_read)) {
 		s->is_read = 1;
 		return 0;
 	}
 	cookie = bpf_get_socket_cookie(skb);
 	flow = bpf_map_lookup_elem(&flows, &cookie);
-	if (!flow) {
+	/* the application has written more since: another request, maybe */
+	if (!flow || (flow->verdict == DF_VERDICT_PROXY && len > flow->len)) {
 		hand_over(skb, cookie,
 			  p->payload | (__u64)p->sport << 16 | (__u64)p->to.port << 32 |
 				  (__u64)(enforcing & 1) << 48);

@@ -75,9 +75,11 @@ static void wait_for_more(struct df_flows *f, const struct df_payload *p, uint64
 {
 	struct df_flow_mark *m = take_place(f, p->cookie);
 
-	m->verdict = DF_VERDICT_NONE; /* the kernel has taken the last one out */
-	if (p->len > m->len)
-		m->len = p->len;
+	if (m->verdict != DF_VERDICT_NONE) /* of an earlier request, or of fewer octets */
+		m->len = 0;
+	m->verdict = DF_VERDICT_NONE;
+	if (p->total_len > m->len)
+		m->len = p->total_len;
 	else
 		m->n_tries++;
 	m->until_ns = now_ns + DF_FLOWS_KEEP_NS;
@@ -113,8 +115,9 @@ static void decide(struct df_flows *f, const struct df_payload *p, enum df_verdi
 	m->verdict = verdict;
 	m->decided_ns = now_ns;
 	m->until_ns = now_ns + keep;
-	m->n_tries = m->len = 0;
-	if (f->ops.put(f->ops.data, p->cookie, verdict) < 0)
+	m->n_tries = 0;
+	m->len = p->total_len;
+	if (f->ops.put(f->ops.data, p->cookie, verdict, p->total_len) < 0)
 		f->n_lost++; /* it is dropped as long as there is none */
 	if (verdict == DF_VERDICT_BLOCK)
 		refuse(f, m, p, seq);
@@ -162,9 +165,10 @@ void df_flows_take(struct df_flows *f, const struct df_payload *p, uint64_t now_
 		return;
 	if (p->is_held && p->time < f->start_ns)
 		return; /* the last worker may have decided it */
-	if (m && m->verdict != DF_VERDICT_NONE && p->time < m->decided_ns + DF_FLOWS_SLACK_NS)
+	if (m && m->verdict != DF_VERDICT_NONE && p->total_len <= m->len &&
+	    p->time < m->decided_ns + DF_FLOWS_SLACK_NS)
 		return;
-	is_last = !p->is_held || (m && m->verdict == DF_VERDICT_NONE && p->len <= m->len &&
+	is_last = !p->is_held || (m && m->verdict == DF_VERDICT_NONE && p->total_len <= m->len &&
 				  m->n_tries + 2 >= DF_FLOWS_TRIES);
 	if (judge(f, p, is_last, now_ns, NULL) == DF_VERDICT_NONE) {
 		wait_for_more(f, p, now_ns);

@@ -24,8 +24,8 @@
 /* Times that the same octets are looked at in vain: some three seconds. */
 #define DF_FLOWS_TRIES 5
 /*
- * A record that was made before the verdict stood is a repetition.  Its time was taken
- * after the kernel had looked, maybe by so much.
+ * A record of no more octets that was made before the verdict stood is a repetition.  Its time was
+ * taken after the kernel had looked, maybe by so much.
  */
 #define DF_FLOWS_SLACK_NS 100000000ull
 /* Left over if the application closes first.  A BLOCK that is needed again is judged again. */
@@ -36,7 +36,7 @@
 
 struct df_flows_ops {
 	/* verdict in the kernel's map: 0 or -errno */
-	int (*put)(void *data, uint64_t cookie, enum df_verdict verdict);
+	int (*put)(void *data, uint64_t cookie, enum df_verdict verdict, uint32_t len);
 	void (*remove)(void *data, uint64_t cookie);
 	/* Returns the number of what is reported if somebody must be looked up first, else 0. */
 	uint32_t (*report)(void *data, const struct df_payload *p, const struct df_judgement *g);
@@ -49,7 +49,7 @@ struct df_flow_mark {
 	uint64_t decided_ns, until_ns;
 	enum df_verdict verdict; /* NONE: waits for more octets */
 	unsigned n_tries;        /* in vain, since the octets became more */
-	uint32_t len;            /* the most that were seen */
+	uint32_t len;            /* the most that were seen; with a verdict, those it is for */
 	bool is_destroy_due;
 	uint32_t seq; /* of the report that it waits for */
 	struct df_msg_destroy destroy;

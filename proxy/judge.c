@@ -5,17 +5,19 @@
 #include <string.h>
 
 #define HTTPS_PORT 443
+#define WORD_LEN 8 /* what the kernel knows requests by; fewer octets may be anything */
 
-static enum df_event_at place_of(const struct df_judgement *g, const struct df_payload *p)
+static enum df_event_at place_of(const struct df_payload_target *t, const struct df_payload *p)
 {
-	switch (g->target.kind) {
+	if (p->verdict != DF_VERDICT_UNDECIDED)
+		return DF_AT_PROXY;
+	switch (t->kind) {
 	case DF_PAYLOAD_TLS:
 		return DF_AT_TLS;
 	case DF_PAYLOAD_HTTP:
-		return DF_AT_HTTP;
 	case DF_PAYLOAD_CONNECT:
 	case DF_PAYLOAD_ABSOLUTE:
-		return p->verdict == DF_VERDICT_UNDECIDED ? DF_AT_HTTP : DF_AT_PROXY;
+		return DF_AT_HTTP;
 	case DF_PAYLOAD_NONE:
 		break;
 	}
@@ -114,31 +116,60 @@ static void judge_request(const struct df_judge *j, uint64_t now_ns, struct df_j
 		name_rule(j, t->addr, &g->decision);
 }
 
+/* An empty line in front of a request, and nothing else yet. */
+static bool is_empty_lines(const struct df_payload *p)
+{
+	for (uint32_t i = 0; i < p->len; i++)
+		if (p->data[i] != '\r' && p->data[i] != '\n')
+			return false;
+	return true;
+}
+
+/* A request to a proxy, or so much of one that nothing else begins so. */
+static bool is_request(const struct df_payload_target *t, size_t len)
+{
+	return t->kind == DF_PAYLOAD_CONNECT || t->kind == DF_PAYLOAD_ABSOLUTE ||
+	       (t->state == DF_PAYLOAD_INCOMPLETE && t->kind == DF_PAYLOAD_NONE && len >= WORD_LEN);
+}
+
+/* One of a connection that is not undecided. */
+static void judge_proxied(const struct df_judge *j, const struct df_payload *p, size_t offset,
+			  uint64_t now_ns, struct df_judgement *g)
+{
+	if (is_empty_lines(p)) {
+		g->verdict = DF_VERDICT_PROXY; /* it may go, and is looked at further */
+		return;
+	}
+	if (!is_request(&g->target, p->len - offset))
+		return;
+	judge_request(j, now_ns, g);
+	g->is_seen = true;
+	if (g->target.next && !g->decision.is_enforced)
+		g->next = offset + g->target.next;
+}
+
 void df_judge_payload(const struct df_judge *j, const struct df_payload *p, size_t offset,
 		      bool is_last, uint64_t now_ns, struct df_judgement *ret)
 {
 	const bool is_undecided = p->verdict == DF_VERDICT_UNDECIDED;
 	struct df_judgement g = {};
-	bool is_request;
 
 	df_payload_parse(p->data + offset, p->len - offset, p->total_len > p->len, &g.target);
-	is_request = g.target.kind == DF_PAYLOAD_CONNECT || g.target.kind == DF_PAYLOAD_ABSOLUTE;
-	g.at = place_of(&g, p);
+	g.at = place_of(&g.target, p);
 	g.verdict = g.target.kind == DF_PAYLOAD_ABSOLUTE ? DF_VERDICT_PROXY : DF_VERDICT_ALLOW;
 	if (g.target.state == DF_PAYLOAD_INCOMPLETE && !is_last &&
-	    (is_undecided || is_request || g.target.kind == DF_PAYLOAD_NONE)) {
+	    (is_undecided || (g.target.kind != DF_PAYLOAD_HTTP && !is_empty_lines(p)))) {
 		g.verdict = DF_VERDICT_NONE;
 		*ret = g;
 		return;
 	}
-	if (is_undecided)
+	if (is_undecided) {
 		judge_undecided(j, p, &g);
-	else if (is_request)
-		judge_request(j, now_ns, &g);
+		g.is_seen = g.decision.is_refusal;
+	} else {
+		judge_proxied(j, p, offset, now_ns, &g);
+	}
 	if (g.decision.is_enforced)
 		g.verdict = DF_VERDICT_BLOCK;
-	g.is_seen = g.decision.is_refusal || (is_request && !is_undecided);
-	if (is_request && !is_undecided && g.verdict != DF_VERDICT_BLOCK && g.target.next)
-		g.next = offset + g.target.next;
 	*ret = g;
 }

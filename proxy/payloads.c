@@ -11,9 +11,9 @@
 
 #define PAYLOADS_A_ROUND 16 /* a flood must not stop DNS, nor the answers to the monitor */
 
-static int put(void *data, uint64_t cookie, enum df_verdict verdict)
+static int put(void *data, uint64_t cookie, enum df_verdict verdict, uint32_t len)
 {
-	const struct df_flow flow = {.verdict = verdict};
+	const struct df_flow flow = {.verdict = verdict, .len = len};
 
 	(void)data;
 	return bpf_map_update_elem(DF_FD_FLOWS, &cookie, &flow, BPF_ANY);

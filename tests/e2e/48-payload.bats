@@ -78,20 +78,38 @@ def kept(*names):
     s = connect("203.0.113.50", 3128)
     for name in names:
         s.sendall(get(name))
-        answer = s.recv(4096)
+        answer = b""
+        while not (b"hello" in answer and answer.endswith(b"\n")):
+            part = s.recv(4096)
+            if not part: raise OSError(errno.EPIPE, "closed")
+            answer += part
     return answer[:12]
 attempt("allowed", lambda: kept(b"ok.example", b"other.example", b"ok.example"))
 attempt("later", lambda: kept(b"ok.example", b"github.com"))
 attempt("joined", lambda: first("203.0.113.50", 3128, get(b"ok.example") + get(b"github.com")))
+attempt("grown", lambda: first("203.0.113.50", 3128, get(b"ok.example"), get(b"github.com")))
 attempt("parts", lambda: first("203.0.113.50", 3128, b"GET http://git", b"hub.com/ HTTP/1.1\r\n", b"\r\n"))
 attempt("parts-allowed", lambda: first("203.0.113.50", 3128, b"GET http://ok.e", b"xample/ HTTP/1.1\r\n", b"Host: x\r\n\r\n")[:12])
+attempt("octets", lambda: first("203.0.113.50", 3128, b"C", b"ONN", b"ECT github.com:443 HTTP/1.1\r\n\r\n"))
+attempt("octets-allowed", lambda: first("203.0.113.50", 3128, b"G", b"ET http://ok.example/ HTTP/1.1\r\nHost: x\r\n\r\n")[:12])
+attempt("lines", lambda: first("203.0.113.50", 3128, b"\r\n\r\nCONNECT github.com:443 HTTP/1.1\r\n\r\n"))
+attempt("lines-apart", lambda: first("203.0.113.50", 3128, b"\r\n", b"CONNECT github.com:443 HTTP/1.1\r\n\r\n"))
+attempt("no-lines", lambda: first("203.0.113.50", 7, b"\r\n")[:3])
+attempt("short", lambda: first("203.0.113.50", 7, b"PING\r\n")[:3])
 attempt("no-request", lambda: first("203.0.113.50", 7, b"CONNECT {\"verbose\":false}\r\nPING\r\n")[:3])
 '
 	expect_match "$output" 'allowed ok b.HTTP/1\.1 200. soon'
 	expect_match "$output" 'later ECONNABORTED soon'
 	expect_match "$output" 'joined ECONNABORTED soon'
+	expect_match "$output" 'grown ECONNABORTED soon'
 	expect_match "$output" 'parts ECONNABORTED soon'
 	expect_match "$output" 'parts-allowed ok b.HTTP/1\.1 200. soon'
+	expect_match "$output" 'octets ECONNABORTED soon'
+	expect_match "$output" 'octets-allowed ok b.HTTP/1\.1 200. soon'
+	expect_match "$output" 'lines ECONNABORTED soon'
+	expect_match "$output" 'lines-apart ECONNABORTED soon'
+	expect_match "$output" 'no-lines ok b.TCP. soon'
+	expect_match "$output" 'short ok b.TCP. soon'
 	expect_match "$output" 'no-request ok b.TCP. soon'
 	refute proxy_log 'github'
 	proxy_log 'http://other\.example'

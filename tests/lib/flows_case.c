@@ -17,13 +17,14 @@
 
 struct seen seen;
 
-static int put(void *data, uint64_t cookie, enum df_verdict verdict)
+static int put(void *data, uint64_t cookie, enum df_verdict verdict, uint32_t len)
 {
 	assert_ptr_equal(data, &seen);
 	if (seen.fault < 0)
 		return seen.fault;
 	seen.n_verdicts++;
 	(void)cookie;
+	seen.len = len;
 	seen.verdict = verdict;
 	return 0;
 }

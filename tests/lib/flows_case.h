@@ -22,6 +22,7 @@
 extern struct seen {
 	unsigned n_verdicts, n_reports, n_destroyed, n_removed;
 	enum df_verdict verdict;
+	uint32_t len;                  /* that it is for */
 	struct df_judgement judgement; /* that was reported last */
 	struct df_msg_destroy destroyed;
 	uint32_t next_seq;

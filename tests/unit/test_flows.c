@@ -70,8 +70,9 @@ static void test_never_whole(void **state)
 		{GET "unlisted.example\r\n", UNDECIDED, BLOCK},
 		{"G", UNDECIDED, BLOCK},
 		{"CONNECT unlisted.example:443", ALLOW, BLOCK},
-		{"CONNECT ", ALLOW, ALLOW}, /* no request by then */
-		{"GET http", ALLOW, ALLOW},
+		{"CONNECT ", ALLOW, BLOCK},
+		{"GET http", ALLOW, BLOCK},
+		{"PUT htt", ALLOW, ALLOW}, /* may be anything */
 	};
 
 	(void)state;
@@ -128,6 +129,29 @@ static void test_repetitions(void **state)
 	assert_int_equal(seen.verdict, BLOCK);
 	assert_int_equal(seen.n_destroyed, 1);
 	assert_int_equal(flows.n_used, 1);
+}
+
+/*
+ * Of a kept connection the verdict is for what was judged: the application may have written
+ * more by the time that TCP sends it again.
+ */
+static void test_growth(void **state)
+{
+	static const char first[] = "GET http://unlisted.example/ HTTP/1.1" END;
+	static const char both[] = "GET http://unlisted.example/ HTTP/1.1" END
+				   "GET http://blocked.example/ HTTP/1.1" END;
+
+	(void)state;
+	fence(DF_MODE_ENFORCE);
+	take(1, ALLOW, BYTES("\r\n"), T0 + S);
+	assert_int_equal(seen.verdict, PROXY);
+	assert_int_equal(seen.len, 2);
+	take(2, ALLOW, BYTES(first), T0 + S);
+	assert_int_equal(seen.verdict, PROXY);
+	assert_int_equal(seen.len, sizeof(first) - 1);
+	take(2, ALLOW, BYTES(both), T0 + S + 1000); /* at once, and no repetition */
+	assert_int_equal(seen.verdict, BLOCK);
+	assert_int_equal(seen.n_destroyed, 1);
 }
 
 /* A later request that is not whole is waited for like the first. */
@@ -280,12 +304,19 @@ static void test_nonsense(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_not_held),    cmocka_unit_test(test_split),
-		cmocka_unit_test(test_never_whole), cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_repetitions), cmocka_unit_test(test_later_request_in_parts),
-		cmocka_unit_test(test_pipelined),   cmocka_unit_test(test_destroy),
-		cmocka_unit_test(test_expiry),      cmocka_unit_test(test_older_than_the_worker),
-		cmocka_unit_test(test_no_room),     cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_not_held),
+		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_never_whole),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_repetitions),
+		cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_later_request_in_parts),
+		cmocka_unit_test(test_pipelined),
+		cmocka_unit_test(test_destroy),
+		cmocka_unit_test(test_expiry),
+		cmocka_unit_test(test_older_than_the_worker),
+		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_nonsense),
 	};
 

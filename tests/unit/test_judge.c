@@ -89,6 +89,8 @@ static const struct row proxied[] = {
 	{"any other address", ALLOW, 0, DF_AT_PROXY, BYTES("CONNECT 203.0.113.1:443 HTTP/1.1" END)},
 	{"unreadable", BLOCK, DF_REASON_NO_NAME, DF_AT_PROXY, BYTES("CONNECT 3221225985:443 HTTP/1.1" END)},
 	{"no request", ALLOW, 0, DF_AT_PROXY, BYTES("CONNECT {\"verbose\":false}\r\nPING\r\n")},
+	{"empty lines before it", BLOCK, DF_REASON_REQUEST, DF_AT_PROXY, BYTES("\r\n\n" "CONNECT blocked.example:443 HTTP/1.1" END)},
+	{"empty lines and nothing else", PROXY, 0, DF_AT_END, BYTES("\r\n\r\n")},
 	{"to a server", ALLOW, 0, DF_AT_PROXY, BYTES("OPTIONS / HTTP/1.1\r\nHost: blocked.example" END)},
 };
 
