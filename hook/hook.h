@@ -45,7 +45,7 @@ struct df_hook {
 	struct df_fence *fence;
 	bool is_attached, is_switched_off;
 	bool is_final; /* the refusal stands, whatever fail says */
-	int run_fd, lock_fd;
+	int run_fd, lock_fd, reports_fd;
 	char proxy_cgroup[DF_META_PATH_MAX];
 	int proxy_cgroup_fd;
 	char reason[DF_HOOK_REASON_MAX]; /* of a failure */
@@ -78,6 +78,15 @@ int df_hook_make_meta(const struct df_hook *h);
 
 /* on-leak: 0, or 78 if a policy refuses a finding. */
 int df_hook_judge_leaks(struct df_hook *h);
+
+/* Opens report-dir of the configuration that was read; a failure is logged, and is none of h. */
+void df_hook_open_reports(struct df_hook *h);
+
+/*
+ * The same at poststop, where nothing was read yet, and silently: with a configuration
+ * that has errors, events wait where they are.
+ */
+void df_hook_find_reports(struct df_hook *h);
 
 /* The proxy; when this returns 0 it answers queries. */
 int df_hook_start_proxy(struct df_hook *h);

@@ -248,6 +248,14 @@ static void trim(char *text)
 		text[--n] = '\0';
 }
 
+static void sweep(struct df_hook *h, bool is_retrying)
+{
+	struct df_rundir_reports reports = {
+		.fd = h->reports_fd, .limits = &h->conf.report_limits, .is_retrying = is_retrying};
+
+	df_rundir_sweep(&reports);
+}
+
 static int create_runtime(struct df_hook *h)
 {
 	char line[DF_HOOK_REASON_MAX + 256];
@@ -258,7 +266,9 @@ static int create_runtime(struct df_hook *h)
 	status = read_host_conf(h);
 	if (status == 0 && is_unfenced(h))
 		return 0;
-	df_rundir_sweep();
+	if (status == 0)
+		df_hook_open_reports(h);
+	sweep(h, false);
 	if (status == 0) {
 		note_nameless(h);
 		status = fence(h);
@@ -352,7 +362,8 @@ static int run(struct df_hook *h)
 	}
 	if (h->state.status == DF_STATUS_STOPPED) {
 		df_rundir_wait(h->state.id, POSTSTOP_TIMEOUT_MS);
-		df_rundir_sweep();
+		df_hook_find_reports(h);
+		sweep(h, true);
 		df_hook_sweep_policies();
 		return 0;
 	}
@@ -364,6 +375,7 @@ int main(int argc, char **argv)
 	static struct df_hook h = {
 		.run_fd = -1,
 		.lock_fd = -1,
+		.reports_fd = -1,
 		.proxy_cgroup_fd = -1,
 		.container = {.pidfd = -1, .netns_fd = -1, .cgroup_root_fd = -1, .cgroup_fd = -1},
 		.listen = {.udp4 = -1, .udp6 = -1, .tcp4 = -1, .tcp6 = -1}};

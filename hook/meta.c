@@ -81,6 +81,8 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	m->stderr_ino = h->container.stderr_ino;
 	m->log_to_journal = (h->conf.log & DF_CONF_LOG_JOURNAL) != 0;
 	m->log_to_syslog = (h->conf.log & DF_CONF_LOG_SYSLOG) != 0;
+	m->has_reports = h->reports_fd >= 0;
+	m->report_limits = h->conf.report_limits;
 	m->port = h->listen.port;
 	memcpy(m->token6_prefix, h->listen.token6_prefix, sizeof(m->token6_prefix));
 	copy_text(m->id, sizeof(m->id), h->state.id);

@@ -130,8 +130,20 @@ static void log_dead(int run_fd, const char *id, const struct df_rundir_fence *f
 	(void)df_log_syslog("deployfence", DF_LOG_WARNING, line);
 }
 
+/* The lock is ours.  What cannot be kept now is tried again at a poststop. */
+static void keep_events(struct df_rundir_reports *reports, int run_fd, const char *id)
+{
+	if (reports->fd >= 0 && df_reports_keep(reports->fd, run_fd, id, reports->limits) >= 0) {
+		(void)unlinkat(run_fd, DF_REPORTS_UNKEPT, 0);
+		return;
+	}
+	reports->fd = -1; /* the others would fare no better */
+	df_reports_note_unkept(run_fd);
+}
+
 /* The lock is ours: no monitor.  Without a container either, nobody else will clean up. */
-static void clean_dead(int run_fd, const char *id, int cgroup_root_fd)
+static void clean_dead(struct df_rundir_reports *reports, int run_fd, const char *id,
+		       int cgroup_root_fd)
 {
 	const uint8_t none[DF_TOKEN6_PREFIX_LEN] = {};
 	char path[DF_META_PATH_MAX];
@@ -147,6 +159,7 @@ static void clean_dead(int run_fd, const char *id, int cgroup_root_fd)
 	if (cgroup_root_fd >= 0)
 		df_launch_cgroup_remove(cgroup_root_fd, path);
 	log_dead(run_fd, id, &f);
+	keep_events(reports, run_fd, id);
 	(void)unlinkat(run_fd, "pid", 0);
 	(void)unlinkat(run_fd, "fence", 0);
 	(void)unlinkat(run_fd, "lock", 0);
@@ -157,11 +170,24 @@ static bool has_state(int run_fd)
 	return faccessat(run_fd, "fence", F_OK, 0) == 0 || faccessat(run_fd, "lock", F_OK, 0) == 0;
 }
 
+static void log_unkept(const char *id)
+{
+	char line[512];
+
+	(void)snprintf(line, sizeof(line),
+		       "container=%s: its events are removed, and could not be kept in report-dir",
+		       id);
+	(void)df_log_syslog("deployfence", DF_LOG_WARNING, line);
+}
+
 static void remove_logs(int parent, const char *id, int run_fd)
 {
-	static const char *const files[] = {"events.jsonl", "events.jsonl.1", "events.log",
-					    "events.log.1", "hook.log"};
+	static const char *const files[] = {"events.jsonl",   "events.jsonl.1", "events.log",
+					    "events.log.1",   "hook.log",       DF_REPORTS_MARK,
+					    DF_REPORTS_UNKEPT};
 
+	if (faccessat(run_fd, DF_REPORTS_UNKEPT, F_OK, 0) == 0)
+		log_unkept(id);
 	for (unsigned i = 0; i < ARRAY_SIZE(files); i++)
 		(void)unlinkat(run_fd, files[i], 0);
 	(void)unlinkat(parent, id, AT_REMOVEDIR);
@@ -195,7 +221,26 @@ static unsigned sweep_logs(int parent, time_t cutoff)
 	return n;
 }
 
-void df_rundir_sweep(void)
+static void sweep_one(struct df_rundir_reports *reports, int run_fd, const char *id, int root)
+{
+	const bool is_dead = faccessat(run_fd, "fence", F_OK, 0) == 0;
+	_cleanup_close_ int lock = -1;
+
+	if (!is_dead && (!reports->is_retrying || reports->fd < 0 ||
+			 faccessat(run_fd, DF_REPORTS_UNKEPT, F_OK, 0) != 0))
+		return;
+	lock = df_rundir_lock(run_fd, 0);
+	if (lock < 0)
+		return;
+	if (is_dead) {
+		clean_dead(reports, run_fd, id, root);
+	} else {
+		keep_events(reports, run_fd, id);
+		(void)unlinkat(run_fd, "lock", 0); /* ours: there was none */
+	}
+}
+
+void df_rundir_sweep(struct df_rundir_reports *reports)
 {
 	static const time_t ages[] = {DAY_S * 7, DAY_S, 3600, 60};
 	_cleanup_close_ int parent = open_parent(false), root = df_container_cgroup_root();
@@ -206,17 +251,14 @@ void df_rundir_sweep(void)
 	if (!dir)
 		return;
 	while ((entry = readdir(dir))) {
-		_cleanup_close_ int run_fd = -1, lock = -1;
+		_cleanup_close_ int run_fd = -1;
 
 		if (entry->d_name[0] == '.')
 			continue;
 		run_fd = openat(parent, entry->d_name,
 				O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (run_fd < 0 || faccessat(run_fd, "fence", F_OK, 0) != 0)
-			continue;
-		lock = df_rundir_lock(run_fd, 0);
-		if (lock >= 0)
-			clean_dead(run_fd, entry->d_name, root);
+		if (run_fd >= 0)
+			sweep_one(reports, run_fd, entry->d_name, root);
 	}
 	if (root >= 0)
 		df_launch_cgroup_tidy(root);

@@ -4,14 +4,17 @@
  *
  * The lock is held by the fence's monitor; who gets it knows that no monitor
  * lives.  Logs (hook.log, events.log, events.jsonl) stay for the reader of a
- * failed deploy; the sweep keeps the newest DF_RUNDIR_KEEP of them.
+ * failed deploy; the sweep keeps the newest DF_RUNDIR_KEEP of them.  The events go to
+ * report-dir as well: by the monitor at its end, else by the sweep.
  */
 #ifndef DF_RUNDIR_H
 #define DF_RUNDIR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bpf/abi.h"
+#include "lib/reports.h"
 
 #define DF_RUNDIR_KEEP 100 /* ended fences whose logs stay; 8 MiB each at most */
 
@@ -42,8 +45,15 @@ int df_rundir_note(int run_fd, const struct df_rundir_fence *f);
 /* Start time of a process, 0 if there is none. */
 uint64_t df_rundir_start_of(int pid);
 
+/* Where the sweep keeps the events of dead fences. */
+struct df_rundir_reports {
+	int fd; /* of report-dir; negative: there is none */
+	const struct df_reports_limits *limits;
+	bool is_retrying; /* also those that could not be kept when their fence ended */
+};
+
 /* Cleans up after fences whose monitor and container are both gone. */
-void df_rundir_sweep(void);
+void df_rundir_sweep(struct df_rundir_reports *reports);
 
 /* Appends a line with the time to hook.log. */
 void df_rundir_log(int run_fd, const char *line);

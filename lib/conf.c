@@ -27,17 +27,9 @@ void df_conf_init(struct df_conf_host *ret)
 		.may_weaken = true,
 		.fail = DF_HOST_FAIL_CLOSED,
 		.log = DF_CONF_LOG_JOURNAL,
+		.report_dir = DF_REPORT_DIR,
+		.report_limits = {.age_s = DF_REPORTS_AGE_S, .octets = DF_REPORTS_OCTETS},
 	};
-}
-
-static int refuse_statement(struct parser *p)
-{
-	const struct df_word *keyword = &p->stmt.keyword;
-
-	df_stmt_error(&p->stmt, keyword->column,
-		      "'%.*s' is not supported yet; remove the statement", (int)keyword->len,
-		      keyword->s);
-	return -EINVAL;
 }
 
 static int check_policy_name(struct parser *p, const struct df_word *w)
@@ -53,7 +45,7 @@ static int check_policy_name(struct parser *p, const struct df_word *w)
 	return -EINVAL;
 }
 
-static int need_policy_name(struct parser *p, struct df_word *ret)
+static int parse_policy_name(struct parser *p, char to[static DF_POLICY_NAME_MAX + 1])
 {
 	struct df_word w;
 	int r = df_stmt_need(&p->stmt, "the name of a policy", &w);
@@ -62,33 +54,21 @@ static int need_policy_name(struct parser *p, struct df_word *ret)
 		r = check_policy_name(p, &w);
 	if (r == 0)
 		r = df_stmt_end(&p->stmt, "one name only");
-	if (r == 0)
-		*ret = w;
-	return r;
+	if (r != 0)
+		return r;
+	memcpy(to, w.s, w.len);
+	to[w.len] = '\0';
+	return 0;
 }
 
 static int parse_default_policy(struct parser *p)
 {
-	struct df_word w;
-	int r = need_policy_name(p, &w);
-
-	if (r != 0)
-		return r;
-	memcpy(p->conf->default_policy, w.s, w.len);
-	p->conf->default_policy[w.len] = '\0';
-	return 0;
+	return parse_policy_name(p, p->conf->default_policy);
 }
 
 static int parse_base_policy(struct parser *p)
 {
-	struct df_word w;
-	int r = need_policy_name(p, &w);
-
-	if (r != 0)
-		return r;
-	memcpy(p->conf->base_policy, w.s, w.len);
-	p->conf->base_policy[w.len] = '\0';
-	return 0;
+	return parse_policy_name(p, p->conf->base_policy);
 }
 
 bool df_conf_has_name(const struct df_conf_names *list, const char *name)
@@ -252,28 +232,42 @@ static int parse_report_dir(struct parser *p)
 		return -EINVAL;
 	}
 	r = df_stmt_end(&p->stmt, "one directory only");
-	return r < 0 ? r : refuse_statement(p);
+	if (r == 0)
+		memcpy(p->conf->report_dir, path, strlen(path) + 1);
+	return r;
+}
+
+/* One report must not push out all others. */
+static int check_report_size(uint64_t octets, struct df_value_error *ret_error)
+{
+	if (octets >= DF_REPORTS_OCTETS_MIN)
+		return 0;
+	return df_value_refuse(ret_error, 0, "too small; at least %lluMiB",
+			       (unsigned long long)DF_REPORTS_OCTETS_MIN >> 20);
 }
 
 /* How long, and how much at most: 30d 1GiB. */
 static int parse_report_keep(struct parser *p)
 {
+	struct df_reports_limits limits;
 	struct df_value_error error;
 	struct df_word w;
-	uint64_t value;
 	int r = df_stmt_need(&p->stmt, "a duration and a size, as 30d 1GiB", &w);
 
 	if (r < 0)
 		return r;
-	if (df_value_duration(w.s, w.len, &value, &error) < 0)
+	if (df_value_duration(w.s, w.len, &limits.age_s, &error) < 0)
 		goto refuse;
 	r = df_stmt_need(&p->stmt, "a size too, as 30d 1GiB", &w);
 	if (r < 0)
 		return r;
-	if (df_value_size(w.s, w.len, &value, &error) < 0)
+	if (df_value_size(w.s, w.len, &limits.octets, &error) < 0 ||
+	    check_report_size(limits.octets, &error) < 0)
 		goto refuse;
 	r = df_stmt_end(&p->stmt, "a duration and a size only");
-	return r < 0 ? r : refuse_statement(p);
+	if (r == 0)
+		p->conf->report_limits = limits;
+	return r;
 refuse:
 	df_stmt_error(&p->stmt, w.column + (unsigned)error.offset, "%s", error.text);
 	return -EINVAL;

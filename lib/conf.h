@@ -3,8 +3,7 @@
  * conf: the host's configuration (DESIGN 2.3) and its kill switch.
  *
  * Same syntax and same messages as a policy.  Every statement of DESIGN 2.3 is
- * checked in full; those that this version does not honour (report-dir,
- * report-keep) are then refused ("… is not supported yet"), never ignored.
+ * checked in full.
  *
  * A configuration with an error is not used at all: the caller refuses.
  */
@@ -14,6 +13,8 @@
 #include <time.h>
 
 #include "lib/policy_compile.h"
+#include "lib/reports.h"
+#include "lib/stmt.h"
 
 #define DF_CONF_FILE_MAX (64u << 10)    /* a dozen statements with their comments */
 #define DF_CONF_DISABLED_REASON_MAX 256 /* for one log line */
@@ -45,11 +46,14 @@ struct df_conf_host {
 	bool refuse_on_policy_error;     /* else the last good table */
 	enum df_conf_fail fail;
 	unsigned log; /* set of enum df_conf_log; 0: none */
+	char report_dir[DF_STMT_STRING_MAX + 1];
+	struct df_reports_limits report_limits;
 };
 
 /*
  * What holds without a file: default-policy default, fail closed, log journal, all
- * annotations, which may weaken, and on-policy-error last-good.
+ * annotations, which may weaken, on-policy-error last-good, report-dir
+ * DF_REPORT_DIR, and report-keep 30d 1GiB.
  */
 void df_conf_init(struct df_conf_host *ret);
 

@@ -94,6 +94,7 @@ struct df_event_line {
 	unsigned n_own;
 	const uint8_t (*own)[16]; /* addresses of the container */
 	uint64_t count;           /* how many it stands for; 0: one */
+	uint64_t n_lost;          /* events that were not written */
 	const char *message;      /* free text of events that are no verdict; NULL: none */
 	/* lib/finding; NULL: the event is none */
 	const char *finding, *seen, *remedy;

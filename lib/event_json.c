@@ -234,6 +234,8 @@ static size_t generate(const struct df_event_line *e, const struct df_meta *m, e
 		put_ancestry(g, e->who, detail == DETAIL_ALL);
 	if (e->count)
 		put_int(g, "count", (long long)e->count);
+	if (e->n_lost)
+		put_int(g, "lost", (long long)e->n_lost);
 	put_string(g, "message", e->message);
 	put_addrs(g, "addresses", e->own, e->n_own);
 	put_string(g, "finding", e->finding);

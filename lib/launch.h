@@ -16,6 +16,7 @@
 #include "bpf/abi.h"
 #include "lib/dname.h"
 #include "lib/finding.h"
+#include "lib/reports.h"
 
 /* Numbers of the handed-over descriptors.  Those that do not exist are closed. */
 enum df_fd {
@@ -42,6 +43,7 @@ enum df_fd {
 	DF_FD_NETNS,         /* of the container */
 	DF_FD_POLICY_BASE,   /* the same, of base-policy */
 	DF_FD_POLICY_SHADOW, /* the same, of the shadow policy */
+	DF_FD_REPORTS,       /* directory of report-dir; if has_reports */
 	DF_FD_READY,         /* pipe: one octet when queries are answered */
 	DF_FD_END,
 };
@@ -84,7 +86,8 @@ struct df_meta {
 	uint8_t log_to_journal; /* where journald runs; else as: */
 	uint16_t port;          /* host byte order */
 	uint8_t log_to_syslog;
-	uint8_t pad;
+	uint8_t has_reports;
+	struct df_reports_limits report_limits;
 	uint64_t stderr_dev, stderr_ino;
 	uint8_t token6_prefix[DF_TOKEN6_PREFIX_LEN]; /* all zero: no IPv6 */
 	char id[DF_META_ID_MAX];

@@ -167,7 +167,7 @@ static enum action action_of(const struct zone *z, struct df_span type, struct d
 
 	if (!df_span_is_nocase(type, "CNAME") || df_span_is(data, ".") || df_span_is(data, "*."))
 		return BLOCK;
-	if (read_name(z, data, &target, &is_wildcard) < 0)
+	if (read_name(z, data, &target, &is_wildcard) != 0)
 		return OTHER;
 	if (is_name(&target, "rpz-tcp-only."))
 		return OTHER;

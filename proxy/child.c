@@ -60,6 +60,7 @@ static int start(struct df_monitor *m, struct df_child *c, bool is_worker)
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != monitor)
 			_exit(0); /* it died before the line above */
+		(void)signal(SIGTERM, SIG_IGN);
 		if (is_worker) {
 			keep_only(worker_fds, ARRAY_SIZE(worker_fds), pair[1]);
 			df_worker_run(m->meta, m->learned, pair[1]);

@@ -92,6 +92,7 @@ void df_life_stop(struct df_monitor *m)
 {
 	const struct df_record *r = &m->record;
 	const struct df_msg_pong *now = &m->counts, *past = &m->past_counts;
+	const uint64_t lost = r->n_lost + r->n_suppressed + kernel_lost();
 	char text[MESSAGE_MAX];
 	size_t n = 0;
 
@@ -100,7 +101,7 @@ void df_life_stop(struct df_monitor *m)
 		  "%llu malformed, %llu mismatched, %llu stray",
 		  (unsigned long long)r->n_queries, (unsigned long long)r->n_refusals,
 		  m->meta->mode == DF_MODE_AUDIT ? "would have been refused" : "refused",
-		  (unsigned long long)(r->n_lost + r->n_suppressed + kernel_lost()),
+		  (unsigned long long)lost,
 		  (unsigned long long)(now->n_dropped + past->n_dropped),
 		  (unsigned long long)(now->n_malformed + past->n_malformed),
 		  (unsigned long long)(now->n_mismatched + past->n_mismatched),
@@ -108,5 +109,5 @@ void df_life_stop(struct df_monitor *m)
 	if (r->n_unlogged > 0)
 		df_append(text, sizeof(text), &n, "; %llu lines not logged",
 			  (unsigned long long)r->n_unlogged);
-	df_record_life(&m->record, "stop", text);
+	df_record_stop(&m->record, text, lost);
 }

@@ -258,6 +258,7 @@ static int init(struct df_monitor *m)
 	df_record_init(&m->record, m->meta, &m->tables);
 	m->record.learned = m->learned;
 	write_pid();
+	df_save_init(m);
 	return watch_container(m);
 }
 
@@ -271,7 +272,7 @@ static int log_nothing(enum libbpf_print_level level, const char *format, va_lis
 
 static void ignore_signals(void)
 {
-	static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2};
+	static const int ignored[] = {SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2};
 
 	/* the fence ends with its container, not with the unit or terminal that called it */
 	for (unsigned i = 0; i < ARRAY_SIZE(ignored); i++)
@@ -283,6 +284,7 @@ static void housekeeping(struct df_monitor *m)
 {
 	const struct df_msg_short ping = {.type = DF_MSG_PING};
 
+	df_save_step(m);
 	df_lookup_expire(m);
 	if (m->record.n_kept > 0)
 		(void)df_record_retry(&m->record, false);
@@ -370,6 +372,7 @@ static void finish(struct df_monitor *m)
 	if (memcmp(m->meta->token6_prefix, none, sizeof(none)) != 0)
 		(void)df_listen_remove_route(m->meta->token6_prefix);
 	(void)unlinkat(DF_FD_RUN, "pid", 0);
+	df_save_last(m);
 	/*
 	 * The last step, in the child that outlives us: with the lock gone a new fence of
 	 * this id may start, and its cgroup has the same name as ours.

@@ -56,6 +56,7 @@ struct df_monitor {
 	struct df_learn_shared *learned; /* the workers write it: not trusted */
 	struct df_loop loop;
 	struct df_child worker, reader;
+	pid_t saver; /* keeps events in report-dir; 0: not running */
 	struct df_source cgroup_source, pidfd_source, ring_source;
 	struct ring_buffer *ring;
 	int cgroup_events; /* cgroup.events of the container's cgroup */
@@ -67,7 +68,7 @@ struct df_monitor {
 	struct df_msg_pong counts;      /* of this worker, as it last said */
 	struct df_msg_pong past_counts; /* of those before it */
 	unsigned n_ring_left;           /* events that this round may still take */
-	uint64_t now_ns, next_ping_ns, next_beat_ns;
+	uint64_t now_ns, next_ping_ns, next_beat_ns, next_save_ns;
 	uint64_t worker_start_ns, restart_at_ns, restart_delay_ns;
 	unsigned n_restarts;
 	unsigned n_address_tries; /* left, as long as no address of the container is known */
@@ -86,6 +87,12 @@ void df_life_start(struct df_monitor *m);
 /* Where the network comes up after the start: its addresses, once they are there. */
 void df_life_addresses(struct df_monitor *m);
 void df_life_stop(struct df_monitor *m);
+
+/* save: events go to report-dir */
+void df_save_init(struct df_monitor *m);
+void df_save_step(struct df_monitor *m);
+/* At the end, with the last event written. */
+void df_save_last(struct df_monitor *m);
 
 /* lookup */
 void df_lookup_query(struct df_monitor *m, const struct df_msg_query *q);

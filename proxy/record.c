@@ -376,6 +376,13 @@ void df_record_findings(struct df_record *r)
 	}
 }
 
+void df_record_stop(struct df_record *r, const char *message, uint64_t n_lost)
+{
+	const struct df_event_line e = {.event = "stop", .message = message, .n_lost = n_lost};
+
+	df_record_emit(r, &e, true);
+}
+
 void df_record_warning(struct df_record *r, const char *event, const char *message)
 {
 	const struct df_event_line e = {.event = event, .message = message, .is_warning = true};

@@ -99,6 +99,9 @@ bool df_record_retry(struct df_record *r, bool is_last);
 /* What the hook found that lets the container around its fence. */
 void df_record_findings(struct df_record *r);
 
+/* "stop", with how many events are not there. */
+void df_record_stop(struct df_record *r, const char *message, uint64_t n_lost);
+
 /* As df_record_life, where somebody should act. */
 void df_record_warning(struct df_record *r, const char *event, const char *message);
 

@@ -388,6 +388,7 @@ evasions() { # RUNTIME
 	expect_event '.event == "dns_blocked" and .cmd != null'
 	mapfile -t pids < <(cat "$DF_CGROUP2"/deployfence/*/cgroup.procs)
 	expect [ ${#pids[@]} = 3 ]
+	! is_instrumented || return 0 # the runtime of sanitizers needs more
 	for pid in "${pids[@]}"; do
 		name=$(cat "/proc/$pid/comm")
 		expect_match "$(cat "/proc/$pid/status")" 'NoNewPrivs:[[:space:]]1'

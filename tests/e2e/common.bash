@@ -8,7 +8,8 @@ PROXY=/usr/libexec/deployfence/deployfence-proxy
 RUNDIR=/run/deployfence
 POLICIES=/etc/deployfence/policies
 TABLES=/var/lib/deployfence/policies
-export HOOK PROXY RUNDIR POLICIES TABLES
+REPORTS=/var/lib/deployfence/reports
+export HOOK PROXY RUNDIR POLICIES TABLES REPORTS
 
 setup_file() {
 	world_up && image_import && image_build || return
@@ -18,7 +19,7 @@ setup_file() {
 setup() {
 	world_dns_mode
 	world_mark
-	rm -rf "$RUNDIR" "$TABLES"
+	rm -rf "$RUNDIR" "$TABLES" "$REPORTS"
 	SYSLOG_MARK=$(($(wc -l <"$DF_SYSLOG") + 1))
 	leftovers_mark
 }
