@@ -17,6 +17,10 @@ setup_file() {
 }
 
 setup() {
+	begin_test
+}
+
+begin_test() {
 	world_dns_mode
 	world_mark
 	rm -rf "$RUNDIR" "$TABLES" "$REPORTS"

@@ -75,7 +75,7 @@ world_network() {
 world_certificates() {
 	local names # a wildcard right below a top-level domain is not accepted, so every name of the zone
 	names=$(cat "$DF_LIB/servers/zone" ${DF_ZONE:+"$DF_ZONE"} |
-		awk '!/^#/ && /^[a-z0-9*]/ && !seen[$1]++ { printf "DNS:%s,", $1 }')
+		awk '!/^#/ && /^[a-z0-9*]/ && $2 !~ /\*/ && !seen[$1]++ { printf "DNS:%s,", $1 }')
 	(
 		cd "$DF_WORLD" || exit
 		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=deployfence test CA" \

