@@ -6,26 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/lines.h"
+#include "cli/text.h"
 #include "lib/array.h"
-#include "lib/json.h"
 #include "lib/util.h"
 
-#define SCHEMA 1 /* of events */
+static const char *const verdict_names[DF_VERDICTS] = {
+	[DF_VERDICT_BLOCKED] = "blocked",
+	[DF_VERDICT_WOULD_BLOCK] = "would-block",
+	[DF_VERDICT_UNOBSERVED] = "unobserved",
+	[DF_VERDICT_ALLOWED] = "allowed",
+};
 
 const char *df_verdict_name(enum df_verdict verdict)
 {
-	switch (verdict) {
-	case DF_VERDICT_BLOCKED:
-		return "blocked";
-	case DF_VERDICT_WOULD_BLOCK:
-		return "would-block";
-	case DF_VERDICT_UNOBSERVED:
-		return "unobserved";
-	case DF_VERDICT_ALLOWED:
-		return "allowed";
-	}
-	return "?";
+	return verdict < DF_VERDICTS ? verdict_names[verdict] : "?";
+}
+
+enum df_verdict df_verdict_from_name(const char *name)
+{
+	enum df_verdict v = 0;
+
+	while (v < DF_VERDICTS && strcmp(verdict_names[v], name) != 0)
+		v++;
+	return v;
 }
 
 static int compare_text(const char *a, const char *b)
@@ -37,10 +40,10 @@ static int compare_text(const char *a, const char *b)
 static int compare_rows(const void *a, const void *b)
 {
 	const struct df_row *x = a, *y = b;
-	int r = (int)x->verdict - (int)y->verdict;
+	int r = (int)x->kind - (int)y->kind;
 
 	if (r == 0)
-		r = !x->domain - !y->domain;
+		r = (int)x->verdict - (int)y->verdict;
 	if (r == 0)
 		r = compare_text(x->domain, y->domain);
 	if (r == 0)
@@ -50,120 +53,125 @@ static int compare_rows(const void *a, const void *b)
 	if (r == 0)
 		r = compare_text(x->cmd, y->cmd);
 	if (r == 0)
+		r = compare_text(x->script, y->script);
+	if (r == 0)
+		r = compare_text(x->at, y->at);
+	if (r == 0)
 		r = compare_text(x->rule, y->rule);
 	if (r == 0)
 		r = compare_text(x->reason, y->reason);
 	return r ? r : compare_text(x->owner, y->owner);
 }
 
-static int compare_row_pointers(const void *a, const void *b)
+static int compare_parents(const struct df_row *x, const struct df_row *y)
 {
-	return compare_rows(*(struct df_row *const *)a, *(struct df_row *const *)b);
+	if (x->kind != y->kind)
+		return (int)x->kind - (int)y->kind;
+	return compare_text(x->domain ? df_class_parent(x->domain) : NULL,
+			    y->domain ? df_class_parent(y->domain) : NULL);
+}
+
+static int compare_by_parent(const void *a, const void *b)
+{
+	return compare_parents(*(struct df_row *const *)a, *(struct df_row *const *)b);
+}
+
+static int compare_shown(const void *a, const void *b)
+{
+	const struct df_row *x = *(struct df_row *const *)a, *y = *(struct df_row *const *)b;
+	int r = (int)x->kind - (int)y->kind;
+
+	if (r == 0)
+		r = (int)x->worst - (int)y->worst;
+	if (r == 0)
+		r = compare_parents(x, y);
+	return r ? r : compare_rows(x, y);
+}
+
+static void sort_rows(struct df_container *c)
+{
+	size_t from = 0;
+
+	if (c->n == 0)
+		return;
+	qsort(c->rows, c->n, sizeof(struct df_row *), compare_by_parent);
+	for (size_t i = 0; i < c->n; i++) {
+		enum df_verdict worst = DF_VERDICT_ALLOWED;
+
+		if (i + 1 < c->n && compare_parents(c->rows[i], c->rows[i + 1]) == 0)
+			continue;
+		for (size_t k = from; k <= i; k++)
+			worst = c->rows[k]->verdict < worst ? c->rows[k]->verdict : worst;
+		for (; from <= i; from++)
+			c->rows[from]->worst = worst;
+	}
+	qsort(c->rows, c->n, sizeof(struct df_row *), compare_shown);
 }
 
 static int compare_containers(const void *a, const void *b)
 {
 	const struct df_container *x = *(struct df_container *const *)a;
 	const struct df_container *y = *(struct df_container *const *)b;
-	int r = compare_text(x->first, y->first);
+	int r = strcmp(x->first, y->first);
 
 	return r ? r : strcmp(x->id, y->id);
 }
 
-static void free_row(struct df_row *r)
+static int compare_ids(const void *a, const void *b)
 {
-	if (!r)
-		return;
-	free(r->domain);
-	free(r->ip);
-	free(r->cmd);
-	free(r->rule);
-	free(r->owner);
-	free(r->reason);
-	free(r);
+	const struct df_container *x = a, *y = b;
+
+	return strcmp(x->id, y->id);
 }
 
-static char *copy(const char *text, bool *ret_is_out_of_memory)
+bool df_time_is_plain(const char *time)
 {
-	char *s = text ? strdup(text) : NULL;
+	const size_t len = strlen(time);
 
-	*ret_is_out_of_memory |= text && !s;
-	return s;
+	return len < DF_TIME_MAX && strspn(time, "0123456789TtZz:.+-") == len;
 }
 
-static struct df_row *copy_row(const struct df_row *r)
+void df_aggregate_add(uint64_t *sum, uint64_t count)
 {
-	struct df_row *new = malloc(sizeof(*new));
-	bool is_out_of_memory = false;
-
-	if (!new)
-		return NULL;
-	*new = (struct df_row){
-		.verdict = r->verdict,
-		.domain = copy(r->domain, &is_out_of_memory),
-		.ip = copy(r->ip, &is_out_of_memory),
-		.port = r->port,
-		.cmd = copy(r->cmd, &is_out_of_memory),
-		.rule = copy(r->rule, &is_out_of_memory),
-		.owner = copy(r->owner, &is_out_of_memory),
-		.reason = copy(r->reason, &is_out_of_memory),
-	};
-	if (!is_out_of_memory)
-		return new;
-	free_row(new);
-	return NULL;
+	if (__builtin_add_overflow(*sum, count, sum) || *sum > DF_COUNT_MAX)
+		*sum = DF_COUNT_MAX;
 }
 
-static void add_to(uint64_t *sum, uint64_t count)
+int df_aggregate_text(struct df_aggregate *a, const char *text, const char **ret)
 {
-	if (__builtin_add_overflow(*sum, count, sum))
-		*sum = UINT64_MAX;
+	return df_pool_add(&a->pool, text, ret);
 }
 
-/* probe borrows its strings. */
-static int count_row(struct df_container *c, const struct df_row *probe, uint64_t count)
+struct df_container *df_aggregate_find(const struct df_aggregate *a, const char *id)
 {
-	struct df_row *const *found = tfind(probe, &c->index, compare_rows);
-	struct df_row *new;
+	const struct df_container probe = {.id = id};
+	struct df_container *const *found = tfind(&probe, &a->index, compare_ids);
+
+	return found ? *found : NULL;
+}
+
+int df_aggregate_container(struct df_aggregate *a, const char *id, struct df_container **ret)
+{
+	struct df_container *new = df_aggregate_find(a, id);
+	const char *kept;
 	int r;
 
-	if (found) {
-		add_to(&(*found)->count, count);
+	if (new) {
+		*ret = new;
 		return 0;
 	}
-	r = df_array_reserve(&c->rows, &c->cap, c->n + 1, sizeof(*c->rows));
-	if (r < 0)
-		return r;
-	new = copy_row(probe);
-	if (!new || !tsearch(new, &c->index, compare_rows)) {
-		free_row(new);
-		return -ENOMEM;
-	}
-	new->count = count;
-	c->rows[c->n++] = new;
-	return 0;
-}
-
-static int get_container(struct df_aggregate *a, const char *id, struct df_container **ret)
-{
-	struct df_container *new;
-	int r;
-
-	/* the last one first: lines of a container mostly stand together */
-	for (size_t i = a->n; i-- > 0;) {
-		if (strcmp(a->list[i]->id, id) == 0) {
-			*ret = a->list[i];
-			return 0;
-		}
-	}
-	r = df_array_reserve(&a->list, &a->cap, a->n + 1, sizeof(struct df_container *));
+	if (a->n == DF_AGGREGATE_CONTAINERS_MAX)
+		return -ENOSPC;
+	r = df_aggregate_text(a, id, &kept);
+	if (r == 0)
+		r = df_array_reserve(&a->list, &a->cap, a->n + 1, sizeof(struct df_container *));
 	if (r < 0)
 		return r;
 	new = calloc(1, sizeof(*new));
 	if (!new)
 		return -ENOMEM;
-	new->id = strdup(id);
-	if (!new->id) {
+	new->id = kept;
+	if (!tsearch(new, &a->index, compare_ids)) {
 		free(new);
 		return -ENOMEM;
 	}
@@ -172,210 +180,179 @@ static int get_container(struct df_aggregate *a, const char *id, struct df_conta
 	return 0;
 }
 
-static int replace(char **old, const char *text)
+static void free_row(struct df_row *r)
 {
-	char *new;
+	df_texts_done(&r->ancestry);
+	df_texts_done(&r->answers);
+	df_texts_done(&r->aliases);
+	free(r);
+}
 
-	if (!text || (*old && strcmp(*old, text) == 0))
-		return 0;
-	new = strdup(text);
+static int take_texts(struct df_aggregate *a, struct df_row *row)
+{
+	const char **texts[] = {&row->at,   &row->domain, &row->ip,     &row->cmd, &row->script,
+				&row->rule, &row->owner,  &row->reason, &row->hint};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		int r = df_aggregate_text(a, *texts[i], texts[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Into the index and the list, or nowhere. */
+static int add_row(struct df_aggregate *a, struct df_container *c, const struct df_row *probe,
+		   struct df_row **ret)
+{
+	struct df_row *new;
+	int r;
+
+	if (a->n_rows == DF_AGGREGATE_ROWS_MAX)
+		return -ENOSPC;
+	r = df_array_reserve(&c->rows, &c->cap, c->n + 1, sizeof(struct df_row *));
+	if (r < 0)
+		return r;
+	new = malloc(sizeof(*new));
 	if (!new)
 		return -ENOMEM;
-	free(*old);
-	*old = new;
-	return 0;
-}
-
-static const char *get_text(const struct df_json *object, const char *key)
-{
-	return df_json_string(df_json_get(object, key));
-}
-
-/* Times of one form compare as text: RFC 3339 5.1. */
-static int note_container(struct df_container *c, const struct df_json *e, bool is_start)
-{
-	const struct df_json *box = df_json_get(e, "container");
-	const char *time = get_text(e, "time");
-	int r = 0;
-
-	if (!c->first || strcmp(time, c->first) < 0) {
-		r = replace(&c->first, time);
-		c->is_whole = is_start;
-	}
-	if (r < 0 || (c->last && strcmp(time, c->last) < 0))
+	*new = *probe;
+	new->count = 0;
+	r = take_texts(a, new);
+	if (r == 0 && !tsearch(new, &c->index, compare_rows))
+		r = -ENOMEM;
+	if (r < 0) {
+		free(new);
 		return r;
-	if (replace(&c->last, time) < 0 || replace(&c->name, get_text(box, "name")) < 0 ||
-	    replace(&c->image, get_text(box, "image")) < 0 ||
-	    replace(&c->pod, get_text(box, "pod")) < 0 ||
-	    replace(&c->k8s_namespace, get_text(box, "namespace")) < 0 ||
-	    replace(&c->policy, get_text(e, "policy")) < 0 ||
-	    replace(&c->mode, get_text(e, "mode")) < 0 ||
-	    replace(&c->owner, get_text(df_json_get(e, "annotations"), "owner")) < 0)
-		return -ENOMEM;
+	}
+	c->rows[c->n++] = new;
+	a->n_rows++;
+	*ret = new;
 	return 0;
-}
-
-/* Once each: a restarted container has them again. */
-static int note_leak(struct df_container *c, const struct df_json *e)
-{
-	const char *finding = get_text(e, "finding"), *seen = get_text(e, "seen");
-	struct df_leak *leak;
-	size_t i = 0;
-
-	if (!finding || !seen)
-		return -EBADMSG;
-	while (i < c->n_leaks && strcmp(c->leaks[i].finding, finding) != 0)
-		i++;
-	if (i == DF_LEAKS_MAX)
-		return 0;
-	leak = &c->leaks[i];
-	if (replace(&leak->finding, finding) < 0)
-		return -ENOMEM;
-	if (i == c->n_leaks)
-		c->n_leaks++; /* before the next copy: free_container frees what there is */
-	return replace(&leak->seen, seen);
-}
-
-static bool is_one_of(const char *text, const char *const *list)
-{
-	for (; *list; list++)
-		if (strcmp(text, *list) == 0)
-			return true;
-	return false;
-}
-
-static enum df_verdict verdict_of(const struct df_json *e, const char *event)
-{
-	if (strcmp(event, "unobserved") == 0)
-		return DF_VERDICT_UNOBSERVED;
-	if (!df_json_get(e, "blockedAt"))
-		return DF_VERDICT_ALLOWED;
-	/* docs/events.schema.json: there if and only if "blocked" is false here */
-	return df_json_get(e, "would_block") ? DF_VERDICT_WOULD_BLOCK : DF_VERDICT_BLOCKED;
 }
 
 static void count_verdict(struct df_container *c, const struct df_row *row, uint64_t count)
 {
-	if (!row->domain) {
-		add_to(&c->n_connections, count);
+	if (row->kind == DF_ROW_SHADOW)
+		return;
+	if (row->kind == DF_ROW_CONNECTION || (row->at && strcmp(row->at, "dns") != 0)) {
+		df_aggregate_add(&c->n_connections, count);
 		return;
 	}
-	add_to(&c->n_queries, count);
+	df_aggregate_add(&c->n_queries, count);
 	if (row->verdict == DF_VERDICT_BLOCKED)
-		add_to(&c->n_blocked, count);
+		df_aggregate_add(&c->n_blocked, count);
 	if (row->verdict == DF_VERDICT_WOULD_BLOCK)
-		add_to(&c->n_would_block, count);
+		df_aggregate_add(&c->n_would_block, count);
 }
 
-/* cmd is cut in the document itself: it is ours, and freed right after. */
-static char *get_cmd(const struct df_json *e)
+int df_aggregate_count(struct df_aggregate *a, struct df_container *c, const struct df_row *probe,
+		       uint64_t count, struct df_row **ret)
 {
-	char *cmd = (char *)get_text(e, "cmd");
-	size_t len = cmd ? strlen(cmd) : 0;
+	struct df_row *const *found = tfind(probe, &c->index, compare_rows);
+	struct df_row *row = found ? *found : NULL;
+	int r = 0;
 
-	if (len > 0 && cmd[len - 1] == ' ')
-		cmd[--len] = '\0';
-	return len > 0 ? cmd : NULL;
-}
-
-/* 1: a row to be counted; 0: the event is no verdict; -EBADMSG. */
-static int read_row(const struct df_json *e, const char *event, struct df_row *ret,
-		    uint64_t *ret_count)
-{
-	static const char *const names[] = {"query", "dns_blocked", "summary", NULL};
-	static const char *const connections[] = {"connect_blocked", "socket_blocked",
-						  "packet_blocked", "unobserved", NULL};
-	const bool is_name = is_one_of(event, names);
-	int64_t count = 1, port = 0;
-
-	if (!is_name && !is_one_of(event, connections))
-		return 0;
-	*ret = (struct df_row){
-		.verdict = verdict_of(e, event),
-		.cmd = get_cmd(e),
-		.rule = (char *)get_text(e, "rule"),
-		.owner = (char *)get_text(e, "owner"),
-	};
-	if (df_json_get(e, "count") &&
-	    (df_json_int(df_json_get(e, "count"), &count) < 0 || count < 1))
-		return -EBADMSG;
-	*ret_count = (uint64_t)count;
-	if (is_name) {
-		ret->domain = (char *)get_text(e, "domain");
-		return ret->domain ? 1 : -EBADMSG;
-	}
-	ret->ip = (char *)get_text(e, "ip");
-	ret->reason = (char *)get_text(e, "reason");
-	if (!ret->ip) /* a raw socket is refused before it has an address */
-		return strcmp(event, "socket_blocked") == 0 ? 1 : -EBADMSG;
-	if (df_json_int(df_json_get(e, "port"), &port) < 0 || port < 0 || port > UINT16_MAX)
-		return -EBADMSG;
-	ret->port = (uint16_t)port;
-	return 1;
-}
-
-static int take_event(struct df_aggregate *a, const struct df_json *e)
-{
-	const char *event = get_text(e, "event");
-	const char *id = get_text(df_json_get(e, "container"), "id");
-	struct df_container *c;
-	struct df_row row;
-	int64_t schema;
-	uint64_t count = 1;
-	int r, kind;
-
-	if (df_json_int(df_json_get(e, "schema"), &schema) < 0 || schema != SCHEMA || !event ||
-	    !id || !*id || !get_text(e, "time"))
-		return -EBADMSG;
-	kind = read_row(e, event, &row, &count);
-	if (kind < 0)
-		return kind;
-	r = get_container(a, id, &c);
-	if (r == 0)
-		r = note_container(c, e, strcmp(event, "start") == 0);
+	*ret = NULL;
+	count_verdict(c, probe, count);
+	if (!row)
+		r = add_row(a, c, probe, &row);
 	if (r < 0)
 		return r;
-	c->has_gaps |= strcmp(event, "suppressed") == 0;
-	if (kind == 0)
-		return strcmp(event, "finding") == 0 ? note_leak(c, e) : 0;
-	/* as in the text log: who answers for the rule, else who answers for the container */
-	if (!row.owner)
-		row.owner = (char *)get_text(df_json_get(e, "annotations"), "owner");
-	r = count_row(c, &row, count);
+	df_aggregate_add(&row->count, count);
+	if (probe->class > row->class)
+		row->class = probe->class;
+	if (strcmp(probe->first, row->first) < 0)
+		memcpy(row->first, probe->first, sizeof(row->first));
+	if (strcmp(probe->last, row->last) > 0)
+		memcpy(row->last, probe->last, sizeof(row->last));
+	*ret = row;
+	return 0;
+}
+
+int df_aggregate_note(struct df_aggregate *a, struct df_container *c, const struct df_note *note)
+{
+	struct df_note new = {.count = note->count};
+	int r;
+
+	for (size_t i = 0; i < c->n_notes; i++) {
+		struct df_note *old = &c->notes[i];
+
+		if (strcmp(old->event, note->event) == 0 && !compare_text(old->what, note->what) &&
+		    (note->what || !compare_text(old->text, note->text))) {
+			df_aggregate_add(&old->count, note->count);
+			return df_aggregate_text(a, note->text, &old->text);
+		}
+	}
+	if (c->n_notes == DF_AGGREGATE_NOTES_MAX)
+		return -ENOSPC;
+	r = df_array_reserve(&c->notes, &c->cap_notes, c->n_notes + 1, sizeof(*c->notes));
 	if (r == 0)
-		count_verdict(c, &row, count);
+		r = df_aggregate_text(a, note->event, &new.event);
+	if (r == 0)
+		r = df_aggregate_text(a, note->what, &new.what);
+	if (r == 0)
+		r = df_aggregate_text(a, note->text, &new.text);
+	if (r == 0)
+		r = df_aggregate_text(a, note->remedy, &new.remedy);
+	if (r == 0)
+		c->notes[c->n_notes++] = new;
 	return r;
 }
 
-int df_aggregate_line(struct df_aggregate *a, const char *line, size_t len)
+/* As hook/annotations.h has them; else a key could stand twice once it is escaped. */
+static bool is_annotation(const char *key)
 {
-	char error[DF_JSON_ERROR_MAX] = "";
-	struct df_json *e = NULL;
-	int r = df_json_parse(line, len, DF_LINES_MAX, &e, error);
+	const char *name = strncmp(key, "x-", 2) == 0 ? key + 2 : "";
 
+	return strcmp(key, "owner") == 0 ||
+	       (*name && name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_.-")] == '\0');
+}
+
+int df_aggregate_annotate(struct df_aggregate *a, struct df_container *c, const char *key,
+			  const char *value)
+{
+	struct df_annotation *x = &c->x[c->n_x];
+	int r;
+
+	for (size_t i = 0; i < c->n_x; i++)
+		if (strcmp(c->x[i].key, key) == 0)
+			return 0;
+	if (!is_annotation(key) || !*value)
+		return 0;
+	if (c->n_x == DF_AGGREGATE_X_MAX)
+		return -ENOSPC;
+	r = df_aggregate_text(a, key, &x->key);
 	if (r == 0)
-		r = take_event(a, e);
-	else if (r != -ENOMEM)
-		r = -EBADMSG;
-	df_json_free(e);
-	if (r == -EBADMSG)
-		df_aggregate_damaged(a);
+		r = df_aggregate_text(a, value, &x->value);
+	if (r == 0)
+		c->n_x++;
 	return r;
 }
 
-void df_aggregate_damaged(struct df_aggregate *a)
+static const char *annotation(const struct df_container *c, const char *key)
 {
-	add_to(&a->n_damaged, 1);
+	for (size_t i = 0; i < c->n_x; i++)
+		if (strcmp(c->x[i].key, key) == 0)
+			return c->x[i].value;
+	return NULL;
 }
 
-void df_aggregate_sort(struct df_aggregate *a)
+void df_aggregate_label(const struct df_container *c, char *buf, size_t size)
 {
-	if (a->n > 1)
-		qsort(a->list, a->n, sizeof(struct df_container *), compare_containers);
-	for (size_t i = 0; i < a->n; i++)
-		if (a->list[i]->n > 1)
-			qsort(a->list[i]->rows, a->list[i]->n, sizeof(struct df_row *),
-			      compare_row_pointers);
+	const char *service = annotation(c, "x-service");
+
+	if (service)
+		(void)snprintf(buf, size, "%s", service);
+	else if (c->name && c->k8s_namespace)
+		(void)snprintf(buf, size, "%s/%s", c->k8s_namespace, c->name);
+	else if (c->name)
+		(void)snprintf(buf, size, "%s", c->name);
+	else if (c->hostname && strncmp(c->id, c->hostname, strlen(c->hostname)) != 0)
+		(void)snprintf(buf, size, "%s", c->hostname);
+	else
+		(void)snprintf(buf, size, "%.*s", (int)df_text_id_len(c->id), c->id);
 }
 
 static void keep(void *row)
@@ -383,33 +360,53 @@ static void keep(void *row)
 	(void)row; /* rows are freed by their array */
 }
 
-static void free_container(struct df_container *c)
+static void clear(struct df_container *c)
 {
 	tdestroy(c->index, keep);
 	for (size_t i = 0; i < c->n; i++)
 		free_row(c->rows[i]);
-	for (size_t i = 0; i < c->n_leaks; i++) {
-		free(c->leaks[i].finding);
-		free(c->leaks[i].seen);
-	}
 	free(c->rows);
-	free(c->id);
-	free(c->name);
-	free(c->image);
-	free(c->pod);
-	free(c->k8s_namespace);
-	free(c->policy);
-	free(c->mode);
-	free(c->owner);
-	free(c->first);
-	free(c->last);
-	free(c);
+	free(c->notes);
+	df_texts_done(&c->addresses);
+}
+
+void df_aggregate_reset(struct df_aggregate *a, struct df_container *c)
+{
+	a->n_rows -= c->n;
+	clear(c);
+	*c = (struct df_container){.id = c->id};
+}
+
+void df_aggregate_sort(struct df_aggregate *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n; i++) {
+		struct df_container *c = a->list[i];
+
+		if (strcmp(c->last, a->since) >= 0) {
+			a->list[n++] = c;
+			continue;
+		}
+		(void)tdelete(c, &a->index, compare_ids);
+		clear(c);
+		free(c);
+	}
+	a->n = n;
+	if (n > 1)
+		qsort(a->list, n, sizeof(struct df_container *), compare_containers);
+	for (size_t i = 0; i < n; i++)
+		sort_rows(a->list[i]);
 }
 
 void df_aggregate_done(struct df_aggregate *a)
 {
-	for (size_t i = 0; i < a->n; i++)
-		free_container(a->list[i]);
+	tdestroy(a->index, keep);
+	for (size_t i = 0; i < a->n; i++) {
+		clear(a->list[i]);
+		free(a->list[i]);
+	}
 	free(a->list);
+	df_pool_done(&a->pool);
 	*a = (struct df_aggregate){0};
 }

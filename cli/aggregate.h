@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * aggregate: event lines (deployfence.events(5)) to what a report shows: for each
- * container, what it asked for, by which command, how often, with what verdict.
+ * aggregate: what a report shows: for each container what it asked for, by which
+ * command, how often, with what verdict.
  *
- * Lines may come in any order and from many containers.  One that is no JSON, of
- * another schema, or without what its event needs is counted and left out; events
- * that are no verdict only tell about the container.  No I/O.
+ * event_read fills it from event lines, report_read from reports of other times and
+ * hosts; baseline, graph and the formats only read it.  All of it is bounded,
+ * whatever the files say: what does not fit is counted.  No I/O.
  */
 #ifndef DF_AGGREGATE_H
 #define DF_AGGREGATE_H
@@ -14,44 +14,101 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cli/classify.h"
+#include "cli/pool.h"
+
+#define DF_AGGREGATE_ROWS_MAX 200000 /* in all containers: some 100 MiB */
+#define DF_AGGREGATE_CONTAINERS_MAX 20000
+#define DF_AGGREGATE_NOTES_MAX 256 /* of one container */
+#define DF_AGGREGATE_X_MAX 33      /* as many annotations as an event has */
+#define DF_ROW_ANCESTORS_MAX 16    /* as in an event */
+#define DF_ROW_ANSWERS_MAX 64      /* a name that moves has new addresses in each answer */
+#define DF_ROW_ALIASES_MAX 32
+#define DF_ADDRESSES_MAX 64 /* of one container */
+#define DF_TIME_MAX 32
+#define DF_COUNT_MAX INT64_MAX /* what lib/json reads again */
+
 /* In the order in which a report shows them. */
 enum df_verdict {
 	DF_VERDICT_BLOCKED,
 	DF_VERDICT_WOULD_BLOCK, /* audit: not refused, but a rule is against it */
 	DF_VERDICT_UNOBSERVED,  /* passed, since the proxy gave no sign of life */
 	DF_VERDICT_ALLOWED,
+	DF_VERDICTS,
 };
 
-/* Strings are NULL where unknown. */
+enum df_row_kind {
+	DF_ROW_NAME,       /* a domain: asked for by DNS, in a TLS hello, of an HTTP proxy */
+	DF_ROW_CONNECTION, /* an address, or a socket */
+	DF_ROW_SHADOW,     /* what the shadow policy says of either: WOULD_BLOCK or ALLOWED */
+	DF_ROW_KINDS,
+};
+
+/* Strings are NULL where unknown, and belong to the pool.  Up to reason: what makes a row one. */
 struct df_row {
+	enum df_row_kind kind;
 	enum df_verdict verdict;
-	char *domain; /* with trailing dot; NULL: a connection */
-	char *ip;     /* NULL: a socket that was refused */
+	const char *at;     /* "dns", "connect", "packet", "tls", "proxy" */
+	const char *domain; /* with trailing dot */
+	const char *ip;     /* NULL: none, or a socket that was refused */
 	uint16_t port;
-	char *cmd;  /* without the blank at its end; NULL: nobody */
-	char *rule; /* "default.policy:3 block github.com" */
-	char *owner;
-	char *reason; /* of a connection */
+	const char *cmd;    /* without the blank at its end */
+	const char *script; /* that the nearest shell or make runs */
+	const char *rule;   /* "default.policy:3 block github.com" */
+	const char *owner;  /* of the rule, else of the container */
+	const char *reason;
+	const char *hint;
+	enum df_class class; /* of DF_ROW_NAME */
+	uint64_t count;
+	char first[DF_TIME_MAX], last[DF_TIME_MAX];
+	struct df_texts ancestry; /* command lines, parent first, of one of its events */
+	struct df_texts answers;  /* addresses */
+	struct df_texts aliases;  /* names behind the name */
+	bool is_new;              /* baseline */
+	enum df_verdict worst;    /* of the rows with the same parent; set by df_aggregate_sort */
+};
+
+/* A finding (what lets the container around its fence), or what happened to the fence. */
+struct df_note {
+	const char *event;
+	const char *what;   /* "cap-net-raw"; NULL: no finding */
+	const char *text;   /* of a finding what was seen */
+	const char *remedy; /* NULL: none */
 	uint64_t count;
 };
 
-/* What lets a container around its fence; both as the event says. */
-struct df_leak {
-	char *finding, *seen;
+struct df_annotation {
+	const char *key, *value;
 };
 
-#define DF_LEAKS_MAX 32 /* of a container; there are fewer */
+/* What the fence could not write or handle: deployfence.events(5). */
+struct df_losses {
+	uint64_t events, dropped, malformed, mismatched, stray, unlogged;
+};
 
 struct df_container {
-	char *id, *name, *image, *pod, *k8s_namespace;
-	char *policy, *mode, *owner; /* as its last event says */
-	char *first, *last;          /* time of its earliest and latest event */
-	bool is_whole;               /* its earliest event is the start of the fence … */
-	bool has_gaps;               /* … but some were over the rate, and not written */
-	uint64_t n_queries, n_blocked, n_would_block;
-	uint64_t n_connections;             /* refused or unobserved */
-	struct df_leak leaks[DF_LEAKS_MAX]; /* in the order of the events */
-	size_t n_leaks;
+	const char *id, *host; /* host NULL: its file does not say */
+	const char *name, *hostname, *image, *pod, *k8s_namespace;
+	const char *policy, *mode, *owner; /* as its last event says */
+	char first[DF_TIME_MAX], last[DF_TIME_MAX];
+	struct df_texts addresses; /* its own, and those it had */
+	struct df_annotation x[DF_AGGREGATE_X_MAX];
+	size_t n_x;
+	bool is_imported;       /* from a report, not from events */
+	bool is_whole;          /* its earliest event is the start of the fence … */
+	bool has_gaps;          /* … but some were over the rate, and not written */
+	bool is_ended;          /* there is a stop */
+	uint64_t n_suppressed;  /* counted only, as far as the log says so */
+	struct df_losses lost;  /* of its end … */
+	uint64_t stop_queries;  /* … like these two, which no gap makes smaller */
+	uint64_t stop_refused;  /* connections included */
+	uint64_t n_queries;     /* names by DNS */
+	uint64_t n_blocked;     /* of them */
+	uint64_t n_would_block; /* of them */
+	uint64_t n_connections; /* refused, would be, or unobserved; TLS and HTTP too */
+	uint64_t n_probes;      /* sockets connected to sort addresses, RFC 6724: no attempts */
+	struct df_note *notes;
+	size_t n_notes, cap_notes;
 	struct df_row **rows;
 	size_t n, cap;
 	void *index; /* of rows: tsearch(3) */
@@ -59,23 +116,74 @@ struct df_container {
 
 /* Begins as { 0 }. */
 struct df_aggregate {
+	struct df_pool pool;
 	struct df_container **list;
 	size_t n, cap;
-	uint64_t n_damaged;
+	void *index;             /* of containers */
+	size_t n_rows;           /* of all of them */
+	char since[DF_TIME_MAX]; /* what is older does not count; "": everything does */
+	uint64_t n_damaged;      /* lines */
+	uint64_t n_left_out;     /* what met -ENOSPC, counted by the readers */
 };
 
-/* Takes one line of len octets.  0; -EBADMSG: damaged, and counted; -ENOMEM. */
-int df_aggregate_line(struct df_aggregate *a, const char *line, size_t len);
+/* The container with this id, made if need be.  0, -ENOSPC: too many, -ENOMEM. */
+int df_aggregate_container(struct df_aggregate *a, const char *id, struct df_container **ret);
+/* The same, but only if it is there. */
+struct df_container *df_aggregate_find(const struct df_aggregate *a, const char *id);
+/* Forgets all but its id. */
+void df_aggregate_reset(struct df_aggregate *a, struct df_container *c);
 
-/* For lines that could not be read as a whole. */
-void df_aggregate_damaged(struct df_aggregate *a);
+/*
+ * Adds count askings to the row like probe, which is made if need be, and to the sums of
+ * the container.  probe borrows its strings, and has no lists: those of *ret are the
+ * caller's to fill.  0, -ENOSPC: too many (*ret is NULL), -ENOMEM.
+ */
+int df_aggregate_count(struct df_aggregate *a, struct df_container *c, const struct df_row *probe,
+		       uint64_t count, struct df_row **ret);
 
-/* Containers by the time of their first event; rows by verdict, name and command. */
+/*
+ * A note like this one counts once more; of a finding the last text stays, since a container
+ * that is restarted has it again.  Strings are borrowed.  0, -ENOSPC, -ENOMEM.
+ */
+int df_aggregate_note(struct df_aggregate *a, struct df_container *c, const struct df_note *note);
+
+/* "owner" and "x-NAME", each once; other keys are none, and ignored.  0, -ENOSPC, -ENOMEM. */
+int df_aggregate_annotate(struct df_aggregate *a, struct df_container *c, const char *key,
+			  const char *value);
+
+/* Takes the text into the pool; *ret is NULL for none.  0, -ENOSPC, -ENOMEM. */
+int df_aggregate_text(struct df_aggregate *a, const char *text, const char **ret);
+
+/*
+ * What people call it, the first of these that is known: the annotation x-service,
+ * "NAMESPACE/NAME", its name, a hostname that somebody chose, its id.
+ */
+#define DF_LABEL_MAX 512
+void df_aggregate_label(const struct df_container *c, char *buf, size_t size);
+
+/* Short enough, and of the characters of RFC 3339 (in any order): shown and sorted as it is. */
+bool df_time_is_plain(const char *time);
+
+/* *sum stops at DF_COUNT_MAX. */
+void df_aggregate_add(uint64_t *sum, uint64_t count);
+
+/*
+ * To be called when all is read: leaves out what ended before a->since; containers by the
+ * time of their first event; rows by kind, then names by their parent (df_class_parent),
+ * those parents first that something is against, then by verdict, name and command.
+ */
 void df_aggregate_sort(struct df_aggregate *a);
 
 void df_aggregate_done(struct df_aggregate *a);
 
-/* "blocked", "would-block", "unobserved", "allowed". */
+/* "blocked", "would-block", "unobserved", "allowed"; from_name: DF_VERDICTS if it is none. */
 const char *df_verdict_name(enum df_verdict verdict);
+enum df_verdict df_verdict_from_name(const char *name);
+
+/* Whether a rule is against it. */
+static inline bool df_verdict_is_against(enum df_verdict verdict)
+{
+	return verdict == DF_VERDICT_BLOCKED || verdict == DF_VERDICT_WOULD_BLOCK;
+}
 
 #endif

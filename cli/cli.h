@@ -13,6 +13,7 @@
 enum df_cli_status {
 	DF_CLI_OK = 0,
 	DF_CLI_BLOCKED = 1, /* check: a rule is against a name */
+	DF_CLI_NEW = 1,     /* report: a dependency that the baseline has not */
 	DF_CLI_POLICY = 2,  /* check: the policy cannot be used */
 };
 

@@ -11,9 +11,6 @@
 #include "lib/array.h"
 #include "lib/util.h"
 
-#define LONG_ID 64
-#define SHORT_ID 12
-
 static bool is_later(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
@@ -149,11 +146,4 @@ int df_fences_open(const struct df_fences *f, const char *id)
 	int fd = openat(f->run_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
-}
-
-size_t df_fences_short_id(const char *id)
-{
-	size_t len = strlen(id);
-
-	return len == LONG_ID && strspn(id, "0123456789abcdef") == len ? SHORT_ID : len;
 }

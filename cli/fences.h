@@ -36,7 +36,4 @@ int df_fences_select(const char *prefix, struct df_fences *ret);
 /* The directory of a fence, or -errno. */
 int df_fences_open(const struct df_fences *f, const char *id);
 
-/* "76b82b5fc15c": of the 64 hexadecimal digits of a container manager the first 12. */
-size_t df_fences_short_id(const char *id);
-
 #endif

@@ -1,158 +1,45 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* deployfence report: what fenced containers asked for, from their events. */
+#include "cli/report.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
-#include "cli/aggregate.h"
 #include "cli/cli.h"
-#include "cli/fences.h"
-#include "cli/lines.h"
-#include "cli/report_print.h"
+#include "cli/graph.h"
+#include "cli/sources.h"
+#include "lib/policy_value.h"
 #include "lib/util.h"
 
-#define EVENTS "events.jsonl"
-#define OPEN_TRIES 3 /* a rotation between two opens is rare, two are no accident */
+enum form { FORM_TEXT, FORM_JSON, FORM_SARIF, FORM_HTML, FORM_DOT, FORMS };
+enum view { VIEW_REPORT, VIEW_SUMMARY, VIEW_GRAPH, VIEWS };
 
-struct report {
-	bool is_json, is_all;
-	struct df_aggregate aggregate;
+typedef int (*writer)(FILE *out, const struct df_report *r);
+
+static const char *const form_names[FORMS] = {"text", "json", "sarif", "html", "dot"};
+
+/* What is not there is refused. */
+static const writer writers[VIEWS][FORMS] = {
+	[VIEW_REPORT] = {df_report_text, df_report_json, df_report_sarif, df_report_html,
+			 df_report_dot},
+	[VIEW_SUMMARY] = {df_summary_text, df_summary_json, NULL, NULL, NULL},
+	[VIEW_GRAPH] = {df_graph_text, df_graph_json, NULL, NULL, df_graph_dot},
 };
 
-static int add_lines(struct df_aggregate *a, struct df_lines *l)
-{
-	size_t len;
-	char *line;
-	int r;
-
-	do {
-		r = df_lines_next(l, &line, &len);
-		if (r == 0)
-			r = df_lines_rest(l, &line, &len);
-		if (r == 0)
-			return 0;
-		if (r > 0)
-			r = df_aggregate_line(a, line, len) == -ENOMEM ? -ENOMEM : 0;
-		else if (r == -EMSGSIZE)
-			df_aggregate_damaged(a);
-	} while (r == 0 || r == -EMSGSIZE);
-	return r;
-}
-
-/*
- * Both files of a fence, of which a rotation may make the one the other meanwhile:
- * the newer first, and again if both turn out to be the same.
- */
-static int open_both(int dir_fd, struct df_lines *ret_new, struct df_lines *ret_old)
-{
-	int r = 0;
-
-	for (int i = 0; i < OPEN_TRIES; i++) {
-		r = df_lines_open(ret_new, dir_fd, EVENTS);
-		if (r < 0 && r != -ENOENT)
-			return r;
-		r = df_lines_open(ret_old, dir_fd, EVENTS ".1");
-		if (r < 0 && r != -ENOENT)
-			return r;
-		if (ret_old->fd < 0 || ret_old->ino != ret_new->ino)
-			return 0;
-		df_lines_close(ret_new);
-		df_lines_close(ret_old);
-	}
-	return -EAGAIN;
-}
-
-static int add_directory(struct df_aggregate *a, int dir_fd, bool *ret_has_events)
-{
-	struct df_lines new = {.fd = -1}, old = {.fd = -1};
-	int r = open_both(dir_fd, &new, &old);
-
-	*ret_has_events = new.fd >= 0 || old.fd >= 0;
-	if (r == 0 && old.fd >= 0)
-		r = add_lines(a, &old);
-	if (r == 0 && new.fd >= 0)
-		r = add_lines(a, &new);
-	df_lines_close(&new);
-	df_lines_close(&old);
-	return r;
-}
-
-static int add_fence(struct df_aggregate *a, const struct df_fences *fences, const char *id,
-		     bool is_named)
-{
-	_cleanup_close_ int dir_fd = df_fences_open(fences, id);
-	bool has_events = false;
-	int r = dir_fd;
-
-	if (r >= 0)
-		r = add_directory(a, dir_fd, &has_events);
-	if (r == -ENOENT)
-		return 0; /* swept away meanwhile */
-	if (r < 0) {
-		df_cli_error("read " DF_RUNDIR "/%s: %s", id, strerror(-r));
-		return EX_IOERR;
-	}
-	/* refused, or not fenced: then only the hook has something to say */
-	if (is_named && !has_events) {
-		df_cli_error("no events of %s; see deployfence logs", id);
-		return EX_NOINPUT;
-	}
-	return 0;
-}
-
-/* Goes on after an error; the first one counts. */
-static void keep_first(int *status, int new)
-{
-	if (*status == 0)
-		*status = new;
-}
-
-static int add_fences(struct df_aggregate *a, const char *prefix)
-{
-	struct df_fences fences;
-	int status = df_fences_select(prefix, &fences);
-
-	if (status == 0)
-		for (size_t i = 0; i < fences.n; i++)
-			keep_first(&status,
-				   add_fence(a, &fences, fences.list[i].id, prefix != NULL));
-	df_fences_done(&fences);
-	return status;
-}
-
-static int add_file(struct df_aggregate *a, const char *path)
-{
-	struct df_lines l;
-	int r = df_lines_open(&l, AT_FDCWD, path);
-
-	if (r == -EINVAL) {
-		df_cli_error("%s: not a regular file", path);
-		return EX_NOINPUT;
-	}
-	if (r == 0)
-		r = add_lines(a, &l);
-	df_lines_close(&l);
-	if (r == 0)
-		return 0;
-	df_cli_error("%s: %s", path, strerror(-r));
-	return r == -EACCES || r == -EPERM ? EX_NOPERM : EX_NOINPUT;
-}
-
-static bool has_end(const char *text, const char *end)
-{
-	size_t len = strlen(text), end_len = strlen(end);
-
-	return len > end_len && strcmp(text + len - end_len, end) == 0;
-}
-
-/* An id has no slash. */
-static bool is_file(const char *argument)
-{
-	return strchr(argument, '/') || has_end(argument, ".jsonl") ||
-	       has_end(argument, ".jsonl.1");
-}
+struct options {
+	bool is_all;
+	enum form form;
+	enum view view;
+	const char *baseline, *output; /* NULL: none, standard output */
+	char since[DF_TIME_MAX];
+	char *const *arguments;
+	int n;
+};
 
 static bool has_colour(void)
 {
@@ -161,95 +48,268 @@ static bool has_colour(void)
 	return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
-static int print_report(struct report *r, int n, char **arguments)
+/* Of the ones that go before, the first error counts. */
+static int first_of(int a, int b)
 {
-	int status = 0;
+	return a ? a : b;
+}
 
-	if (r->is_all || n == 0)
-		status = add_fences(&r->aggregate, NULL);
-	for (int i = 0; i < n; i++)
-		keep_first(&status, is_file(arguments[i])
-					    ? add_file(&r->aggregate, arguments[i])
-					    : add_fences(&r->aggregate, arguments[i]));
-	df_aggregate_sort(&r->aggregate);
-	if (r->is_json)
-		df_report_json(stdout, &r->aggregate);
-	else
-		df_report_text(stdout, &r->aggregate, has_colour());
-	if (!r->is_json && status == 0 && r->aggregate.n == 0)
-		df_cli_error("no events%s", n == 0 ? " in " DF_RUNDIR : "");
+static int read_sources(const struct options *o, struct df_aggregate *a)
+{
+	_cleanup_free_ char **files = reallocarray(NULL, (size_t)o->n + 1, sizeof(*files));
+	int status = 0, n = 0;
+
+	if (!files) {
+		df_cli_error("out of memory");
+		return EX_OSERR;
+	}
+	memcpy(a->since, o->since, sizeof(a->since));
+	if (o->is_all || o->n == 0)
+		status = df_sources_fences(a, NULL);
+	for (int i = 0; i < o->n; i++) {
+		if (df_sources_is_file(o->arguments[i]))
+			files[n++] = o->arguments[i];
+		else
+			status = first_of(status, df_sources_fences(a, o->arguments[i]));
+	}
+	status = first_of(status, df_sources_files(a, files, n));
+	df_aggregate_sort(a);
+	return status;
+}
+
+/* 0, or a status: then there is nothing to compare with. */
+static int read_baseline(const struct options *o, struct df_report *r, struct df_aggregate *then,
+			 struct df_baseline *ret)
+{
+	char *const paths[] = {(char *)o->baseline};
+	int status = df_sources_files(then, paths, 1);
+
+	if (status != 0)
+		return status;
+	df_aggregate_sort(then);
+	if (df_baseline_compare(&r->all, then, ret) < 0) {
+		df_cli_error("out of memory");
+		return EX_OSERR;
+	}
+	ret->file = o->baseline;
+	r->baseline = ret;
+	return 0;
+}
+
+static int write_form(const struct options *o, const struct df_report *r, FILE *out)
+{
+	int status = writers[o->view][o->form](out, r);
+
+	if (status < 0) {
+		df_cli_error("%s", strerror(-status));
+		return EX_OSERR;
+	}
+	return 0;
+}
+
+/* Whole, or not there: a temporary file takes its name when all is written. */
+static int write_file(const struct options *o, const struct df_report *r)
+{
+	_cleanup_free_ char *temporary = NULL;
+	_cleanup_fclose_ FILE *out = NULL;
+	mode_t mask = umask(0);
+	int fd, status;
+
+	(void)umask(mask);
+	if (asprintf(&temporary, "%s.XXXXXX", o->output) < 0) {
+		temporary = NULL;
+		return EX_OSERR;
+	}
+	fd = mkostemp(temporary, O_CLOEXEC);
+	out = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!out) {
+		df_cli_error("%s: %s", o->output, strerror(errno));
+		return EX_CANTCREAT;
+	}
+	status = write_form(o, r, out);
+	if (status == 0 && (fflush(out) != 0 || ferror(out) || fchmod(fd, 0666 & ~mask) < 0 ||
+			    rename(temporary, o->output) < 0)) {
+		df_cli_error("%s: %s", o->output, strerror(errno));
+		status = EX_IOERR;
+	}
+	if (status != 0)
+		(void)unlink(temporary);
+	return status;
+}
+
+static int make_report(const struct options *o)
+{
+	struct df_report r = {.has_colour = !o->output && has_colour()};
+	struct df_aggregate then = {0};
+	struct df_baseline baseline = {0};
+	int status = read_sources(o, &r.all), failed = 0;
+
+	if (o->baseline)
+		failed = read_baseline(o, &r, &then, &baseline);
+	if (failed == 0)
+		failed = o->output ? write_file(o, &r) : write_form(o, &r, stdout);
+	if (o->form == FORM_TEXT && status == 0 && failed == 0 && r.all.n == 0)
+		df_cli_error("no events%s", o->n == 0 ? " in " DF_RUNDIR : "");
+	status = first_of(status, failed);
+	if (status == 0 && baseline.n_added > 0)
+		status = DF_CLI_NEW;
+	df_baseline_done(&baseline);
+	df_aggregate_done(&then);
+	df_aggregate_done(&r.all);
 	return status;
 }
 
 static void usage(FILE *to)
 {
 	(void)fputs(
-		"usage: deployfence report [--all | ID… | FILE…] [--format text|json]\n"
+		"usage: deployfence report [OPTION…] [--all | ID… | FILE…]\n"
 		"\n"
 		"Lists every domain that fenced containers asked for: verdict, how often, by "
 		"which\n"
 		"command, and the rule that decided.  Without an argument, or with --all, of all\n"
 		"fences of this host.  ID may be cut, as long as it names one.  FILE is a file of\n"
-		"events; it has a slash, or ends in .jsonl or .jsonl.1.\n"
+		"events, or a report in JSON, of any host; it has a slash, or ends in .json, "
+		".jsonl\n"
+		"or .jsonl.1.\n"
 		"\n"
-		"      --all          running and ended fences of this host\n"
-		"      --format FORM  text (default) or json\n"
-		"      --json         the same as --format json\n"
-		"      --help         this text\n",
+		"      --all            running and ended fences of this host, and FILEs\n"
+		"      --since WHEN     30d, 12h, 15m, or a time as 2026-11-22T08:00:00Z\n"
+		"      --baseline FILE  what an earlier report in JSON had not; exit 1 if there "
+		"is any\n"
+		"      --summary        scripts and the names they need, over all containers\n"
+		"      --graph          which container reached which, and chains to what is "
+		"blocked\n"
+		"      --format FORM    text (default), json, sarif, html, dot;\n"
+		"                       with --summary text, json; with --graph text, json, dot\n"
+		"      --json           the same as --format json\n"
+		"  -o, --output FILE    write to FILE, whole or not at all\n"
+		"      --help           this text\n",
 		to);
 }
 
-/* 0: go on; else exit with *ret_status. */
-static int parse_arguments(int argc, char **argv, struct report *r, int *ret_status)
+/* 30d: then from now; or a time in UTC, as events have it, cut anywhere behind the day. */
+static int read_since(const char *text, char ret[static DF_TIME_MAX])
 {
-	static const struct option options[] = {
-		{"all", no_argument, NULL, 'a'},
-		{"format", required_argument, NULL, 'f'},
-		{"help", no_argument, NULL, 'h'},
-		{"json", no_argument, NULL, 'j'},
-		{NULL, 0, NULL, 0},
-	};
-	bool is_wrong = false;
-	int c;
+	static const char form[] = "0000-00-00T00:00:00.000000Z";
+	struct df_value_error error;
+	size_t len = strlen(text), i = 0;
+	uint64_t ago_s;
+	struct tm tm;
+	time_t when;
 
-	*ret_status = EX_USAGE;
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (c) {
-		case 'a':
-			r->is_all = true;
-			break;
-		case 'f':
-			r->is_json = strcmp(optarg, "json") == 0;
-			if (!r->is_json && strcmp(optarg, "text") != 0) {
-				df_cli_error("unknown format '%s'; write text or json", optarg);
-				return 1;
-			}
-			break;
-		case 'j':
-			r->is_json = true;
-			break;
-		case 'h':
-			usage(stdout);
-			*ret_status = 0;
-			return 1;
-		default:
-			is_wrong = true;
+	while (i < len && i < sizeof(form) - 1 &&
+	       (form[i] == '0' ? text[i] >= '0' && text[i] <= '9' : text[i] == form[i]))
+		i++;
+	if (len >= strlen("2026-11-22") && (i == len || (text[i] == 'Z' && i + 1 == len))) {
+		(void)snprintf(ret, DF_TIME_MAX, "%.*s", (int)i, text);
+		return 0;
+	}
+	if (df_value_duration(text, len, &ago_s, &error) < 0) {
+		df_cli_error("--since %s: write how long ago, as 30d, 12h or 15m, or a time in "
+			     "UTC, as 2026-11-22 or 2026-11-22T08:00:00Z",
+			     text);
+		return -EINVAL;
+	}
+	when = time(NULL) - (time_t)ago_s;
+	if (!gmtime_r(&when, &tm))
+		return -EINVAL;
+	(void)strftime(ret, DF_TIME_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
+	return 0;
+}
+
+static int read_form(const char *name, enum form *ret)
+{
+	for (enum form f = 0; f < FORMS; f++) {
+		if (strcmp(form_names[f], name) == 0) {
+			*ret = f;
+			return 0;
 		}
 	}
-	if (!is_wrong && !(r->is_all && optind < argc))
+	df_cli_error("unknown format '%s'; write text, json, sarif, html or dot", name);
+	return -EINVAL;
+}
+
+static int take_option(struct options *o, int c)
+{
+	switch (c) {
+	case 'a':
+		o->is_all = true;
 		return 0;
-	usage(stderr);
-	return 1;
+	case 'b':
+		o->baseline = optarg;
+		return 0;
+	case 'f':
+		return read_form(optarg, &o->form);
+	case 'g':
+	case 's':
+		if (o->view != VIEW_REPORT && o->view != (c == 'g' ? VIEW_GRAPH : VIEW_SUMMARY)) {
+			df_cli_error("--summary or --graph, not both");
+			return -EINVAL;
+		}
+		o->view = c == 'g' ? VIEW_GRAPH : VIEW_SUMMARY;
+		return 0;
+	case 'j':
+		o->form = FORM_JSON;
+		return 0;
+	case 'o':
+		o->output = optarg;
+		return 0;
+	case 't':
+		return read_since(optarg, o->since);
+	default:
+		usage(stderr);
+		return -EINVAL;
+	}
+}
+
+/* What does not go together.  0 or -EINVAL. */
+static int check_options(const struct options *o)
+{
+	for (int i = 0; o->is_all && i < o->n; i++) {
+		if (!df_sources_is_file(o->arguments[i])) {
+			df_cli_error("--all and '%s': write one of them", o->arguments[i]);
+			return -EINVAL;
+		}
+	}
+	if (o->baseline && o->view != VIEW_REPORT) {
+		df_cli_error("--baseline goes with neither --summary nor --graph");
+		return -EINVAL;
+	}
+	if (!writers[o->view][o->form]) {
+		df_cli_error("--%s has no format '%s'; write text%s or json",
+			     o->view == VIEW_GRAPH ? "graph" : "summary", form_names[o->form],
+			     o->view == VIEW_GRAPH ? ", dot" : "");
+		return -EINVAL;
+	}
+	return 0;
 }
 
 int df_cli_report(int argc, char **argv)
 {
-	struct report r = {0};
-	int status;
+	static const struct option options[] = {
+		{"all", no_argument, NULL, 'a'},
+		{"baseline", required_argument, NULL, 'b'},
+		{"format", required_argument, NULL, 'f'},
+		{"graph", no_argument, NULL, 'g'},
+		{"help", no_argument, NULL, 'h'},
+		{"json", no_argument, NULL, 'j'},
+		{"output", required_argument, NULL, 'o'},
+		{"since", required_argument, NULL, 't'},
+		{"summary", no_argument, NULL, 's'},
+		{NULL, 0, NULL, 0},
+	};
+	struct options o = {.form = FORM_TEXT};
+	int c;
 
-	if (parse_arguments(argc, argv, &r, &status) != 0)
-		return status;
-	status = print_report(&r, argc - optind, argv + optind);
-	df_aggregate_done(&r.aggregate);
-	return status;
+	while ((c = getopt_long(argc, argv, "ho:", options, NULL)) != -1) {
+		if (c == 'h') {
+			usage(stdout);
+			return 0;
+		}
+		if (take_option(&o, c) < 0)
+			return EX_USAGE;
+	}
+	o.arguments = argv + optind;
+	o.n = argc - optind;
+	return check_options(&o) < 0 ? EX_USAGE : make_report(&o);
 }

@@ -5,8 +5,12 @@
 
 #include "lib/util.h"
 
-#define PIECE_MAX 4                     /* octets of a character in UTF-8 */
-#define ESCAPED_MAX (PIECE_MAX * 4 + 1) /* \xHH each */
+#define LONG_ID 64
+#define SHORT_ID 12
+
+#define PIECE_MAX 4 /* octets of a character in UTF-8 */
+#define ESCAPED_MAX DF_TEXT_PIECE_MAX
+_Static_assert(ESCAPED_MAX == PIECE_MAX * 4 + 1, "four octets for each, and NUL");
 
 /* Octets of the next character, well-formed or not: one, and what continues it. */
 static size_t piece_len(const char *p, size_t len)
@@ -36,29 +40,53 @@ static size_t show_piece(const char *p, size_t n, char ret[static ESCAPED_MAX], 
 	return shown;
 }
 
-size_t df_text_put(FILE *out, const char *text, size_t len, size_t max)
+size_t df_text_id_len(const char *id)
 {
-	char shown[ESCAPED_MAX];
-	size_t columns = 0, whole = 0, n;
+	size_t len = strlen(id);
+
+	return len == LONG_ID && strspn(id, "0123456789abcdef") == len ? SHORT_ID : len;
+}
+
+struct df_text_reader df_text_begin(const char *text, size_t len, size_t max)
+{
+	struct df_text_reader r = {.text = text, .left = len, .max = max};
 
 	/* one column stays free for "…" if not everything fits */
 	if (max != DF_TEXT_ALL)
-		whole = df_text_put(NULL, text, len, DF_TEXT_ALL);
-	for (size_t i = 0; i < len; i += n) {
-		size_t wide, bytes;
+		r.is_too_long = df_text_put(NULL, text, len, DF_TEXT_ALL) > max;
+	return r;
+}
 
-		n = piece_len(text + i, len - i);
-		bytes = show_piece(text + i, n, shown, &wide);
-		if (whole > max && columns + wide > max - 1) {
-			if (out)
-				(void)fputs("…", out);
-			return columns + 1;
-		}
-		columns += wide;
-		if (out)
-			(void)fwrite(shown, 1, bytes, out);
+const char *df_text_next(struct df_text_reader *r, size_t *ret_len)
+{
+	static const char dots[] = "…";
+	size_t n, columns;
+
+	if (r->left == 0)
+		return NULL;
+	n = piece_len(r->text, r->left);
+	*ret_len = show_piece(r->text, n, r->shown, &columns);
+	r->text += n;
+	r->left -= n;
+	if (r->is_too_long && r->columns + columns > r->max - 1) {
+		r->left = 0;
+		r->columns++;
+		*ret_len = sizeof(dots) - 1;
+		return dots;
 	}
-	return columns;
+	r->columns += columns;
+	return r->shown;
+}
+
+size_t df_text_put(FILE *out, const char *text, size_t len, size_t max)
+{
+	struct df_text_reader r = df_text_begin(text, len, max);
+	const char *piece;
+
+	while ((piece = df_text_next(&r, &len)))
+		if (out)
+			(void)fwrite(piece, 1, len, out);
+	return r.columns;
 }
 
 static void new_line(struct df_json_out *j)

@@ -23,6 +23,25 @@
  */
 size_t df_text_put(FILE *out, const char *text, size_t len, size_t max);
 
+/* Length of "76b82b5fc15c": of the 64 hexadecimal digits of a container manager the first 12. */
+size_t df_text_id_len(const char *id);
+
+#define DF_TEXT_PIECE_MAX 17
+
+/* The same, piece by piece, for those who escape further: HTML, DOT. */
+struct df_text_reader {
+	const char *text;
+	size_t left, max;
+	bool is_too_long;
+	size_t columns; /* of what was read so far */
+	char shown[DF_TEXT_PIECE_MAX];
+};
+
+struct df_text_reader df_text_begin(const char *text, size_t len, size_t max);
+/* What the next character is shown as, at the end perhaps "…"; valid until the next call; NULL:
+ * over. */
+const char *df_text_next(struct df_text_reader *r, size_t *ret_len);
+
 /* A JSON document while it is written, indented.  Begins as { .out = … }. */
 struct df_json_out {
 	FILE *out;

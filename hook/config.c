@@ -80,6 +80,16 @@ static int read_names(const struct df_json *doc, struct df_config *c, char *erro
 	return status;
 }
 
+/* A label like those of read_names, and no more. */
+static int read_hostname(const struct df_json *doc, struct df_config *c, char *error)
+{
+	const char *text = df_json_string(df_json_get(doc, "hostname"));
+
+	if (!text || text[0] == '\0' || strlen(text) > DF_STATE_TEXT_MAX)
+		return 0;
+	return df_oci_copy(text, &c->hostname, error);
+}
+
 /* On lo, which the token route needs; "all" includes it. */
 static bool is_ipv6_disabled(const struct df_json *doc)
 {
@@ -112,6 +122,8 @@ int df_config_parse(const char *text, size_t len, struct df_config *ret,
 		status = df_config_read_limits(doc, &c, ret_error);
 	if (!status)
 		status = read_names(doc, &c, ret_error);
+	if (!status)
+		status = read_hostname(doc, &c, ret_error);
 	c.is_ipv6_disabled = is_ipv6_disabled(doc);
 	if (status)
 		return status;
@@ -128,6 +140,7 @@ void df_config_done(struct df_config *c)
 	free(c->image);
 	free(c->pod);
 	free(c->k8s_namespace);
+	free(c->hostname);
 	free(c->netns_path);
 	free(c->proxies);
 	for (size_t i = 0; i < c->n_mounts; i++) {

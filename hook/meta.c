@@ -2,6 +2,7 @@
 /* The facts about a container that its proxy is told: struct df_meta. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -66,6 +67,16 @@ static void fill_resolvers(const struct df_hook *h, struct df_meta *m)
 			add_resolver(m, h->container.dns.resolvers[i]);
 }
 
+/* With host networking podman gives the host's, which tells no container from another. */
+static void fill_hostname(const struct df_hook *h, struct df_meta *m)
+{
+	char host[HOST_NAME_MAX + 1] = "";
+
+	(void)gethostname(host, sizeof(host) - 1);
+	if (h->config.hostname && strcmp(h->config.hostname, host) != 0)
+		copy_text(m->hostname, sizeof(m->hostname), h->config.hostname);
+}
+
 static void fill_meta(const struct df_hook *h, struct df_meta *m)
 {
 	m->version = DF_META_VERSION;
@@ -91,6 +102,7 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	copy_text(m->image, sizeof(m->image), h->config.image);
 	copy_text(m->pod, sizeof(m->pod), h->config.pod);
 	copy_text(m->k8s_namespace, sizeof(m->k8s_namespace), h->config.k8s_namespace);
+	fill_hostname(h, m);
 	copy_text(m->owner, sizeof(m->owner), h->state.owner);
 	copy_text(m->stale, sizeof(m->stale), h->stale);
 	copy_text(m->cgroup, sizeof(m->cgroup), h->container.cgroup);

@@ -188,6 +188,7 @@ static void put_container(yajl_gen g, const struct df_meta *m, bool with_annotat
 	yajl_gen_map_open(g);
 	put_string(g, "id", m->id);
 	put_string(g, "name", m->name);
+	put_string(g, "hostname", m->hostname);
 	put_string(g, "image", m->image);
 	put_string(g, "pod", m->pod);
 	put_string(g, "namespace", m->k8s_namespace);

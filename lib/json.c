@@ -54,7 +54,7 @@ struct build {
 	yajl_handle yajl;
 	struct document *doc;
 	struct frame stack[DF_JSON_DEPTH_MAX];
-	size_t depth, n_values;
+	size_t depth, n_values, max_values;
 	const char *key; /* read, its value not yet */
 	bool is_done;
 	size_t end; /* of the value, once is_done */
@@ -124,7 +124,7 @@ static struct df_json *add_value(struct build *b, enum type type, const char *te
 	struct frame *top = b->depth > 0 ? &b->stack[b->depth - 1] : NULL;
 	struct df_json *v;
 
-	if (++b->n_values > DF_JSON_VALUES_MAX) {
+	if (++b->n_values > b->max_values) {
 		stop(b, -E2BIG, "too many values");
 		return NULL;
 	}
@@ -345,7 +345,13 @@ static int run_yajl(struct build *b, const char *text, size_t len, size_t *ret_o
 int df_json_parse(const char *text, size_t len, size_t max_len, struct df_json **ret,
 		  char ret_error[static DF_JSON_ERROR_MAX])
 {
-	struct build b = {0};
+	return df_json_parse_large(text, len, max_len, DF_JSON_VALUES_MAX, ret, ret_error);
+}
+
+int df_json_parse_large(const char *text, size_t len, size_t max_len, size_t max_values,
+			struct df_json **ret, char ret_error[static DF_JSON_ERROR_MAX])
+{
+	struct build b = {.max_values = max_values};
 	const char *why = NULL;
 	size_t offset, pos = 0;
 	int r;

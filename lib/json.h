@@ -32,6 +32,10 @@ int df_json_parse(const char *text, size_t len, size_t max_len, struct df_json *
 		  char ret_error[static DF_JSON_ERROR_MAX]);
 void df_json_free(struct df_json *doc);
 
+/* The same with another bound than DF_JSON_VALUES_MAX: 80 octets of memory a value. */
+int df_json_parse_large(const char *text, size_t len, size_t max_len, size_t max_values,
+			struct df_json **ret, char ret_error[static DF_JSON_ERROR_MAX]);
+
 /* NULL if obj is NULL, no object, or has no such key. */
 const struct df_json *df_json_get(const struct df_json *obj, const char *key);
 

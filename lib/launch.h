@@ -58,7 +58,7 @@ enum df_table {
 
 #define DF_LAUNCH_CGROUP_PARENT "deployfence" /* below the cgroup2 mount, for the proxies */
 
-#define DF_META_VERSION 3
+#define DF_META_VERSION 4
 #define DF_META_ID_MAX 129
 #define DF_META_TEXT_MAX 1025
 #define DF_META_PATH_MAX 4096
@@ -92,7 +92,7 @@ struct df_meta {
 	uint8_t token6_prefix[DF_TOKEN6_PREFIX_LEN]; /* all zero: no IPv6 */
 	char id[DF_META_ID_MAX];
 	char policy[DF_META_ID_MAX];
-	char name[256], image[512], pod[256], k8s_namespace[256];
+	char name[256], image[512], pod[256], k8s_namespace[256], hostname[256];
 	char owner[DF_META_TEXT_MAX];
 	char stale[DF_META_TEXT_MAX];        /* why a last good table is in use; "": none is */
 	char cgroup[DF_META_PATH_MAX];       /* as in /proc/PID/cgroup */

@@ -45,11 +45,16 @@ _deployfence() {
 	check:*:-*) _deployfence_from '-p --policy --json --help' "$word" ;;
 	logs:*:-*) _deployfence_from '-f --follow --help' "$word" ;;
 	logs:*) _deployfence_from "$(_deployfence_ids)" "$word" ;;
-	report:--format:*) _deployfence_from 'text json' "$word" ;;
-	report:*:-*) _deployfence_from '--all --format --json --help' "$word" ;;
+	report:--format:*) _deployfence_from 'text json sarif html dot' "$word" ;;
+	report:--since:*) _deployfence_from '1h 24h 7d 30d' "$word" ;;
+	report:--baseline:*) _deployfence_files '\.jsonl?(\.1)?$' "$word" ;;
+	report:-o:* | report:--output:*) _deployfence_files '' "$word" ;;
+	report:*:-*)
+		_deployfence_from '--all --since --baseline --summary --graph --format --json -o --output --help' "$word"
+		;;
 	report:*)
 		_deployfence_from "$(_deployfence_ids)" "$word"
-		_deployfence_files '\.jsonl(\.1)?$' "$word"
+		_deployfence_files '\.jsonl?(\.1)?$' "$word"
 		;;
 	esac
 }

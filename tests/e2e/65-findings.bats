@@ -367,7 +367,7 @@ passed() { # RUNTIME: of podman
 	/usr/bin/python3 "$DF_LIB/validate_events.py" "$DF_LIB/../../docs/events.schema.json" "$RUNDIR"/*/events.jsonl
 	output=$(deployfence report)
 	expect_match "$output" $'\nfinding cap-net-raw: CAP_NET_RAW in process\\.capabilities\nfinding http-proxy: environment http_proxy=http://p:1\nVERDICT'
-	output=$(deployfence report --json | jq -c '.containers[0].findings')
+	output=$(deployfence report --json | jq -c '.containers[0].findings | map({finding, seen})')
 	expect [ "$output" = '[{"finding":"cap-net-raw","seen":"CAP_NET_RAW in process.capabilities"},{"finding":"http-proxy","seen":"environment http_proxy=http://p:1"}]' ]
 	expect_match "$(deployfence logs)" 'WARN finding finding=cap-net-raw seen="CAP_NET_RAW in process\.capabilities" remedy="drop CAP_NET_RAW'
 }

@@ -40,7 +40,9 @@ cli_as_nobody() { # ARGUMENT…
 		expect_match "$stderr" '^deployfence: unknown command'
 		refute_match "$stderr" $'\e'
 	done
-	for name in 'check -x' 'check -p' 'logs -x' 'logs a b' 'report -x' 'report --format sarif' 'report --all x'; do
+	for name in 'check -x' 'check -p' 'logs -x' 'logs a b' 'report -x' 'report --format x' 'report --all x' 'report -o' \
+		'report --since yesterday' 'report --summary --graph' 'report --summary --format html' 'report --graph --format sarif' \
+		'report --graph --baseline ./x.json'; do
 		# shellcheck disable=SC2086 # words
 		cli $name
 		expect [ "$status" = 64 ]
@@ -189,9 +191,9 @@ cli_as_nobody() { # ARGUMENT…
 	expect [ "$status" = 0 ]
 	expect [ "$stderr" = "" ]
 	expect_match "$output" '^[0-9a-f]{12}  policy default  mode enforce  queries [0-9]+  refused [1-9]'
-	expect_match "$output" $'\nVERDICT +COUNT +DOMAIN +COMMAND +RULE +OWNER\n'
-	expect_match "$output" $'\nblocked +[0-9]+  github\.com  curl -sS -m 10 http://github\.com  default\.policy:[0-9]+ block github\.com  team-deploy'
-	expect_match "$output" $'\nallowed +[0-9]+  ok\.example  curl -sS -m 10 http://ok\.example +- +team-deploy'
+	expect_match "$output" $'\nVERDICT +COUNT +DOMAIN +CLASS +COMMAND +RULE +OWNER\n'
+	expect_match "$output" $'\nblocked +[0-9]+  github\.com  direct  curl -sS -m 10 http://github\.com  default\.policy:[0-9]+ block github\.com  team-deploy'
+	expect_match "$output" $'\nallowed +[0-9]+  ok\.example  direct  curl -sS -m 10 http://ok\.example +- +team-deploy'
 	refute_match "$output" $'\e'
 	# the sums are those of the fence itself
 	local line
@@ -258,14 +260,14 @@ subprocess.run(["getent", "hosts", "github.com", "x\x1b[31m\nblocked 1 forged", 
 	cli report
 	expect [ "$status" = 0 ]
 	expect_match "$output" $'connections 2[^\n]*\n'
-	expect_match "$output" $'\nblocked +1  127\.192\.0\.1:53 +python3 -c [^\n]* ReservedAddress '
-	expect_match "$output" $'\nblocked +[0-9]+  github\.com +getent hosts github\.com x\\\\x1b\[31m\\\\nblocked 1 forged \\\\xe2\\\\x80\\\\xae'
+	expect_match "$output" $'\nblocked +1  127\.192\.0\.1:53 +python3 -c [^\n]*  connect +ReservedAddress +-'
+	expect_match "$output" $'\nblocked +[0-9]+  github\.com +direct +getent hosts github\.com x\\\\x1b\[31m\\\\nblocked 1 forged \\\\xe2\\\\x80\\\\xae'
 	refute_match "$output" $'\e|\xe2\x80\xae|\xc2\x9b|\nblocked 1 forged'
 	local text=$output
 	cli report --json
 	refute_match "$output" $'\e|\xe2\x80\xae|\xc2\x9b|\nblocked'
 	expect jq -e 'any(.containers[0].domains[]; .cmd == "getent hosts github.com x\\x1b[31m\\nblocked 1 forged \\xe2\\x80\\xae\\xc2\\x9b")' <<<"$output"
-	expect_match "$text" $'\nblocked +1  - +python3 -c [^\n]* RawSocket '
+	expect_match "$text" $'\nblocked +1  - +python3 -c [^\n]*  connect +RawSocket +-'
 	expect jq -e '.containers[0].connections[1] | .ip == "127.192.0.1" and .port == 53 and .reason == "ReservedAddress"' <<<"$output"
 }
 
@@ -429,6 +431,8 @@ subprocess.run(["getent", "hosts", "github.com", "x\x1b[31m\nblocked 1 forged", 
 	expect [ "$(complete_words deployfence re)" = report ]
 	expect [ "$(complete_words deployfence check -p def)" = default ]
 	expect [ "$(complete_words deployfence report --format j)" = json ]
+	expect [ "$(complete_words deployfence report --gr)" = --graph ]
+	expect [ "$(complete_words deployfence report --since 3)" = 30d ]
 	expect [ "$(complete_words deployfence logs --f)" = --follow ]
 	mkdir -p "$RUNDIR/4711"
 	expect [ "$(complete_words deployfence logs 47)" = 4711 ]

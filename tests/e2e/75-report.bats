@@ -5,22 +5,67 @@
 load ../lib/ground
 load common
 
-@test "addresses: those of the container stand in its start, or follow when its network is up" {
-	job -a deployfence=on -- ip -o address show dev eth0
+LIB=$BATS_TEST_DIRNAME/../lib
+DOCS=$BATS_TEST_DIRNAME/../../docs
+
+setup_file() {
+	# names of containers: each of these has the address that its test gives it
+	export DF_ZONE=$DF_HOST/zone.report
+	printf '%s\n' 'artifacts.internal A 10.88.0.50' 'mirror.internal A 10.88.0.51' >"$DF_ZONE"
+	world_up && image_import && image_build || return
+	[ -e /usr/share/containers/oci/hooks.d/50-deployfence.json ] || product_install
+}
+
+cli() { # ARGUMENT…: sets status, output and stderr
+	status=0
+	output=$(deployfence "$@" 2>"$DF_HOST/cli.err") || status=$?
+	stderr=$(cat "$DF_HOST/cli.err")
+}
+
+cli_json() { # JQ-CONDITION ARGUMENT…: the output is JSON of the schema, and so
+	local condition=$1
+	shift
+	cli "$@"
+	/usr/bin/python3 "$LIB/validate_json.py" "$DOCS/report.schema.json" - <<<"$output" || expect false
+	expect jq -e "$condition" <<<"$output"
+}
+
+# A deploy script, a tool of its that calls home, and a script that it calls.
+deploy() { # NAME…
+	mkdir -p "$DF_HOST/deploy"
+	cat >"$DF_HOST/deploy/deploy.sh" <<-'SH'
+		for name in "$@"; do curl -sS -m 10 "http://$name"; done
+		python3 ./tool.py
+		bash -e ./build.sh
+	SH
+	printf 'import socket\ntry: socket.gethostbyname("home.v4only.example")\nexcept OSError: pass\n' >"$DF_HOST/deploy/tool.py"
+	echo 'getent hosts dual.example' >"$DF_HOST/deploy/build.sh"
+	job -a deployfence=on -a deployfence.owner=team-deploy -a deployfence.x-commit=1c5f0e2 -v "$DF_HOST/deploy:/deploy:ro" \
+		-o --workdir=/deploy -- sh ./deploy.sh "$@"
 	expect_fence_gone
+}
+
+@test "addresses and hostname: they stand in the start, or follow when the network is up" {
 	local address addresses
+	job -o --hostname=deploy-web -a deployfence=on -- ip -o address show dev eth0
+	expect_fence_gone
 	mapfile -t addresses < <(grep -oE '(10\.88\.0\.|fd00:88::)[0-9a-f]+/' <<<"$output")
 	expect [ "${#addresses[@]}" = 2 ]
 	for address in "${addresses[@]}"; do
 		expect_event ".event == \"start\" and any(.addresses[]; . == \"${address%/}\")"
 	done
-	expect has_event '.event == "start" and (.addresses | length) == 2'
+	expect has_event '.event == "start" and (.addresses | length) == 2 and .container.hostname == "deploy-web"'
 	refute has_event '.event == "addresses"'
 	rm -rf "$RUNDIR"
 	# no network, no address: loopback says nothing
 	job -n none -a deployfence=on -- true
 	expect_fence_gone
-	expect has_event '.event == "start" and (has("addresses") | not)'
+	expect has_event '.event == "start" and (has("addresses") | not) and (.container | .id[:12] == .hostname)'
+	rm -rf "$RUNDIR"
+	# the host's own name is no container's
+	job -n host -a deployfence=on -- true
+	expect_fence_gone
+	expect has_event '.event == "start" and (.addresses | length) > 0 and (.container | has("hostname") | not)'
 	rm -rf "$RUNDIR"
 	# with --uidmap the network comes after the hook
 	job_start -o --uidmap=0:100000:5000 -a deployfence=on -- sleep 1000
@@ -28,5 +73,251 @@ load common
 	expect has_event '.event == "start" and (has("addresses") | not)'
 	job_stop "$JOB"
 	expect_fence_gone
+}
+
+@test "direct and hidden dependencies, scripts, parents: of a deploy script and a tool that calls home" {
+	deploy github.com api.github.com www.ok.example
+	cli_json '.kind == "report" and (.containers[0] | .complete and .ended and .queries == .stop.queries
+		and .annotations == {"owner": "team-deploy", "x-commit": "1c5f0e2"} and (.addresses | length) == 2
+		and any(.domains[]; .domain == "github.com." and .verdict == "blocked" and .class == "direct" and .at == "dns"
+			and .script == "./deploy.sh" and .hint and .owner == "team-deploy"
+			and .ancestry == ["sh ./deploy.sh github.com api.github.com www.ok.example"])
+		and any(.domains[]; .domain == "www.ok.example." and .verdict == "allowed" and .class == "direct"
+			and any(.answers[]; . == "203.0.113.10") and .aliases == ["ok.example."] and (has("hint") | not))
+		and any(.domains[]; .domain == "home.v4only.example." and .class == "hidden" and .cmd == "python3 ./tool.py")
+		and any(.domains[]; .domain == "dual.example." and .script == "./build.sh" and .class == "direct"))
+		and any(.rules[]; .owner == "team-deploy" and .names == 2)' report --json
+	expect jq -e '.containers[0].groups | any(.[]; .parent == "github.com." and .names == 2 and .refused == .count)
+		and any(.[]; .parent == "ok.example." and .names == 1 and .refused == 0)' <<<"$output"
+	cli report
+	expect_match "$output" $'\nPARENT +NAMES +COUNT +REFUSED\ngithub\\.com +2 '
+	expect_match "$output" $'\nblocked +[0-9]+  api\\.github\\.com +direct  curl -sS -m 10 http://api\\.github\\.com  \\./deploy\\.sh  default\\.policy:'
+	expect_match "$output" $'\nallowed +[0-9]+  home\\.v4only\\.example +hidden  python3 \\./tool\\.py +\\./deploy\\.sh  - '
+}
+
+@test "the report of an audited run has the names that a capture on lo shows, and no other" {
+	local pid
+	job_start -a deployfence=audit -- sleep 1000
+	nsenter -t "$(job_pid "$JOB")" -n /usr/bin/python3 "$BATS_TEST_DIRNAME/listen_lo.py" "$DF_HOST/lo.ready" "$DF_HOST/lo.names" \
+		3>&- 4>&- &
+	eventually [ -s "$DF_HOST/lo.ready" ]
+	pid=$(<"$DF_HOST/lo.ready")
+	job_exec "$JOB" sh -c 'for name in github.com api.github.com ok.example nowhere.example www.ok.example A.B.other.example; do
+		curl -s -m 10 "http://$name"; getent hosts "$name"; done
+		dig +tcp +short mail.ok.example MX; dig +short _https._tcp.ok.example SRV; seq 1 50 | xargs -P 8 -I{} getent hosts n{}.ok.example'
+	eventually eval '[ "$(wc -l <"$DF_HOST/lo.names")" = 58 ]'
+	job_stop "$JOB"
+	expect_fence_gone
+	kill "$pid"
+	wait || true
+	cli report --json
+	expect [ "$(jq -r '.containers[0].domains[].domain' <<<"$output" | sort -u)" = "$(sort -u "$DF_HOST/lo.names")" ]
+	rm -f "$DF_HOST"/lo.*
+}
+
+@test "forms: SARIF, DOT and HTML say the same, and obey nothing of a container" {
+	local evil="'><script>alert(1)</script>{0}[x](y)\\"
+	job -a deployfence=on -a deployfence.owner="$evil" -- sh -c 'curl -s http://github.com; getent hosts "\"$0" ok.example' "$evil"
+	expect_fence_gone
+	expect has_event '.event == "dns_blocked"'
+	cli report --format sarif
+	/usr/bin/python3 "$LIB/validate_json.py" "$LIB/sarif.schema.json" - <<<"$output" || expect false
+	expect jq -e --arg evil "$evil" '.runs[0] | .tool.driver.rules[0].id == "blocked-name"
+		and any(.results[]; .ruleId == "blocked-name" and .level == "error" and .properties.domain == "github.com."
+			and .properties.owner == $evil and (.message.text | contains("github.com blocked"))
+			and .locations[0].physicalLocation == {"artifactLocation": {"uri": "default.policy"}, "region": .locations[0].physicalLocation.region}
+			and .locations[0].physicalLocation.region.startLine > 1)' <<<"$output"
+	cli report --format dot
+	dot -Tsvg <<<"$output" >"$DF_HOST/report.svg" || expect false
+	expect_match "$(<"$DF_HOST/report.svg")" '>github\.com\.?</text>'
+	cli report --format html
+	expect_match "$output" '^<!DOCTYPE html>'
+	expect_match "$output" 'curl -s http://github\.com'
+	refute_match "$output" '<script|src=|url\(|@import|href="(http|//)'
+	/usr/bin/python3 "$LIB/validate_html.py" - <<<"$output" || expect false
+	# each into a file, which is there as a whole or not at all
+	cli report --format html -o "$DF_HOST/report.html"
+	expect [ "$status$output$stderr" = 0 ]
+	expect [ "$(stat -c %a "$DF_HOST/report.html")" = 644 ]
+	cli report -o "$DF_HOST/nowhere/report"
+	expect [ "$status" = 73 ]
+	expect_match "$stderr" 'nowhere/report'
+	cli report -o "$DF_HOST/jobs"
+	expect [ "$status" = 74 ]
+	expect [ "$(find "$DF_HOST" -maxdepth 1 -name 'jobs.*' | wc -l)" = 0 ]
+	rm "$DF_HOST"/report.*
+}
+
+@test "HTML in a browser: no error, no script, nothing beyond the edge of a phone" {
+	local dom
+	command -v chromium >/dev/null || skip "chromium is not installed"
+	deploy github.com "$(printf 'x%.0s' {1..60}).$(printf 'y%.0s' {1..60}).example"
+	mkdir -p "$DF_HOST/html"
+	cli report --format html -o "$DF_HOST/html/report.html"
+	# the page is shown in a frame as wide as a phone, and asked how wide it would like to be
+	cat >"$DF_HOST/html/frame.html" <<-'HTML'
+		<iframe id="f" src="report.html" width="390" height="800" style="border:0"></iframe><pre id="o"></pre>
+		<script>onload = () => { const d = f.contentDocument; o.textContent =
+			`over=${d.documentElement.scrollWidth - d.documentElement.clientWidth} scripts=${d.scripts.length} svgs=${d.querySelectorAll("svg").length} `
+			+ `title=${d.title} elsewhere=${d.querySelectorAll("[src],[href]:not([href^='data:']):not([href^='#'])").length}` }</script>
+	HTML
+	dom=$(chromium --headless=new --no-sandbox --disable-gpu --allow-file-access-from-files --user-data-dir="$DF_HOST/html/profile" \
+		--dump-dom "file://$DF_HOST/html/frame.html" 2>/dev/null 3>&- 4>&-)
+	expect_match "$dom" 'over=0 scripts=0 svgs=[1-9][0-9]* title=deployfence report elsewhere=0'
+	rm -rf "$DF_HOST/html"
+}
+
+@test "baseline: what is new, and exit 1; the same again is not" {
+	deploy ok.example
+	cli report --json -o "$DF_HOST/base.json"
+	cli report --baseline "$DF_HOST/base.json"
+	expect [ "$status" = 0 ]
+	expect_match "$output" "0 new, 0 gone since $DF_HOST/base\.json"
 	rm -rf "$RUNDIR"
+	deploy other.example github.com
+	cli report --baseline "$DF_HOST/base.json"
+	expect [ "$status" = 1 ]
+	expect [ "$stderr" = "" ]
+	expect_match "$output" $'\n2 new, 1 gone since '
+	expect_match "$output" $'\nNEW +VERDICT +CLASS +COMMAND +SCRIPT\ngithub\\.com +blocked +direct  curl '
+	expect_match "$output" $'\nother\\.example +allowed +direct  curl '
+	expect_match "$output" $'\nGONE +[^\n]+\nok\\.example +allowed '
+	cli_json '.baseline | ([.new[].domain] == ["github.com.", "other.example."]) and ([.gone[].domain] == ["ok.example."])' \
+		report --baseline "$DF_HOST/base.json" --json
+	expect [ "$status" = 1 ]
+	expect jq -e '[.containers[0].domains[] | select(.new) | .domain] | unique == ["github.com.", "other.example."]' <<<"$output"
+	cli report --baseline "$DF_HOST/base.json" --format sarif
+	expect [ "$status" = 1 ]
+	/usr/bin/python3 "$LIB/validate_json.py" "$LIB/sarif.schema.json" - <<<"$output" || expect false
+	expect jq -e '[.runs[0].results[] | select(.baselineState == "new") | .ruleId] | unique == ["blocked-name", "new-dependency"]' <<<"$output"
+	# events are a baseline as well; what cannot be read is none
+	cat "$RUNDIR"/*/events.jsonl >"$DF_HOST/base.jsonl"
+	cli report --baseline "$DF_HOST/base.jsonl"
+	expect [ "$status" = 0 ]
+	cli report --baseline "$DF_HOST/nothing.json"
+	expect [ "$status$output" = 66 ]
+	head -c 300 "$DF_HOST/base.json" >"$DF_HOST/cut.json"
+	cli report --baseline "$DF_HOST/cut.json"
+	expect [ "$status$output" = 65 ]
+	expect_match "$stderr" 'cut\.json: .* at line'
+	rm "$DF_HOST"/base.* "$DF_HOST/cut.json"
+}
+
+@test "summary: scripts and names by class, block rate, over all containers and since when" {
+	deploy github.com
+	deploy ok.example
+	cli report --summary --since 1h
+	expect [ "$status" = 0 ]
+	expect_match "$output" '^2 containers since 20'
+	expect_match "$output" $'\nCLASS +DEPENDENCIES +COUNT +REFUSED +WOULD-REFUSE +RATE\ndirect +3 '
+	expect_match "$output" $'\nhidden  \\./deploy\\.sh  home\\.v4only\\.example +[0-9]+ +0 +2  20'
+	expect_match "$output" $'\ndirect  \\./deploy\\.sh  github\\.com +([0-9]+) +[0-9]+ +1  20'
+	cli_json '.kind == "summary" and .containers == 2 and .direct.dependencies == 3 and .hidden.dependencies == 1
+		and .all.refused > 0 and .all.against_per_mille > 0 and .all.against_per_mille < 1000
+		and any(.dependencies[]; .script == "./build.sh" and .domain == "dual.example." and .containers == 2)' report --summary --json --since 30d
+	# a report that was kept counts once with what is still there, and alone when that is gone
+	deployfence report --json -o "$DF_HOST/kept.json"
+	local all=$output
+	cli report --summary --json --all "$DF_HOST/kept.json"
+	expect [ "$(jq 'del(.since)' <<<"$output")" = "$(jq 'del(.since)' <<<"$all")" ]
+	rm -rf "$RUNDIR"
+	cli report --summary --json "$DF_HOST/kept.json"
+	expect [ "$(jq 'del(.since)' <<<"$output")" = "$(jq 'del(.since)' <<<"$all")" ]
+	cli report --summary --json "$DF_HOST/kept.json" --since 2099-01-01
+	expect jq -e '.containers == 0 and .dependencies == []' <<<"$output"
+	rm "$DF_HOST/kept.json"
+}
+
+# A server that fetches URL for whoever asks it: serve ADDRESS URL [OPTION]…
+serve() {
+	cat >"$DF_HOST/serve.py" <<-'PY'
+		import http.server, sys, urllib.request
+		class Handler(http.server.BaseHTTPRequestHandler):
+		    def do_GET(self):
+		        try: body = urllib.request.urlopen(sys.argv[1], timeout=10).read()
+		        except OSError as e: body = f"upstream failed: {e}".encode()
+		        self.send_response(200)
+		        self.end_headers()
+		        self.wfile.write(body)
+		http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
+	PY
+	local address=$1 url=$2
+	shift 2
+	job_start -a deployfence=on -o "--ip=$address" -v "$DF_HOST/serve.py:/serve.py:ro" "$@" -- python3 /serve.py "$url"
+	eventually eval "(: <>/dev/tcp/$address/8000)" 2>/dev/null
+}
+
+@test "graph: a deploy job, an internal service, its upstream, and the name that the last of them is refused" {
+	local mirror id
+	pin_bridge 2>/dev/null || true
+	serve 10.88.0.51 http://github.com/
+	mirror=$(basename "$RUNDIR"/*)
+	serve 10.88.0.50 http://mirror.internal:8000/ -a deployfence.x-names=artifacts.internal -a deployfence.x-service=artifacts
+	job -o --hostname=deploy-web -a deployfence=on -- curl -sS -m 20 http://artifacts.internal:8000/web.tgz
+	expect_match "$output" 'upstream failed'
+	eventually eval 'is_fence_gone || [ "$(fence_processes | wc -l)" = 6 ]'
+	expect_event '.event == "stop"'
+
+	cli report --graph
+	expect [ "$status" = 0 ]
+	expect_match "$output" '^3 services, 2 links, 1 chain to a blocked name'
+	expect_match "$output" $'\nblocked  deploy-web → artifacts\\.internal → mirror\\.internal → github\\.com +[0-9]+  default\\.policy:[0-9]+ block github\\.com '
+	expect_match "$output" $'\ndeploy-web +artifacts\\.internal +artifacts +name '
+	expect_match "$output" $'\nartifacts +mirror\\.internal +'"${mirror:0:12}"' +address '
+	cli_json '.kind == "graph" and .complete and (.services | length) == 3 and (.chains | length) == 1
+		and (.chains[0] | .from == "deploy-web" and .name == "github.com" and .verdict == "blocked" and (.guess | not)
+			and .chain == "deploy-web → artifacts.internal → mirror.internal → github.com"
+			and [.through[].by] == ["name", "address"])' report --graph --json
+	cli report --graph --format dot
+	dot -Tsvg <<<"$output" >"$DF_HOST/graph.svg" || expect false
+	expect_match "$(<"$DF_HOST/graph.svg")" '>github\.com</text>'
+
+	# from reports, of which one is another host's: there the address may be anybody's
+	for id in $(ls "$RUNDIR"); do deployfence report "$id" --json -o "$DF_HOST/graph.$id.json"; done
+	cli report --graph "$DF_HOST"/graph.*.json
+	expect_match "$output" $'\nblocked  deploy-web → artifacts\\.internal → mirror\\.internal → github\\.com '
+	jq '.containers[0].host = "elsewhere"' "$DF_HOST/graph.$mirror.json" >"$DF_HOST/other.json"
+	mv "$DF_HOST/other.json" "$DF_HOST/graph.$mirror.json"
+	cli report --graph "$DF_HOST"/graph.*.json
+	expect_match "$output" $'\nblocked  deploy-web → artifacts\\.internal → mirror\\.internal\\? → github\\.com '
+	expect_match "$output" $'\nartifacts +mirror\\.internal +[0-9a-f]{12} +address \\(a guess\\) '
+	# the twin: without the upstream's report nothing is blocked
+	rm "$DF_HOST/graph.$mirror.json"
+	cli report --graph "$DF_HOST"/graph.*.json
+	expect_match "$output" '^2 services, 1 link, 0 chains to a blocked name'
+	rm "$DF_HOST"/graph.*
+	job_stop_all
+	expect_fence_gone
+}
+
+@test "files from elsewhere: which they are, and what is wrong with them" {
+	deploy github.com
+	cp "$RUNDIR"/*/events.jsonl "$DF_HOST/events"
+	deployfence report --json -o "$DF_HOST/report.json"
+	jq -c . "$DF_HOST/report.json" >"$DF_HOST/line.json"
+	cli report "$DF_HOST/events"
+	local text=$output name
+	for name in report.json line.json; do
+		cli report "$DF_HOST/$name"
+		expect [ "$status" = 0 ]
+		expect [ "$output" = "$text" ]
+	done
+	# both of one container count once
+	cli report "$DF_HOST/line.json" "$DF_HOST/events" "$DF_HOST/report.json"
+	expect [ "$output" = "$text" ]
+	cli report "$DF_HOST/events" "$DF_HOST/events"
+	expect_match "$output" "$(sed -nE '1 s/.*queries ([0-9]+) .*/\1/p' <<<"$text" | awk '{ print "queries " 2 * $1 " " }')"
+	for name in '{"schema":1,"containers":[{"id":7}]}' '{"schema":9,"containers":[]}' '{"a":' '{}' "$(printf '{"a":%.0s' {1..100})"; do
+		echo "$name" >"$DF_HOST/bad.json"
+		cli report "$DF_HOST/bad.json"
+		expect [ "$status" = 65 ]
+		expect_match "$stderr" '^deployfence: [^ ]*/bad\.json: '
+	done
+	# one that is refused does not spoil the others
+	cli report "$DF_HOST/bad.json" "$DF_HOST/report.json"
+	expect [ "$status" = 65 ]
+	expect [ "$output" = "$text" ]
+	cli report "$DF_HOST"
+	expect [ "$status" = 66 ]
+	rm "$DF_HOST"/{events,report.json,line.json,bad.json}
 }

@@ -224,12 +224,38 @@ static void test_podman(void **state)
 	df_config_done(&c);
 }
 
+static void test_hostname(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{"{\"hostname\":\"web-1\"}", "web-1"},
+		{"{}", NULL},
+		{"{\"hostname\":\"\"}", NULL},
+		{"{\"hostname\":7}", NULL}, /* the runtime's to refuse */
+		{"{\"hostname\":\"" A1024 "a\"}", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char error[DF_STATE_ERROR_MAX];
+		struct df_config c;
+
+		assert_int_equal(df_config_parse(cases[i].text, strlen(cases[i].text), &c, error),
+				 0);
+		if (cases[i].want)
+			assert_string_equal(c.hostname, cases[i].want);
+		else
+			assert_null(c.hostname);
+		df_config_done(&c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hostile),
-		cmocka_unit_test(test_resolv_conf),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_hostile), cmocka_unit_test(test_resolv_conf),
+		cmocka_unit_test(test_names),   cmocka_unit_test(test_hostname),
 		cmocka_unit_test(test_podman),
 	};
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "cli/aggregate.h"
+#include "cli/event_read.h"
 #include "cli/lines.h"
 #include "cli/text.h"
 #include "lib/util.h"
@@ -24,7 +24,7 @@
 
 static void add(struct df_aggregate *a, const char *line)
 {
-	assert_int_equal(df_aggregate_line(a, line, strlen(line)), 0);
+	assert_int_equal(df_event_read(a, line, strlen(line), NULL), 0);
 }
 
 static void test_counts(void **state)
@@ -109,15 +109,252 @@ static void test_audit_owner_connection(void **state)
 	assert_int_equal(c->n_would_block, 1);
 	assert_int_equal(c->n_blocked, 0);
 	assert_int_equal(c->n_connections, 6);
-	assert_null(c->rows[0]->ip);
-	assert_string_equal(c->rows[0]->reason, "RawSocket");
-	assert_string_equal(c->rows[1]->ip, "127.192.0.1");
-	assert_int_equal(c->rows[1]->port, 53);
-	assert_string_equal(c->rows[1]->reason, "ReservedAddress");
-	assert_int_equal(c->rows[2]->verdict, DF_VERDICT_WOULD_BLOCK);
-	assert_string_equal(c->rows[2]->owner, "team");
+	assert_int_equal(c->rows[0]->verdict, DF_VERDICT_WOULD_BLOCK);
+	assert_string_equal(c->rows[0]->owner, "team");
+	assert_null(c->rows[1]->ip);
+	assert_string_equal(c->rows[1]->reason, "RawSocket");
+	assert_string_equal(c->rows[2]->ip, "127.192.0.1");
+	assert_int_equal(c->rows[2]->port, 53);
+	assert_string_equal(c->rows[2]->at, "connect");
+	assert_string_equal(c->rows[2]->reason, "ReservedAddress");
 	assert_int_equal(c->rows[3]->verdict, DF_VERDICT_UNOBSERVED);
 	assert_int_equal(c->rows[3]->count, 2);
+	df_aggregate_done(&a);
+}
+
+/* What is no query: a name read out of a connection, an address with the name it belongs to. */
+static void test_other_refusals(void **state)
+{
+	struct df_aggregate a = {0};
+	const struct df_container *c;
+
+	(void)state;
+	add(&a, HEAD("t", "tls_blocked") "\"blocked\":true,\"blockedAt\":\"tls\",\"domain\":"
+					 "\"a.\",\"ip\":\"192.0.2.1\",\"port\":443," BOX "}");
+	add(&a, HEAD("t", "not_known_yet") "\"blocked\":true,\"blockedAt\":\"proxy\","
+					   "\"domain\":\"b.\"," BOX "}");
+	add(&a, HEAD("t", "shared_address") "\"blocked\":false,\"domain\":\"c.\",\"ip\":"
+					    "\"192.0.2.2\",\"port\":443,\"count\":1," BOX "}");
+	add(&a, HEAD("t", "connect_probe") "\"blocked\":false,\"ip\":\"192.0.2.3\",\"port\":"
+					   "443,\"count\":2," BOX "}");
+	add(&a, HEAD("t", "shadow") "\"would_block\":true,\"domain\":\"d.\"," BOX "}");
+	add(&a, HEAD("t", "shadow") "\"would_block\":false,\"domain\":\"e.\"," BOX "}");
+	df_aggregate_sort(&a);
+	c = a.list[0];
+	assert_int_equal(a.n_damaged, 0);
+	assert_int_equal(c->n, 5);
+	assert_int_equal(c->n_queries, 0);
+	assert_int_equal(c->n_connections, 3);
+	assert_int_equal(c->n_probes, 2);
+	assert_string_equal(c->rows[0]->domain, "a.");
+	assert_string_equal(c->rows[0]->at, "tls");
+	assert_string_equal(c->rows[1]->at, "proxy");
+	/* the name there is not what was asked for */
+	assert_int_equal(c->rows[2]->kind, DF_ROW_CONNECTION);
+	assert_null(c->rows[2]->domain);
+	assert_int_equal(c->rows[2]->verdict, DF_VERDICT_ALLOWED);
+	assert_int_equal(c->rows[3]->kind, DF_ROW_SHADOW);
+	assert_int_equal(c->rows[3]->verdict, DF_VERDICT_WOULD_BLOCK);
+	assert_int_equal(c->rows[4]->verdict, DF_VERDICT_ALLOWED);
+	df_aggregate_done(&a);
+}
+
+static void test_life(void **state)
+{
+	struct df_aggregate a = {0};
+	const struct df_container *c;
+
+	(void)state;
+	add(&a, HEAD("1",
+		     "start") "\"message\":\"x\",\"addresses\":[\"10.0.0.1\",\"10.0.0.1\"],"
+			      "\"annotations\":{\"owner\":\"me\",\"x-a\":\"b\",\"y\":\"z\"},"
+			      "\"container\":{\"id\":\"c1\",\"hostname\":\"h\"},\"policy\":\"p\"}");
+	add(&a, HEAD("2", "addresses") "\"message\":\"x\",\"addresses\":[\"::1\"]," BOX "}");
+	for (int i = 0; i < 2; i++)
+		add(&a, HEAD("3", "finding") "\"finding\":\"http-proxy\",\"seen\":\"s\",\"remedy\":"
+					     "\"r\"," BOX "}");
+	add(&a, HEAD("3", "worker_restarted") "\"message\":\"restart 1\"," BOX "}");
+	add(&a,
+	    HEAD("3", "pin_ignored") "\"domain\":\"a.\",\"ip\":\"::1\",\"message\":\"m\"," BOX "}");
+	add(&a, HEAD("4", "suppressed") "\"message\":\"7 events over the rate\"," BOX "}");
+	add(&a, HEAD("5", "suppressed") "\"message\":\"5 events over the rate\"," BOX "}");
+	add(&a, HEAD("6", "stop") "\"message\":\"container ended: 9 queries, 8 would have been "
+				  "refused; lost: 1 events, 2 dropped, 3 malformed, 4 mismatched, "
+				  "5 stray; 6 lines not logged\"," BOX "}");
+	df_aggregate_sort(&a);
+	c = a.list[0];
+	assert_string_equal(c->hostname, "h");
+	assert_string_equal(c->owner, "me");
+	assert_int_equal(c->n_x, 2);
+	assert_string_equal(c->x[1].value, "b");
+	assert_int_equal(c->addresses.n, 2);
+	assert_int_equal(c->n_notes, 3);
+	assert_string_equal(c->notes[0].what, "http-proxy");
+	assert_string_equal(c->notes[0].text, "s");
+	assert_int_equal(c->notes[0].count, 2);
+	assert_string_equal(c->notes[2].text, "a. ::1: m");
+	assert_int_equal(c->n_suppressed, 12);
+	assert_true(c->has_gaps);
+	assert_true(c->is_ended);
+	assert_int_equal(c->stop_queries, 9);
+	assert_int_equal(c->stop_refused, 8);
+	assert_int_equal(c->lost.events, 1);
+	assert_int_equal(c->lost.dropped, 2);
+	assert_int_equal(c->lost.malformed, 3);
+	assert_int_equal(c->lost.mismatched, 4);
+	assert_int_equal(c->lost.stray, 5);
+	assert_int_equal(c->lost.unlogged, 6);
+	assert_int_equal(c->n, 0);
+	df_aggregate_done(&a);
+}
+
+#define ASKED(time, domain, cmd, rest)                                                             \
+	HEAD(time, "query")                                                                        \
+	"\"blocked\":false,\"domain\":\"" domain "\",\"cmd\":\"" cmd "\"," rest BOX "}"
+
+#define FINDING(time, name, seen)                                                                  \
+	HEAD(time, "finding")                                                                      \
+	"\"finding\":\"" name "\",\"seen\":\"" seen "\",\"remedy\":\"r\"," BOX "}"
+
+static void test_findings(void **state)
+{
+	static const char damaged[] = HEAD("t", "finding") "\"finding\":\"x\"," BOX "}";
+	struct df_aggregate a = {0};
+	const struct df_container *c;
+
+	(void)state;
+	add(&a, FINDING("t", "cap-net-raw", "CAP_NET_RAW"));
+	add(&a, FINDING("t", "host-cgroup", "mount /sys"));
+	add(&a, FINDING("z", "cap-net-raw", "again")); /* it was restarted */
+	c = a.list[0];
+	assert_int_equal(c->n, 0);
+	assert_int_equal(c->n_notes, 2);
+	assert_string_equal(c->notes[0].what, "cap-net-raw");
+	assert_string_equal(c->notes[0].text, "again");
+	assert_string_equal(c->notes[0].remedy, "r");
+	assert_string_equal(c->notes[1].what, "host-cgroup");
+	assert_int_equal(a.n_damaged, 0);
+	assert_int_equal(df_event_read(&a, damaged, strlen(damaged), NULL), -EBADMSG);
+	df_aggregate_done(&a);
+}
+
+/* The best that is known of a name and command counts; who is gone says nothing. */
+static void test_classes(void **state)
+{
+	static const char deploy[] = "\"ancestry\":[{\"pid\":1,\"comm\":\"sh\",\"cmd\":"
+				     "\"sh ./d.sh a.example\"}],";
+	struct df_aggregate a = {0};
+	char line[1024], longest[1100];
+
+	(void)state;
+	memset(longest, 'x', sizeof(longest));
+	longest[1023] = '\0';
+	(void)snprintf(line, sizeof(line), ASKED("1", "a.example.", "tool ", "%s"), deploy);
+	add(&a, line);
+	(void)snprintf(line, sizeof(line), ASKED("1", "b.other.", "tool ", "%s"), deploy);
+	add(&a, line);
+	add(&a, ASKED("1", "c.other.", "tool ", ""));
+	add(&a, ASKED("1", "d.other.", "tool ", "\"attribution\":\"gone\",\"ancestry\":[],"));
+	add(&a, ASKED("1", "e.other.", "tool ", "\"ancestry\":[],"));
+	add(&a, ASKED("2", "e.other.", "tool ", ""));
+	df_aggregate_sort(&a);
+	assert_int_equal(a.list[0]->n, 5);
+	assert_int_equal(a.list[0]->rows[0]->class, DF_CLASS_DIRECT);
+	assert_string_equal(a.list[0]->rows[0]->script, "./d.sh");
+	assert_int_equal(a.list[0]->rows[0]->ancestry.n, 1);
+	assert_int_equal(a.list[0]->rows[1]->class, DF_CLASS_HIDDEN);
+	assert_int_equal(a.list[0]->rows[2]->class, DF_CLASS_UNKNOWN);
+	assert_null(a.list[0]->rows[2]->script);
+	assert_int_equal(a.list[0]->rows[3]->class, DF_CLASS_UNKNOWN);
+	assert_int_equal(a.list[0]->rows[4]->class, DF_CLASS_HIDDEN);
+	assert_int_equal(a.list[0]->rows[4]->count, 2);
+	assert_string_equal(a.list[0]->rows[4]->first, "1");
+	assert_string_equal(a.list[0]->rows[4]->last, "2");
+	df_aggregate_done(&a);
+}
+
+/* A command line that was cut may have held the name. */
+static void test_cut(void **state)
+{
+	struct df_aggregate a = {0};
+	char line[4096], longest[1024];
+
+	(void)state;
+	memset(longest, 'x', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	(void)snprintf(line, sizeof(line), ASKED("1", "a.example.", "%s", "\"ancestry\":[],"),
+		       longest);
+	add(&a, line);
+	longest[sizeof(longest) - 3] = '\0';
+	(void)snprintf(line, sizeof(line), ASKED("1", "a.example.", "%s", "\"ancestry\":[],"),
+		       longest);
+	add(&a, line);
+	longest[158] = '\0';
+	(void)snprintf(line, sizeof(line),
+		       ASKED("1", "a.example.", "x", "\"ancestry\":[{\"cmd\":\"%s\"}],"), longest);
+	add(&a, line);
+	assert_int_equal(a.list[0]->rows[0]->class, DF_CLASS_UNKNOWN);
+	assert_int_equal(a.list[0]->rows[1]->class, DF_CLASS_HIDDEN);
+	assert_int_equal(a.list[0]->rows[2]->class, DF_CLASS_UNKNOWN);
+	df_aggregate_done(&a);
+}
+
+/* The start tells who it is, however old; what else is older does not count. */
+static void test_since(void **state)
+{
+	struct df_aggregate a = {.since = "2026-01-02"};
+
+	(void)state;
+	add(&a,
+	    HEAD("2026-01-01T", "start") "\"message\":\"x\",\"container\":{\"id\":\"c1\","
+					 "\"name\":\"n\"},\"policy\":\"p\",\"mode\":\"audit\"}");
+	add(&a, ASKED("2026-01-01T", "old.example.", "x", ""));
+	add(&a, ASKED("2026-01-02T", "new.example.", "x", ""));
+	add(&a, HEAD("2026-01-01T", "start") "\"message\":\"x\",\"container\":{\"id\":\"c2\"},"
+					     "\"policy\":\"p\",\"mode\":\"audit\"}");
+	df_aggregate_sort(&a);
+	assert_int_equal(a.n, 1);
+	assert_string_equal(a.list[0]->name, "n");
+	assert_int_equal(a.list[0]->n, 1);
+	assert_string_equal(a.list[0]->rows[0]->domain, "new.example.");
+	df_aggregate_done(&a);
+}
+
+/* What a hostile file can make us keep. */
+static void test_bounds(void **state)
+{
+	struct df_aggregate a = {0};
+	char line[512];
+
+	(void)state;
+	for (unsigned i = 0; i < DF_AGGREGATE_CONTAINERS_MAX + 5; i++) {
+		(void)snprintf(
+			line, sizeof(line),
+			HEAD("t", "query") "\"domain\":\"n.\",\"container\":{\"id\":\"c%u\"}}", i);
+		add(&a, line);
+	}
+	assert_int_equal(a.n, DF_AGGREGATE_CONTAINERS_MAX);
+	assert_int_equal(a.n_left_out, 5);
+	for (unsigned i = 0; i < DF_AGGREGATE_ROWS_MAX; i++) {
+		(void)snprintf(
+			line, sizeof(line),
+			HEAD("t", "query") "\"domain\":\"n%u.\",\"container\":{\"id\":\"c0\"}}", i);
+		add(&a, line);
+	}
+	assert_int_equal(a.n_rows, DF_AGGREGATE_ROWS_MAX);
+	assert_int_equal(a.n_left_out, 5 + DF_AGGREGATE_CONTAINERS_MAX);
+	/* what is known goes on counting */
+	add(&a, HEAD("t", "query") "\"domain\":\"n1.\",\"container\":{\"id\":\"c0\"}}");
+	assert_int_equal(a.n_left_out, 5 + DF_AGGREGATE_CONTAINERS_MAX);
+	for (unsigned i = 0; i < DF_AGGREGATE_NOTES_MAX + 1; i++) {
+		(void)snprintf(line, sizeof(line),
+			       HEAD("t", "x") "\"message\":\"%u\",\"container\":{\"id\":\"c0\"}}",
+			       i);
+		add(&a, line);
+	}
+	assert_int_equal(df_aggregate_find(&a, "c0")->n_notes, DF_AGGREGATE_NOTES_MAX);
+	assert_int_equal(a.n_left_out, 6 + DF_AGGREGATE_CONTAINERS_MAX);
+	df_aggregate_sort(&a);
 	df_aggregate_done(&a);
 }
 
@@ -138,41 +375,13 @@ static const struct {
 	{HEAD("t", "summary") "\"domain\":\"a.\",\"count\":0," BOX "}", "count is 0"},
 	{HEAD("t", "summary") "\"domain\":\"a.\",\"count\":-1," BOX "}", "count is negative"},
 	{HEAD("t", "summary") "\"domain\":\"a.\",\"count\":1e3," BOX "}", "count is no integer"},
-	{HEAD("t", "connect_blocked") "\"port\":1," BOX "}", "no ip"},
-	{HEAD("t", "connect_blocked") "\"ip\":\"::\",\"port\":65536," BOX "}", "port"},
-	{HEAD("t", "connect_blocked") "\"ip\":\"::\",\"port\":-1," BOX "}", "port"},
+	{HEAD("t", "connect_blocked") "\"blockedAt\":\"connect\",\"port\":1," BOX "}", "no ip"},
+	{HEAD("t", "unobserved") "\"ip\":\"::\",\"port\":65536," BOX "}", "port"},
+	{HEAD("t", "unobserved") "\"ip\":\"::\",\"port\":-1," BOX "}", "port"},
+	{HEAD("t", "unobserved") "\"ip\":\"::\"," BOX "}", "no port"},
+	{HEAD("012345678901234567890123456789xx", "query") "\"domain\":\"a.\"," BOX "}", "time"},
+	{HEAD("2026\\u202e", "query") "\"domain\":\"a.\"," BOX "}", "time"},
 };
-
-#define FINDING(time, name, seen)                                                                  \
-	HEAD(time, "finding")                                                                      \
-	"\"finding\":\"" name "\",\"seen\":\"" seen "\",\"remedy\":\"r\"," BOX "}"
-
-static void test_findings(void **state)
-{
-	struct df_aggregate a = {0};
-	const struct df_container *c;
-	char line[512];
-
-	(void)state;
-	add(&a, FINDING("t", "cap-net-raw", "CAP_NET_RAW"));
-	add(&a, FINDING("t", "host-cgroup", "mount /sys"));
-	add(&a, FINDING("u", "cap-net-raw", "again")); /* it was restarted */
-	c = a.list[0];
-	assert_int_equal(c->n, 0);
-	assert_int_equal(c->n_leaks, 2);
-	assert_string_equal(c->leaks[0].finding, "cap-net-raw");
-	assert_string_equal(c->leaks[0].seen, "again");
-	assert_string_equal(c->leaks[1].finding, "host-cgroup");
-	for (int i = 0; i < DF_LEAKS_MAX + 5; i++) {
-		(void)snprintf(line, sizeof(line), FINDING("t", "f%d", "x"), i);
-		add(&a, line);
-	}
-	assert_int_equal(c->n_leaks, DF_LEAKS_MAX);
-	assert_int_equal(a.n_damaged, 0);
-	(void)snprintf(line, sizeof(line), "%s", HEAD("t", "finding") "\"finding\":\"x\"," BOX "}");
-	assert_int_equal(df_aggregate_line(&a, line, strlen(line)), -EBADMSG);
-	df_aggregate_done(&a);
-}
 
 static void test_damaged(void **state)
 {
@@ -180,7 +389,7 @@ static void test_damaged(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(damaged); i++) {
-		int r = df_aggregate_line(&a, damaged[i].line, strlen(damaged[i].line));
+		int r = df_event_read(&a, damaged[i].line, strlen(damaged[i].line), NULL);
 
 		if (r != -EBADMSG || a.n_damaged != i + 1 || a.n != 0)
 			fail_msg("%s: %d", damaged[i].why, r);
@@ -198,8 +407,8 @@ static void test_overflow(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++)
 		add(&a, BLOCKED("t", "summary", "x ", "\"count\":9223372036854775807,"));
-	assert_true(a.list[0]->rows[0]->count == UINT64_MAX);
-	assert_true(a.list[0]->n_queries == UINT64_MAX);
+	assert_true(a.list[0]->rows[0]->count == DF_COUNT_MAX);
+	assert_true(a.list[0]->n_queries == DF_COUNT_MAX);
 	df_aggregate_done(&a);
 }
 
@@ -348,7 +557,13 @@ int main(void)
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_audit_owner_connection),
+		cmocka_unit_test(test_other_refusals),
+		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_findings),
+		cmocka_unit_test(test_classes),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_since),
+		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_many),
