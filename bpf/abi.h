@@ -230,7 +230,14 @@ enum df_event_kind {
 		16, /* the same at connect of a UDP socket: no packet was asked for yet */
 	DF_EVENT_SHARED =
 		17, /* passes by an allow rule, though a blocked name has the address, too */
+	DF_EVENT_SOCKET_FAMILY = 18, /* a socket that no other program would see */
 };
+
+/*
+ * With DF_EVENT_RAW_SOCKET and SOCKET_FAMILY the first 8 octets of df_event.addr are
+ * this, a __u64 in the host's byte order, and proto is the protocol.
+ */
+#define DF_SOCKET_KIND(family, type) ((__u64)(__u32)(family) | (__u64)(__u32)(type) << 32)
 
 /* Record of the ring buffer "events".  All of it is initialised. */
 struct df_event {

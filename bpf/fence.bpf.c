@@ -334,7 +334,7 @@ int fence_sock_create(struct bpf_sock *ctx)
 	if (enforcing)
 		count(DF_COUNT_SOCK_REFUSED);
 	report_task(
-		0, 0,
+		DF_SOCKET_KIND(ctx->family, ctx->type), 0,
 		report_rest((__u64)(__u16)ctx->protocol << 16, DF_EVENT_RAW_SOCKET, enforcing, 0),
 		0);
 	return verdict(enforcing);

@@ -287,6 +287,7 @@ void df_hook_undo(struct df_hook *h)
 {
 	if (h->is_attached)
 		df_fence_detach(h->fence, h->container.cgroup_fd);
+	df_fence_lsm_detach(h->lsm, h->container.cgroup_fd);
 	if (h->proxy_cgroup_fd >= 0)
 		df_launch_cgroup_remove(h->container.cgroup_root_fd, h->proxy_cgroup);
 	if (h->container.netns_fd >= 0)

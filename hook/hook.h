@@ -16,6 +16,7 @@
 #include "hook/state.h"
 #include "lib/conf.h"
 #include "lib/fence.h"
+#include "lib/fence_lsm.h"
 #include "lib/launch.h"
 #include "lib/listen.h"
 #include "lib/log.h"
@@ -43,6 +44,7 @@ struct df_hook {
 	char stale[DF_META_TEXT_MAX]; /* why a last good table is used; "": none is */
 	struct df_listen listen;
 	struct df_fence *fence;
+	struct df_fence_lsm *lsm; /* NULL: not attached */
 	bool is_attached, is_switched_off;
 	bool is_final; /* the refusal stands, whatever fail says */
 	int run_fd, lock_fd, reports_fd;
@@ -76,7 +78,7 @@ int df_hook_build(struct df_hook *h);
 /* A sealed memfd with struct df_meta.  fd or -errno. */
 int df_hook_make_meta(const struct df_hook *h);
 
-/* on-leak: 0, or 78 if a policy refuses a finding. */
+/* Closes what can be closed, then on-leak: 0, or 78 if a policy refuses a finding. */
 int df_hook_judge_leaks(struct df_hook *h);
 
 /* Opens report-dir of the configuration that was read; a failure is logged, and is none of h. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What becomes of findings: `on-leak` of the policies. */
+/* What becomes of findings: closed where the kernel can, else by `on-leak` of the policies. */
 #include <string.h>
 #include <sysexits.h>
 
 #include "hook/hook.h"
+#include "hook/probe.h"
 #include "lib/util.h"
 
 /* The policy that refuses the finding: the stricter of both counts.  In audit none does. */
@@ -19,11 +20,31 @@ static const struct df_policy *refused_by(const struct df_hook *h, unsigned find
 	return NULL;
 }
 
+/* Without it AF_PACKET leads out; whether the kernel takes the program is tried, never guessed. */
+static void close_raw(struct df_hook *h)
+{
+	char *seen = h->findings.seen[DF_FINDING_CAP_NET_RAW];
+	struct df_fence_maps maps;
+	uint32_t known, btf_id;
+
+	df_fence_lsm_clean(h->container.cgroup_fd);
+	if (!*seen)
+		return;
+	df_fence_maps(h->fence, &maps);
+	known = btf_id = df_probe_get("lsm");
+	if (df_fence_lsm_attach(&maps, h->container.cgroup_fd, &btf_id, &h->lsm) < 0)
+		return;
+	*seen = '\0';
+	if (btf_id != known)
+		df_probe_set("lsm", btf_id);
+}
+
 int df_hook_judge_leaks(struct df_hook *h)
 {
 	char text[DF_HOOK_REASON_MAX];
 	size_t pos = 0;
 
+	close_raw(h);
 	for (unsigned i = 0; i < DF_FINDINGS; i++) {
 		const struct df_policy *p = *h->findings.seen[i] ? refused_by(h, i) : NULL;
 		const char *name = df_finding_name(i);

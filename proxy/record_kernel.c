@@ -3,11 +3,14 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <bpf/bpf.h>
 
 #include "lib/util.h"
 #include "proxy/record_emit.h"
+
+#define SOCKET_TEXT_MAX 64
 
 /* Event, reason and place of each kind: deployfence.events(5). */
 static const struct {
@@ -31,10 +34,12 @@ static const struct {
 	[DF_EVENT_EGRESS_ADDRESS] = {"packet_blocked", NULL, DF_AT_PACKET},
 	[DF_EVENT_UDP_CONNECT] = {"connect_probe", NULL, DF_AT_CONNECT},
 	[DF_EVENT_SHARED] = {"shared_address", "AllowedByName", DF_AT_CONNECT},
+	[DF_EVENT_SOCKET_FAMILY] = {"socket_blocked", "SocketFamily", DF_AT_CONNECT},
 };
 
 /* What a refusal of an address is shown with. */
 struct found {
+	char socket[SOCKET_TEXT_MAX];
 	char domain[DF_DNAME_TEXT_MAX], rule[DF_RECORD_RULE_MAX];
 	enum df_table table;
 };
@@ -123,6 +128,45 @@ static void explain_address(const struct df_record *r, const struct df_event *k,
 	}
 }
 
+static bool is_about_socket(uint32_t kind)
+{
+	return kind == DF_EVENT_RAW_SOCKET || kind == DF_EVENT_SOCKET_FAMILY;
+}
+
+/* "AF_PACKET SOCK_RAW 0x0003": socket(2), with the protocol of AF_PACKET as packet(7) writes it. */
+static void describe_socket(const struct df_event *k, char ret[static SOCKET_TEXT_MAX])
+{
+	static const char *const families[] = {
+		[AF_INET] = "AF_INET",           [AF_INET6] = "AF_INET6", [AF_PACKET] = "AF_PACKET",
+		[AF_VSOCK] = "AF_VSOCK",         [AF_XDP] = "AF_XDP",     [AF_LLC] = "AF_LLC",
+		[AF_TIPC] = "AF_TIPC",           [AF_RDS] = "AF_RDS",     [AF_CAN] = "AF_CAN",
+		[AF_BLUETOOTH] = "AF_BLUETOOTH",
+	};
+	static const char *const types[] = {
+		[SOCK_STREAM] = "SOCK_STREAM",
+		[SOCK_DGRAM] = "SOCK_DGRAM",
+		[SOCK_RAW] = "SOCK_RAW",
+		[SOCK_SEQPACKET] = "SOCK_SEQPACKET",
+	};
+	size_t pos = 0;
+	__u64 packed;
+	uint32_t family, type;
+
+	memcpy(&packed, k->addr, sizeof(packed));
+	family = (uint32_t)packed;
+	type = (uint32_t)(packed >> 32);
+	if (family < ARRAY_SIZE(families) && families[family])
+		df_append(ret, SOCKET_TEXT_MAX, &pos, "%s ", families[family]);
+	else
+		df_append(ret, SOCKET_TEXT_MAX, &pos, "family %u ", family);
+	if (type < ARRAY_SIZE(types) && types[type])
+		df_append(ret, SOCKET_TEXT_MAX, &pos, "%s ", types[type]);
+	else
+		df_append(ret, SOCKET_TEXT_MAX, &pos, "type %u ", type);
+	df_append(ret, SOCKET_TEXT_MAX, &pos, family == AF_PACKET ? "0x%04x" : "%u",
+		  family == AF_PACKET ? ntohs((uint16_t)k->proto) : k->proto);
+}
+
 void df_record_kernel(struct df_record *r, const struct df_event *k, const struct df_identity *who)
 {
 	const uint32_t kind = k->kind < ARRAY_SIZE(kinds) && kinds[k->kind].event
@@ -134,7 +178,7 @@ void df_record_kernel(struct df_record *r, const struct df_event *k, const struc
 		.event = kinds[kind].event,
 		.reason = kinds[kind].reason,
 		.at = kinds[kind].at,
-		.addr = kind == DF_EVENT_RAW_SOCKET ? NULL : k->addr, /* no destination yet */
+		.addr = is_about_socket(kind) ? NULL : k->addr, /* no destination yet */
 		.port = ntohs(k->port),
 		.who = who,
 		.count = k->count,
@@ -146,6 +190,10 @@ void df_record_kernel(struct df_record *r, const struct df_event *k, const struc
 	struct found found = {};
 
 	e.is_blocked = is_verdict && k->refused;
+	if (is_about_socket(kind)) {
+		describe_socket(k, found.socket);
+		e.socket = found.socket;
+	}
 	if (is_about_address(kind))
 		explain_address(r, k, &e, &found);
 	if (found.table == DF_TABLE_SHADOW) {

@@ -20,6 +20,7 @@
 
 #include "fence.skel.h"
 #include "lib/fence.h"
+#include "lib/fence_lsm.h"
 #include "lib/util.h"
 
 #define LOG_STATS 4 /* BPF_LOG_STATS of the kernel's bpf_verifier.h */
@@ -146,6 +147,76 @@ static int send_error(int fd)
 	return send(fd, "x", 1, 0) < 0 ? errno : 0;
 }
 
+static int socket_error(int family, int type)
+{
+	_cleanup_close_ int fd = socket(family, type | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? errno : 0;
+}
+
+/* The number of the hook's function is known: libbpf does not look for it. */
+static void try_lsm_again(const struct df_fence_maps *maps, int cgroup_fd, uint32_t btf_id)
+{
+	const uint32_t known = btf_id;
+	struct df_fence_lsm *lsm = NULL;
+	uint64_t start = df_now_ns();
+	int r = df_fence_lsm_attach(maps, cgroup_fd, &btf_id, &lsm);
+
+	check(r == 0 && known != 0 && btf_id == known, "lsm_cgroup attaches by a known number");
+	(void)printf("# the same by number: %llu us\n",
+		     (unsigned long long)(df_now_ns() - start) / 1000);
+	check(socket_error(AF_PACKET, SOCK_RAW) == EPERM, "and refuses AF_PACKET");
+	df_fence_lsm_detach(lsm, cgroup_fd);
+	df_fence_lsm_free(lsm);
+	btf_id = 1; /* a wrong one: it is found anew */
+	lsm = NULL;
+	r = df_fence_lsm_attach(maps, cgroup_fd, &btf_id, &lsm);
+	check(r == 0 && btf_id == known, "lsm_cgroup attaches with a wrong number, too");
+	check(socket_error(AF_PACKET, SOCK_RAW) == EPERM, "and refuses AF_PACKET as well");
+	df_fence_lsm_detach(lsm, cgroup_fd);
+	df_fence_lsm_free(lsm);
+}
+
+/* Beside the fence, by its configuration; this process is in the cgroup. */
+static void try_lsm(const struct df_fence_maps *maps, int cgroup_fd, struct df_conf conf)
+{
+	struct df_fence_lsm *lsm = NULL;
+	uint32_t btf_id = 0;
+	uint64_t start = df_now_ns();
+	int r = df_fence_lsm_attach(maps, cgroup_fd, &btf_id, &lsm);
+
+	if (r < 0) {
+		(void)printf("ok lsm_cgroup # SKIP %s\n",
+			     r == -EOPNOTSUPP ? "bpf is not among the LSMs" : strerror(-r));
+		return;
+	}
+	(void)printf("# load and attach lsm_cgroup: %llu us\n",
+		     (unsigned long long)(df_now_ns() - start) / 1000);
+	check(socket_error(AF_PACKET, SOCK_RAW) == EPERM, "lsm_cgroup refuses AF_PACKET");
+	check(socket_error(AF_VSOCK, SOCK_STREAM) == EPERM, "lsm_cgroup refuses AF_VSOCK");
+	check(socket_error(AF_NETLINK, SOCK_RAW) == 0, "lsm_cgroup lets netlink pass");
+	check(socket_error(AF_UNIX, SOCK_STREAM) == 0, "lsm_cgroup lets Unix sockets pass");
+	conf.mode = DF_MODE_AUDIT;
+	(void)df_fence_configure(maps->conf, &conf);
+	check(socket_error(AF_PACKET, SOCK_RAW) == 0, "lsm_cgroup refuses nothing in audit");
+	conf.mode = DF_MODE_ENFORCE;
+	conf.flags = DF_CONF_DISABLED;
+	(void)df_fence_configure(maps->conf, &conf);
+	check(socket_error(AF_PACKET, SOCK_RAW) == 0, "lsm_cgroup obeys the kill switch");
+	conf.flags = 0;
+	conf.bypass_until = df_now_ns() + 3600000000000ull;
+	(void)df_fence_configure(maps->conf, &conf);
+	check(socket_error(AF_PACKET, SOCK_RAW) == 0, "lsm_cgroup obeys a bypass");
+	conf.bypass_until = 0;
+	(void)df_fence_configure(maps->conf, &conf);
+	check(socket_error(AF_PACKET, SOCK_DGRAM) == EPERM, "lsm_cgroup refuses again");
+	df_fence_lsm_free(lsm);
+	check(socket_error(AF_PACKET, SOCK_RAW) == EPERM, "lsm_cgroup outlives its loader");
+	df_fence_lsm_clean(cgroup_fd);
+	check(socket_error(AF_PACKET, SOCK_RAW) == 0, "lsm_cgroup is gone when it is cleaned up");
+	try_lsm_again(maps, cgroup_fd, btf_id);
+}
+
 static void try_fence(const char *cgroup)
 {
 	struct df_conf conf = {.version = DF_ABI_VERSION,
@@ -170,6 +241,7 @@ static void try_fence(const char *cgroup)
 	check(df_fence_configure(maps.conf, &conf) == 0, "configure the fence");
 	check(connected(9) >= 0, "another port passes");
 	check(send_error(before) == EPERM, "egress stops a query that was not redirected");
+	try_lsm(&maps, cgroup_fd, conf);
 	df_fence_detach(fence, cgroup_fd);
 	check(send_error(before) == 0, "detached, it passes");
 	df_fence_free(fence);

@@ -56,7 +56,7 @@ bundle() { # what the job of the container is, see vm-init
 	local to=$work/root/bundle
 	mkdir -p "$to"
 	add_busybox "$to/rootfs"
-	install "$work/root/usr/bin/mclient" "$to/rootfs/usr/bin/mclient"
+	install "$work/root/usr/bin/mclient" "$work/root/usr/bin/sockets" "$to/rootfs/usr/bin/"
 	cat >"$to/rootfs/job" <<-'END'
 		for how in u4 m4 c4 t4 um mm cm tm u6 m6 c6 t6; do
 			case $how in
@@ -67,6 +67,7 @@ bundle() { # what the job of the container is, see vm-init
 				echo $how $name $(mclient -$how $resolver $name 2>&1)
 			done
 		done
+		sockets | sed 's/^/socket /'
 		echo ping $(ping -c 1 -W 2 10.53.0.1 >/dev/null 2>/tmp/err && echo 0 || echo 1 $(cat /tmp/err))
 	END
 	(cd "$to" && rm -f config.json && runc spec && mv config.json spec.json)
@@ -85,6 +86,7 @@ payload() {
 	done
 	compile load "$here/load.c" "$build/lib/libfence.a" "$build/lib/libdf.a" -lbpf -lelf -lz
 	compile resolver "$here/resolver.c"
+	compile sockets -D_GNU_SOURCE "$here/sockets.c"
 	compile mclient "$top/tests/lib/clients/mclient.c"
 	make -s -C "$build" install DESTDIR="$work/install" >"$work/install.log" 2>&1 ||
 		{ cat "$work/install.log" >&2 && echo "Bail out! make install" && exit 1; }
