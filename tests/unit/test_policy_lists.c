@@ -348,6 +348,36 @@ static void test_shared_rules(void **state)
 	assert_int_equal(df_policy_n_pin_names(&c.policy), 64);
 }
 
+/* Larger than a policy may be, but not than a list may. */
+static void test_large_list(void **state)
+{
+	enum { N = 100000 };
+	_cleanup_compiled_ struct compiled c = {0};
+	char path[256], label[58], name[300];
+	FILE *f;
+
+	(void)state;
+	memset(label, 'x', sizeof(label));
+	label[sizeof(label) - 1] = '\0';
+	(void)snprintf(path, sizeof(path), "%s/large", dir);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	for (unsigned i = 0; i < N; i++)
+		(void)fprintf(f, "n%u.%s.%s.%s.test\n", i, label, label, label);
+	assert_true(ftell(f) > DF_POLICY_FILE_MAX);
+	assert_int_equal(fclose(f), 0);
+	accept("block-list large plain\n", NULL, &c);
+	(void)snprintf(name, sizeof(name), "n%u.%s.%s.%s.test", N - 1, label, label, label);
+	decides(&c, name, FILE_NAME ":1 block-list large plain");
+	(void)snprintf(name, sizeof(name), "n%u.%s.%s.%s.test", N, label, label, label);
+	decides(&c, name, NULL);
+	/* as a policy it is refused */
+	refuse("include large\n", "DIR/" FILE_NAME ":1:9: DIR/large: too big; at most 16 MiB\n");
+	assert_int_equal(truncate(path, (128 << 20) + 1), 0);
+	refuse("block-list large plain\n",
+	       "DIR/" FILE_NAME ":1:12: DIR/large: too big; at most 128 MiB\n");
+}
+
 static void test_unknown_lines(void **state)
 {
 	_cleanup_compiled_ struct compiled c = {0};
@@ -516,13 +546,21 @@ static void test_exceptions_open_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_include),        TEST(test_include_absolute),
-		TEST(test_include_twice),  TEST(test_include_errors),
-		TEST(test_cycles),         TEST(test_depth),
-		TEST(test_owner_and_hint), TEST(test_doubles),
-		TEST(test_lists),          TEST(test_shared_rules),
-		TEST(test_unknown_lines),  TEST(test_list_errors),
-		TEST(test_exceptions),     TEST(test_exceptions_open_nothing),
+		TEST(test_include),
+		TEST(test_include_absolute),
+		TEST(test_include_twice),
+		TEST(test_include_errors),
+		TEST(test_cycles),
+		TEST(test_depth),
+		TEST(test_owner_and_hint),
+		TEST(test_doubles),
+		TEST(test_lists),
+		TEST(test_shared_rules),
+		TEST(test_large_list),
+		TEST(test_unknown_lines),
+		TEST(test_list_errors),
+		TEST(test_exceptions),
+		TEST(test_exceptions_open_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
