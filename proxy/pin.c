@@ -82,7 +82,8 @@ static int send_query(struct df_worker *w, struct df_pin_slot *s)
 	struct df_dns_query q;
 	int r, len;
 
-	memcpy(to.addr, w->meta->resolvers[s->n_tries % w->meta->n_resolvers], sizeof(to.addr));
+	s->resolver = (uint8_t)((w->pin.good + s->n_tries) % w->meta->n_resolvers);
+	memcpy(to.addr, w->meta->resolvers[s->resolver], sizeof(to.addr));
 	s->n_tries++;
 	s->deadline_ns = w->now_ns + TRY_NS;
 	s->id = df_worker_random16(w);
@@ -206,6 +207,7 @@ static void take_answer(struct df_worker *w, struct df_pin_slot *s, const uint8_
 		go_on(w, s);
 		return;
 	}
+	w->pin.good = s->resolver;
 	learn(w, s, &answer);
 	type_done(w, s);
 }

@@ -39,11 +39,12 @@ struct df_pin_slot {
 	struct df_worker *worker;
 	int fd; /* -1: none */
 	bool is_busy;
-	int16_t listed;  /* index of names, or -1: somebody asked for it */
-	bool is_aaaa;    /* first A, then AAAA */
-	bool has_edns;   /* till a server does not know it */
-	bool is_failed;  /* one of the two had no answer */
-	uint8_t n_tries; /* of this type; each goes to the next resolver */
+	int16_t listed;   /* index of names, or -1: somebody asked for it */
+	bool is_aaaa;     /* first A, then AAAA */
+	bool has_edns;    /* till a server does not know it */
+	bool is_failed;   /* one of the two had no answer */
+	uint8_t n_tries;  /* of this type; each goes to the next resolver */
+	uint8_t resolver; /* that was asked last */
 	uint16_t id;
 	uint32_t ttl_s; /* the smallest so far */
 	uint64_t deadline_ns;
@@ -52,6 +53,7 @@ struct df_pin_slot {
 
 struct df_pin {
 	unsigned n_names;
+	uint8_t good; /* resolver that answered last: asked first */
 	struct df_pin_name names[DF_PIN_NAMES_MAX];
 	struct df_pin_slot slots[DF_PIN_SLOTS];
 	unsigned n_queued, first_queued;

@@ -62,7 +62,7 @@ int df_record_note(struct df_record *r, const struct df_msg_note *m)
 	e.event = kinds[m->what].event;
 	e.message = kinds[m->what].message;
 	e.count = m->what == DF_NOTE_UNLEARNED ? m->count : 0;
-	if (!df_record_is_over_rate(r, DF_RATE_REFUSED))
+	if (!df_record_is_over_rate(r, DF_RATE_ALLOWED))
 		df_record_emit(r, &e, true);
 	return 0;
 }

@@ -60,6 +60,15 @@ static struct df_decision judge(const struct df_tables *t, const struct df_token
 	return d;
 }
 
+/* A link-local one can be reached only with the scope that its client gave. */
+static const uint8_t *first_resolver(const struct df_meta *m)
+{
+	for (uint32_t i = 0; i < m->n_resolvers && i < DF_META_RESOLVERS_MAX; i++)
+		if (df_addr_kind(m->resolvers[i]) != DF_ADDR_LINK_LOCAL)
+			return m->resolvers[i];
+	return m->resolvers[0];
+}
+
 struct df_route df_route(const struct df_teach *t, const struct df_token *token, uint16_t learned)
 {
 	const struct df_meta *m = t->tables->meta;
@@ -74,7 +83,7 @@ struct df_route df_route(const struct df_teach *t, const struct df_token *token,
 		r.decision = judge(t->tables, token, learned);
 	} else if (m->n_resolvers > 0) {
 		r.to = (struct df_resolver){.port = htons(DF_DNS_PORT)};
-		memcpy(r.to.addr, m->resolvers[0], sizeof(r.to.addr));
+		memcpy(r.to.addr, first_resolver(m), sizeof(r.to.addr));
 		r.is_rerouted = true;
 		r.teaches = df_teach_tables(t->tables);
 	} else {

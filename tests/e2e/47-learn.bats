@@ -95,11 +95,17 @@ print(n >= 3000, refused)'
 	job -a deployfence.policy=deny -- python3 -c "$PYTHON"'
 once, idle = resolve("once.learn.example"), resolve("idle.learn.example")
 seen = set()
+flow = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+flow.connect((idle, 9999))
+stream = socket.create_connection((idle, 9999), 10)
 for _ in range(16):
     seen.add(connects(once))
     time.sleep(1)
 print(seen, connects(idle))
+flow.send(b"x") # what was connected stays so
+stream.sendall(b"x")
 print(connects(resolve("idle.learn.example")))'
+	expect [ "$status" = 0 ]
 	expect [ "$output" = $'{\'ok\'} EPERM\nok' ]
 	expect_event '.reason == "RawAddress" and .ip == "198.51.10.2" and .blocked'
 }
@@ -224,6 +230,18 @@ for name in "github.com", "gist.github.com":
 	expect [ "$output" = ok ]
 	world_dns_mode
 	eventually is_pinned "$JOB" 140.82.112.3
+	job_stop "$JOB"
+	world_dns_mode '10.89.53.1 dead'
+	job_start -a deployfence.policy=pins -- sleep 1000
+	eventually is_pinned "$JOB" 140.82.112.3
+}
+
+@test "pinning where the network comes after the hook: --uidmap" {
+	policy pins <<<'block github.com'
+	job_start -a deployfence.policy=pins -o --uidmap=0:100000:65536 -o --gidmap=0:200000:65536 -- sleep 1000
+	eventually is_pinned "$JOB" 140.82.112.3
+	job_exec "$JOB" python3 -c "$PYTHON"'print(connects(resolve("ok.example")))'
+	expect [ "$output" = ok ]
 }
 
 @test "an alias of a refused name pins what it leads to; an address that others share is as shared-address says" {

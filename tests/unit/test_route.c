@@ -143,6 +143,20 @@ static void test_untrusted_under_deny(void **state)
 	assert_int_equal(r.teaches, OWN | BASE);
 }
 
+static void test_link_local_is_not_first(void **state)
+{
+	struct df_route r;
+
+	(void)state;
+	use(DF_TABLE_OWN, "default deny\n", ENFORCE);
+	parse("fe80::1", meta.resolvers[0]);
+	r = route(OTHER, 0);
+	assert_true(is_to(&r, "fd00:53::1"));
+	r = route("fe80::1", 0);
+	assert_true(is_to(&r, "fe80::1"));
+	assert_false(r.is_rerouted);
+}
+
 /* Audit sends nothing elsewhere, and learns what it would have learned. */
 static void test_untrusted_in_audit(void **state)
 {
@@ -248,6 +262,7 @@ int main(void)
 		T(test_trusted),
 		T(test_untrusted_under_allow),
 		T(test_untrusted_under_deny),
+		T(test_link_local_is_not_first),
 		T(test_untrusted_in_audit),
 		T(test_none_is_trusted),
 		T(test_address_of_an_untrusted_one),
