@@ -41,7 +41,8 @@ static int do_connect(int fd)
 
 static int do_sendto(int fd)
 {
-	return sendto(fd, payload, sizeof(payload), 0, (const struct sockaddr *)&to, sizeof(to)) < 0;
+	return sendto(fd, payload, sizeof(payload), 0, (const struct sockaddr *)&to, sizeof(to)) <
+	       0;
 }
 
 static int do_send(int fd)

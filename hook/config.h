@@ -33,7 +33,7 @@ struct df_config {
 	char *image;
 	char *pod;
 	char *k8s_namespace;
-	char *hostname; /* of its own UTS namespace: whoever starts it chooses */
+	char *hostname;        /* of its own UTS namespace: whoever starts it chooses */
 	bool is_ipv6_disabled; /* by linux.sysctl; runc sets those after the hooks */
 
 	/* what confines it */

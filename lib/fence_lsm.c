@@ -41,8 +41,10 @@ static bool is_asked(void)
 void df_fence_lsm_clean(int cgroup_fd)
 {
 	uint32_t ids[PROGRAMS_MAX], flags[PROGRAMS_MAX];
-	LIBBPF_OPTS(bpf_prog_query_opts, query, .prog_ids = ids, .prog_attach_flags = flags,
-		    .prog_cnt = PROGRAMS_MAX);
+	struct bpf_prog_query_opts query = {.sz = sizeof(query),
+					    .prog_ids = ids,
+					    .prog_attach_flags = flags,
+					    .prog_cnt = PROGRAMS_MAX};
 
 	if (bpf_prog_query_opts(cgroup_fd, BPF_LSM_CGROUP, &query) < 0)
 		return;
@@ -98,7 +100,8 @@ static int prepare(struct bpf_program *program, struct bpf_prog_load_opts *opts,
 /* Once, and for good: before libbpf 1.3 registering again after the last one is gone corrupts. */
 static int register_handler(void)
 {
-	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .prog_prepare_load_fn = prepare);
+	const struct libbpf_prog_handler_opts opts = {.sz = sizeof(opts),
+						      .prog_prepare_load_fn = prepare};
 	static int handler = -ENOENT;
 
 	if (handler < 0)

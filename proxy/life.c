@@ -101,8 +101,7 @@ void df_life_stop(struct df_monitor *m)
 		  "%llu malformed, %llu mismatched, %llu stray",
 		  (unsigned long long)r->n_queries, (unsigned long long)r->n_refusals,
 		  m->meta->mode == DF_MODE_AUDIT ? "would have been refused" : "refused",
-		  (unsigned long long)lost,
-		  (unsigned long long)(now->n_dropped + past->n_dropped),
+		  (unsigned long long)lost, (unsigned long long)(now->n_dropped + past->n_dropped),
 		  (unsigned long long)(now->n_malformed + past->n_malformed),
 		  (unsigned long long)(now->n_mismatched + past->n_mismatched),
 		  (unsigned long long)(now->n_unknown_token + past->n_unknown_token));

@@ -273,7 +273,10 @@ serve() {
 	expect_match "$(<"$DF_HOST/graph.svg")" '>github\.com</text>'
 
 	# from reports, of which one is another host's: there the address may be anybody's
-	for id in $(ls "$RUNDIR"); do deployfence report "$id" --json -o "$DF_HOST/graph.$id.json"; done
+	for id in "$RUNDIR"/*; do
+		id=$(basename "$id")
+		deployfence report "$id" --json -o "$DF_HOST/graph.$id.json"
+	done
 	cli report --graph "$DF_HOST"/graph.*.json
 	expect_match "$output" $'\nblocked  deploy-web → artifacts\\.internal → mirror\\.internal → github\\.com '
 	jq '.containers[0].host = "elsewhere"' "$DF_HOST/graph.$mirror.json" >"$DF_HOST/other.json"
