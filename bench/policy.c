@@ -129,7 +129,7 @@ static double time_find(const struct df_policy_result *result, const char *name,
 	double times[ROUNDS];
 	int dir;
 
-	if (!mkdtemp(path) || (dir = df_policy_cache_open(path)) < 0 ||
+	if (!mkdtemp(path) || (dir = df_policy_cache_open(path, true)) < 0 ||
 	    df_policy_cache_put(dir, name, result, 0, &m) < 0)
 		die("cannot share the table");
 	df_policy_mapped_done(&m);

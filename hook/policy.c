@@ -118,7 +118,7 @@ static int make_table(struct df_hook *h, int cache, const char *name, struct df_
 /* 0 or the hook's exit status. */
 static int read_table(struct df_hook *h, const char *name, struct df_hook_table *t)
 {
-	_cleanup_close_ int cache = df_policy_cache_open(DF_POLICY_CACHE_DIR), lock = -1;
+	_cleanup_close_ int cache = df_policy_cache_open(DF_POLICY_CACHE_DIR, true), lock = -1;
 	char *messages;
 	int r = 0;
 
@@ -166,7 +166,7 @@ int df_hook_read_policy(struct df_hook *h)
 
 void df_hook_sweep_policies(void)
 {
-	_cleanup_close_ int cache = df_policy_cache_open(DF_POLICY_CACHE_DIR);
+	_cleanup_close_ int cache = df_policy_cache_open(DF_POLICY_CACHE_DIR, false);
 
 	if (cache >= 0)
 		df_policy_cache_sweep(cache, DF_POLICY_CACHE_YOUNG_S);

@@ -32,9 +32,9 @@ void df_policy_mapped_done(struct df_policy_mapped *s)
 	*s = (struct df_policy_mapped)DF_POLICY_MAPPED_NONE;
 }
 
-int df_policy_cache_open(const char *path)
+int df_policy_cache_open(const char *path, bool create)
 {
-	return df_policy_store_open(path, true);
+	return df_policy_store_open(path, create);
 }
 
 int df_policy_cache_lock(int dir_fd, int timeout_ms)

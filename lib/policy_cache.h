@@ -45,8 +45,9 @@ struct df_policy_mapped {
 
 void df_policy_mapped_done(struct df_policy_mapped *s);
 
-/* The directory, made (0700) if need be.  A descriptor.  -EPERM: not ours alone.  -errno. */
-int df_policy_cache_open(const char *path);
+/* The directory; made (0700), and its parent, if create.  A descriptor.  -EPERM: not ours alone.
+ * -errno. */
+int df_policy_cache_open(const char *path, bool create);
 
 /* Waits for whoever compiles, at most timeout_ms.  The locked descriptor.  -EBUSY, -errno. */
 int df_policy_cache_lock(int dir_fd, int timeout_ms);

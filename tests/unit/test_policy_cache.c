@@ -50,7 +50,7 @@ static int clear(void **state)
 	remove_files(first);
 	remove_files(second);
 	remove_files(cache_path);
-	cache = df_policy_cache_open(cache_path);
+	cache = df_policy_cache_open(cache_path, true);
 	return cache < 0 ? -1 : 0;
 }
 
