@@ -23,9 +23,9 @@
 #include "proxy/monitor.h"
 
 #define ANSWER_MAX 8192
-#define ANSWER_TIMEOUT_MS 100 /* the answer is there when the request was taken */
-#define DEVICES_MAX 8         /* a socket that is bound to one is found by it alone */
-#define CGROUP_HANDLE 0xfe    /* FILEID_KERNFS of <linux/exportfs.h>: the id is the handle */
+#define ANSWER_TIMEOUT_MS 100L /* the answer is there when the request was taken */
+#define DEVICES_MAX 8          /* a socket that is bound to one is found by it alone */
+#define CGROUP_HANDLE 0xfe     /* FILEID_KERNFS of <linux/exportfs.h>: the id is the handle */
 
 struct request {
 	struct nlmsghdr header;
@@ -154,7 +154,7 @@ static int end(struct df_destroy *d, int fd, const struct df_msg_destroy *m, boo
 	       unsigned device)
 {
 	struct request q = request_for(m, is_after_nat, SOCK_DIAG_BY_FAMILY, device);
-	_Alignas(struct nlmsghdr) char answer[ANSWER_MAX];
+	_Alignas(struct nlmsghdr) char answer[ANSWER_MAX] = {};
 	ssize_t n = ask(fd, &q, answer, sizeof(answer));
 
 	if (n < 0)
@@ -181,7 +181,7 @@ static int probe(void)
 			 .sdiag_protocol = IPPROTO_TCP,
 			 .idiag_states = 1u << TCP_LISTEN},
 	};
-	_Alignas(struct nlmsghdr) char answer[ANSWER_MAX];
+	_Alignas(struct nlmsghdr) char answer[ANSWER_MAX] = {};
 	_cleanup_close_ int fd = open_netlink(); /* of its own: the rest of the dump stays in it */
 	ssize_t n = fd < 0 ? fd : ask(fd, &q, answer, sizeof(answer));
 

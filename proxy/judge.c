@@ -144,7 +144,7 @@ static void judge_proxied(const struct df_judge *j, const struct df_payload *p, 
 		return;
 	judge_request(j, now_ns, g);
 	g->is_seen = true;
-	if (g->target.next && !g->decision.is_enforced)
+	if (g->target.next)
 		g->next = offset + g->target.next;
 }
 

@@ -125,6 +125,52 @@ static void test_note(void **state)
 	df_json_free(doc);
 }
 
+/* A name at a port that an HTTP proxy was asked for, by somebody who is gone. */
+static void test_proxy(void **state)
+{
+	static const uint8_t proxy[16] = {[10] = 0xff, [11] = 0xff, [12] = 10, [15] = 1};
+	const struct df_identity who = {
+		.state = DF_IDENTITY_GONE, .pid = 7, .tid = 7, .uid = DF_UID_UNKNOWN};
+	struct df_event_line e = {
+		.event = "proxy_blocked",
+		.reason = "FromProxyRequest",
+		.is_refusal = true,
+		.is_blocked = true,
+		.at = DF_AT_PROXY,
+		.domain = "github.com.",
+		.port = 443,
+		.who = &who,
+		.proxy = proxy,
+		.proxy_port = 3128,
+	};
+	struct df_json *doc;
+	int64_t n;
+
+	(void)state;
+	(void)df_event_text(&e, &meta, text, sizeof(text));
+	assert_string_equal(text, "WARN PROXY BLOCKED reason=FromProxyRequest blocked=true "
+				  "blockedAt=proxy domain=github.com. port=443 pid=7 cmd=\"\" "
+				  "firewallMethod=blocklist container=4f1c attribution=gone "
+				  "proxy=10.0.0.1 proxy_port=3128");
+	assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+	doc = parse();
+	assert_null(df_json_get(doc, "ip"));
+	assert_null(df_json_get(doc, "uid"));
+	assert_int_equal(df_json_int(df_json_get(doc, "port"), &n), 0);
+	assert_int_equal(n, 443);
+	assert_string_equal(df_json_string(df_json_get(doc, "proxy")), "10.0.0.1");
+	df_json_free(doc);
+
+	/* an address that is let through is judged as well */
+	e.event = "proxy_request";
+	e.reason = e.domain = NULL;
+	e.is_refusal = e.is_blocked = false;
+	e.addr = proxy;
+	assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+	assert_non_null(strstr(json, "\"blocked\":false"));
+	assert_non_null(strstr(json, "\"firewallMethod\":\"blocklist\""));
+}
+
 /* Whatever a container sends: one line of text, and valid JSON. */
 static void test_hostile(void **state)
 {
@@ -233,9 +279,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_published_line), cmocka_unit_test(test_json),
-		cmocka_unit_test(test_note),           cmocka_unit_test(test_hostile),
-		cmocka_unit_test(test_large),          cmocka_unit_test(test_unknown_asker),
-		cmocka_unit_test(test_finding),
+		cmocka_unit_test(test_note),           cmocka_unit_test(test_proxy),
+		cmocka_unit_test(test_hostile),        cmocka_unit_test(test_large),
+		cmocka_unit_test(test_unknown_asker),  cmocka_unit_test(test_finding),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,19 @@ static void test_split(void **state)
 	assert_int_equal(seen.verdict, ALLOW);
 }
 
+/* The last try is not the last if more has come. */
+static void test_whole_at_last(void **state)
+{
+	(void)state;
+	fence(DF_MODE_ENFORCE);
+	for (unsigned k = 1; k < DF_FLOWS_TRIES; k++)
+		take(1, UNDECIDED, BYTES("GET / HTTP/1.1\r\n"), T0 + k * S);
+	take(1, UNDECIDED, BYTES(GET "unlisted"), T0 + 8 * S);
+	assert_int_equal(seen.n_verdicts, 0);
+	take(1, UNDECIDED, BYTES(GET "unlisted.example" END), T0 + 9 * S);
+	assert_int_equal(seen.verdict, ALLOW);
+}
+
 static void test_never_whole(void **state)
 {
 	static const struct {
@@ -303,9 +316,11 @@ static void test_nonsense(void **state)
 
 int main(void)
 {
+	/* clang-format off */
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_not_held),
 		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_whole_at_last),
 		cmocka_unit_test(test_never_whole),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_repetitions),
@@ -319,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_nonsense),
 	};
+	/* clang-format on */
 
 	return cmocka_run_group_tests(tests, NULL, fence_down);
 }

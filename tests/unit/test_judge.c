@@ -89,6 +89,7 @@ static const struct row proxied[] = {
 	{"any other address", ALLOW, 0, DF_AT_PROXY, BYTES("CONNECT 203.0.113.1:443 HTTP/1.1" END)},
 	{"unreadable", BLOCK, DF_REASON_NO_NAME, DF_AT_PROXY, BYTES("CONNECT 3221225985:443 HTTP/1.1" END)},
 	{"no request", ALLOW, 0, DF_AT_PROXY, BYTES("CONNECT {\"verbose\":false}\r\nPING\r\n")},
+	{"to a server, not whole", ALLOW, 0, DF_AT_PROXY, BYTES("OPTIONS / HTTP/1.1\r\n")},
 	{"empty lines before it", BLOCK, DF_REASON_REQUEST, DF_AT_PROXY, BYTES("\r\n\n" "CONNECT blocked.example:443 HTTP/1.1" END)},
 	{"empty lines and nothing else", PROXY, 0, DF_AT_END, BYTES("\r\n\r\n")},
 	{"to a server", ALLOW, 0, DF_AT_PROXY, BYTES("OPTIONS / HTTP/1.1\r\nHost: blocked.example" END)},
@@ -171,6 +172,33 @@ static void test_rule_of_address(void **state)
 	assert_int_equal(seen.judgement.at, DF_AT_TLS);
 	assert_non_null(seen.judgement.decision.rule);
 	assert_int_equal(seen.judgement.decision.rule->line, 1);
+
+	fence(DF_MODE_ENFORCE);
+	p = payload(1, ALLOW, 3128, BYTES("CONNECT 192.0.2.2:443 HTTP/1.1" END));
+	df_flows_take(&flows, &p, p.time);
+	assert_int_equal(seen.judgement.decision.reason, DF_REASON_PINNED);
+	assert_non_null(seen.judgement.decision.rule);
+	assert_int_equal(seen.judgement.decision.rule->line, 1);
+}
+
+/* A name is judged at the port that the connection goes to. */
+static void test_port(void **state)
+{
+	static const struct {
+		uint16_t port;
+		enum df_verdict verdict;
+	} rows[] = {{80, BLOCK}, {443, ALLOW}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct df_payload p =
+			payload(1, UNDECIDED, rows[i].port, BYTES(GET "web.example:443" END));
+
+		fence_as("block web.example:80/tcp\n", DF_MODE_ENFORCE, NULL, 0);
+		teach("192.0.2.1", "web.example", DF_LEARNED_DEFAULT);
+		df_flows_take(&flows, &p, p.time);
+		assert_int_equal(seen.verdict, rows[i].verdict);
+	}
 }
 
 /* Of two tables, one that enforces and one that audits. */
@@ -199,11 +227,17 @@ static void test_two_tables(void **state)
 
 int main(void)
 {
+	/* clang-format off */
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_undecided),       cmocka_unit_test(test_undecided_tls),
-		cmocka_unit_test(test_proxied),         cmocka_unit_test(test_proxied_listed),
-		cmocka_unit_test(test_rule_of_address), cmocka_unit_test(test_two_tables),
+		cmocka_unit_test(test_undecided),
+		cmocka_unit_test(test_undecided_tls),
+		cmocka_unit_test(test_proxied),
+		cmocka_unit_test(test_proxied_listed),
+		cmocka_unit_test(test_rule_of_address),
+		cmocka_unit_test(test_port),
+		cmocka_unit_test(test_two_tables),
 	};
+	/* clang-format on */
 
 	return cmocka_run_group_tests(tests, NULL, fence_down);
 }

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "lib/event.h"
 #include "proxy/seen.h"
 
 static struct df_seen seen;
@@ -52,6 +53,36 @@ static void test_first_and_again(void **state)
 	assert_true(note(10, "git", "github.com", true, 3000));   /* after exec */
 	assert_true(note(10, "curl", "gitlab.com", true, 3000));  /* another name */
 	assert_true(note(10, "curl", "github.com", false, 3000)); /* another verdict */
+}
+
+static bool note_what(struct df_seen_what what, uint8_t last_octet)
+{
+	const struct df_token t = {.tgid = 10};
+	bool is_first;
+
+	what.addr[15] = last_octet;
+	(void)df_seen_note(&seen, &t, &what, 2, 1000, &is_first, summary, &seen);
+	return is_first;
+}
+
+/* What has no name is told apart by address and port; the same name by where it was seen. */
+static void test_without_a_name(void **state)
+{
+	struct df_seen_what named = {.at = DF_AT_PROXY, .port = 443};
+
+	(void)state;
+	assert_int_equal(df_dname_from_text("a.example", 9, &named.name, NULL), 0);
+	assert_true(note_what((struct df_seen_what){.at = DF_AT_TLS, .port = 443}, 1));
+	assert_false(note_what((struct df_seen_what){.at = DF_AT_TLS, .port = 443}, 1));
+	assert_true(note_what((struct df_seen_what){.at = DF_AT_TLS, .port = 443}, 2));
+	assert_true(note_what((struct df_seen_what){.at = DF_AT_HTTP, .port = 443}, 2));
+	assert_true(note_what((struct df_seen_what){.at = DF_AT_HTTP, .port = 80}, 2));
+	assert_true(note_what(named, 1));
+	assert_false(note_what(named, 2));
+	named.port = 80;
+	assert_false(note_what(named, 1));
+	named.at = DF_AT_DNS;
+	assert_true(note_what(named, 1));
 }
 
 static void test_forgotten_after_a_while(void **state)
@@ -108,6 +139,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_first_and_again, setup),
+		cmocka_unit_test_setup(test_without_a_name, setup),
 		cmocka_unit_test_setup(test_forgotten_after_a_while, setup),
 		cmocka_unit_test_setup(test_summaries, setup),
 		cmocka_unit_test_setup(test_nothing_is_lost, setup),
