@@ -58,28 +58,34 @@ static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
 	return r;
 }
 
+/* A call with one of these values as its first argument. */
+static int allow_first(scmp_filter_ctx ctx, int call, const int *values, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		const struct scmp_arg_cmp first = {
+			.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)values[i]};
+
+		r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, call, 1, &first);
+	}
+	return r;
+}
+
 /* Sockets to resolvers, and netlink to see which addresses are the container's own. */
 static int allow_sockets(scmp_filter_ctx ctx)
 {
 	static const int families[] = {AF_INET, AF_INET6, AF_NETLINK};
-	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
-	return r;
+	return allow_first(ctx, SCMP_SYS(socket), families, ARRAY_SIZE(families));
 }
 
 static int allow_elements(scmp_filter_ctx ctx)
 {
 	static const int commands[] = {BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM,
 				       BPF_MAP_DELETE_ELEM, BPF_MAP_GET_NEXT_KEY};
-	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(commands); i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
-	return r;
+	return allow_first(ctx, SCMP_SYS(bpf), commands, ARRAY_SIZE(commands));
 }
 
 static int load(scmp_filter_ctx ctx, int r)

@@ -24,7 +24,7 @@ restart_on_failure() { # RUNTIME
 	eventually eval '[ "$(podman inspect -f "{{.State.Status}} {{.RestartCount}}" "$JOB")" = "exited 2" ]'
 	output=$(job_logs "$JOB")
 	expect [ "$(grep -c '^begin$' <<<"$output")" = 3 ]
-	expect [ "$(grep -c '^github\.com rc=6$' <<<"$output")" = 3 ]
+	expect [ "$(grep -c 'github\.com rc=6$' <<<"$output")" = 3 ]
 	expect [ "$(grep -c '^ok\.example rc=0$' <<<"$output")" = 3 ]
 	# every life tells its refusal, once
 	expect [ "$(grep -c '^deployfence: WARN DNS BLOCKED ' <<<"$output")" = 3 ]
@@ -151,7 +151,7 @@ userns_auto() { # RUNTIME
 	job -a deployfence.policy=sealed -c SYS_ADMIN -o --security-opt=seccomp=unconfined -- sh -c '
 		unshare -Ur true && echo "unshared"; unshare -Ur sh -c '"'$VISIT'"'; unshare -Urpf sh -c '"'$VISIT'"
 	expect_match "$output" 'unshared'
-	expect [ "$(grep -c '^github\.com rc=6$' <<<"$output")" = 2 ]
+	expect [ "$(grep -c 'github\.com rc=6$' <<<"$output")" = 2 ]
 	expect [ "$(grep -c '^ok\.example rc=0$' <<<"$output")" = 2 ]
 	refute world_dns_log ' github\.com '
 	expect_fence_gone
@@ -252,7 +252,7 @@ child_from_inside() { # RUNTIME
 	expect [ "$status" = 0 ]
 	expect_match "$output" $'(^|\n)0::/\n.*made\n'
 	expect_match "$output" $'\n0::/system\.slice/deploy\.service\n.*===.*\n0::/init\.scope\n'
-	expect [ "$(grep -c '^github\.com rc=6$' <<<"$output")" = 2 ]
+	expect [ "$(grep -c 'github\.com rc=6$' <<<"$output")" = 2 ]
 	expect [ "$(grep -c '^ok\.example rc=0$' <<<"$output")" = 2 ]
 	refute world_dns_log ' github\.com '
 	expect_fence_gone
