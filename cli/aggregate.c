@@ -10,57 +10,14 @@
 #include "lib/array.h"
 #include "lib/util.h"
 
-static const char *const verdict_names[DF_VERDICTS] = {
-	[DF_VERDICT_BLOCKED] = "blocked",
-	[DF_VERDICT_WOULD_BLOCK] = "would-block",
-	[DF_VERDICT_UNOBSERVED] = "unobserved",
-	[DF_VERDICT_ALLOWED] = "allowed",
-};
-
-const char *df_verdict_name(enum df_verdict verdict)
-{
-	return verdict < DF_VERDICTS ? verdict_names[verdict] : "?";
-}
-
-enum df_verdict df_verdict_from_name(const char *name)
-{
-	enum df_verdict v = 0;
-
-	while (v < DF_VERDICTS && strcmp(verdict_names[v], name) != 0)
-		v++;
-	return v;
-}
-
 static int compare_text(const char *a, const char *b)
 {
 	return strcmp(a ? a : "", b ? b : "");
 }
 
-/* Names before connections; by name, and for what is the same to the eye by the rest. */
 static int compare_rows(const void *a, const void *b)
 {
-	const struct df_row *x = a, *y = b;
-	int r = (int)x->kind - (int)y->kind;
-
-	if (r == 0)
-		r = (int)x->verdict - (int)y->verdict;
-	if (r == 0)
-		r = compare_text(x->domain, y->domain);
-	if (r == 0)
-		r = compare_text(x->ip, y->ip);
-	if (r == 0)
-		r = (int)x->port - (int)y->port;
-	if (r == 0)
-		r = compare_text(x->cmd, y->cmd);
-	if (r == 0)
-		r = compare_text(x->script, y->script);
-	if (r == 0)
-		r = compare_text(x->at, y->at);
-	if (r == 0)
-		r = compare_text(x->rule, y->rule);
-	if (r == 0)
-		r = compare_text(x->reason, y->reason);
-	return r ? r : compare_text(x->owner, y->owner);
+	return df_row_compare(a, b);
 }
 
 static int compare_parents(const struct df_row *x, const struct df_row *y)
@@ -190,8 +147,8 @@ static void free_row(struct df_row *r)
 
 static int take_texts(struct df_aggregate *a, struct df_row *row)
 {
-	const char **texts[] = {&row->at,   &row->domain, &row->ip,     &row->cmd, &row->script,
-				&row->rule, &row->owner,  &row->reason, &row->hint};
+	const char **texts[] = {&row->at,     &row->socket, &row->domain, &row->ip,     &row->cmd,
+				&row->script, &row->rule,   &row->owner,  &row->reason, &row->hint};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		int r = df_aggregate_text(a, *texts[i], texts[i]);
@@ -236,8 +193,11 @@ static void count_verdict(struct df_container *c, const struct df_row *row, uint
 {
 	if (row->kind == DF_ROW_SHADOW)
 		return;
-	if (row->kind == DF_ROW_CONNECTION || (row->at && strcmp(row->at, "dns") != 0)) {
-		df_aggregate_add(&c->n_connections, count);
+	if (row->at && strcmp(row->at, "dns") != 0) {
+		if (row->verdict != DF_VERDICT_ALLOWED)
+			df_aggregate_add(&c->n_connections, count);
+		else if (strcmp(row->at, "proxy") == 0)
+			df_aggregate_add(&c->n_proxied, count);
 		return;
 	}
 	df_aggregate_add(&c->n_queries, count);

@@ -14,59 +14,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cli/classify.h"
-#include "cli/pool.h"
+#include "cli/row.h"
 
 #define DF_AGGREGATE_ROWS_MAX 200000 /* in all containers: some 100 MiB */
 #define DF_AGGREGATE_CONTAINERS_MAX 20000
 #define DF_AGGREGATE_NOTES_MAX 256 /* of one container */
 #define DF_AGGREGATE_X_MAX 33      /* as many annotations as an event has */
-#define DF_ROW_ANCESTORS_MAX 16    /* as in an event */
-#define DF_ROW_ANSWERS_MAX 64      /* a name that moves has new addresses in each answer */
-#define DF_ROW_ALIASES_MAX 32
-#define DF_ADDRESSES_MAX 64 /* of one container */
-#define DF_TIME_MAX 32
-#define DF_COUNT_MAX INT64_MAX /* what lib/json reads again */
-
-/* In the order in which a report shows them. */
-enum df_verdict {
-	DF_VERDICT_BLOCKED,
-	DF_VERDICT_WOULD_BLOCK, /* audit: not refused, but a rule is against it */
-	DF_VERDICT_UNOBSERVED,  /* passed, since the proxy gave no sign of life */
-	DF_VERDICT_ALLOWED,
-	DF_VERDICTS,
-};
-
-enum df_row_kind {
-	DF_ROW_NAME,       /* a domain: asked for by DNS, in a TLS hello, of an HTTP proxy */
-	DF_ROW_CONNECTION, /* an address, or a socket */
-	DF_ROW_SHADOW,     /* what the shadow policy says of either: WOULD_BLOCK or ALLOWED */
-	DF_ROW_KINDS,
-};
-
-/* Strings are NULL where unknown, and belong to the pool.  Up to reason: what makes a row one. */
-struct df_row {
-	enum df_row_kind kind;
-	enum df_verdict verdict;
-	const char *at;     /* "dns", "connect", "packet", "tls", "proxy" */
-	const char *domain; /* with trailing dot */
-	const char *ip;     /* NULL: none, or a socket that was refused */
-	uint16_t port;
-	const char *cmd;    /* without the blank at its end */
-	const char *script; /* that the nearest shell or make runs */
-	const char *rule;   /* "default.policy:3 block github.com" */
-	const char *owner;  /* of the rule, else of the container */
-	const char *reason;
-	const char *hint;
-	enum df_class class; /* of DF_ROW_NAME */
-	uint64_t count;
-	char first[DF_TIME_MAX], last[DF_TIME_MAX];
-	struct df_texts ancestry; /* command lines, parent first, of one of its events */
-	struct df_texts answers;  /* addresses */
-	struct df_texts aliases;  /* names behind the name */
-	bool is_new;              /* baseline */
-	enum df_verdict worst;    /* of the rows with the same parent; set by df_aggregate_sort */
-};
+#define DF_ADDRESSES_MAX 64        /* of one container */
+#define DF_COUNT_MAX INT64_MAX     /* what lib/json reads again */
 
 /* A finding (what lets the container around its fence), or what happened to the fence. */
 struct df_note {
@@ -106,6 +61,7 @@ struct df_container {
 	uint64_t n_blocked;     /* of them */
 	uint64_t n_would_block; /* of them */
 	uint64_t n_connections; /* refused, would be, or unobserved; TLS and HTTP too */
+	uint64_t n_proxied;     /* names and addresses that an HTTP proxy was asked for */
 	uint64_t n_probes;      /* sockets connected to sort addresses, RFC 6724: no attempts */
 	struct df_note *notes;
 	size_t n_notes, cap_notes;
@@ -175,15 +131,5 @@ void df_aggregate_add(uint64_t *sum, uint64_t count);
 void df_aggregate_sort(struct df_aggregate *a);
 
 void df_aggregate_done(struct df_aggregate *a);
-
-/* "blocked", "would-block", "unobserved", "allowed"; from_name: DF_VERDICTS if it is none. */
-const char *df_verdict_name(enum df_verdict verdict);
-enum df_verdict df_verdict_from_name(const char *name);
-
-/* Whether a rule is against it. */
-static inline bool df_verdict_is_against(enum df_verdict verdict)
-{
-	return verdict == DF_VERDICT_BLOCKED || verdict == DF_VERDICT_WOULD_BLOCK;
-}
 
 #endif

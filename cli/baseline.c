@@ -14,7 +14,9 @@ static const char *name_of(const struct df_row *row)
 {
 	if (row->kind == DF_ROW_NAME)
 		return row->domain;
-	return row->ip ? row->ip : row->reason ? row->reason : "";
+	if (row->ip)
+		return row->ip;
+	return row->socket ? row->socket : row->reason ? row->reason : "";
 }
 
 /* What makes two rows one dependency. */

@@ -102,7 +102,6 @@ static int note_container(struct df_aggregate *a, struct df_container *c, const 
 	const char *time = get_text(e, "time"), *event = get_text(e, "event");
 	int r;
 
-	c->is_ended |= strcmp(event, "stop") == 0;
 	if (!*c->first || strcmp(time, c->first) < 0) {
 		(void)snprintf(c->first, sizeof(c->first), "%s", time);
 		c->is_whole = strcmp(event, "start") == 0;
@@ -110,6 +109,7 @@ static int note_container(struct df_aggregate *a, struct df_container *c, const 
 	if (strcmp(time, c->last) < 0)
 		return note_addresses(a, c, e);
 	(void)snprintf(c->last, sizeof(c->last), "%s", time);
+	c->is_ended = strcmp(event, "stop") == 0;
 	r = note_names(a, c, e);
 	if (r == 0)
 		r = replace(a, &c->host, host);
@@ -120,7 +120,10 @@ static int note_container(struct df_aggregate *a, struct df_container *c, const 
 
 /* --- what is no verdict */
 
-/* "container ended: 9 queries, 7 refused; lost: 1 events, 0 dropped, …": number, word. */
+/*
+ * "container ended: 9 queries, 7 refused; lost: 1 events, 0 dropped, …": number, word.  A
+ * container that is restarted has several.
+ */
 static void read_stop(struct df_container *c, const char *text)
 {
 	const struct {
@@ -152,7 +155,7 @@ static void read_stop(struct df_container *c, const char *text)
 			continue;
 		for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 			if (strlen(words[i].word) == len && !memcmp(words[i].word, text, len))
-				*words[i].field = value;
+				df_aggregate_add(words[i].field, value);
 	}
 }
 
@@ -288,8 +291,9 @@ static void find_script(const char *cmd, const char *const *ancestry, size_t n, 
 /* 1: a row to be counted; 0: the event is no verdict; -EBADMSG. */
 static int read_row(const struct df_json *e, const char *event, struct df_row *ret)
 {
-	static const char *const plain[] = {"query",  "dns_blocked",    "summary", "unobserved",
-					    "shadow", "shared_address", NULL};
+	static const char *const plain[] = {"query",         "dns_blocked", "summary",
+					    "unobserved",    "shadow",      "shared_address",
+					    "proxy_request", NULL};
 	const char *at = get_text(e, "blockedAt");
 	int64_t port = 0;
 
@@ -303,18 +307,19 @@ static int read_row(const struct df_json *e, const char *event, struct df_row *r
 		.owner = get_text(e, "owner"),
 		.reason = get_text(e, "reason"),
 		.hint = get_text(e, "hint"),
+		.socket = get_text(e, "socket"),
 	};
 	/* the name there is one that another rule is against, not what was asked for */
 	if (strcmp(event, "shared_address") == 0)
 		ret->domain = NULL;
-	ret->at = at ? at : ret->ip ? "connect" : "dns";
+	ret->at = at ? at : df_json_get(e, "proxy") ? "proxy" : ret->ip ? "connect" : "dns";
 	ret->kind = strcmp(event, "shadow") == 0 ? DF_ROW_SHADOW
 		    : ret->domain                ? DF_ROW_NAME
 						 : DF_ROW_CONNECTION;
 	/* a raw socket is refused before it has an address */
 	if (!ret->domain && !ret->ip && strcmp(event, "socket_blocked") != 0)
 		return -EBADMSG;
-	if (ret->ip &&
+	if ((ret->ip || df_json_get(e, "port")) &&
 	    (df_json_int(df_json_get(e, "port"), &port) < 0 || port < 0 || port > UINT16_MAX))
 		return -EBADMSG;
 	ret->port = (uint16_t)port;

@@ -190,9 +190,12 @@ static int compare_ways(const void *a, const void *b)
 /* The ways to the same target: *ret is the first; their number, or so many that it is cut. */
 static size_t find_ways(const struct ways *w, const struct way *target, const struct way **ret)
 {
-	const struct way *found = bsearch(target, w->list, w->n, sizeof(*w->list), compare_targets);
+	const struct way *found;
 	size_t n = 1;
 
+	if (w->n == 0)
+		return 0;
+	found = bsearch(target, w->list, w->n, sizeof(*w->list), compare_targets);
 	if (!found)
 		return 0;
 	for (size_t i = 0; i < WAYS_MAX && found > w->list; i++)

@@ -94,20 +94,10 @@ void df_html_text(FILE *out, const char *text, size_t max)
 
 void df_html_target(FILE *out, const struct df_row *row, size_t max)
 {
-	char text[2048];
+	char text[DF_ROW_TARGET_MAX];
 
-	if (row->domain) {
-		(void)snprintf(text, sizeof(text), "%.*s", (int)df_class_len(row->domain),
-			       row->domain);
-		df_html_text(out, text, max);
-	}
-	if (row->ip) {
-		(void)snprintf(text, sizeof(text), strchr(row->ip, ':') ? "%s[%s]:%u" : "%s%s:%u",
-			       row->domain ? " " : "", row->ip, row->port);
-		df_html_text(out, text, max);
-	}
-	if (!row->domain && !row->ip)
-		df_html_text(out, row->reason ? row->reason : "-", max);
+	df_row_target(row, text, sizeof(text));
+	df_html_text(out, *text ? text : row->reason ? row->reason : "-", max);
 }
 
 void df_html_begin(FILE *out, const char *title)

@@ -169,6 +169,8 @@ static void put_sums(FILE *out, const struct df_report *r, const struct df_conta
 		put_sum(out, c->n_connections, "connections");
 	put_sum(out, count_names(c, DF_CLASS_DIRECT, false), "direct names");
 	put_sum(out, count_names(c, DF_CLASS_HIDDEN, false), "hidden names");
+	if (c->n_proxied)
+		put_sum(out, c->n_proxied, "proxied");
 	if (r->baseline)
 		put_sum(out, count_names(c, DF_CLASS_UNKNOWN, true), "new names");
 	(void)fputs("</div>\n", out);

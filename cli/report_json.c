@@ -32,8 +32,9 @@ static void put_row(struct df_json_out *j, const struct df_row *row)
 	if (row->domain)
 		df_json_out_string(j, "parent", df_class_parent(row->domain));
 	df_json_out_string(j, "ip", row->ip);
-	if (row->ip)
+	if (row->ip || row->port)
 		df_json_out_uint(j, "port", row->port);
+	df_json_out_string(j, "socket", row->socket);
 	df_json_out_string(j, "verdict", df_verdict_name(row->verdict));
 	df_json_out_string(j, "at", row->at);
 	if (row->domain)
@@ -125,6 +126,7 @@ static void put_counts(struct df_json_out *j, const struct df_container *c)
 	df_json_out_uint(j, "refused", c->n_blocked);
 	df_json_out_uint(j, "would_refuse", c->n_would_block);
 	df_json_out_uint(j, "refused_connections", c->n_connections);
+	df_json_out_uint(j, "proxied", c->n_proxied);
 	df_json_out_uint(j, "probes", c->n_probes);
 	df_json_out_uint(j, "suppressed", c->n_suppressed);
 	if (!c->is_ended)

@@ -130,9 +130,10 @@ static int read_texts(struct reading *r, const struct df_json *obj, struct df_ro
 	const struct {
 		const char *key, **field;
 	} texts[] = {
-		{"at", &row->at},       {"domain", &row->domain}, {"ip", &row->ip},
-		{"cmd", &row->cmd},     {"script", &row->script}, {"rule", &row->rule},
-		{"owner", &row->owner}, {"hint", &row->hint},     {"reason", &row->reason},
+		{"at", &row->at},         {"domain", &row->domain}, {"ip", &row->ip},
+		{"cmd", &row->cmd},       {"script", &row->script}, {"rule", &row->rule},
+		{"owner", &row->owner},   {"hint", &row->hint},     {"reason", &row->reason},
+		{"socket", &row->socket},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -147,7 +148,7 @@ static int read_texts(struct reading *r, const struct df_json *obj, struct df_ro
 static int read_probe(struct reading *r, const struct df_json *obj, struct df_row *row,
 		      uint64_t *ret_count)
 {
-	uint64_t port;
+	uint64_t port = 0;
 	int status = read_texts(r, obj, row);
 
 	if (status == 0)

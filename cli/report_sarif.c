@@ -244,17 +244,16 @@ static void begin_result(struct df_json_out *j, enum kind kind, const char *text
 /* "curl http://github.com: github.com blocked by default.policy:3 block github.com (hint)" */
 static void describe(const struct df_row *row, char text[static MESSAGE_MAX])
 {
-	const char *target = row->domain ? row->domain : row->ip;
 	const char *why = row->rule ? row->rule : row->reason;
+	char target[DF_ROW_TARGET_MAX];
 	size_t pos = 0;
 
+	df_row_target(row, target, sizeof(target));
 	*text = '\0';
 	if (row->cmd)
 		df_append(text, MESSAGE_MAX, &pos, "%.2000s: ", row->cmd);
-	if (target)
-		df_append(text, MESSAGE_MAX, &pos, "%.*s ", (int)df_class_len(target), target);
-	if (!row->domain && row->ip)
-		df_append(text, MESSAGE_MAX, &pos, "port %u ", row->port);
+	if (*target)
+		df_append(text, MESSAGE_MAX, &pos, "%s ", target);
 	if (row->kind == DF_ROW_SHADOW)
 		df_append(text, MESSAGE_MAX, &pos, "%s by the shadow policy",
 			  df_verdict_name(row->verdict));
@@ -272,7 +271,7 @@ static void put_properties(struct df_json_out *j, const struct df_container *c,
 	df_json_out_open(j, "properties", '{');
 	df_json_out_string(j, "domain", row->domain);
 	df_json_out_string(j, "ip", row->ip);
-	if (row->ip)
+	if (row->ip || row->port)
 		df_json_out_uint(j, "port", row->port);
 	df_json_out_string(j, "at", row->at);
 	if (row->domain)

@@ -37,21 +37,12 @@ static void put_domain(struct df_table *t, size_t column, const char *domain)
 	df_table_cellf(t, column, "%.*s", (int)df_class_len(domain), domain);
 }
 
-/* "github.com", "140.82.112.3:443", "[::1]:80"; of an address with a known name both. */
 static void put_target(struct df_table *t, size_t column, const struct df_row *row)
 {
-	char address[INET6_ADDRSTRLEN + sizeof("[]:65535")] = "";
+	char target[DF_ROW_TARGET_MAX];
 
-	if (row->ip && strlen(row->ip) < INET6_ADDRSTRLEN)
-		(void)snprintf(address, sizeof(address), strchr(row->ip, ':') ? "[%s]:%u" : "%s:%u",
-			       row->ip, row->port);
-	if (row->domain && *address)
-		df_table_cellf(t, column, "%.*s %s", (int)df_class_len(row->domain), row->domain,
-			       address);
-	else if (row->domain)
-		put_domain(t, column, row->domain);
-	else
-		df_table_cell(t, column, *address ? address : row->ip);
+	df_row_target(row, target, sizeof(target));
+	df_table_cell(t, column, target);
 }
 
 static void put_rows(FILE *out, const struct df_report *r, const struct df_container *c,
@@ -123,6 +114,8 @@ static void put_header(FILE *out, const struct df_container *c)
 		put_number(out, "would-refuse", c->n_would_block);
 	if (c->n_connections)
 		put_number(out, "connections", c->n_connections);
+	if (c->n_proxied)
+		put_number(out, "proxied", c->n_proxied);
 	put_fact(out, "name", c->name);
 	put_fact(out, "image", c->image);
 	if (!c->is_whole && c->is_imported)

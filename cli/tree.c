@@ -45,7 +45,10 @@ static size_t add(struct df_tree *t, size_t parent, const char *text, const stru
 
 static void add_row(struct df_tree *t, const struct df_row *row)
 {
-	const char *target = row->domain ? row->domain : row->ip ? row->ip : row->reason;
+	const char *target = row->domain   ? row->domain
+			     : row->ip     ? row->ip
+			     : row->socket ? row->socket
+					   : row->reason;
 	size_t at = DF_TREE_NONE;
 
 	if (!target || row->kind == DF_ROW_SHADOW)

@@ -260,14 +260,14 @@ subprocess.run(["getent", "hosts", "github.com", "x\x1b[31m\nblocked 1 forged", 
 	cli report
 	expect [ "$status" = 0 ]
 	expect_match "$output" $'connections 2[^\n]*\n'
-	expect_match "$output" $'\nblocked +1  127\.192\.0\.1:53 +python3 -c [^\n]*  connect +ReservedAddress +-'
+	expect_match "$output" $'\nblocked +1  127\.192\.0\.1:53 +- +python3 -c [^\n]*  connect +ReservedAddress +-'
 	expect_match "$output" $'\nblocked +[0-9]+  github\.com +direct +getent hosts github\.com x\\\\x1b\[31m\\\\nblocked 1 forged \\\\xe2\\\\x80\\\\xae'
 	refute_match "$output" $'\e|\xe2\x80\xae|\xc2\x9b|\nblocked 1 forged'
 	local text=$output
 	cli report --json
 	refute_match "$output" $'\e|\xe2\x80\xae|\xc2\x9b|\nblocked'
 	expect jq -e 'any(.containers[0].domains[]; .cmd == "getent hosts github.com x\\x1b[31m\\nblocked 1 forged \\xe2\\x80\\xae\\xc2\\x9b")' <<<"$output"
-	expect_match "$text" $'\nblocked +1  - +python3 -c [^\n]*  connect +RawSocket +-'
+	expect_match "$text" $'\nblocked +1  AF_INET SOCK_RAW 1 +- +python3 -c [^\n]*  connect +RawSocket +-'
 	expect jq -e '.containers[0].connections[1] | .ip == "127.192.0.1" and .port == 53 and .reason == "ReservedAddress"' <<<"$output"
 }
 

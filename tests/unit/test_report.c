@@ -122,6 +122,14 @@ static void test_audit_owner_connection(void **state)
 	df_aggregate_done(&a);
 }
 
+static void assert_target(const struct df_row *row, const char *want)
+{
+	char target[DF_ROW_TARGET_MAX];
+
+	df_row_target(row, target, sizeof(target));
+	assert_string_equal(target, want);
+}
+
 /* What is no query: a name read out of a connection, an address with the name it belongs to. */
 static void test_other_refusals(void **state)
 {
@@ -139,23 +147,36 @@ static void test_other_refusals(void **state)
 					   "443,\"count\":2," BOX "}");
 	add(&a, HEAD("t", "shadow") "\"would_block\":true,\"domain\":\"d.\"," BOX "}");
 	add(&a, HEAD("t", "shadow") "\"would_block\":false,\"domain\":\"e.\"," BOX "}");
+	add(&a, HEAD("t", "proxy_request") "\"blocked\":false,\"domain\":\"p.\",\"port\":443,"
+					   "\"proxy\":\"192.0.2.9\",\"proxy_port\":3128," BOX "}");
+	add(&a, HEAD("t", "summary") "\"blocked\":false,\"domain\":\"p.\",\"port\":443,\"count\":2,"
+				     "\"proxy\":\"192.0.2.9\",\"proxy_port\":3128," BOX "}");
+	add(&a, HEAD("t", "socket_blocked") "\"blocked\":true,\"blockedAt\":\"connect\",\"socket\":"
+					    "\"AF_PACKET SOCK_RAW 3\",\"count\":1," BOX "}");
 	df_aggregate_sort(&a);
 	c = a.list[0];
 	assert_int_equal(a.n_damaged, 0);
-	assert_int_equal(c->n, 5);
+	assert_int_equal(c->n, 7);
 	assert_int_equal(c->n_queries, 0);
 	assert_int_equal(c->n_connections, 3);
+	assert_int_equal(c->n_proxied, 3);
+	assert_target(c->rows[0], "a 192.0.2.1:443");
+	assert_target(c->rows[2], "p:443");
+	assert_string_equal(c->rows[2]->at, "proxy");
+	assert_int_equal(c->rows[2]->count, 3);
+	assert_target(c->rows[3], "AF_PACKET SOCK_RAW 3");
 	assert_int_equal(c->n_probes, 2);
 	assert_string_equal(c->rows[0]->domain, "a.");
 	assert_string_equal(c->rows[0]->at, "tls");
 	assert_string_equal(c->rows[1]->at, "proxy");
 	/* the name there is not what was asked for */
-	assert_int_equal(c->rows[2]->kind, DF_ROW_CONNECTION);
-	assert_null(c->rows[2]->domain);
-	assert_int_equal(c->rows[2]->verdict, DF_VERDICT_ALLOWED);
-	assert_int_equal(c->rows[3]->kind, DF_ROW_SHADOW);
-	assert_int_equal(c->rows[3]->verdict, DF_VERDICT_WOULD_BLOCK);
+	assert_int_equal(c->rows[4]->kind, DF_ROW_CONNECTION);
+	assert_null(c->rows[4]->domain);
 	assert_int_equal(c->rows[4]->verdict, DF_VERDICT_ALLOWED);
+	assert_target(c->rows[4], "192.0.2.2:443");
+	assert_int_equal(c->rows[5]->kind, DF_ROW_SHADOW);
+	assert_int_equal(c->rows[5]->verdict, DF_VERDICT_WOULD_BLOCK);
+	assert_int_equal(c->rows[6]->verdict, DF_VERDICT_ALLOWED);
 	df_aggregate_done(&a);
 }
 
@@ -196,6 +217,9 @@ static void test_life(void **state)
 	assert_int_equal(c->n_suppressed, 12);
 	assert_true(c->has_gaps);
 	assert_true(c->is_ended);
+	/* it was started again */
+	add(&a, HEAD("7", "start") "\"message\":\"x\"," BOX "}");
+	assert_false(c->is_ended);
 	assert_int_equal(c->stop_queries, 9);
 	assert_int_equal(c->stop_refused, 8);
 	assert_int_equal(c->lost.events, 1);
