@@ -30,7 +30,7 @@ world_up() {
 	: >>"$DF_WORLD/dns.log"
 	: >>"$DF_WORLD/web.log"
 	world_network || return
-	[ -e "$DF_WORLD/server.pem" ] || world_certificates || return
+	world_certificates || return
 	world_start dns --zone "$DF_LIB/servers/zone" ${DF_ZONE:+--zone "$DF_ZONE"} --control "$DF_WORLD/dns.control"
 	world_start web --cert "$DF_WORLD/server.pem" --key "$DF_WORLD/server.key"
 	world_wait_ready
@@ -76,6 +76,9 @@ world_certificates() {
 	local names # a wildcard right below a top-level domain is not accepted, so every name of the zone
 	names=$(cat "$DF_LIB/servers/zone" ${DF_ZONE:+"$DF_ZONE"} |
 		awk '!/^#/ && /^[a-z0-9*]/ && $2 !~ /\*/ && !seen[$1]++ { printf "DNS:%s,", $1 }')
+	# those of an earlier test file do, if its zone has the same names
+	[ ! -e "$DF_WORLD/server.pem" ] || [ "$names" != "$(cat "$DF_WORLD/server.names")" ] || return 0
+	echo "$names" >"$DF_WORLD/server.names"
 	(
 		cd "$DF_WORLD" || exit
 		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=deployfence test CA" \
