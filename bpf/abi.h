@@ -15,7 +15,7 @@
 
 #include <linux/types.h>
 
-#define DF_ABI_VERSION 2
+#define DF_ABI_VERSION 3
 
 /* 127.192.0.0/10: the low 22 bits are the token.  RFC 1122 3.2.1.3(g): loopback. */
 #define DF_TOKEN4_NET 0x7fc00000u
@@ -28,6 +28,7 @@
 
 #define DF_DNS_PORT 53
 #define DF_COMM_LEN 16
+#define DF_TICK_NS 10000000ull /* USER_HZ: start times in /proc/PID/stat; 32 bits last 497 days */
 
 enum df_mode {
 	DF_MODE_DENY = 0, /* not configured: everything is refused */
@@ -148,8 +149,8 @@ struct df_token {
 	__u32 tgid;    /* initial pid namespace; 0: kernel thread (MPTCP subflow) */
 	__u32 tid;
 	__u32 uid;
-	__u32 scope_id;         /* of a link-local resolver; 0: none */
-	__u32 reserved;         /* zero */
+	__u32 parent;           /* tgid of the task's parent; 0: not known */
+	__u32 start;            /* of the process, CLOCK_BOOTTIME in DF_TICK_NS; 0: not known */
 	__u64 time;             /* CLOCK_BOOTTIME of the connect or sendmsg */
 	char comm[DF_COMM_LEN]; /* of the thread, NUL-terminated */
 };
@@ -254,7 +255,6 @@ struct df_event {
 	__u32 uid;
 	__u32 count; /* how many of its kind it stands for, itself included */
 	/* where an address is the matter */
-	/* where an address is the matter */
 	__u8 against; /* tables that are against it */
 	__u8 said;    /* verdicts of map "nets" */
 	__u16 bits;   /* of map "learned"; permissions only while they last */
@@ -264,6 +264,47 @@ struct df_event {
 
 _Static_assert(sizeof(struct df_event) == 80,
 	       "df_event: layout is shared with the kernel programs");
+
+/*
+ * The record where the task is known (has_identity): one that is refused at once may be
+ * gone before anybody can read its command line in /proc.
+ */
+#define DF_EVENT_CMD_MAX 256
+
+struct df_event_task {
+	struct df_event event;
+	__u32 parent, start;        /* as in df_token */
+	__u32 pad;                  /* zero */
+	__u32 cmd_len;              /* 0: not known */
+	char cmd[DF_EVENT_CMD_MAX]; /* arguments, each ended by NUL; cut */
+};
+
+_Static_assert(sizeof(struct df_event_task) == 96 + DF_EVENT_CMD_MAX,
+	       "df_event_task: layout is shared with the kernel programs");
+
+/*
+ * Where this kernel keeps what no helper tells, from its BTF (lib/layout.h): offsets in
+ * octets.  Read-only data of the programs, set before loading; 0: not known, and what
+ * needs it is left out.
+ */
+struct df_layout {
+	/* who: struct task_struct, struct mm_struct */
+	__u32 task_parent; /* real_parent */
+	__u32 task_tgid;
+	__u32 task_leader; /* group_leader */
+	__u32 task_start;  /* start_boottime */
+	__u32 task_mm;
+	__u32 mm_arg_start, mm_arg_end;
+	/* the interface a socket sends by: struct inet_sock, struct ipv6_pinfo */
+	__u32 has_connect_if; /* 1: connect heeds them, too (0e4d354762ce, 5.19) */
+	__u32 sock_uc_index;  /* IP_UNICAST_IF */
+	__u32 sock_pinet6;
+	__u32 pinfo_ucast_oif; /* IPV6_UNICAST_IF */
+	/* the same of one message: from bpf_sock_addr_kern.t_ctx, which points at saddr */
+	__u32 ctx_t_ctx;
+	__u32 ipc_oif;  /* ipcm_cookie.oif behind .addr; IP_PKTINFO */
+	__u32 flow_oif; /* flowi6's oif before .saddr; IPV6_PKTINFO */
+};
 
 /*
  * Map "recent": what was reported in the last second, and how often it came again since.

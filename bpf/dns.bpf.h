@@ -17,6 +17,8 @@ static __always_inline void fill_token(struct df_token *t, const struct dest *d)
 	t->tgid = id >> 32;
 	t->tid = (__u32)id;
 	t->uid = (__u32)bpf_get_current_uid_gid();
+	t->parent = current_parent();
+	t->start = current_start();
 	t->time = bpf_ktime_get_boot_ns();
 	bpf_get_current_comm(t->comm, sizeof(t->comm));
 }
@@ -38,7 +40,7 @@ static __always_inline __u32 reuse_token(const struct df_sock *s, const struct d
 	if (!token || !is_same_dest(s, d))
 		return 0;
 	t = bpf_map_lookup_elem(&tok, &token);
-	if (!t || t->tgid != bpf_get_current_pid_tgid() >> 32)
+	if (!t || t->tgid != bpf_get_current_pid_tgid() >> 32 || t->start != current_start())
 		return 0;
 	t->tid = (__u32)bpf_get_current_pid_tgid();
 	t->time = bpf_ktime_get_boot_ns();
@@ -97,6 +99,23 @@ static __always_inline int is_dns_transport(__u32 proto)
 	return proto == IPPROTO_UDP || proto == IPPROTO_TCP || proto == PROTO_MPTCP;
 }
 
+static __always_inline int is_elsewhere(__u32 interface)
+{
+	return interface && interface != LOOPBACK_IFINDEX;
+}
+
+/* Of UDP: TCP does not heed these options. */
+static __always_inline int is_by_device(struct bpf_sock_addr *ctx, const struct dest *d,
+					int is_connect)
+{
+	__u32 is_ipv6 = is_mapped4(d) ^ 1;
+
+	if (d->proto != IPPROTO_UDP || (is_connect && !layout.has_connect_if))
+		return 0;
+	return is_elsewhere(socket_interface(ctx, is_ipv6)) ||
+	       (!is_connect && is_elsewhere(message_interface(ctx, is_ipv6)));
+}
+
 /*
  * Port 53 at connect or sendmsg.  0, or what is against it (enum df_event_kind);
  * with *token set the caller rewrites the destination to the token's address.
@@ -117,8 +136,8 @@ static __always_inline __u32 judge_dns(struct bpf_sock_addr *ctx, const struct d
 	/* fe80::/10: the scope id is out of reach here, and lost with the address */
 	if ((d->addr[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000))
 		return DF_EVENT_LINK_LOCAL;
-	/* SO_BINDTODEVICE: the token's address would leave by that device */
-	if (!sk || (sk->bound_dev_if && sk->bound_dev_if != LOOPBACK_IFINDEX))
+	/* SO_BINDTODEVICE and the like: the token's address would leave by that device */
+	if (!sk || is_elsewhere(sk->bound_dev_if) || is_by_device(ctx, d, is_connect))
 		return DF_EVENT_BOUND_DEVICE;
 
 	*token = take_token(sk, d, is_connect);

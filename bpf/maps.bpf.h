@@ -65,7 +65,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, DF_LEARNED_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(key_size, 16);
+	__type(key, __u8[16]);
 	__type(value, struct df_learned);
 } learned SEC(".maps");
 

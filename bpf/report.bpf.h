@@ -4,6 +4,7 @@
 #define DF_REPORT_BPF_H
 
 #include "bpf/dest.bpf.h"
+#include "bpf/task.bpf.h"
 
 #define RECENT_NS 1000000000ull
 
@@ -27,6 +28,7 @@ static __always_inline int report_any(__u64 high, __u64 low, __u64 rest, __u64 o
 	__u64 key = key_of(d, kind, refused, id), other;
 	__u32 slot = (__u32)(key ^ (key >> 32)) % DF_RECENT_MAX;
 	struct df_recent *r = bpf_map_lookup_elem(&recent, &slot);
+	struct df_event_task *t;
 	struct df_event *e;
 	__u32 held_back;
 
@@ -34,7 +36,7 @@ static __always_inline int report_any(__u64 high, __u64 low, __u64 rest, __u64 o
 		return 0;
 	other = r->key ^ key;
 	if (!other && now - r->start < RECENT_NS) {
-		r->held_back++;
+		__sync_fetch_and_add(&r->held_back, 1); /* all CPUs have the one entry */
 		return 0;
 	}
 	/* those of this key that were held back; of another key they are lost, and counted */
@@ -43,10 +45,11 @@ static __always_inline int report_any(__u64 high, __u64 low, __u64 rest, __u64 o
 	r->key = key;
 	r->start = now;
 	r->held_back = 0;
-	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	t = has_identity ? bpf_ringbuf_reserve(&events, sizeof(*t), 0) : 0;
+	e = has_identity ? (struct df_event *)t : bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
 		r->key = 0;
-		count(DF_COUNT_EVENT_LOST);
+		count_n(DF_COUNT_EVENT_LOST, 1 + held_back);
 		return 0;
 	}
 	__builtin_memset(e, 0, sizeof(*e));
@@ -67,6 +70,13 @@ static __always_inline int report_any(__u64 high, __u64 low, __u64 rest, __u64 o
 		e->tid = (__u32)id;
 		e->uid = (__u32)bpf_get_current_uid_gid();
 		bpf_get_current_comm(e->comm, sizeof(e->comm));
+	}
+	if (has_identity) {
+		t->parent = current_parent();
+		t->start = current_start();
+		t->pad = 0;
+		__builtin_memset(t->cmd, 0, sizeof(t->cmd));
+		t->cmd_len = current_cmd(t->cmd);
 	}
 	__builtin_memcpy(&r->last, e, sizeof(*e));
 	bpf_ringbuf_submit(e, 0);

@@ -8,8 +8,10 @@
 #include <sysexits.h>
 
 #include "hook/hook.h"
+#include "hook/probe.h"
 #include "hook/rundir.h"
 #include "lib/fence_fill.h"
+#include "lib/layout.h"
 #include "lib/util.h"
 
 #define READY_TIMEOUT_MS 5000
@@ -143,17 +145,34 @@ static int collect_rules(struct df_hook *h, struct df_fill *ret)
 
 _Static_assert((int)DF_TABLES == DF_TABLES_BITS, "each table has its bit");
 
+/* Once a boot; without BTF each time again, since then it costs nothing. */
+static void find_layout(struct df_layout *ret)
+{
+	uint32_t values[sizeof(*ret) / sizeof(uint32_t)];
+
+	if (df_probe_get("layout", values, ARRAY_SIZE(values))) {
+		memcpy(ret, values, sizeof(*ret));
+		return;
+	}
+	if (df_layout_find(ret) < 0)
+		return;
+	memcpy(values, ret, sizeof(*ret));
+	df_probe_set("layout", values, ARRAY_SIZE(values));
+}
+
 static int load_fence(struct df_hook *h, const struct df_fill *fill)
 {
-	const struct df_fence_options options = {
+	struct df_fence_options options = {
 		.n_nets = fill->n_nets,
 		.n_classes = fill->n_classes,
 		.wants_errno = df_policy_refuse_errno(&h->tables[DF_TABLE_OWN].policy) != EPERM,
 	};
 	const char *what = "";
 	struct df_fence_maps maps;
-	int r = df_fence_load(&options, &h->fence, &what);
+	int r;
 
+	find_layout(&options.layout);
+	r = df_fence_load(&options, &h->fence, &what);
 	if (r < 0)
 		return df_hook_fail(
 			h, r == -EPERM ? EX_NOPERM : EX_UNAVAILABLE,

@@ -25,18 +25,19 @@ static void close_raw(struct df_hook *h)
 {
 	char *seen = h->findings.seen[DF_FINDING_CAP_NET_RAW];
 	struct df_fence_maps maps;
-	uint32_t known, btf_id;
+	uint32_t known, btf_id = 0;
 
 	df_fence_lsm_clean(h->container.cgroup_fd);
 	if (!*seen)
 		return;
 	df_fence_maps(h->fence, &maps);
-	known = btf_id = df_probe_get("lsm");
+	(void)df_probe_get("lsm", &btf_id, 1);
+	known = btf_id;
 	if (df_fence_lsm_attach(&maps, h->container.cgroup_fd, &btf_id, &h->lsm) < 0)
 		return;
 	*seen = '\0';
 	if (btf_id != known)
-		df_probe_set("lsm", btf_id);
+		df_probe_set("lsm", &btf_id, 1);
 }
 
 int df_hook_judge_leaks(struct df_hook *h)

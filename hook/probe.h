@@ -6,12 +6,16 @@
 #ifndef DF_PROBE_H
 #define DF_PROBE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* 0: not known.  name: a file name of ours. */
-uint32_t df_probe_get(const char *name);
+#define DF_PROBE_VALUES_MAX 32
+
+/* n numbers into values, else untouched.  False: not known.  name: a file name of ours. */
+bool df_probe_get(const char *name, uint32_t *values, size_t n);
 
 /* What cannot be kept is found out again. */
-void df_probe_set(const char *name, uint32_t value);
+void df_probe_set(const char *name, const uint32_t *values, size_t n);
 
 #endif

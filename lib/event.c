@@ -81,7 +81,7 @@ static void append_text(char *buf, size_t size, size_t *pos, const char *key, co
 static void append_identity(char *buf, size_t size, size_t *pos, const struct df_identity *who)
 {
 	df_append(buf, size, pos, " pid=%u", who->pid);
-	if (who->state == DF_IDENTITY_OK)
+	if (df_event_has_cmd(who))
 		append_quoted(buf, size, pos, "cmd", who->cmd, who->cmd_len);
 	else /* the kernel's record of the thread's name is all that is known */
 		append_quoted(buf, size, pos, "cmd", who->comm, strnlen(who->comm, DF_COMM_LEN));

@@ -47,7 +47,8 @@ struct df_identity {
 	uint32_t container_pid; /* in the container's pid namespace; 0: unknown */
 	uint32_t n_ancestors;
 	char comm[DF_COMM_LEN]; /* of the asking thread */
-	char cmd[1024];         /* each argument followed by a blank, as in the published log */
+	char cmd[1024]; /* each argument followed by a blank, as in the published log; of one
+			 * that is gone as far as the kernel recorded it, cut */
 	uint16_t cmd_len;
 	char exe[256], cwd[256];
 	struct df_ancestor ancestors[DF_EVENT_ANCESTORS_MAX]; /* parent first */
@@ -100,6 +101,12 @@ struct df_event_line {
 	const char *finding, *seen, *remedy;
 	const char *socket; /* "AF_PACKET SOCK_RAW 0x0003", of one that was refused; NULL: none */
 };
+
+/* Else the name of the thread is all that is known. */
+static inline bool df_event_has_cmd(const struct df_identity *who)
+{
+	return who->state == DF_IDENTITY_OK || who->cmd_len > 0;
+}
 
 /* "dns", "connect", "packet", "tls", "http", "proxy". */
 const char *df_event_at_name(enum df_event_at at);

@@ -64,7 +64,7 @@ static void who_fields(struct entry *j, const struct df_identity *who)
 	if (who->uid != DF_UID_UNKNOWN)
 		number_field(j, "DEPLOYFENCE_UID", who->uid);
 	field(j, "DEPLOYFENCE_COMM", who->comm, strnlen(who->comm, sizeof(who->comm)));
-	if (who->state != DF_IDENTITY_OK)
+	if (!df_event_has_cmd(who))
 		return;
 	field(j, "DEPLOYFENCE_CMD", who->cmd, who->cmd_len);
 	text_field(j, "DEPLOYFENCE_EXE", who->exe);

@@ -85,7 +85,7 @@ static void put_comm(yajl_gen g, const char *comm)
 static void put_identity(yajl_gen g, const struct df_identity *who)
 {
 	put_int(g, "pid", who->pid);
-	if (who->state == DF_IDENTITY_OK)
+	if (df_event_has_cmd(who))
 		put_string_len(g, "cmd", who->cmd, who->cmd_len);
 	else
 		put_string_len(g, "cmd", who->comm, strnlen(who->comm, DF_COMM_LEN));

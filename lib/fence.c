@@ -64,8 +64,8 @@ static int set_entries(struct bpf_map *map, size_t n)
 	return bpf_map__set_max_entries(map, n > 0 ? (uint32_t)n : 1);
 }
 
-static int load(const struct df_fence_options *o, bool has_errno, struct df_fence *f,
-		const char **ret_what)
+static int load(const struct df_fence_options *o, bool has_errno, bool has_layout,
+		struct df_fence *f, const char **ret_what)
 {
 	uint32_t tokens = TOKENS_PER_CPU * (uint32_t)get_nprocs();
 	int r;
@@ -76,6 +76,8 @@ static int load(const struct df_fence_options *o, bool has_errno, struct df_fenc
 		return -errno;
 	}
 	f->skel->rodata->has_set_retval = has_errno;
+	if (has_layout)
+		memcpy((void *)&f->skel->rodata->layout, &o->layout, sizeof(o->layout));
 	*ret_what = "load the BPF programs";
 	r = bpf_map__set_max_entries(f->skel->maps.tok, tokens > TOKENS_MIN ? tokens : TOKENS_MIN);
 	if (r == 0)
@@ -87,6 +89,7 @@ static int load(const struct df_fence_options *o, bool has_errno, struct df_fenc
 
 int df_fence_load(const struct df_fence_options *o, struct df_fence **ret, const char **ret_what)
 {
+	static const struct df_layout unknown = {};
 	struct df_fence *f;
 	int r;
 
@@ -97,11 +100,16 @@ int df_fence_load(const struct df_fence_options *o, struct df_fence **ret, const
 		*ret_what = "allocate memory";
 		return -ENOMEM;
 	}
-	r = load(o, o->wants_errno, f, ret_what);
+	r = load(o, o->wants_errno, true, f, ret_what);
 	if (r < 0 && o->wants_errno) {
 		/* no bpf_set_retval (5.18) here, perhaps: refused is refused, by EPERM */
 		fence_bpf__destroy(f->skel);
-		r = load(o, false, f, ret_what);
+		r = load(o, false, true, f, ret_what);
+	}
+	if (r < 0 && memcmp(&o->layout, &unknown, sizeof(unknown)) != 0) {
+		/* a kernel that is locked down lets no program read its memory */
+		fence_bpf__destroy(f->skel);
+		r = load(o, false, false, f, ret_what);
 	}
 	if (r < 0) {
 		df_fence_free(f);

@@ -21,6 +21,7 @@ struct df_fence; /* the loaded object; owns its descriptors */
 struct df_fence_options {
 	size_t n_nets, n_classes; /* entries that the maps of fence_fill must hold */
 	bool wants_errno;         /* df_conf.refuse_errno is to count, where the kernel can */
+	struct df_layout layout;  /* all zero: not known */
 };
 
 /* Descriptors borrowed from the object; valid until df_fence_free. */

@@ -16,11 +16,25 @@ static void tell_worker(struct df_monitor *m, uint32_t seq)
 		(void)send(m->worker.channel, &s, sizeof(s), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/*
+ * A refusal is at once, and whoever got it may be gone: the command line is as the kernel
+ * found it then.
+ */
+static void take_recorded_cmd(const struct df_event_task *e, struct df_identity *who)
+{
+	if (who->state == DF_IDENTITY_OK || e->cmd_len > sizeof(e->cmd))
+		return;
+	_Static_assert(sizeof(who->cmd) >= sizeof(e->cmd), "who->cmd holds it");
+	memcpy(who->cmd, e->cmd, e->cmd_len);
+	who->cmd_len = (uint16_t)df_reader_cmdline(who->cmd, e->cmd_len);
+}
+
 /* The identity is there, or will not come: let go of what waited. */
-static void settle(struct df_monitor *m, struct df_lookup *l, const struct df_identity *who)
+static void settle(struct df_monitor *m, struct df_lookup *l, struct df_identity *who)
 {
 	if (l->is_kernel) {
-		df_record_kernel(&m->record, &l->event, who);
+		take_recorded_cmd(&l->event, who);
+		df_record_kernel(&m->record, &l->event.event, who);
 	} else {
 		df_record_identity(&m->record, l->worker_seq, who);
 		/* first our line on the container's stderr, then the answer and what the client
@@ -30,6 +44,8 @@ static void settle(struct df_monitor *m, struct df_lookup *l, const struct df_id
 		tell_worker(m, l->worker_seq);
 	}
 	l->seq = 0;
+	while (m->n_lookups > 0 && m->lookups[m->n_lookups - 1].seq == 0)
+		m->n_lookups--;
 }
 
 static void give_up(struct df_monitor *m, struct df_lookup *l)
@@ -42,7 +58,7 @@ static void give_up(struct df_monitor *m, struct df_lookup *l)
 
 static void give_up_all(struct df_monitor *m)
 {
-	for (int i = 0; i < DF_LOOKUPS_MAX; i++)
+	for (unsigned i = 0; i < m->n_lookups; i++)
 		if (m->lookups[i].seq)
 			give_up(m, &m->lookups[i]);
 }
@@ -66,6 +82,7 @@ static void reader_ready(struct df_source *s, uint32_t events)
 	struct df_monitor *m =
 		(struct df_monitor *)((char *)s - offsetof(struct df_monitor, reader.source));
 	struct df_msg_identity in;
+	struct df_lookup *l;
 
 	(void)events;
 	for (int k = 0; m->reader.pid && k < DF_MESSAGES_A_ROUND; k++) {
@@ -79,29 +96,38 @@ static void reader_ready(struct df_source *s, uint32_t events)
 			return;
 		}
 		make_sane(&in.who);
-		for (int i = 0; i < DF_LOOKUPS_MAX; i++)
-			if (in.seq && m->lookups[i].seq == in.seq)
-				settle(m, &m->lookups[i], &in.who);
+		m->reader_answer_ns = m->now_ns;
+		l = &m->lookups[in.seq % DF_LOOKUPS_MAX];
+		if (in.seq && l->seq == in.seq)
+			settle(m, l, &in.who);
 	}
 }
 
 /* NULL: all places are taken. */
 static struct df_lookup *take(struct df_monitor *m, const struct df_token *t)
 {
-	for (int i = 0; i < DF_LOOKUPS_MAX; i++) {
-		struct df_lookup *l = &m->lookups[i];
+	struct df_lookup *l;
+	unsigned i = 0;
 
-		if (l->seq)
-			continue;
-		l->seq = ++m->lookup_seq ? m->lookup_seq : ++m->lookup_seq;
-		l->since_ns = m->now_ns;
-		l->has_record = false;
-		l->is_kernel = false;
-		l->token = *t;
-		return l;
-	}
-	return NULL;
+	while (i < m->n_lookups && m->lookups[i].seq)
+		i++;
+	if (i == DF_LOOKUPS_MAX)
+		return NULL;
+	if (i == m->n_lookups)
+		m->n_lookups++;
+	m->lookup_seq += DF_LOOKUPS_MAX;
+	if (m->lookup_seq == 0) /* it has wrapped, and 0 is of a free place */
+		m->lookup_seq = DF_LOOKUPS_MAX;
+	l = &m->lookups[i];
+	l->seq = m->lookup_seq | i;
+	l->since_ns = m->now_ns;
+	l->has_record = false;
+	l->is_kernel = false;
+	l->token = *t;
+	return l;
 }
+
+_Static_assert((DF_LOOKUPS_MAX & (DF_LOOKUPS_MAX - 1)) == 0, "the rest of seq is a place");
 
 /* Starts the reader with the first question: an idle fence needs none. */
 static void ask(struct df_monitor *m, struct df_lookup *l)
@@ -143,9 +169,15 @@ static bool is_sorting_probe(const struct df_event *e)
 	return e->kind == DF_EVENT_SINKHOLE && e->is_connect && e->proto == IPPROTO_UDP;
 }
 
-void df_lookup_kernel(struct df_monitor *m, const struct df_event *e)
+void df_lookup_kernel(struct df_monitor *m, const struct df_event_task *task)
 {
-	struct df_token t = {.tgid = e->tgid, .tid = e->tid, .uid = e->uid, .time = e->time};
+	const struct df_event *e = &task->event;
+	struct df_token t = {.tgid = e->tgid,
+			     .tid = e->tid,
+			     .uid = e->uid,
+			     .time = e->time,
+			     .parent = task->parent,
+			     .start = task->start};
 	struct df_lookup *l;
 
 	if (is_sorting_probe(e))
@@ -160,17 +192,18 @@ void df_lookup_kernel(struct df_monitor *m, const struct df_event *e)
 		struct df_identity who;
 
 		df_reader_from_token(&t, DF_IDENTITY_UNAVAILABLE, &who);
+		take_recorded_cmd(task, &who);
 		df_record_kernel(&m->record, e, &who);
 		return;
 	}
 	l->is_kernel = true;
-	l->event = *e;
+	l->event = *task;
 	ask(m, l);
 }
 
 void df_lookup_record(struct df_monitor *m, const struct df_msg_query *q)
 {
-	for (int i = 0; i < DF_LOOKUPS_MAX; i++) {
+	for (unsigned i = 0; i < m->n_lookups; i++) {
 		struct df_lookup *l = &m->lookups[i];
 
 		if (l->seq && !l->is_kernel && l->worker_seq == q->seq && !l->has_record) {
@@ -184,7 +217,7 @@ void df_lookup_record(struct df_monitor *m, const struct df_msg_query *q)
 
 bool df_lookup_is_any_open(const struct df_monitor *m)
 {
-	for (int i = 0; i < DF_LOOKUPS_MAX; i++)
+	for (unsigned i = 0; i < m->n_lookups; i++)
 		if (m->lookups[i].seq)
 			return true;
 	return false;
@@ -192,7 +225,7 @@ bool df_lookup_is_any_open(const struct df_monitor *m)
 
 void df_lookup_forget_worker(struct df_monitor *m)
 {
-	for (int i = 0; i < DF_LOOKUPS_MAX; i++)
+	for (unsigned i = 0; i < m->n_lookups; i++)
 		if (m->lookups[i].seq && !m->lookups[i].is_kernel)
 			give_up(m, &m->lookups[i]);
 	df_record_forget(&m->record);
@@ -202,10 +235,11 @@ void df_lookup_expire(struct df_monitor *m)
 {
 	bool is_stuck = false;
 
-	for (int i = 0; i < DF_LOOKUPS_MAX; i++) {
+	for (unsigned i = 0; i < m->n_lookups; i++) {
 		const struct df_lookup *l = &m->lookups[i];
 
-		is_stuck |= l->seq && m->now_ns - l->since_ns >= DF_LOOKUP_DEADLINE_NS;
+		is_stuck |= l->seq && m->now_ns - l->since_ns >= DF_LOOKUP_DEADLINE_NS &&
+			    m->now_ns - m->reader_answer_ns >= DF_LOOKUP_DEADLINE_NS;
 	}
 	if (!is_stuck)
 		return;

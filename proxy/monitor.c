@@ -21,7 +21,7 @@
 #include "proxy/reader.h"
 #include "proxy/sandbox.h"
 
-#define FINISH_MS 50 /* the worker's last counts; then it is killed */
+#define FINISH_MS 80 /* the worker's last counts; then it is killed */
 #define MESSAGE_MAX 256
 
 static struct df_monitor the_monitor;
@@ -157,11 +157,11 @@ static void init_ended(struct df_source *s, uint32_t events)
 static int on_event(void *data, void *record, size_t size)
 {
 	struct df_monitor *m = data;
-	struct df_event e;
+	struct df_event_task e = {};
 
-	if (size < sizeof(e))
+	if (size < sizeof(e.event))
 		return 0;
-	memcpy(&e, record, sizeof(e));
+	memcpy(&e, record, size < sizeof(e) ? sizeof(e.event) : sizeof(e));
 	df_lookup_kernel(m, &e);
 	return --m->n_ring_left == 0 ? -EAGAIN : 0; /* what is left keeps epoll ready */
 }

@@ -23,8 +23,8 @@
 #include "proxy/record.h"
 #include "proxy/tables.h"
 
-#define DF_LOOKUPS_MAX 64
-#define DF_MESSAGES_A_ROUND 64             /* of each source: a flood must not stop the heart */
+#define DF_LOOKUPS_MAX 1024    /* at once: a burst of processes; touched as far as it needs */
+#define DF_MESSAGES_A_ROUND 64 /* of each source: a flood must not stop the heart */
 #define DF_LOOKUP_DEADLINE_NS 200000000ull /* then the reader is killed: something blocks it */
 #define DF_PING_NS 2000000000ull
 #define DF_RETRY_NS 20000000ull /* a line for the container's stderr, while that is redirected */
@@ -40,13 +40,13 @@ struct df_child {
 
 /* Somebody is being looked up; what depends on it waits here. */
 struct df_lookup {
-	uint32_t seq; /* 0: free */
+	uint32_t seq; /* 0: free; else its place in the array, and behind that a count */
 	uint64_t since_ns;
 	bool is_kernel;
 	bool has_record;
 	uint32_t worker_seq;
 	struct df_token token;
-	struct df_event event;      /* is_kernel */
+	struct df_event_task event; /* is_kernel */
 	struct df_msg_query record; /* has_record */
 };
 
@@ -71,8 +71,10 @@ struct df_monitor {
 	uint64_t now_ns, next_ping_ns, next_beat_ns, next_save_ns;
 	uint64_t worker_start_ns, restart_at_ns, restart_delay_ns;
 	unsigned n_restarts;
-	unsigned n_address_tries; /* left, as long as no address of the container is known */
+	unsigned n_address_tries;  /* left, as long as no address of the container is known */
+	uint64_t reader_answer_ns; /* many questions may wait; one that blocks it stops all */
 	uint32_t lookup_seq;
+	unsigned n_lookups; /* places that may be taken: none from here on is */
 	struct df_lookup lookups[DF_LOOKUPS_MAX];
 };
 
@@ -96,7 +98,7 @@ void df_save_last(struct df_monitor *m);
 
 /* lookup */
 void df_lookup_query(struct df_monitor *m, const struct df_msg_query *q);
-void df_lookup_kernel(struct df_monitor *m, const struct df_event *e);
+void df_lookup_kernel(struct df_monitor *m, const struct df_event_task *e);
 /* The outcome of a query whose asker may still be looked up. */
 void df_lookup_record(struct df_monitor *m, const struct df_msg_query *q);
 void df_lookup_expire(struct df_monitor *m);

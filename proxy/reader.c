@@ -15,12 +15,11 @@
 
 /* PROC_PID_INIT_INO of <linux/proc_ns.h>: only there are the kernel's pids those of /proc */
 #define INITIAL_PID_NAMESPACE 0xeffffffcu
-#define START_GRAIN_NS 10000000ull /* start times in /proc come in ticks of 10 ms */
 #define SMALL_MAX 1024
 
 struct process {
 	uint32_t pid, parent;
-	uint64_t start_ns; /* CLOCK_BOOTTIME */
+	uint64_t start; /* CLOCK_BOOTTIME in DF_TICK_NS, rounded down */
 	char comm[DF_COMM_LEN];
 };
 
@@ -56,23 +55,25 @@ static int read_stat(int fd, uint32_t pid, struct process *ret)
 		return -EBADMSG;
 	ret->pid = pid;
 	ret->parent = parent;
-	ret->start_ns = start * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
+	ret->start = start;
 	memset(ret->comm, 0, sizeof(ret->comm));
 	(void)snprintf(ret->comm, sizeof(ret->comm), "%s", open + 1);
 	return 0;
 }
 
-/* Arguments as the published log shows them: each followed by a blank. */
+size_t df_reader_cmdline(char *cmd, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (cmd[i] == '\0')
+			cmd[i] = ' ';
+	return len;
+}
+
 static size_t read_cmdline(int fd, char *buf, size_t size)
 {
 	ssize_t n = df_read_small(fd, "cmdline", buf, size);
 
-	if (n < 0)
-		n = 0;
-	for (ssize_t i = 0; i < n; i++)
-		if (buf[i] == '\0')
-			buf[i] = ' ';
-	return (size_t)n;
+	return df_reader_cmdline(buf, n < 0 ? 0 : (size_t)n);
 }
 
 static void read_link(int fd, const char *name, char *buf, size_t size)
@@ -80,26 +81,6 @@ static void read_link(int fd, const char *name, char *buf, size_t size)
 	ssize_t n = readlinkat(fd, name, buf, size - 1);
 
 	buf[n < 0 ? 0 : n] = '\0';
-}
-
-/* The pid that the container itself knows: the last of NSpid. */
-static uint32_t read_container_pid(int fd)
-{
-	char text[4096], *line, *last = NULL;
-	uint64_t pid = 0;
-
-	if (df_read_small(fd, "status", text, sizeof(text)) < 0)
-		return 0;
-	line = strstr(text, "\nNSpid:");
-	if (!line)
-		return 0;
-	line += strlen("\nNSpid:");
-	line[strcspn(line, "\n")] = '\0';
-	for (char *word = strtok(line, "\t "); word; word = strtok(NULL, "\t "))
-		last = word;
-	if (!last || df_parse_u64(last, UINT32_MAX, &pid) < 0)
-		return 0;
-	return (uint32_t)pid;
 }
 
 static bool is_in_container(const struct df_meta *meta, int fd)
@@ -117,6 +98,45 @@ static bool is_in_container(const struct df_meta *meta, int fd)
 	       (path[len] == '\n' || path[len] == '/');
 }
 
+/*
+ * The process's numbers, from the initial pid namespace inwards: how many there are, the
+ * depth'th in *ret, or with depth 0 the last.  0: there is none.
+ */
+static unsigned read_pids(int fd, unsigned depth, uint32_t *ret)
+{
+	char text[4096], *line;
+	uint64_t pid = 0;
+	unsigned n = 0;
+
+	if (df_read_small(fd, "status", text, sizeof(text)) < 0)
+		return 0;
+	line = strstr(text, "\nNSpid:");
+	if (!line)
+		return 0;
+	line += strlen("\nNSpid:");
+	line[strcspn(line, "\n")] = '\0';
+	for (char *word = strtok(line, "\t "); word; word = strtok(NULL, "\t "))
+		if ((++n == depth || depth == 0) && df_parse_u64(word, UINT32_MAX, &pid) == 0)
+			*ret = (uint32_t)pid;
+	return n;
+}
+
+/* As the container's init counts; a process may be in a namespace further in. */
+static uint32_t read_container_pid(const struct df_meta *meta, int proc_fd, int fd)
+{
+	static unsigned depth; /* of init, who may be gone later; 0: not known */
+	uint32_t pid = 0, own;
+
+	if (depth == 0) {
+		_cleanup_close_ int init = open_process(proc_fd, (uint32_t)meta->init_pid);
+
+		if (init >= 0 && is_in_container(meta, init))
+			depth = read_pids(init, 0, &own);
+	}
+	(void)read_pids(fd, depth, &pid);
+	return pid;
+}
+
 /* Where the kernel did not record them: as they are now. */
 static void read_owner(int fd, const struct process *p, struct df_identity *ret)
 {
@@ -132,11 +152,15 @@ static void read_owner(int fd, const struct process *p, struct df_identity *ret)
 		ret->uid = (uint32_t)uid;
 }
 
-/* Up to the container's init; a process that podman exec started has none inside. */
+/*
+ * Up to the container's init; a process that podman exec started has none inside.  One that
+ * is younger than its child has the number of a parent that ended.
+ */
 static void read_ancestry(const struct df_meta *meta, int proc_fd, const struct process *from,
 			  struct df_identity *ret)
 {
 	struct process p = *from;
+	uint64_t child;
 
 	while (p.pid != (uint32_t)meta->init_pid && p.parent > 1 &&
 	       ret->n_ancestors < DF_EVENT_ANCESTORS_MAX) {
@@ -144,7 +168,9 @@ static void read_ancestry(const struct df_meta *meta, int proc_fd, const struct 
 		_cleanup_close_ int fd = open_process(proc_fd, p.parent);
 		size_t n;
 
-		if (fd < 0 || !is_in_container(meta, fd) || read_stat(fd, p.parent, &p) < 0)
+		child = p.start;
+		if (fd < 0 || !is_in_container(meta, fd) || read_stat(fd, p.parent, &p) < 0 ||
+		    p.start > child)
 			return;
 		a->pid = p.pid;
 		memcpy(a->comm, p.comm, sizeof(a->comm));
@@ -166,6 +192,25 @@ void df_reader_from_token(const struct df_token *t, enum df_identity_state state
 	ret->comm[DF_COMM_LEN - 1] = '\0';
 }
 
+/* It has ended; its parent need not have. */
+static void read_parents_of_gone(const struct df_meta *meta, int proc_fd, const struct df_token *t,
+				 struct df_identity *ret)
+{
+	const struct process p = {.pid = t->tgid,
+				  .parent = t->parent,
+				  .start = t->start ? t->start : t->time / DF_TICK_NS};
+
+	read_ancestry(meta, proc_fd, &p, ret);
+}
+
+/* Whether a process of that number is the one that the kernel saw. */
+static bool is_asker(const struct process *p, const struct df_token *t)
+{
+	if (t->start)
+		return (uint32_t)p->start == t->start;
+	return p->start <= t->time / DF_TICK_NS; /* not known: one that is younger is another */
+}
+
 void df_reader_identify(const struct df_meta *meta, int proc_fd, const struct df_token *t,
 			struct df_identity *ret)
 {
@@ -178,12 +223,16 @@ void df_reader_identify(const struct df_meta *meta, int proc_fd, const struct df
 		return;
 	}
 	fd = open_process(proc_fd, t->tgid);
-	if (fd < 0 || read_stat(fd, t->tgid, &p) < 0 || p.start_ns > t->time + START_GRAIN_NS)
+	if (fd < 0 || read_stat(fd, t->tgid, &p) < 0 || !is_asker(&p, t)) {
+		read_parents_of_gone(meta, proc_fd, t, ret);
 		return;
+	}
 	if (!is_in_container(meta, fd)) {
 		/* moved away, or a compromised worker asks about somebody else's process */
 		if (read_stat(fd, t->tgid, &p) == 0)
 			ret->state = DF_IDENTITY_UNAVAILABLE;
+		else
+			read_parents_of_gone(meta, proc_fd, t, ret);
 		return;
 	}
 	if (t->uid == DF_UID_UNKNOWN)
@@ -191,7 +240,7 @@ void df_reader_identify(const struct df_meta *meta, int proc_fd, const struct df
 	ret->cmd_len = (uint16_t)read_cmdline(fd, ret->cmd, sizeof(ret->cmd));
 	read_link(fd, "exe", ret->exe, sizeof(ret->exe));
 	read_link(fd, "cwd", ret->cwd, sizeof(ret->cwd));
-	ret->container_pid = read_container_pid(fd);
+	ret->container_pid = read_container_pid(meta, proc_fd, fd);
 	read_ancestry(meta, proc_fd, &p, ret);
 	/* it may have ended while we read; one that lives has an exe, if not always arguments */
 	if (ret->cmd_len == 0 && !*ret->exe)

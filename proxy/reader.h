@@ -17,13 +17,17 @@
 /* Answers struct df_msg_lookup on channel until it closes.  Never returns. */
 _Noreturn void df_reader_run(const struct df_meta *meta, int channel);
 
+/* Arguments as the published log shows them: each followed by a blank.  The new length. */
+size_t df_reader_cmdline(char *cmd, size_t len);
+
 /* What the token alone says: a process that could not be read. */
 void df_reader_from_token(const struct df_token *t, enum df_identity_state state,
 			  struct df_identity *ret);
 
 /*
  * Reads the process of the token.  proc_fd is a directory descriptor of /proc.
- * Never fails: *ret says GONE or UNAVAILABLE where it could not.
+ * Never fails: *ret says GONE or UNAVAILABLE where it could not.  Of one that is gone its
+ * ancestors are read all the same, if the kernel recorded its parent.
  */
 void df_reader_identify(const struct df_meta *meta, int proc_fd, const struct df_token *t,
 			struct df_identity *ret);

@@ -8,7 +8,10 @@
 
 static int send_message(struct df_worker *w, const struct df_msg_query *m)
 {
-	ssize_t n = send(w->channel, m, sizeof(*m), MSG_DONTWAIT | MSG_NOSIGNAL);
+	/* the last counts wait for room: the monitor takes them in, and ends this process if need
+	 * be */
+	const int flags = w->is_finishing ? MSG_NOSIGNAL : MSG_NOSIGNAL | MSG_DONTWAIT;
+	ssize_t n = send(w->channel, m, sizeof(*m), flags);
 
 	if (n == (ssize_t)sizeof(*m))
 		return 0;

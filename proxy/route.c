@@ -73,7 +73,7 @@ struct df_route df_route(const struct df_teach *t, const struct df_token *token,
 {
 	const struct df_meta *m = t->tables->meta;
 	const int denying = denying_table(t->tables);
-	struct df_route r = {.to = {.port = token->port, .scope_id = token->scope_id}};
+	struct df_route r = {.to = {.port = token->port}};
 
 	memcpy(r.to.addr, token->addr, sizeof(r.to.addr));
 	if (df_route_is_trusted(m, token)) {

@@ -19,7 +19,6 @@
 struct df_resolver {
 	uint8_t addr[16];  /* IPv4 as ::ffff:a.b.c.d */
 	uint16_t port;     /* network byte order */
-	uint32_t scope_id; /* of a link-local one; 0: none */
 };
 
 struct df_route {

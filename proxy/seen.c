@@ -25,6 +25,7 @@ static bool is_same(const struct df_seen_entry *e, const struct df_token *token,
 		    const struct df_seen_what *what, unsigned strictness)
 {
 	return e->is_used && e->strictness == strictness && e->token.tgid == token->tgid &&
+	       e->token.start == token->start &&
 	       memcmp(e->token.comm, token->comm, sizeof(token->comm)) == 0 &&
 	       is_same_what(&e->what, what);
 }

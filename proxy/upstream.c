@@ -58,8 +58,7 @@ static void upstream_ready(struct df_source *s, uint32_t events)
 int df_upstream_connect(const struct df_resolver *to, int type)
 {
 	const bool is_ipv6 = !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)to->addr);
-	struct sockaddr_in6 in6 = {
-		.sin6_family = AF_INET6, .sin6_port = to->port, .sin6_scope_id = to->scope_id};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = to->port};
 	struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = to->port};
 	_cleanup_close_ int fd =
 		socket(is_ipv6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -93,7 +92,6 @@ static int open_upstream(struct df_worker *w, struct df_upstream *u, const struc
 	u->worker = w;
 	memcpy(u->addr, to->addr, sizeof(u->addr));
 	u->port = to->port;
-	u->scope_id = to->scope_id;
 	u->n_in_flight = 0;
 	u->n_used = 0;
 	w->is_any_upstream_open = true;
@@ -102,8 +100,7 @@ static int open_upstream(struct df_worker *w, struct df_upstream *u, const struc
 
 static bool is_to(const struct df_upstream *u, const struct df_resolver *to)
 {
-	return u->fd >= 0 && u->port == to->port && u->scope_id == to->scope_id &&
-	       memcmp(u->addr, to->addr, sizeof(u->addr)) == 0;
+	return u->fd >= 0 && u->port == to->port && memcmp(u->addr, to->addr, sizeof(u->addr)) == 0;
 }
 
 /* A free place, if need be that of the longest idle socket. */

@@ -73,6 +73,7 @@ static void channel_ready(struct df_source *s, uint32_t events)
 			df_relay_identified(w, m.seq);
 			df_flows_identified(&w->flows, m.seq);
 		} else if (m.type == DF_MSG_FINISH) {
+			w->is_finishing = true;
 			df_report_summaries(w, true);
 			send_pong(w);
 			_exit(0);

@@ -84,7 +84,6 @@ struct df_upstream {
 	struct df_worker *worker;
 	uint8_t addr[16];
 	uint16_t port; /* network byte order */
-	uint32_t scope_id;
 	uint32_t n_in_flight, n_used;
 	uint64_t last_ns;
 };
@@ -146,6 +145,7 @@ struct df_worker {
 	uint64_t noted[DF_NOTED_SLOTS]; /* hashes */
 	uint32_t n_unlearned;           /* since the last note of it */
 	uint64_t next_unlearned_note_ns;
+	bool is_finishing;
 	int channel; /* to the monitor */
 	struct df_source channel_source;
 	struct df_listener listeners[4]; /* UDP4, UDP6, TCP4, TCP6 */

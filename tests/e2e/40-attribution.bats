@@ -141,7 +141,72 @@ socket.socket(2, 2).sendto(q, (\"10.89.53.1\", 53)); os._exit(0)"
 	expect_fence_gone
 	expect_valid_json
 	event_lines | jq -se '[.[] | select(.event == "dns_blocked")] | length == 30
-		and all(.[]; .attribution == "gone" or .attribution == "unavailable" or (.cmd | startswith("python3 -S -c")))'
+		and all(.[]; .attribution == "gone" or .attribution == "unavailable" or (.cmd | startswith("python3 -S -c")))
+		and all(.[]; .comm == "python3" and (.ancestry[-1].cmd | startswith("sh -c i=0")))'
+}
+
+@test "a refused connection names command and script, though whoever got the refusal is gone by then" {
+	policy addresses <<<'block 140.82.112.0/20'
+	cat >"$DF_HOST/deploy.sh" <<-'SH'
+		for i in 1 2 3 4 5 6 7 8 9 10; do curl -sS -m 10 "http://140.82.112.$i"; done
+		curl -sS -m 10 http://203.0.113.10
+	SH
+	job -a deployfence=on -a deployfence.policy=addresses -v "$DF_HOST/deploy.sh:/deploy.sh:ro" -- sh ./deploy.sh
+	expect_match "$output" 'hello from'
+	expect_fence_gone
+	expect_valid_json
+	event_lines | jq -se '[.[] | select(.event == "connect_blocked" and .port == 80)] | length == 10
+		and all(.[]; .cmd == "curl -sS -m 10 http://\(.ip) " and .comm == "curl" and .ancestry[-1].cmd == "sh ./deploy.sh ")'
+}
+
+@test "1,000 processes at once, each with a name of its own: every event belongs to the right one, none is invented" {
+	job -a deployfence=on -a deployfence.log=none -- sh -c '
+		i=0; while [ $i -lt 1000 ]; do i=$((i+1)); sh -c "echo \$\$ n$i; exec getent hosts n$i.github.com" & done; wait'
+	expect_fence_gone
+	expect_valid_json
+	expect [ "$(sort -u <<<"$output" | wc -l)" = 1000 ]
+	# the number in the name is that of the command, and of the process that the container knows
+	jq -R 'split(" ") | {(.[1] + ".github.com."): (.[0] | tonumber)}' <<<"$output" | jq -s add >"$DF_HOST/processes"
+	expect eval 'event_lines | jq -se --slurpfile processes "$DF_HOST/processes" "
+		(\$processes[0]) as \$p | [.[] | select(.event == \"dns_blocked\")] | (map(.domain) | unique | length) == 1000
+		and all(.[]; .attribution == null and \$p[.domain] == .container_pid and .cmd == \"getent hosts \(.domain[:-1]) \")"'
+	# glibc asks twice: all that is no first sight is in a summary
+	expect eval 'event_lines | jq -se "[.[] | select(.domain) | .count // 1] | add == 2000"'
+}
+
+# clone3 with set_tid gives a process the number that another had: in the container and on the host.
+SUCCESSOR='import ctypes, os, struct, sys
+inner, outer = int(sys.argv[1]), int(sys.argv[2])
+ids = (ctypes.c_int * 2)(inner, outer)
+args = struct.pack("=11Q", 0, 0, 0, 0, 17, 0, 0, 0, ctypes.addressof(ids), 2, 0)
+pid = ctypes.CDLL(None, use_errno=True).syscall(435, args, len(args))
+if pid < 0: sys.exit(os.strerror(ctypes.get_errno()))
+if pid == 0: os.execvp(sys.argv[3], sys.argv[3:])
+os.waitpid(pid, 0); print("successor", pid)'
+
+@test "a number that is used again is another process, with the same name and the same question" {
+	local inner outer
+	job_start -c CHECKPOINT_RESTORE -o --security-opt=seccomp=unconfined -a deployfence=on -- sleep 1000
+	job_exec "$JOB" sh -c 'getent hosts github.com >/tmp/first & echo $!; wait'
+	inner=$output
+	expect_event '.event == "dns_blocked" and .cmd == "getent hosts github.com "'
+	outer=$(event '.event == "dns_blocked"' .pid)
+	job_exec "$JOB" python3 -c "$SUCCESSOR" "$inner" "$outer" getent ahosts github.com
+	expect_match "$output" "successor $inner\$"
+	expect_event ".event == \"dns_blocked\" and .pid == $outer and .container_pid == $inner and .cmd == \"getent ahosts github.com \"
+		and (.ancestry[0].cmd | startswith(\"python3 -c import ctypes\"))"
+	refute has_event '.attribution'
+}
+
+@test "a pid namespace inside of the container: numbers are those that the container knows" {
+	job -c SYS_ADMIN -a deployfence=on -- sh -c '
+		unshare --pid --fork --mount-proc sh -c "getent hosts github.com; true" & echo "unshare $!"; wait
+		echo "last $(sh -c "echo \$\$")"'
+	expect_fence_gone
+	local first last
+	first=$(sed -n 's/^unshare //p' <<<"$output") last=$(sed -n 's/^last //p' <<<"$output")
+	expect_event ".event == \"dns_blocked\" and .cmd == \"getent hosts github.com \" and .container_pid > $first and .container_pid < $last
+		and (.ancestry | map(.cmd) | any(startswith(\"unshare --pid\")))"
 }
 
 @test "counters: every query is in an event or in a summary" {

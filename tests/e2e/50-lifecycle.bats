@@ -339,13 +339,14 @@ evasions() { # RUNTIME
 	expect_match "$output" $'\ndevice-udp: EPERM\ndevice-udp6: EPERM\ndevice-tcp: EPERM\n'
 	expect_match "$output" $'\nraw: (EPERM|EACCES)\nraw6: (EPERM|EACCES)\n'
 	expect_match "$output" $'\nudplite: EPERM\n'
+	expect_match "$output" $'\nunicast-if: EPERM\nunicast-if6: EPERM\npktinfo: EPERM\npktinfo6: EPERM\npktinfo-connected: EPERM\n'
 	expect_match "$output" $'\nreconnected: rcode=3\n'
 	expect_match "$output" $'\nfast-open: rcode=3\n'
 	refute_match "$output" '140\.82'
 	refute world_dns_log ' github\.com '
 	# and what is no evasion is answered: the same calls over lo
 	local how
-	for how in plain device-udp device-tcp unicast-if pktinfo fast-open reconnected; do
+	for how in plain device-udp device-tcp unicast-if pktinfo pktinfo-connected fast-open reconnected; do
 		expect_match "$output" $'\n'"$how: rcode=0 203\.0\.113\.10"$'\n'
 	done
 	expect_fence_gone
@@ -363,11 +364,17 @@ evasions() { # RUNTIME
 		python3 /probe.py evade 10.89.53.1 fd00:53::1 github.com eth0
 	expect_match "$output" $'(^|\n)plain: rcode=0 140\.82\.112\.3\n'
 	expect_match "$output" $'\ndevice-udp: rcode=0 140\.82\.112\.3\n'
+	# sockets and messages that choose an interface are not redirected, so nothing of theirs is lost
+	local how
+	for how in unicast-if unicast-if6 pktinfo pktinfo6; do
+		expect_match "$output" $'\n'"$how: rcode=0 140\.82\.112\.3"$'\n'
+	done
 	expect_match "$output" $'\nraw: rcode=0 140\.82\.112\.3\n'
 	refute_match "$stderr" deployfence
 	expect_fence_gone
 	expect_event '.reason == "RawSocket" and .blocked == false and .would_block == true'
 	expect_event '.reason == "EvadedRedirect" and .blocked == false and .would_block == true'
+	expect_event '.reason == "BoundDevice" and .blocked == false and .would_block == true and .ip == "fd00:53::1"'
 }
 
 @test "the addresses and the port of the proxy belong to nobody in the container" {

@@ -224,6 +224,14 @@ def ask_udp(sock, resolver, asked, ancillary=(), flags=0):
     return describe(sock.recv(4096), asked)
 
 
+def ask_connected(sock, resolver, asked, ancillary):
+    """The interface is chosen by the message alone, on a socket that was connected before."""
+    sock.settimeout(1)
+    sock.connect((resolver, 53))
+    sock.sendmsg([asked], ancillary)
+    return describe(sock.recv(4096), asked)
+
+
 def ask_tcp(sock, resolver, asked):
     sock.settimeout(1)
     sock.connect((resolver, 53))
@@ -305,6 +313,7 @@ def evade(four, six, name, interface):
                                                    struct.pack("!I", index)), six, asked),
         "pktinfo": lambda: ask_udp(udp4(), four, asked, info4),
         "pktinfo6": lambda: ask_udp(udp6(), six, asked, info6),
+        "pktinfo-connected": lambda: ask_connected(udp4(), four, asked, info4),
         "fast-open": lambda: fast_open(four, asked),
         "mptcp": lambda: ask_tcp(tcp4(IPPROTO_MPTCP), four, asked),
         "udplite": lambda: ask_udp(socket.socket(socket.AF_INET, socket.SOCK_DGRAM, IPPROTO_UDPLITE), four, asked),

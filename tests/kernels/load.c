@@ -21,6 +21,7 @@
 #include "fence.skel.h"
 #include "lib/fence.h"
 #include "lib/fence_lsm.h"
+#include "lib/layout.h"
 #include "lib/util.h"
 
 #define LOG_STATS 4 /* BPF_LOG_STATS of the kernel's bpf_verifier.h */
@@ -63,7 +64,7 @@ static void print_log_tail(void)
 }
 
 /* All programs but one are left out.  -errno. */
-static int load_alone(const char *name, __u32 log_level)
+static int load_alone(const char *name, const struct df_layout *layout, __u32 log_level)
 {
 	struct fence_bpf *skel = fence_bpf__open();
 	struct bpf_program *p = NULL;
@@ -71,6 +72,7 @@ static int load_alone(const char *name, __u32 log_level)
 
 	if (r < 0)
 		return r;
+	memcpy((void *)&skel->rodata->layout, layout, sizeof(*layout));
 	verifier_log[0] = '\0';
 	while ((p = bpf_object__next_program(skel->obj, p))) {
 		bool is_it = strcmp(bpf_program__name(p), name) == 0;
@@ -86,13 +88,13 @@ static int load_alone(const char *name, __u32 log_level)
 	return r;
 }
 
-static void try_program(const char *name)
+static void try_program(const char *name, const struct df_layout *layout)
 {
 	const char *processed;
-	int r = load_alone(name, LOG_STATS);
+	int r = load_alone(name, layout, LOG_STATS);
 
 	if (r < 0) {
-		(void)load_alone(name, 1);
+		(void)load_alone(name, layout, 1);
 		check(false, "load %s: %s", name, strerror(-r));
 		print_log_tail();
 		return;
@@ -107,13 +109,18 @@ static void try_programs(void)
 {
 	struct fence_bpf *skel = fence_bpf__open();
 	struct bpf_program *p = NULL;
+	struct df_layout layout = {};
 
 	check(skel != NULL, "open the skeleton");
 	if (!skel)
 		return;
 	libbpf_set_print(say_nothing);
+	check(df_layout_find(&layout) == 0 && layout.task_parent && layout.task_mm &&
+		      layout.sock_uc_index && layout.sock_pinet6 && layout.ctx_t_ctx &&
+		      layout.ipc_oif && layout.flow_oif,
+	      "find the layout of the kernel's own structs");
 	while ((p = bpf_object__next_program(skel->obj, p)))
-		try_program(bpf_program__name(p));
+		try_program(bpf_program__name(p), &layout);
 	fence_bpf__destroy(skel);
 }
 

@@ -55,6 +55,24 @@ static void test_first_and_again(void **state)
 	assert_true(note(10, "curl", "github.com", false, 3000)); /* another verdict */
 }
 
+/* A number that another process has by now: it is somebody else's first sight. */
+static void test_reused_number(void **state)
+{
+	struct df_token t = {.tgid = 10, .start = 7, .comm = "curl"};
+	struct df_seen_what what = {};
+	bool is_first;
+
+	(void)state;
+	assert_int_equal(df_dname_from_text("github.com", 10, &what.name, NULL), 0);
+	(void)df_seen_note(&seen, &t, &what, 2, 1000, &is_first, summary, &seen);
+	assert_true(is_first);
+	(void)df_seen_note(&seen, &t, &what, 2, 2000, &is_first, summary, &seen);
+	assert_false(is_first);
+	t.start = 8;
+	(void)df_seen_note(&seen, &t, &what, 2, 3000, &is_first, summary, &seen);
+	assert_true(is_first);
+}
+
 static bool note_what(struct df_seen_what what, uint8_t last_octet)
 {
 	const struct df_token t = {.tgid = 10};
@@ -139,6 +157,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_first_and_again, setup),
+		cmocka_unit_test_setup(test_reused_number, setup),
 		cmocka_unit_test_setup(test_without_a_name, setup),
 		cmocka_unit_test_setup(test_forgotten_after_a_while, setup),
 		cmocka_unit_test_setup(test_summaries, setup),
