@@ -134,7 +134,8 @@ enum df_verdict {
 	DF_VERDICT_ALLOW = 1,
 	DF_VERDICT_BLOCK = 2,
 	DF_VERDICT_UNDECIDED = 3, /* payload is dropped until the worker has read a name in it */
-	DF_VERDICT_PROXY = 4, /* allowed, and speaks to an HTTP proxy: each request is looked at */
+	DF_VERDICT_PROXY = 4, /* allowed, and speaks HTTP: each request to a proxy is looked at */
+	DF_VERDICT_SEEN = 5,  /* of a payload: it passes, and what it names is looked at */
 };
 
 /*
@@ -167,9 +168,10 @@ struct df_sock {
 	__u32 token;    /* 0: this socket was never redirected */
 	/* of the connect, for what its first payload says */
 	__u32 tgid, tid;
-	__u64 time;   /* CLOCK_BOOTTIME */
-	__u8 is_read; /* the first payload has passed */
-	__u8 pad[7];
+	__u64 time;    /* CLOCK_BOOTTIME */
+	__u8 is_read;  /* the first payload has passed */
+	__u8 is_named; /* a rule allows the address, or a name that has it */
+	__u8 pad[6];
 };
 
 _Static_assert(sizeof(struct df_sock) == 48, "df_sock: layout is shared with the kernel programs");
@@ -189,15 +191,17 @@ struct df_payload {
 	__u8 saddr[16];           /* of the packet, as daddr: for SOCK_DESTROY */
 	__u8 daddr[16];           /* after NAT */
 	__u16 port, sport, dport; /* network byte order */
-	__u8 verdict;             /* UNDECIDED: needs a learned name; else a proxy's request */
-	__u8 is_held;             /* 1: dropped meanwhile; 0: passed on, in audit and bypass */
-	__u32 tgid, tid;          /* who connected */
-	__u64 connect_time;       /* CLOCK_BOOTTIME */
-	__u32 len, total_len;     /* octets in data; octets that this packet has */
+	__u8 verdict;         /* UNDECIDED: needs a learned name; SEEN; else a proxy's request */
+	__u8 is_held;         /* 1: dropped meanwhile; 0: passed on, in audit and bypass */
+	__u32 tgid, tid;      /* who connected */
+	__u64 connect_time;   /* CLOCK_BOOTTIME */
+	__u32 len, total_len; /* octets in data; octets that this packet has */
+	__u8 is_enforced;     /* 0: in audit and bypass, nothing is */
+	__u8 pad[7];          /* zero */
 	__u8 data[DF_PAYLOAD_MAX];
 };
 
-_Static_assert(sizeof(struct df_payload) == 96 + DF_PAYLOAD_MAX,
+_Static_assert(sizeof(struct df_payload) == 104 + DF_PAYLOAD_MAX,
 	       "df_payload: layout is shared with the kernel programs");
 
 /*
@@ -232,6 +236,7 @@ enum df_event_kind {
 	DF_EVENT_SHARED =
 		17, /* passes by an allow rule, though a blocked name has the address, too */
 	DF_EVENT_SOCKET_FAMILY = 18, /* a socket that no other program would see */
+	DF_EVENT_NESTED_PASSED = 19, /* NESTED_NETNS, with nested-netns allow */
 };
 
 /*

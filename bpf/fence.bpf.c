@@ -22,7 +22,8 @@ const volatile __u32 has_set_retval = 0;
 
 /*
  * Egress passes what is remembered here, whatever NAT makes of the destination.
- * rest also has verdict << 32 and is_connect << 40.
+ * rest also has verdict << 32, is_connect << 40 and is_named << 41.  -1: there is no room
+ * (optmem_max, which a program may fill), and egress would not look at its payload.
  */
 __noinline int remember(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 rest)
 {
@@ -32,7 +33,7 @@ __noinline int remember(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 
 	__u64 id;
 
 	if (!s)
-		return 0;
+		return -1;
 	if (!(rest >> 40 & 1)) {
 		/* sendto() with an address on a connected socket must not forget its peer */
 		if (!s->connected)
@@ -40,6 +41,7 @@ __noinline int remember(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 
 		return 0;
 	}
 	s->verdict = (__u8)(rest >> 32);
+	s->is_named = (__u8)(rest >> 41) & 1;
 	s->connected = 1;
 	s->token = 0;
 	if (is_udp(d.proto))
@@ -101,7 +103,7 @@ static __always_inline __u64 judge_port53(struct bpf_sock_addr *ctx, const struc
 	if (token)
 		return 1ull << OUTCOME_REDIRECT | token;
 	if (kind == DF_EVENT_NESTED_NETNS && c->flags & DF_CONF_NESTED_NETNS)
-		return (__u64)kind << OUTCOME_KIND;
+		return (__u64)DF_EVENT_NESTED_PASSED << OUTCOME_KIND;
 	return refuse_dest(kind);
 }
 
@@ -142,6 +144,17 @@ __noinline __u64 judge(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 r
 	return judge_other(c, d, is_connect);
 }
 
+/* What of an outcome stays with the socket: of remember's last argument. */
+static __always_inline __u64 remembered(__u64 outcome)
+{
+	__u32 named = opinion_set(outcome, OPINION_SAID) |
+		      opinion_set(outcome, OPINION_BITS + DF_LEARNED_ALLOWED);
+	__u64 verdict = DF_VERDICT_ALLOW + (outcome >> OUTCOME_PENDING & 1) *
+						   (DF_VERDICT_UNDECIDED - DF_VERDICT_ALLOW);
+
+	return verdict << 32 | (__u64)(is_zero(named) ^ 1) << 41;
+}
+
 /* PASS, or REFUSE with the errno of the policy; *token: redirect it there. */
 static __always_inline int on_dest(struct bpf_sock_addr *ctx, const struct df_conf *c,
 				   const struct dest *d, __u32 is_connect, __u32 *token)
@@ -158,11 +171,10 @@ static __always_inline int on_dest(struct bpf_sock_addr *ctx, const struct df_co
 	refused = (__u32)(outcome >> OUTCOME_REFUSE) & (is_zero(kind) ^ 1) & 1;
 	if (refused) /* the clock is asked only then */
 		refused = is_enforcing(c);
-	if (!(refused & 1))
-		remember(ctx, a.high, a.low,
-			 rest | (DF_VERDICT_ALLOW + (outcome >> OUTCOME_PENDING &
-						     1) * (DF_VERDICT_UNDECIDED - DF_VERDICT_ALLOW))
-					 << 32);
+	if (!(refused & 1) && remember(ctx, a.high, a.low, rest | remembered(outcome)) < 0) {
+		kind = DF_EVENT_TABLE_FULL;
+		refused = is_enforcing(c);
+	}
 	if (!kind)
 		return PASS;
 	count(DF_COUNT_CONNECT_REFUSED);
@@ -380,6 +392,10 @@ static __always_inline __u64 judge_stray(const struct df_conf *c, const struct p
 	if (is_loopback(&p->to) | is_neighbour_discovery(p))
 		return 0;
 	opinion = opinion_of(&p->to);
+	/* what its payload would have to show nobody would look at */
+	opinion |= (__u64)opinion_set(opinion, OPINION_UNDECIDED) << OPINION_AGAINST |
+		   (__u64)(opinion_set(opinion, OPINION_UNDECIDED) & c->enforcing)
+			   << OPINION_ENFORCED;
 	return opinion | (__u64)(opinion_any(opinion, OPINION_AGAINST) * DF_EVENT_EGRESS_ADDRESS)
 				 << PACKET_KIND;
 }

@@ -77,9 +77,10 @@ struct {
 	__type(value, struct df_flow);
 } flows SEC(".maps");
 
+/* 30 records: a burst of connections must not keep out those that wait for a verdict. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 65536);
 } payloads SEC(".maps");
 
 /* What was reported in the last second: one event for a burst, with a count. */

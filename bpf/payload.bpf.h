@@ -11,19 +11,17 @@
 
 #include "bpf/packet.bpf.h"
 
-/* What a request to an HTTP proxy begins with (RFC 9112 3.2.2, 3.2.3), in lower case. */
+/* What a payload begins with. */
+#define PAYLOAD_REQUEST                                                                            \
+	1 /* a request to an HTTP proxy (RFC 9112 3.2.2, 3.2.3), or it may become one */
+#define PAYLOAD_HTTP 2 /* a request to a server: one to a proxy may follow */
+
 static __always_inline __u64 octets(const char text[8])
 {
 	__u64 value;
 
 	__builtin_memcpy(&value, text, sizeof(value));
 	return value;
-}
-
-static __always_inline __u32 is_word(__u64 word, __u64 mask, const char text[8])
-{
-	word = (word ^ octets(text)) & mask;
-	return is_zero((__u32)word | (__u32)(word >> 32));
 }
 
 /* The first n octets of a word, n in 1 to 8. */
@@ -36,11 +34,42 @@ static __always_inline __u64 first_octets(__u32 n)
 #endif
 }
 
+static __always_inline __u32 octet_of(__u64 word, __u32 i)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (__u32)(word >> (i * 8 & 63)) & 0xff;
+#else
+	return (__u32)(word >> ((7 - i) * 8 & 63)) & 0xff;
+#endif
+}
+
+/* An octet with bit 0x20 set, that a lenient reader may take for a blank: SP, HT, VT, FF, CR. */
+static __always_inline __u32 is_blank(__u32 octet)
+{
+	return is_zero((octet & 0xf0) ^ 0x20) & (is_zero(octet ^ 0x2f) ^ 1);
+}
+
+/*
+ * w has bit 0x20 set in all octets, mask those that are there.  A method of len octets, and
+ * behind it a blank and what is no "/".
+ */
+__noinline __u32 begins_with(__u64 w, __u64 mask, __u64 method, __u32 len)
+{
+	__u64 differs = (w ^ method) & mask & first_octets(len);
+	__u32 is_method = is_zero((__u32)differs | (__u32)(differs >> 32));
+	__u32 has_blank = octet_of(mask, len) & 1, has_next = octet_of(mask, len + 1) & 1;
+	__u32 is_origin = has_next & is_zero(octet_of(w, len + 1) ^ '/');
+
+	is_origin &= is_zero(len ^ 7) ^ 1; /* the word ends with the blank */
+	is_method &= (has_blank ^ 1) | is_blank(octet_of(w, len));
+	return is_method * (PAYLOAD_REQUEST + is_origin * (PAYLOAD_HTTP - PAYLOAD_REQUEST));
+}
+
 /*
  * Fewer octets than a word has are a request if they could become one: it may come in
  * parts.  A first payload may also begin with an empty line (RFC 9112 2.2).
  */
-static __always_inline __u32 is_request(struct __sk_buff *skb, __u32 offset, __u32 is_first)
+static __always_inline __u32 kind_of_payload(struct __sk_buff *skb, __u32 offset, __u32 is_first)
 {
 	__u32 n = skb->len - offset;
 	__u64 w = 0, mask;
@@ -56,11 +85,15 @@ static __always_inline __u32 is_request(struct __sk_buff *skb, __u32 offset, __u
 	octet = *(__u8 *)&w;
 	mask = first_octets(n);
 	w |= octets("        ");
-	return is_word(w, mask, "connect ") | is_word(w, mask, "get http") |
-	       is_word(w, mask, "post htt") | is_word(w, mask, "head htt") |
-	       is_word(w, mask, "put http") | is_word(w, mask, "patch ht") |
-	       is_word(w, mask, "delete h") | is_word(w, mask, "options ") |
-	       is_word(w, mask, "trace ht") |
+	return begins_with(w, mask, octets("connect "), 7) |
+	       begins_with(w, mask, octets("get     "), 3) |
+	       begins_with(w, mask, octets("post    "), 4) |
+	       begins_with(w, mask, octets("head    "), 4) |
+	       begins_with(w, mask, octets("put     "), 3) |
+	       begins_with(w, mask, octets("patch   "), 5) |
+	       begins_with(w, mask, octets("delete  "), 6) |
+	       begins_with(w, mask, octets("options "), 7) |
+	       begins_with(w, mask, octets("trace   "), 5) |
 	       (is_first & (is_zero(octet ^ '\r') | is_zero(octet ^ '\n')));
 }
 
@@ -85,7 +118,10 @@ static __always_inline void load_addresses(struct __sk_buff *skb, struct df_payl
 	bpf_skb_load_bytes(skb, 16, r->daddr + 12, 4);
 }
 
-/* A copy for the worker.  what: offset of the payload | sport << 16 | dport << 32 | held << 48. */
+/*
+ * A copy for the worker.  what: offset of the payload | sport << 16 | dport << 32 |
+ * held << 48 | enforcing << 49 | SEEN << 50.
+ */
 __noinline int hand_over(struct __sk_buff *skb, __u64 cookie, __u64 what)
 {
 	__u32 offset = (__u16)what, len = skb->len - offset;
@@ -102,8 +138,9 @@ __noinline int hand_over(struct __sk_buff *skb, __u64 cookie, __u64 what)
 	r->port = s->port;
 	r->sport = (__u16)(what >> 16);
 	r->dport = (__u16)(what >> 32);
-	r->verdict = s->verdict;
-	r->is_held = (__u8)(what >> 48);
+	r->verdict = what >> 50 & 1 ? DF_VERDICT_SEEN : s->verdict;
+	r->is_held = (__u8)(what >> 48) & 1;
+	r->is_enforced = (__u8)(what >> 49) & 1;
 	r->tgid = s->tgid;
 	r->tid = s->tid;
 	r->connect_time = s->time;
@@ -123,28 +160,40 @@ __noinline int hand_over(struct __sk_buff *skb, __u64 cookie, __u64 what)
 
 _Static_assert((DF_PAYLOAD_MAX & (DF_PAYLOAD_MAX - 1)) == 0, "hand_over masks with it");
 
+/* 80 and 443: there a first payload names who is meant. */
+static __always_inline __u32 is_web(__u32 port)
+{
+	return is_zero(port ^ bpf_htons(443)) | is_zero(port ^ bpf_htons(80));
+}
+
 /* 1: the packet is not to leave (yet).  s is its socket's, which connect let pass. */
 static __always_inline int is_held(struct __sk_buff *skb, const struct packet *p, struct df_sock *s,
 				   __u32 enforcing)
 {
 	__u32 is_undecided = s->verdict == DF_VERDICT_UNDECIDED;
+	__u32 kind = PAYLOAD_REQUEST, len = skb->len - p->payload;
+	__u64 what = p->payload | (__u64)p->sport << 16 | (__u64)p->to.port << 32;
 	struct df_flow *flow;
 	__u64 cookie;
-	__u32 len = skb->len - p->payload;
 
 	if (skb->len <= p->payload || (s->verdict == DF_VERDICT_ALLOW && s->is_read))
 		return 0;
-	if (!is_undecided && !is_request(skb, p->payload, !s->is_read)) {
+	if (!is_undecided)
+		kind = kind_of_payload(skb, p->payload, !s->is_read);
+	cookie = bpf_get_socket_cookie(skb);
+	if (!(kind & PAYLOAD_REQUEST)) {
+		if (is_web(s->port) & !s->is_read & !s->is_named)
+			hand_over(skb, cookie, what | (__u64)(enforcing & 1) << 49 | 1ull << 50);
 		s->is_read = 1;
+		if (kind & PAYLOAD_HTTP)
+			s->verdict = DF_VERDICT_PROXY;
 		return 0;
 	}
-	cookie = bpf_get_socket_cookie(skb);
 	flow = bpf_map_lookup_elem(&flows, &cookie);
 	/* the application has written more since: another request, maybe */
 	if (!flow || (flow->verdict == DF_VERDICT_PROXY && len > flow->len)) {
 		hand_over(skb, cookie,
-			  p->payload | (__u64)p->sport << 16 | (__u64)p->to.port << 32 |
-				  (__u64)(enforcing & 1) << 48);
+			  what | (__u64)(enforcing & 1) << 48 | (__u64)(enforcing & 1) << 49);
 		if (enforcing & 1)
 			return 1;
 		s->verdict = is_undecided ? DF_VERDICT_ALLOW : DF_VERDICT_PROXY;

@@ -288,12 +288,24 @@ static void find_script(const char *cmd, const char *const *ancestry, size_t n, 
 	(void)snprintf(buf, size, "%.*s", (int)len, len ? script : "");
 }
 
+/* Of an event that nothing blocked. */
+static const char *place_of(const struct df_json *e, const char *event)
+{
+	if (df_json_get(e, "proxy"))
+		return "proxy";
+	if (strcmp(event, "tls_connection") == 0)
+		return "tls";
+	if (strcmp(event, "http_request") == 0)
+		return "http";
+	return get_text(e, "ip") ? "connect" : "dns";
+}
+
 /* 1: a row to be counted; 0: the event is no verdict; -EBADMSG. */
 static int read_row(const struct df_json *e, const char *event, struct df_row *ret)
 {
 	static const char *const plain[] = {"query",         "dns_blocked", "summary",
 					    "unobserved",    "shadow",      "shared_address",
-					    "proxy_request", NULL};
+					    "proxy_request", "tls_connection", "http_request", NULL};
 	const char *at = get_text(e, "blockedAt");
 	int64_t port = 0;
 
@@ -312,7 +324,7 @@ static int read_row(const struct df_json *e, const char *event, struct df_row *r
 	/* the name there is one that another rule is against, not what was asked for */
 	if (strcmp(event, "shared_address") == 0)
 		ret->domain = NULL;
-	ret->at = at ? at : df_json_get(e, "proxy") ? "proxy" : ret->ip ? "connect" : "dns";
+	ret->at = at ? at : place_of(e, event);
 	ret->kind = strcmp(event, "shadow") == 0 ? DF_ROW_SHADOW
 		    : ret->domain                ? DF_ROW_NAME
 						 : DF_ROW_CONNECTION;

@@ -154,6 +154,15 @@ static enum df_verdict judge(struct df_flows *f, const struct df_payload *p, boo
 	return verdict;
 }
 
+/* It has left already: all that can be done is to end its connection. */
+static void take_seen(struct df_flows *f, const struct df_payload *p, uint64_t now_ns)
+{
+	uint32_t seq = 0;
+
+	if (judge(f, p, true, now_ns, &seq) == DF_VERDICT_BLOCK)
+		decide(f, p, DF_VERDICT_BLOCK, seq, now_ns);
+}
+
 void df_flows_take(struct df_flows *f, const struct df_payload *p, uint64_t now_ns)
 {
 	const struct df_flow_mark *m = find(f, p->cookie);
@@ -163,6 +172,10 @@ void df_flows_take(struct df_flows *f, const struct df_payload *p, uint64_t now_
 
 	if (p->cookie == 0 || p->len == 0 || p->len > DF_PAYLOAD_MAX)
 		return;
+	if (p->verdict == DF_VERDICT_SEEN) {
+		take_seen(f, p, now_ns);
+		return;
+	}
 	if (p->is_held && p->time < f->start_ns)
 		return; /* the last worker may have decided it */
 	if (m && m->verdict != DF_VERDICT_NONE && p->total_len <= m->len &&

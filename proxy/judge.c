@@ -9,7 +9,7 @@
 
 static enum df_event_at place_of(const struct df_payload_target *t, const struct df_payload *p)
 {
-	if (p->verdict != DF_VERDICT_UNDECIDED)
+	if (p->verdict != DF_VERDICT_UNDECIDED && p->verdict != DF_VERDICT_SEEN)
 		return DF_AT_PROXY;
 	switch (t->kind) {
 	case DF_PAYLOAD_TLS:
@@ -148,22 +148,46 @@ static void judge_proxied(const struct df_judge *j, const struct df_payload *p, 
 		g->next = offset + g->target.next;
 }
 
+/*
+ * One that passes, to an address that no rule allows and no name that a rule allows: what it
+ * names is told, unless an answer said so, and refused if a rule blocks it.
+ */
+static void judge_seen(const struct df_judge *j, const struct df_payload *p, struct df_judgement *g)
+{
+	const struct df_payload_target *t = &g->target;
+	const enum df_reason reason = df_judge_reason(g->at);
+
+	if (t->state != DF_PAYLOAD_READ || !t->has_name)
+		return;
+	g->decision = df_tables_name(j->tables, &t->name, IPPROTO_TCP, ntohs(p->port), reason);
+	if (g->decision.reason != reason || !p->is_enforced)
+		g->decision.is_enforced = false; /* that no rule names it is raw-ip's matter */
+	g->is_seen = g->decision.is_refusal || !df_learn_has(j->learn, p->addr, &t->name);
+}
+
 void df_judge_payload(const struct df_judge *j, const struct df_payload *p, size_t offset,
 		      bool is_last, uint64_t now_ns, struct df_judgement *ret)
 {
 	const bool is_undecided = p->verdict == DF_VERDICT_UNDECIDED;
+	const bool is_seen = p->verdict == DF_VERDICT_SEEN;
 	struct df_judgement g = {};
 
 	df_payload_parse(p->data + offset, p->len - offset, p->total_len > p->len, &g.target);
 	g.at = place_of(&g.target, p);
-	g.verdict = g.target.kind == DF_PAYLOAD_ABSOLUTE ? DF_VERDICT_PROXY : DF_VERDICT_ALLOW;
-	if (g.target.state == DF_PAYLOAD_INCOMPLETE && !is_last &&
+	/* behind a request to a server one to a proxy may follow */
+	g.verdict = g.target.kind == DF_PAYLOAD_ABSOLUTE ||
+				    (g.target.kind == DF_PAYLOAD_HTTP && !is_undecided)
+			    ? DF_VERDICT_PROXY
+			    : DF_VERDICT_ALLOW;
+	if (g.target.state == DF_PAYLOAD_INCOMPLETE && !is_last && !is_seen &&
 	    (is_undecided || (g.target.kind != DF_PAYLOAD_HTTP && !is_empty_lines(p)))) {
 		g.verdict = DF_VERDICT_NONE;
 		*ret = g;
 		return;
 	}
-	if (is_undecided) {
+	if (is_seen) {
+		judge_seen(j, p, &g);
+	} else if (is_undecided) {
 		judge_undecided(j, p, &g);
 		g.is_seen = g.decision.is_refusal;
 	} else {

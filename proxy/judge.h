@@ -8,8 +8,10 @@
  * shows none is refused.  Domain fronting passes: what the server makes of the connection
  * is between the two ends.
  *
- * Any other connection is looked at only where it begins like a request to an HTTP proxy:
- * the target is judged as a name, or as an address that is not ours to reach.
+ * Any other connection is looked at where it begins like a request to an HTTP proxy: the
+ * target is judged as a name, or as an address that is not ours to reach.  And at ports 80
+ * and 443, if nobody allows the address by a rule: a name that a rule blocks ends it, after
+ * the payload has left; one that nobody asked for there is told.
  */
 #ifndef DF_JUDGE_H
 #define DF_JUDGE_H
@@ -33,7 +35,7 @@ struct df_judge {
 struct df_judgement {
 	enum df_verdict verdict; /* ALLOW, PROXY, BLOCK; NONE: more octets could tell */
 	enum df_event_at at;
-	bool is_seen; /* worth an event: a refusal, or a request to a proxy */
+	bool is_seen; /* worth an event: a refusal, a request to a proxy, a name not asked for */
 	struct df_decision decision;
 	struct df_payload_target target;
 	size_t next; /* where in the data another request stands; 0: no more */

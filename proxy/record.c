@@ -155,8 +155,10 @@ static bool is_query_sane(const struct df_msg_query *m)
 		return false;
 	if ((m->at == DF_AT_DNS || m->name.len > 0) && !df_dname_is_sane(&m->name))
 		return false; /* a payload may have none */
-	if ((m->flags & DF_QUERY_REFUSAL) ? m->reason == DF_REASON_NONE
-					  : m->at == DF_AT_TLS || m->at == DF_AT_HTTP)
+	if ((m->flags & DF_QUERY_REFUSAL)
+		    ? m->reason == DF_REASON_NONE
+		    : (m->at == DF_AT_TLS || m->at == DF_AT_HTTP) &&
+			      (m->name.len == 0 || !(m->flags & DF_QUERY_ADDR)))
 		return false;
 	if ((m->flags & DF_QUERY_SHADOW) && m->shadow_reason >= DF_REASON_END)
 		return false;
@@ -171,9 +173,9 @@ static const char *event_name(const struct df_msg_query *m)
 	if (m->flags & DF_QUERY_SUMMARY)
 		return "summary";
 	if (m->at == DF_AT_TLS)
-		return "tls_blocked";
+		return m->flags & DF_QUERY_REFUSAL ? "tls_blocked" : "tls_connection";
 	if (m->at == DF_AT_HTTP)
-		return "http_blocked";
+		return m->flags & DF_QUERY_REFUSAL ? "http_blocked" : "http_request";
 	if (m->at == DF_AT_PROXY)
 		return m->flags & DF_QUERY_REFUSAL ? "proxy_blocked" : "proxy_request";
 	return m->flags & DF_QUERY_REFUSAL ? "dns_blocked" : "query";

@@ -34,6 +34,7 @@ static const struct {
 	[DF_EVENT_EGRESS_ADDRESS] = {"packet_blocked", NULL, DF_AT_PACKET},
 	[DF_EVENT_UDP_CONNECT] = {"connect_probe", NULL, DF_AT_CONNECT},
 	[DF_EVENT_SHARED] = {"shared_address", "AllowedByName", DF_AT_CONNECT},
+	[DF_EVENT_NESTED_PASSED] = {"unobserved", "NestedNamespace", DF_AT_CONNECT},
 	[DF_EVENT_SOCKET_FAMILY] = {"socket_blocked", "SocketFamily", DF_AT_CONNECT},
 };
 
@@ -173,7 +174,7 @@ void df_record_kernel(struct df_record *r, const struct df_event *k, const struc
 				      ? k->kind
 				      : DF_EVENT_EGRESS_UNPARSABLE;
 	const bool is_verdict = kind != DF_EVENT_PASSED_OPEN && kind != DF_EVENT_SHARED &&
-				kind != DF_EVENT_UDP_CONNECT;
+				kind != DF_EVENT_UDP_CONNECT && kind != DF_EVENT_NESTED_PASSED;
 	struct df_event_line e = {
 		.event = kinds[kind].event,
 		.reason = kinds[kind].reason,

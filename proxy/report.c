@@ -207,7 +207,7 @@ uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
 	const struct df_token token = token_of(p);
 	const struct df_seen_what what = what_of(p, g);
 	const unsigned strictness =
-		p->is_held ? df_tables_strictness(&g->decision) : g->decision.is_refusal;
+		p->is_enforced ? df_tables_strictness(&g->decision) : g->decision.is_refusal;
 	struct df_seen_entry *e;
 	struct df_msg_query m;
 	bool is_first;
@@ -223,7 +223,7 @@ uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
 	m.seq = e->seq;
 	m.flags = DF_QUERY_IDENTIFY | DF_QUERY_RECORD | DF_QUERY_TCP |
 		  (g->decision.is_refusal ? DF_QUERY_REFUSAL : 0u) |
-		  (p->is_held && g->decision.is_enforced ? 0u : DF_QUERY_PASSED) |
+		  (p->is_enforced && g->decision.is_enforced ? 0u : DF_QUERY_PASSED) |
 		  (what.has_addr ? DF_QUERY_ADDR : 0u);
 	m.rule = e->rule;
 	m.reason = e->reason;

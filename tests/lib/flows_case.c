@@ -108,7 +108,7 @@ static struct df_dname name(const char *s)
 	return n;
 }
 
-static void addr4(const char *text, uint8_t ret[static 16])
+void addr4(const char *text, uint8_t ret[static 16])
 {
 	memset(ret, 0, 16);
 	ret[10] = ret[11] = 0xff;
@@ -193,6 +193,7 @@ struct df_payload payload(uint64_t cookie, enum df_verdict verdict, uint16_t por
 		.dport = htons(port),
 		.verdict = (uint8_t)verdict,
 		.is_held = 1,
+		.is_enforced = 1,
 		.tgid = 7,
 		.tid = 7,
 		.connect_time = T0,

@@ -43,6 +43,9 @@ void fence_as(const char *own, enum df_mode own_mode, const char *base, enum df_
 void fence(enum df_mode mode);
 int fence_down(void **state);
 
+/* IPv4 as text, mapped. */
+void addr4(const char *text, uint8_t ret[static 16]);
+
 /* An answer gave the name this address; shift: DF_LEARNED_…, of the own table. */
 void teach(const char *addr, const char *name, unsigned shift);
 

@@ -89,10 +89,10 @@ static const struct row proxied[] = {
 	{"any other address", ALLOW, 0, DF_AT_PROXY, BYTES("CONNECT 203.0.113.1:443 HTTP/1.1" END)},
 	{"unreadable", BLOCK, DF_REASON_NO_NAME, DF_AT_PROXY, BYTES("CONNECT 3221225985:443 HTTP/1.1" END)},
 	{"no request", ALLOW, 0, DF_AT_PROXY, BYTES("CONNECT {\"verbose\":false}\r\nPING\r\n")},
-	{"to a server, not whole", ALLOW, 0, DF_AT_PROXY, BYTES("OPTIONS / HTTP/1.1\r\n")},
+	{"to a server, not whole", PROXY, 0, DF_AT_DNS, BYTES("OPTIONS / HTTP/1.1\r\n")},
 	{"empty lines before it", BLOCK, DF_REASON_REQUEST, DF_AT_PROXY, BYTES("\r\n\n" "CONNECT blocked.example:443 HTTP/1.1" END)},
 	{"empty lines and nothing else", PROXY, 0, DF_AT_END, BYTES("\r\n\r\n")},
-	{"to a server", ALLOW, 0, DF_AT_PROXY, BYTES("OPTIONS / HTTP/1.1\r\nHost: blocked.example" END)},
+	{"to a server", PROXY, 0, DF_AT_DNS, BYTES("OPTIONS / HTTP/1.1\r\nHost: blocked.example" END)},
 };
 
 /* The same under default deny. */
@@ -158,6 +158,61 @@ static void test_proxied_listed(void **state)
 		teach("192.0.2.4", "allowed.example", DF_LEARNED_ALLOWED);
 		check_row(&listed[i], ALLOW, 3128);
 	}
+}
+
+/* A payload that has left, to an address that no rule allows: what it names is told, and may end
+ * it. */
+static void test_seen(void **state)
+{
+	static const struct {
+		const char *addr, *name;
+		bool is_enforced;
+		unsigned n_reports;
+		enum df_reason reason;
+		unsigned n_destroyed;
+	} rows[] = {
+		{"203.0.113.9", "blocked.example", true, 1, DF_REASON_SNI, 1},
+		{"203.0.113.9", "a.blocked.example", true, 1, DF_REASON_SNI, 1},
+		{"203.0.113.9", "blocked.example", false, 1, DF_REASON_SNI, 0}, /* bypass */
+		{"203.0.113.9", "new.example", true, 1, DF_REASON_NONE, 0},
+		{"192.0.2.1", "unlisted.example", true, 0, DF_REASON_NONE,
+		 0}, /* an answer said so */
+		{"192.0.2.3", "unlisted.example", true, 1, DF_REASON_NONE, 0},
+		{"203.0.113.9", "", true, 0, DF_REASON_NONE, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint8_t buf[TEST_HELLO_MAX];
+		struct df_payload p =
+			payload(1, DF_VERDICT_SEEN, 443, buf, hello(rows[i].name, buf));
+
+		fence(DF_MODE_ENFORCE);
+		p.is_held = 0;
+		p.is_enforced = rows[i].is_enforced;
+		addr4(rows[i].addr, p.addr);
+		df_flows_take(&flows, &p, p.time);
+		if (seen.n_reports != rows[i].n_reports ||
+		    seen.n_destroyed != rows[i].n_destroyed ||
+		    (seen.n_reports && seen.judgement.decision.reason != rows[i].reason))
+			fail_msg("%s: %u reports, reason %d, %u ended", rows[i].name,
+				 seen.n_reports, seen.judgement.decision.reason, seen.n_destroyed);
+	}
+}
+
+/* Under default deny that nothing allows the name is a matter of raw-ip, which let it pass. */
+static void test_seen_unlisted(void **state)
+{
+	struct df_payload p = payload(1, DF_VERDICT_SEEN, 80, BYTES(GET "new.example" END));
+
+	(void)state;
+	p.is_held = 0;
+	fence_as("default deny\nraw-ip allow\n", DF_MODE_ENFORCE, NULL, 0);
+	df_flows_take(&flows, &p, p.time);
+	assert_int_equal(seen.n_reports, 1);
+	assert_int_equal(seen.judgement.at, DF_AT_HTTP);
+	assert_int_equal(seen.judgement.decision.reason, DF_REASON_UNLISTED);
+	assert_int_equal(seen.n_destroyed, 0);
 }
 
 /* The rule that is named is the one of the name that has the address. */
@@ -233,6 +288,8 @@ int main(void)
 		cmocka_unit_test(test_undecided_tls),
 		cmocka_unit_test(test_proxied),
 		cmocka_unit_test(test_proxied_listed),
+		cmocka_unit_test(test_seen),
+		cmocka_unit_test(test_seen_unlisted),
 		cmocka_unit_test(test_rule_of_address),
 		cmocka_unit_test(test_port),
 		cmocka_unit_test(test_two_tables),
