@@ -303,9 +303,9 @@ static const char *place_of(const struct df_json *e, const char *event)
 /* 1: a row to be counted; 0: the event is no verdict; -EBADMSG. */
 static int read_row(const struct df_json *e, const char *event, struct df_row *ret)
 {
-	static const char *const plain[] = {"query",         "dns_blocked", "summary",
-					    "unobserved",    "shadow",      "shared_address",
-					    "proxy_request", "tls_connection", "http_request", NULL};
+	static const char *const plain[] = {
+		"query",          "dns_blocked",   "summary",        "unobserved",   "shadow",
+		"shared_address", "proxy_request", "tls_connection", "http_request", NULL};
 	const char *at = get_text(e, "blockedAt");
 	int64_t port = 0;
 
