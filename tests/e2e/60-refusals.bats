@@ -196,6 +196,38 @@ state() { # [ANNOTATION=VALUE]…
 	expect_match "$stderr" 'rootless'
 }
 
+# The hook as somebody who is not root, where root is: as crun and runc run it for a rootless container without podman.
+@test "77: uid 65534 in the initial user namespace, also where the policy cannot be read; audit starts" {
+	local mode before nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups --)
+	setup_hook
+	setup_sleeper_cgroup
+	policy_sealed sealed
+	state deployfence.policy=sealed >"$DF_HOST/state.json"
+	chmod 755 "$DF_HOST" "$BUNDLE"
+	chmod 644 "$BUNDLE/config.json"
+	"${nobody[@]}" cat "$BUNDLE/config.json" >/dev/null # or it would be another refusal
+	before=$(find /run /var/lib/deployfence /etc/deployfence -xdev ! -path "$DF_HOST*" -printf '%p %s %T@\n' | sort)
+	for mode in 644 600; do
+		chmod "$mode" "$POLICIES/sealed.policy"
+		status=0
+		stderr=$("${nobody[@]}" "$HOOK" <"$DF_HOST/state.json" 2>&1) || status=$?
+		echo "$mode"
+		expect [ "$status" = 77 ]
+		expect_match "$stderr" '^deployfence: container hooktest refused: rootless containers cannot be fenced: .* uid 65534'
+	done
+	state deployfence=audit deployfence.policy=sealed >"$DF_HOST/state.json"
+	status=0
+	stderr=$("${nobody[@]}" "$HOOK" <"$DF_HOST/state.json" 2>&1) || status=$?
+	expect [ "$status" = 0 ]
+	expect_match "$stderr" 'UNOBSERVED container=hooktest: rootless'
+	expect [ "$(find /run /var/lib/deployfence /etc/deployfence -xdev ! -path "$DF_HOST*" -printf '%p %s %T@\n' | sort)" = "$before" ]
+	refute grep -q fence_ < <(bpftool cgroup show "$DF_CGROUP2/hooktest")
+	# the twin: root
+	hook <<<"$(state deployfence.policy=sealed)"
+	expect [ "$status" = 0 ]
+	grep -q fence_connect4 < <(bpftool cgroup show "$DF_CGROUP2/hooktest")
+}
+
 @test "75: a proxy that does not get ready; nothing of the fence stays" {
 	mv "$PROXY" "$PROXY.real"
 	printf '#!/bin/sh\nexit 1\n' >"$PROXY"
