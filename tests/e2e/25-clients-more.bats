@@ -244,7 +244,9 @@ resolved() { # link|global SCRIPT: an own resolved with 10.89.53.1 for its inter
 	[ -x "$program" ] || skip "systemd-resolved is not here"
 	more systemd-resolved "$program"
 	local shared
-	shared=$(find /usr/lib/*/systemd /usr/lib/systemd /lib/systemd -maxdepth 1 -name 'libsystemd-shared-*.so' 2>/dev/null | head -n 1)
+	# the one that was unpacked with it, or else the host's; the name has the version
+	shared=$(ldd "$program" | grep -o 'libsystemd-shared-[^ ]*\.so' | head -n 1)
+	shared=$(find "$(dirname "$program")/../../usr/lib" /usr/lib -path "*/systemd/${shared:-none}" 2>/dev/null | head -n 1)
 	[ -z "$shared" ] || { cp -L "$shared" "$MORE/lib/" && more_libraries "$shared"; }
 	# as libnss_resolve asks: by its socket, so that it is resolved alone that asks by DNS
 	cat >"$MORE/varlink.py" <<-'PY'
