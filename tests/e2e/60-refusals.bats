@@ -245,6 +245,15 @@ state() { # [ANNOTATION=VALUE]…
 	expect [ "$status" = 0 ]
 	expect_unfenced
 	expect_syslog 'UNFENCED container=[0-9a-f]+: .*proxy'
+	# the same by the host's word, which an annotation can take back
+	echo 'fail open' >/etc/deployfence/deployfence.conf
+	job -a deployfence=on -- sh -c "$VISIT"
+	expect [ "$status" = 0 ]
+	expect_unfenced
+	job -a deployfence=on -a deployfence.fail=closed -- echo ran
+	expect [ "$status" = 126 ]
+	expect_match "$stderr" 'exit code: 75'
+	rm /etc/deployfence/deployfence.conf
 	printf '#!/bin/sh\nexec sleep 100\n' >"$PROXY"
 	job -a deployfence=on -- echo ran
 	expect [ "$status" = 126 ]
