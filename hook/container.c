@@ -32,14 +32,22 @@ __attribute__((format(printf, 3, 4))) static int fail(char *error, int status, c
 	return status;
 }
 
-/* Full capabilities inside a user namespace prove nothing: BPF wants the initial one. */
-static int check_privilege(char *error)
+/*
+ * Full capabilities inside a user namespace prove nothing: BPF wants the initial one.
+ * There, crun and runc without podman run the hooks of a rootless container as the caller.
+ */
+int df_container_check_privilege(char ret_error[static DF_CONTAINER_ERROR_MAX])
 {
 	struct stat st;
 
+	if (geteuid() != 0)
+		return fail(ret_error, EX_NOPERM,
+			    "rootless containers cannot be fenced: the hook runs as uid %u, and "
+			    "attaching BPF programs needs root; run this job with the root engine",
+			    (unsigned)geteuid());
 	if (stat("/proc/self/ns/user", &st) == 0 && st.st_ino != PROC_USER_INIT_INO)
 		return fail(
-			error, EX_NOPERM,
+			ret_error, EX_NOPERM,
 			"rootless containers cannot be fenced: attaching BPF programs needs the "
 			"initial user namespace; run this job with the root engine");
 	return 0;
@@ -288,9 +296,7 @@ int df_container_open(const struct df_state *state, const struct df_config *conf
 				     .netns_fd = -1,
 				     .cgroup_root_fd = -1,
 				     .cgroup_fd = -1};
-	status = check_privilege(ret_error);
-	if (status == 0)
-		status = open_process(ret, ret_error);
+	status = open_process(ret, ret_error);
 	if (status == 0)
 		status = open_cgroup_root(ret, ret_error);
 	if (status == 0)

@@ -3,9 +3,9 @@
  * container: the container's init, cgroup, network namespace and resolver, as
  * they are at createRuntime.  Everything is opened once and used by descriptor.
  *
- * Refused: a rootless caller; a cgroup that is the root, the hook's own or an
- * ancestor of it, or that holds processes which are not the container's; a
- * host without cgroup v2 for this container.
+ * Refused: a rootless caller, by a check of its own; a cgroup that is the root, the hook's own or
+ * an ancestor of it, or that holds processes which are not the container's; a host without cgroup
+ * v2 for this container.
  */
 #ifndef DF_CONTAINER_H
 #define DF_CONTAINER_H
@@ -36,7 +36,10 @@ struct df_container {
 	uint64_t stderr_dev, stderr_ino; /* of that pipe */
 };
 
-/* 0, or the hook's exit status with error filled: 65, 69, 71 or 77. */
+/* 0, or 77 with error filled: a rootless caller. */
+int df_container_check_privilege(char ret_error[static DF_CONTAINER_ERROR_MAX]);
+
+/* 0, or the hook's exit status with error filled: 65, 69 or 71. */
 int df_container_open(const struct df_state *state, const struct df_config *config,
 		      struct df_container *ret, char ret_error[static DF_CONTAINER_ERROR_MAX]);
 void df_container_done(struct df_container *c);

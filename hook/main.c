@@ -158,19 +158,28 @@ static bool is_disabled(struct df_hook *h)
 	return true;
 }
 
-static int fence(struct df_hook *h)
+static int read_mode(struct df_hook *h)
 {
-	char error[DF_CONTAINER_ERROR_MAX] = "", demand[DF_STATE_ERROR_MAX] = "";
+	char demand[DF_STATE_ERROR_MAX] = "";
 	int r = df_hook_read_policy(h);
 
 	if (r == 0)
 		r = read_config(h);
-	if (r != 0) {
-		/* whether audit weakens is not known: no error opens what the host keeps shut */
-		h->is_final |= df_demands_check_audit(&h->conf, &h->state, true, demand) != 0;
-		return r;
-	}
-	r = df_hook_settle_mode(h);
+	if (r == 0)
+		return df_hook_settle_mode(h);
+	/* whether audit weakens is not known: no error opens what the host keeps shut */
+	h->is_final |= df_demands_check_audit(&h->conf, &h->state, true, demand) != 0;
+	return r;
+}
+
+static int fence(struct df_hook *h)
+{
+	char error[DF_CONTAINER_ERROR_MAX] = "";
+	int status = df_container_check_privilege(error);
+	int r = read_mode(h); /* whatever is wrong: audit refuses nothing */
+
+	if (status != 0) /* the cause of what could not be read, too */
+		return df_hook_fail(h, status, "%s", error);
 	if (r != 0)
 		return r;
 	r = df_container_open(&h->state, &h->config, &h->container, error);

@@ -111,7 +111,7 @@ static bool is_first(const char *path, const char *name, const char *const *dirs
 			return false;
 		if (strcmp(candidate, path) == 0)
 			return true;
-		if (stat(candidate, &st) == 0 || (errno != ENOENT && errno != ENOTDIR))
+		if (lstat(candidate, &st) == 0 || (errno != ENOENT && errno != ENOTDIR))
 			return false;
 	}
 	return false;

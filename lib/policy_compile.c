@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/policy_build.h"
 #include "lib/policy_parse.h"
@@ -100,6 +101,13 @@ static const char *read_error(int r)
 
 _Static_assert(DF_POLICY_FILE_MAX == 16u << 20, "read_error says so");
 
+static bool is_link(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 int df_policy_compile_file(const char *name, const char *path, struct df_policy_result *ret)
 {
 	struct df_messages messages = {.file = path};
@@ -109,7 +117,9 @@ int df_policy_compile_file(const char *name, const char *path, struct df_policy_
 
 	*ret = (struct df_policy_result){0};
 	r = df_policy_files_read(&ret->files, path, DF_POLICY_FILE_MAX, &text, &len, &index);
-	if (r < 0)
+	if (r == -ENOENT && is_link(path))
+		df_messages_error(&messages, 0, 0, "a link to a file that is missing");
+	else if (r < 0)
 		df_messages_error(&messages, 0, 0, "%s", read_error(r));
 	else
 		r = compile(name, text, len, true, &messages, ret);
@@ -170,9 +180,8 @@ int df_policy_compile_name(const char *name, const char *const *dirs, struct df_
 		if (asprintf(&path, "%s/%s.policy", dirs[i], name) < 0)
 			return -ENOMEM;
 		r = df_policy_compile_file(name, path, ret);
-		/* Only absence leads on: a policy that cannot be read is not replaced by another.
-		 */
-		if (r != -ENOENT && r != -ENOTDIR)
+		/* Only absence leads on: what cannot be read is not replaced by another. */
+		if ((r != -ENOENT && r != -ENOTDIR) || is_link(path))
 			return r;
 		df_policy_result_done(ret);
 	}

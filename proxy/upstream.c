@@ -77,6 +77,7 @@ int df_upstream_connect(const struct df_resolver *to, int type)
 	return TAKE_FD(fd);
 }
 
+/* At a place of find_room; what idles there is closed only now that its successor is open. */
 static int open_upstream(struct df_worker *w, struct df_upstream *u, const struct df_resolver *to)
 {
 	_cleanup_close_ int fd = df_upstream_connect(to, SOCK_DGRAM);
@@ -88,6 +89,8 @@ static int open_upstream(struct df_worker *w, struct df_upstream *u, const struc
 	r = df_loop_add(&w->loop, fd, EPOLLIN, &u->source);
 	if (r < 0)
 		return r;
+	if (u->fd >= 0)
+		close_upstream(w, u);
 	u->fd = TAKE_FD(fd);
 	u->worker = w;
 	memcpy(u->addr, to->addr, sizeof(u->addr));
@@ -103,8 +106,8 @@ static bool is_to(const struct df_upstream *u, const struct df_resolver *to)
 	return u->fd >= 0 && u->port == to->port && memcmp(u->addr, to->addr, sizeof(u->addr)) == 0;
 }
 
-/* A free place, if need be that of the longest idle socket. */
-static struct df_upstream *make_room(struct df_worker *w)
+/* A free place, if need be that of the longest idle socket; NULL: none is free or idle. */
+static struct df_upstream *find_room(struct df_worker *w)
 {
 	struct df_upstream *oldest = NULL;
 
@@ -116,8 +119,6 @@ static struct df_upstream *make_room(struct df_worker *w)
 		if (u->n_in_flight == 0 && (!oldest || u->last_ns < oldest->last_ns))
 			oldest = u;
 	}
-	if (oldest)
-		close_upstream(w, oldest);
 	return oldest;
 }
 
@@ -136,7 +137,7 @@ static int pick(struct df_worker *w, const struct df_resolver *to, struct df_ups
 			fresh[n++] = u;
 	}
 	if (n < PER_RESOLVER && n_all < PER_RESOLVER_MAX) {
-		u = make_room(w);
+		u = find_room(w);
 		r = u ? open_upstream(w, u, to) : -EBUSY;
 		if (r == 0) {
 			*ret = u;

@@ -286,3 +286,33 @@ toml_json() { # FILE
 	done
 	expect [ "$(jq -c '.hooks | keys' "$DF_HOST/base.json")" = "$(jq -c '.stages | sort' /usr/share/containers/oci/hooks.d/50-deployfence.json)" ]
 }
+
+yaml_json() { # FILE
+	/usr/bin/python3 -c 'import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)' "$1"
+}
+
+@test "the example deploy job is fenced by its annotations, and names the handler that the other files make" {
+	local annotations=() key value handler
+	yaml_json "$PACKAGING/deploy-job.yaml" >"$DF_HOST/job.json"
+	yaml_json "$PACKAGING/runtimeclass.yaml" >"$DF_HOST/class.json"
+	toml_json "$PACKAGING/containerd-1.toml" >"$DF_HOST/containerd.json"
+	expect jq -e '.kind == "Job" and .apiVersion == "batch/v1"' "$DF_HOST/job.json"
+	# the API server takes strings only
+	expect jq -e '.spec.template.metadata.annotations | length > 0 and all(.[]; type == "string")' "$DF_HOST/job.json"
+	while IFS=$'\t' read -r key value; do
+		annotations+=(-a "$key=$value")
+	done < <(jq -r '.spec.template.metadata.annotations | to_entries[] | [.key, .value] | @tsv' "$DF_HOST/job.json")
+	base_job "${annotations[@]}" -- sh -c "$VISIT"
+	expect [ "$status" = 0 ]
+	expect_fenced
+	expect_fence_gone
+	expect_event '.event == "start" and .mode == "enforce" and .policy == "default"'
+	expect_event '.event == "dns_blocked" and .annotations.owner == "team-deploy"'
+
+	handler=$(jq -r .handler "$DF_HOST/class.json")
+	expect jq -e --arg handler "$handler" '.plugins[].containerd.runtimes | keys == [$handler]' "$DF_HOST/containerd.json"
+	expect jq -e --arg class "$(jq -r .metadata.name "$DF_HOST/class.json")" '.spec.template.spec.runtimeClassName == $class' "$DF_HOST/job.json"
+	expect [ "$(jq -r .spec.template.spec.runtimeClassName "$DF_HOST/job.json")" = "$handler" ]
+	# where annotations of the Job itself would not be seen by anybody
+	expect jq -e '.metadata | has("annotations") | not' "$DF_HOST/job.json"
+}

@@ -243,13 +243,18 @@ ipv6_disabled() { # RUNTIME
 @test "messages that are no queries are answered or dropped, and the fence goes on" {
 	policy_sealed sealed
 	job -a deployfence.policy=sealed -v "$BATS_TEST_DIRNAME/probe.py:/probe.py:ro" -- sh -c "
-		python3 /probe.py malformed 10.89.53.1; $VISIT"
+		python3 /probe.py malformed 10.89.53.1; echo ===; python3 /probe.py malformed-tcp 10.89.53.1; $VISIT"
 	expect [ "$status" = 0 ]
 	expect_match "$output" $'\ntwo questions: (rcode=1|silence)'
 	expect_match "$output" $'\nno question: (rcode=1|silence)'
 	expect_match "$output" $'\nanswer: silence'
 	expect_match "$output" $'\nopcode 2: rcode=4'
 	expect_match "$output" $'\ngood: rcode=0 203\.0\.113\.10'
-	refute_match "$output" $'\n(cut|trailing|pointer|long label|garbage): rcode=0'
+	refute_match "$output" $'\n(cut|trailing|pointer|long label|garbage|oversized): rcode=0'
+	expect_match "$output" $'\noversized: (rcode=[1-9]|silence)'
+	expect [ "$(sed -n '/===/,$ p' <<<"$output" | grep -Ec '^(length [0-9]+|half): (rcode=[1-9]|silence|ECONNRESET)')" = 5 ]
+	expect_match "$output" $'\noctets: rcode=0 203\.0\.113\.10'
 	expect_fenced
+	expect_fence_gone
+	refute_event '.event == "worker_restarted"'
 }

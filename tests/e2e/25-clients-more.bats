@@ -38,13 +38,21 @@ TRY='try() {
 }
 '
 
-fenced() { # [JOB-OPTION]… -- SCRIPT
+watched() { # [JOB-OPTION]… -- SCRIPT
 	local options=()
 	while [ "$1" != -- ]; do options+=("$1") && shift; done
 	policy_sealed sealed
 	job "${options[@]}" -a deployfence.policy=sealed -v "$MORE:/more:ro" -- sh -c "$TRY$2"
 	expect [ "$status" = 0 ]
 	refute_match "$output" 'rc=(124|143) '
+}
+
+audited() { # [JOB-OPTION]… -- SCRIPT
+	watched -a deployfence=audit "$@"
+}
+
+fenced() { # [JOB-OPTION]… -- SCRIPT
+	watched "$@"
 	refute_match "$output" '140\.82|2606:50c0|[Tt]imed out|ETIMEO?D?OUT'
 	refute world_dns_log ' ([a-z]*\.)?github\.com '
 }
@@ -235,7 +243,7 @@ fenced() { # [JOB-OPTION]… -- SCRIPT
 }
 
 # From package systemd-resolved, unpacked rather than installed: that would take over the resolv.conf of this machine.
-resolved() { # link|global SCRIPT: an own resolved with 10.89.53.1 for its interface or for all, its stub in resolv.conf
+resolved() { # fenced|audited link|global SCRIPT: an own resolved with 10.89.53.1 for its interface or for all, its stub in resolv.conf
 	local program
 	for program in "${DF_RESOLVED:-}" /usr/lib/systemd/systemd-resolved "${DF_TEST_CACHE:-/nowhere}"/usr/lib/systemd/systemd-resolved \
 		"${DF_TEST_CACHE:-/nowhere}"/lib/systemd/systemd-resolved; do
@@ -244,7 +252,9 @@ resolved() { # link|global SCRIPT: an own resolved with 10.89.53.1 for its inter
 	[ -x "$program" ] || skip "systemd-resolved is not here"
 	more systemd-resolved "$program"
 	local shared
-	shared=$(find /usr/lib/*/systemd /usr/lib/systemd /lib/systemd -maxdepth 1 -name 'libsystemd-shared-*.so' 2>/dev/null | head -n 1)
+	# the one that was unpacked with it, or else the host's; the name has the version
+	shared=$(ldd "$program" | grep -o 'libsystemd-shared-[^ ]*\.so' | head -n 1)
+	shared=$(find "$(dirname "$program")/../../usr/lib" /usr/lib -path "*/systemd/${shared:-none}" 2>/dev/null | head -n 1)
 	[ -z "$shared" ] || { cp -L "$shared" "$MORE/lib/" && more_libraries "$shared"; }
 	# as libnss_resolve asks: by its socket, so that it is resolved alone that asks by DNS
 	cat >"$MORE/varlink.py" <<-'PY'
@@ -255,11 +265,11 @@ resolved() { # link|global SCRIPT: an own resolved with 10.89.53.1 for its inter
 		sock.sendall(json.dumps(call).encode() + b"\0")
 		print(sock.recv(65536).decode().rstrip("\0"))
 	PY
-	fenced -c NET_RAW -- '
+	"$1" -c NET_RAW -- '
 		echo "systemd-resolve:x:101:101::/:/bin/sh" >>/etc/passwd; echo "systemd-resolve:x:101:" >>/etc/group
 		mkdir -p /etc/systemd /run/systemd/resolve; chown 101:101 /run/systemd/resolve
 		printf "%s\n" "[Resolve]" "FallbackDNS=" LLMNR=no MulticastDNS=no DNSSEC=no >/etc/systemd/resolved.conf
-		if [ '"$1"' = link ]; then # as networkd tells it
+		if [ '"$2"' = link ]; then # as networkd tells it
 			mkdir -p /run/systemd/netif/links
 			printf "%s\n" ADMIN_STATE=configured OPER_STATE=routable DNS=10.89.53.1 \
 				>/run/systemd/netif/links/$(cat /sys/class/net/eth0/ifindex)
@@ -271,13 +281,13 @@ resolved() { # link|global SCRIPT: an own resolved with 10.89.53.1 for its inter
 			[ ! -e /run/systemd/resolve/stub-resolv.conf ] || break; sleep 0.1
 		done
 		cat /run/systemd/resolve/stub-resolv.conf >/etc/resolv.conf && echo "resolved is there" || cat /tmp/resolved.log
-		'"$2"'
+		'"$3"'
 		kill $resolved; sed "s/^/log: /" /tmp/resolved.log'
 	expect_match "$output" $'(^|\n)resolved is there\n'
 }
 
 @test "systemd-resolved in the container: through its stub on 127.0.0.53, and what it asks itself" {
-	resolved global '
+	resolved fenced global '
 		for host in ok.example github.com alias.example; do
 			try "$host getent" getent ahosts $host
 			try "$host stub" dig +tries=1 @127.0.0.53 $host
@@ -298,7 +308,7 @@ resolved() { # link|global SCRIPT: an own resolved with 10.89.53.1 for its inter
 # For the server of an interface it sets IP_UNICAST_IF: no redirect reaches its UDP, which fails at once and never passes;
 # so it goes on by TCP, which is redirected and judged.
 @test "systemd-resolved with the server of an interface: UDP is an error, TCP is fenced, nothing passes by" {
-	resolved link '
+	resolved fenced link '
 		for host in ok.example github.com; do
 			try "$host getent" getent ahosts $host
 			try "$host varlink" python3 /more/varlink.py $host
@@ -310,4 +320,20 @@ resolved() { # link|global SCRIPT: an own resolved with 10.89.53.1 for its inter
 	# what came to a resolver came from the fence, which is there to refuse the next name
 	expect_event '.event == "dns_blocked" and .domain == "github.com." and (.cmd | test("systemd-resolved"))'
 	expect_event '.event == "connect_blocked" and .reason == "BoundDevice" and (.cmd | test("systemd-resolved"))'
+}
+
+# Its socket is bound to the interface while it connects (and has IP_UNICAST_IF): in audit that passes as it is.
+@test "systemd-resolved with the server of an interface, in audit: both names resolve, by UDP as without a fence" {
+	resolved audited link '
+		for host in ok.example github.com; do
+			try "$host getent" getent ahosts $host
+			try "$host varlink" python3 /more/varlink.py $host
+		done'
+	expect_match "$output" $'\nok\.example getent rc=0 203\.0\.113\.10'
+	expect_match "$output" $'\nok\.example varlink rc=0 [^\n]*"address":\\[203,0,113,10\\]'
+	expect_match "$output" $'\ngithub\.com getent rc=0 140\.82\.112\.3'
+	expect_match "$output" $'\ngithub\.com varlink rc=0 [^\n]*"address":\\[140,82,112,3\\]'
+	world_dns_log ' UDP .* github\.com A '
+	expect_event '.event == "connect_blocked" and .reason == "BoundDevice" and .would_block and (.cmd | test("systemd-resolved"))'
+	refute_event '.blocked == true'
 }

@@ -165,7 +165,7 @@ LOOK_UP='look_up() {
 @test "answers that do not belong to the question never reach the client" {
 	local mode
 	job_start -a deployfence=on -- sleep 1000
-	for mode in wrong-id wrong-question garbage short; do
+	for mode in wrong-id wrong-question no-question echo-query garbage short trailing cut; do
 		world_dns_mode "* $mode name=ok.example"
 		job_exec "$JOB" sh -c 'dig +time=1 +tries=1 +short ok.example; dig +short other.example; dig github.com'
 		echo "$mode"
@@ -178,6 +178,16 @@ LOOK_UP='look_up() {
 		job_exec "$JOB" dig +time=2 +tries=1 +short ok.example
 		expect [ "$output" = 203.0.113.10 ]
 	done
+}
+
+# Without NAT between fence and resolver, which would keep such an answer away by itself.
+@test "an answer from another address than the one asked is not taken" {
+	world_dns_mode '* wrong-source name=ok.example'
+	job -r crun -v "$BATS_TEST_DIRNAME/probe.py:/probe.py:ro" -- python3 /probe.py unconnected 10.89.53.1 ok.example
+	expect [ "$output" = '10.89.53.2 rcode=0 203.0.113.66' ] # it does arrive, and first
+	job -r crun -a deployfence=on -v "$BATS_TEST_DIRNAME/probe.py:/probe.py:ro" -- sh -c '
+		python3 /probe.py unconnected 10.89.53.1 ok.example; python3 /probe.py unconnected fd00:53::2 ok.example'
+	expect [ "$output" = $'10.89.53.1 rcode=0 203.0.113.10\nfd00:53::2 rcode=0 203.0.113.10' ]
 }
 
 @test "queries upstream have random ids and ports" {

@@ -377,6 +377,34 @@ evasions() { # RUNTIME
 	expect_event '.reason == "BoundDevice" and .blocked == false and .would_block == true and .ip == "fd00:53::1"'
 }
 
+LINK_LOCAL='
+import socket
+index = socket.if_nametoindex("eth0")
+for kind, way in ((socket.SOCK_DGRAM, "udp"), (socket.SOCK_STREAM, "tcp")):
+    sock = socket.socket(socket.AF_INET6, kind)
+    sock.setblocking(False)
+    try:
+        to = ("fe80::1", 53, 0, index)
+        sock.sendto(b"x" * 12, to) if way == "udp" else sock.connect(to)
+        print(way, "sent")
+    except OSError as error:
+        print(way, error.errno)'
+
+# Its scope would be lost with the address that takes its place, and the query would leave by another interface.
+@test "a link-local resolver is refused at once; audit lets it pass and says so" {
+	policy_sealed sealed
+	job -a deployfence.policy=sealed -- python3 -c "$LINK_LOCAL"
+	expect [ "$output" = $'udp 1\ntcp 1' ] # EPERM
+	expect_fence_gone
+	expect_event '.event == "connect_blocked" and .reason == "LinkLocalResolver" and .blocked == true and .ip == "fe80::1" and .port == 53'
+	rm -rf "$RUNDIR"
+	job -a deployfence=audit -a deployfence.policy=sealed -- python3 -c "$LINK_LOCAL"
+	expect [ "$output" = $'udp sent\ntcp 115' ] # EINPROGRESS
+	expect_fence_gone
+	expect_event '.event == "connect_blocked" and .reason == "LinkLocalResolver" and .blocked == false and .would_block == true'
+	refute_event '.blocked == true'
+}
+
 @test "the addresses and the port of the proxy belong to nobody in the container" {
 	job -a deployfence=on -v "$BATS_TEST_DIRNAME/probe.py:/probe.py:ro" -- python3 /probe.py reserved
 	expect_match "$output" '^proxy port: found'

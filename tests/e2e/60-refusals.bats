@@ -196,6 +196,38 @@ state() { # [ANNOTATION=VALUE]…
 	expect_match "$stderr" 'rootless'
 }
 
+# The hook as somebody who is not root, where root is: as crun and runc run it for a rootless container without podman.
+@test "77: uid 65534 in the initial user namespace, also where the policy cannot be read; audit starts" {
+	local mode before nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups --)
+	setup_hook
+	setup_sleeper_cgroup
+	policy_sealed sealed
+	state deployfence.policy=sealed >"$DF_HOST/state.json"
+	chmod 755 "$DF_HOST" "$BUNDLE"
+	chmod 644 "$BUNDLE/config.json"
+	"${nobody[@]}" cat "$BUNDLE/config.json" >/dev/null # or it would be another refusal
+	before=$(find /run /var/lib/deployfence /etc/deployfence -xdev ! -path "$DF_HOST*" -printf '%p %s %T@\n' | sort)
+	for mode in 644 600; do
+		chmod "$mode" "$POLICIES/sealed.policy"
+		status=0
+		stderr=$("${nobody[@]}" "$HOOK" <"$DF_HOST/state.json" 2>&1) || status=$?
+		echo "$mode"
+		expect [ "$status" = 77 ]
+		expect_match "$stderr" '^deployfence: container hooktest refused: rootless containers cannot be fenced: .* uid 65534'
+	done
+	state deployfence=audit deployfence.policy=sealed >"$DF_HOST/state.json"
+	status=0
+	stderr=$("${nobody[@]}" "$HOOK" <"$DF_HOST/state.json" 2>&1) || status=$?
+	expect [ "$status" = 0 ]
+	expect_match "$stderr" 'UNOBSERVED container=hooktest: rootless'
+	expect [ "$(find /run /var/lib/deployfence /etc/deployfence -xdev ! -path "$DF_HOST*" -printf '%p %s %T@\n' | sort)" = "$before" ]
+	refute grep -q fence_ < <(bpftool cgroup show "$DF_CGROUP2/hooktest")
+	# the twin: root
+	hook <<<"$(state deployfence.policy=sealed)"
+	expect [ "$status" = 0 ]
+	grep -q fence_connect4 < <(bpftool cgroup show "$DF_CGROUP2/hooktest")
+}
+
 @test "75: a proxy that does not get ready; nothing of the fence stays" {
 	mv "$PROXY" "$PROXY.real"
 	printf '#!/bin/sh\nexit 1\n' >"$PROXY"
@@ -213,6 +245,15 @@ state() { # [ANNOTATION=VALUE]…
 	expect [ "$status" = 0 ]
 	expect_unfenced
 	expect_syslog 'UNFENCED container=[0-9a-f]+: .*proxy'
+	# the same by the host's word, which an annotation can take back
+	echo 'fail open' >/etc/deployfence/deployfence.conf
+	job -a deployfence=on -- sh -c "$VISIT"
+	expect [ "$status" = 0 ]
+	expect_unfenced
+	job -a deployfence=on -a deployfence.fail=closed -- echo ran
+	expect [ "$status" = 126 ]
+	expect_match "$stderr" 'exit code: 75'
+	rm /etc/deployfence/deployfence.conf
 	printf '#!/bin/sh\nexec sleep 100\n' >"$PROXY"
 	job -a deployfence=on -- echo ran
 	expect [ "$status" = 126 ]
@@ -256,6 +297,57 @@ refusal_is_visible() { # RUNTIME
 		expect_match "$stderr" "$name\.policy"
 	done
 	rm -r "${POLICIES:?}"/{dangling,directory,fifo}.policy
+}
+
+hostile_policy() { # KIND FILE
+	case $1 in
+	directory) mkdir "$2" ;;
+	dangling) ln -s /no/such/file "$2" ;;
+	fifo) mkfifo "$2" ;;
+	binary) head -c 4096 "$HOOK" >"$2" ;;
+	nul) printf 'mode enforce\0\nblock github.com\0.example\n' >"$2" ;;
+	one-line) head -c 1M /dev/zero | tr '\0' x >"$2" ;;
+	huge) { echo 'block github.com' && head -c 16M /dev/zero | tr '\0' '\n'; } >"$2" ;;
+	unknown) echo 'blok github.com' >"$2" ;;
+	twice) printf 'mode enforce\nmode enforce\n' >"$2" ;;
+	ports) echo 'allow ok.example:2000-1000' >"$2" ;;
+	host-bits) echo 'block 140.82.112.3/20' >"$2" ;;
+	label) echo "block $(printf 'x%.0s' {1..64}).example" >"$2" ;;
+	non-ascii) printf 'block b\303\274cher.example\n' >"$2" ;;
+	esac
+}
+
+@test "78: hostile policies: each is named, and nothing of a fence is attached or left" {
+	setup_hook
+	setup_sleeper_cgroup
+	local kind file=$POLICIES/x.policy
+	for kind in directory dangling fifo binary nul one-line huge unknown twice ports host-bits label non-ascii; do
+		echo "$kind"
+		hostile_policy "$kind" "$file"
+		[ -e "$file" ] || [ -L "$file" ]
+		hook <<<"$(state deployfence.policy=x)"
+		expect [ "$status" = 78 ]
+		expect_match "$stderr" '^deployfence: container hooktest refused: policy x: .*/x\.policy'
+		[ "${#stderr}" -lt 16384 ]                       # whatever the file holds
+		refute grep -q '[^[:print:]]' <(LC_ALL=C tr -d '\n' <"$DF_HOST/hook.err")
+		refute grep -q fence_ < <(bpftool cgroup show "$DF_CGROUP2/hooktest")
+		expect [ "$(ls "$RUNDIR"/*/{fence,lock,pid} 2>/dev/null)" = "" ]
+		expect [ "$(fence_processes)" = "" ]
+		rm -r "$file"
+	done
+	# one of the same name further down takes the place of none
+	policy_sealed lower
+	mv "$POLICIES/lower.policy" /usr/share/deployfence/policies/x.policy
+	ln -s /no/such/file "$file"
+	hook <<<"$(state deployfence.policy=x)"
+	expect [ "$status" = 78 ]
+	expect_match "$stderr" '/etc/deployfence/policies/x\.policy: a link to a file that is missing'
+	rm /usr/share/deployfence/policies/x.policy "$file"
+	# the twin
+	policy_sealed x
+	hook <<<"$(state deployfence.policy=x)"
+	expect [ "$status" = 0 ]
+	grep -q fence_connect4 < <(bpftool cgroup show "$DF_CGROUP2/hooktest")
 }
 
 # A hooks directory whose hook runs for every container, annotated or not.

@@ -116,3 +116,24 @@ PRIORITY=0' http://github.com; curl -sS http://github.com; curl -sS http://ok.ex
 	expect_match "$(event_texts)" 'WARN DNS BLOCKED'
 	expect_event '.event == "stop" and (.message | test("[1-9][0-9]* lines not logged"))'
 }
+
+# How often the refusal of the last job came each way: "JOURNAL SYSLOG FILE".
+ways() {
+	echo "$(syslog_lines | grep -c '^MESSAGE=WARN DNS BLOCKED') $(syslog_lines | grep -c '^<28>deployfence\[[0-9]*\]: WARN DNS BLOCKED')" \
+		"$(event_texts | grep -c '^WARN DNS BLOCKED')"
+}
+
+@test "log in deployfence.conf: where refusals go beside the files" {
+	local to expected
+	for to in file:0:0 none:0:0 syslog:0:1 'journal syslog:1:1' journal:1:0 'file journal:1:0'; do
+		IFS=: read -r to expected <<<"$to"
+		echo "log $to"
+		begin_test
+		policy_sealed sealed
+		echo "log $to" >/etc/deployfence/deployfence.conf
+		job -a deployfence.policy=sealed -- sh -c "$VISIT"
+		expect_fenced
+		expect_fence_gone
+		expect [ "$(ways)" = "${expected/:/ } 1" ]
+	done
+}

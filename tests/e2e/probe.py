@@ -4,6 +4,8 @@
   pipeline RESOLVER NAME…       several queries on one TCP connection before the first answer is read
   alternate NAME RESOLVER…      one unconnected socket, all resolvers in turn, twice
   malformed RESOLVER            messages that are no queries
+  malformed-tcp RESOLVER        the same over TCP, each on a connection of its own
+  unconnected RESOLVER NAME     the first answer that comes to a socket which takes any, and from where
   crowd COUNT RESOLVER…         that many lookups at once, by all transports and by libc
   evade RESOLVER4 RESOLVER6 NAME INTERFACE   port 53 past the redirect
   reserved                      the addresses and the port that belong to the proxy
@@ -15,6 +17,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 
 ID = 0x4d43
 TIMEOUT = 8
@@ -122,6 +125,7 @@ def malformed(resolver):
         "answer": good[:2] + b"\x81" + good[3:],
         "opcode 2": good[:2] + b"\x11" + good[3:],
         "garbage": bytes(range(256)) * 4,
+        "oversized": good + bytes(5000),
         "good": good,
     }
     for name, message in cases.items():
@@ -134,6 +138,37 @@ def malformed(resolver):
             print(f"{name}: rcode={data[3] & 15} {' '.join(addresses(data, good) if name == 'good' else [])}")
         except socket.timeout:
             print(f"{name}: silence")
+
+
+def malformed_tcp(resolver):
+    good = query("ok.example")
+    cases = {
+        "length 0": [b"\0\0"],
+        "length 11": [framed(good[:11])],
+        "length 5000": [framed(good + bytes(5000 - len(good)))],
+        "length 65535": [b"\xff\xff" + good],
+        "half": [framed(good)[:20]],
+        "octets": [bytes([octet]) for octet in framed(good)],
+    }
+    for name, parts in cases.items():
+        sock = socket.create_connection((resolver, 53), TIMEOUT)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for part in parts:
+            sock.sendall(part)
+            time.sleep(0.005)
+        if name == "half":
+            sock.shutdown(socket.SHUT_WR)
+        sock.settimeout(0.5 if name != "octets" else TIMEOUT)
+        print(f"{name}: {outcome(lambda: describe(receive_message(sock), good))}")
+
+
+def unconnected(resolver, name):
+    sock = socket.socket(family_of(resolver), socket.SOCK_DGRAM)
+    sock.settimeout(TIMEOUT)
+    asked = query(name)
+    sock.sendto(asked, (resolver, 53))
+    data, source = sock.recvfrom(4096)
+    print(source[0], describe(data, asked))
 
 
 # --- many at once
@@ -380,5 +415,5 @@ def reserved():
 
 
 TESTS = {function.__name__: function for function in
-         (pipeline, alternate, malformed, crowd, evade, reserved, lookup)}
-TESTS[sys.argv[1]](*sys.argv[2:])
+         (pipeline, alternate, malformed, malformed_tcp, unconnected, crowd, evade, reserved, lookup)}
+TESTS[sys.argv[1].replace("-", "_")](*sys.argv[2:])

@@ -709,6 +709,15 @@ static void test_files(void **state)
 	assert_string_equal(result.messages, path);
 	df_policy_result_done(&result);
 
+	/* Nor is a link that leads nowhere. */
+	(void)snprintf(path, sizeof(path), "%s/a.policy", one);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("/no/such/file", path), 0);
+	assert_int_equal(df_policy_compile_name("a", dirs, &result), -ENOENT);
+	(void)snprintf(path, sizeof(path), "%s/a.policy: a link to a file that is missing\n", one);
+	assert_string_equal(result.messages, path);
+	df_policy_result_done(&result);
+
 	assert_int_equal(df_policy_compile_name("b", dirs, &result), -ENOENT);
 	(void)snprintf(path, sizeof(path), "b: no such policy; looked for b.policy in %s, %s\n",
 		       one, two);

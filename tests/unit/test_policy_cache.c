@@ -257,6 +257,10 @@ static void test_order(void **state)
 	(void)snprintf(path, sizeof(path), "%s/p.policy", first);
 	assert_int_equal(unlink(path), 0);
 	assert_true(is_found("p"));
+	/* be it a link that leads nowhere: that is an error, not an absence */
+	assert_int_equal(symlink("/no/such/file", path), 0);
+	assert_false(is_found("p"));
+	assert_int_equal(unlink(path), 0);
 }
 
 static void find_file(const char *suffix, char *ret, size_t size)

@@ -213,6 +213,14 @@ def whoami(query):
     return [(query.name.lower(), TYPES["TXT"], 0, encode_text(text.encode()))]
 
 
+class Elsewhere(bytes):
+    """A message that comes from the address beside the one that was asked."""
+
+
+def lie(query):
+    return build(query, NOERROR, [(query.name.lower(), TYPES["A"], 60, ipaddress.ip_address("203.0.113.66").packed)])
+
+
 # What a hostile or broken resolver sends instead of the honest answer: functions of (query, answer) to [datagram].
 HOSTILE = {
     "wrong-id": lambda q, a: [struct.pack("!H", q.id ^ 1) + a[2:]],
@@ -225,6 +233,7 @@ HOSTILE = {
     "trailing": lambda q, a: [a + b"trailing"],
     "cut": lambda q, a: [a[:-3]],
     "twice": lambda q, a: [a, a],
+    "wrong-source": lambda q, a: [Elsewhere(lie(q)), a],
 }
 
 
@@ -322,7 +331,13 @@ def udp_socket(family):
 def serve_udp(server, loop, family):
     sock = udp_socket(family)
 
-    def send(message, ancillary, source):
+    def send(message, address, source):
+        if isinstance(message, Elsewhere):
+            address = address[:-1] + bytes([address[-1] ^ 3])
+        if family == socket.AF_INET6:
+            ancillary = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, address + struct.pack("I", 0))]
+        else:
+            ancillary = [(socket.IPPROTO_IP, IP_PKTINFO, struct.pack("I", 0) + address + bytes(4))]
         try:
             sock.sendmsg([message], ancillary, 0, source)
         except OSError:
@@ -334,19 +349,13 @@ def serve_udp(server, loop, family):
                 data, ancillary, _, source = sock.recvmsg(65535, 256)
             except BlockingIOError:
                 return
-            if family == socket.AF_INET6:
-                resolver = socket.inet_ntop(family, ancillary[0][2][:16])
-                reply = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, ancillary[0][2][:16] + struct.pack("I", 0))]
-            else:
-                address = ancillary[0][2][8:12]
-                resolver = socket.inet_ntop(family, address)
-                reply = [(socket.IPPROTO_IP, IP_PKTINFO, struct.pack("I", 0) + address + bytes(4))]
-            response = server.respond(data, "UDP", source, resolver)
+            address = ancillary[0][2][:16] if family == socket.AF_INET6 else ancillary[0][2][8:12]
+            response = server.respond(data, "UDP", source, socket.inet_ntop(family, address))
             for message in response[1] if response else []:
                 if response[0]:
-                    loop.call_later(response[0], send, message, reply, source)
+                    loop.call_later(response[0], send, message, address, source)
                 else:
-                    send(message, reply, source)
+                    send(message, address, source)
 
     loop.add_reader(sock, readable)
 
