@@ -382,6 +382,16 @@ static int check_question(struct df_dns_cursor *c, const struct df_dns_header *h
 	return 0;
 }
 
+bool df_dns_is_answer_to(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
+			 uint16_t id)
+{
+	struct df_dns_cursor c = {pkt, len, 0, 0};
+	struct df_dns_header h;
+
+	df_dns_get_header(&c, &h);
+	return check_question(&c, &h, asked, id) == 0;
+}
+
 int df_dns_parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
 			uint16_t id, struct df_dns_answer *ret)
 {

@@ -133,6 +133,10 @@ int df_dns_build_query(const struct df_dns_query *q, uint16_t id, bool keep_case
 int df_dns_parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
 			uint16_t id, struct df_dns_answer *ret);
 
+/* Whether id, opcode and question are those asked for, whatever else the message is. */
+bool df_dns_is_answer_to(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
+			 uint16_t id);
+
 /*
  * The answer for the client, from an upstream message that
  * df_dns_parse_answer accepted for the same query.

@@ -70,6 +70,14 @@ static void on_query(struct df_monitor *m, const struct df_msg_query *q)
 		df_lookup_record(m, q);
 }
 
+static void on_note(struct df_monitor *m, const struct df_msg_note *note)
+{
+	if (note->what == DF_NOTE_UNREAD_QUERY || note->what == DF_NOTE_UNREAD_ANSWER)
+		(void)df_record_unread(&m->record, note);
+	else
+		(void)df_record_note(&m->record, note);
+}
+
 /* One message.  false: none there, or (*ret_is_gone) the worker is gone or talks nonsense. */
 static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 {
@@ -89,7 +97,7 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 	if (n == (ssize_t)sizeof(in.query) && in.type == DF_MSG_QUERY) {
 		on_query(m, &in.query);
 	} else if (n == (ssize_t)sizeof(in.note) && in.type == DF_MSG_NOTE) {
-		(void)df_record_note(&m->record, &in.note);
+		on_note(m, &in.note);
 	} else if (n == (ssize_t)sizeof(in.destroy) && in.type == DF_MSG_DESTROY) {
 		df_destroy_asked(m, &in.destroy);
 	} else if (n == (ssize_t)sizeof(in.brief) && in.type == DF_MSG_READY) {
