@@ -148,6 +148,12 @@ void df_relay_find_route(struct df_worker *w, struct df_asked *a)
 		a->decision = r.decision;
 }
 
+/* Under default deny nothing asks for a name that the policy does not have. */
+static bool is_implied(const struct df_worker *w, const struct df_decision *d)
+{
+	return d->rule && df_policy_rule_is_implied(&w->tables.tables[d->table], d->rule);
+}
+
 void df_relay_query(struct df_worker *w, const struct df_client *client,
 		    const struct df_token *token, const uint8_t *pkt, size_t len)
 {
@@ -180,7 +186,7 @@ void df_relay_query(struct df_worker *w, const struct df_client *client,
 	a->is_refusal = a->decision.is_refusal;
 	df_report_asked(w, a, &a->decision, NULL);
 	if (a->decision.is_enforced) {
-		if (a->decision.reason == DF_REASON_QNAME)
+		if (a->decision.reason == DF_REASON_QNAME && !is_implied(w, &a->decision))
 			df_pin_refused(w, a->decision.table, &a->q.name);
 		df_relay_refuse(w, a);
 	} else {
