@@ -31,6 +31,19 @@ static void read_until(struct df_learn *l, struct df_learn_addr *a)
 		a->until_ns = df_learn_later(a->until_ns, value.until);
 }
 
+/* For events, where nothing blocks: one of the names that allow rules have. */
+static uint32_t allowed_slot(const struct df_learn *l, const struct df_learn_addr *a)
+{
+	for (uint16_t i = has(a, DF_LEARN_ALLOWED) ? a->first_pair : 0; i;
+	     i = df_learn_pair_at(l, i)->addr_next) {
+		const struct df_learn_pair *p = df_learn_pair_at(l, i);
+
+		if (df_learn_has_any(p->bits, DF_LEARN_ALLOWED))
+			return df_learn_slot_of(l, p->name);
+	}
+	return 0;
+}
+
 static int write_entry(struct df_learn *l, struct df_learn_addr *a)
 {
 	struct df_learned value = {.until = a->until_ns};
@@ -41,6 +54,8 @@ static int write_entry(struct df_learn *l, struct df_learn_addr *a)
 
 		value.slot = df_learn_slot_of(l, p->name);
 		value.rule = p->rule;
+	} else {
+		value.slot = allowed_slot(l, a);
 	}
 	memcpy(value.bits, a->bits, sizeof(value.bits));
 	a->is_entered = true;

@@ -121,7 +121,10 @@ print(connects(resolve("idle.learn.example")))'
 ok, other = resolve("ok.example"), resolve("other.example")
 print(connects(ok, 443), connects(ok, 80), connects(other, 443), connects(other, 80), connects(other, 25))'
 	expect [ "$output" = 'ok EPERM EPERM ok EPERM' ]
-	expect_event '.reason == "RawAddress" and .port == 80 and .blocked'
+	expect_event '.event == "connect_blocked" and .reason == "PortNotAllowed" and .domain == "ok.example." and .port == 80 and .rule == "ports.policy:2 allow ok.example:443" and .blocked'
+	expect_event '.reason == "PortNotAllowed" and .domain == "other.example." and .port == 25 and .rule == "ports.policy:3 allow other.example:80/tcp"'
+	expect_match "$(event_texts)" 'WARN CONNECT BLOCKED reason=PortNotAllowed blocked=true blockedAt=connect domain=ok\.example\. ip=203\.0\.113\.10 port=80 '
+	refute_event '.reason == "RawAddress"'
 	expect_event '.reason == "AddressOfName" and .domain == "other.example." and .port == 443 and .rule == "ports.policy:4 block other.example:443"'
 }
 

@@ -661,6 +661,23 @@ static void test_next_worker_goes_on(void **state)
 	check_consistency();
 }
 
+/* Without one that blocks, the entry has one that a rule allows; never one of default allow. */
+static void test_name_of_allowed(void **state)
+{
+	struct df_dname name, want = name_of("b.example");
+
+	(void)state;
+	assert_int_equal(put(X, "a.example", DEFAULT, S), 0);
+	assert_int_equal(entry_of(X, false)->value.slot, 0);
+	assert_int_equal(put_class(X, "b.example", 3, ALLOWED, S), 0);
+	assert_int_equal(df_learn_name(shared, entry_of(X, false)->value.slot, &name), 0);
+	assert_true(df_dname_is_equal(&name, &want));
+	assert_int_equal(put(X, "c.example", BLOCKED, S), 0);
+	want = name_of("c.example");
+	assert_int_equal(df_learn_name(shared, entry_of(X, false)->value.slot, &name), 0);
+	assert_true(df_dname_is_equal(&name, &want));
+}
+
 /* Between the slot and the kernel's entry, and between the entry and the pair. */
 static void test_died_in_between(void **state)
 {
@@ -829,6 +846,7 @@ int main(void)
 		T(test_many_names_of_one_address),
 		T(test_map_fails),
 		T(test_next_worker_goes_on),
+		T(test_name_of_allowed),
 		T(test_died_in_between),
 		T(test_nonsense_is_dropped),
 		T(test_names_for_events),
