@@ -179,6 +179,25 @@ print(sum(map(len, crowds)), known, 4320 - 3072 < late < 4320 - 2976, connects(f
 	expect_event '.reason == "RawAddress" and .blocked'
 }
 
+@test "more addresses than there is room for, and fail open: they pass with an event, as does whatever raw-ip would refuse" {
+	policy deny <<-'POLICY'
+		default deny
+		allow *.learn.example
+		block 198.51.100.0/24
+	POLICY
+	job -a deployfence.policy=deny -a deployfence.fail=open -- python3 -c "$PYTHON"'
+before = connects("203.0.113.10")
+for i in range(1, 37):
+    addresses = [a[4][0] for a in socket.getaddrinfo(f"crowd{i}.learn.example", 80, socket.AF_INET, socket.SOCK_STREAM)]
+time.sleep(1) # the monitor writes it
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+print(before, sum(udp.sendto(b"x", (a, 9999)) for a in addresses), connects(addresses[0]), connects("203.0.113.10"), connects("198.51.100.1"))'
+	expect [ "$output" = 'EPERM 120 ok ok EPERM' ]
+	expect_event '.event == "table_full" and .count >= 1'
+	expect_event '.reason == "RawAddress" and .ip == "203.0.113.10" and .blocked'
+	expect_event '.reason == "RawAddress" and (.ip | startswith("198.51.")) and .would_block'
+}
+
 @test "the same under default allow: nothing is refused, and nobody need be told" {
 	policy allow <<<'block github.com'
 	job_start -a deployfence.policy=allow -- sleep 1000
