@@ -121,7 +121,7 @@ struct df_net {
 /* Map "learned": address (16 octets) -> what answers of trusted resolvers say about it. */
 struct df_learned {
 	__u64 until; /* CLOCK_BOOTTIME: permissions end; programs move it with each use */
-	__u32 slot;  /* of the name that blocks, in learn's table (proxy/learn.h) */
+	__u32 slot;  /* of the name that blocks, else allows, in learn's table (proxy/learn.h) */
 	__u32 rule;  /* the number of its rule (proxy/tables.h) */
 	__u16 bits[DF_PORT_CLASSES];
 };

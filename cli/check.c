@@ -73,7 +73,7 @@ static int compile(struct check *c)
 
 	if (c->asked && is_path(c->asked)) {
 		name_of(c->asked, c->name);
-		r = df_policy_compile_file(c->name, c->asked, &c->compiled);
+		r = df_policy_compile_file_in(c->name, c->asked, DF_POLICY_DATA_DIR, &c->compiled);
 	} else {
 		r = c->asked ? 0 : default_name(c);
 		if (r < 0)

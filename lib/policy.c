@@ -285,6 +285,12 @@ bool df_policy_rule_is_exception(const struct df_policy *p, const struct df_poli
 	return r->flags & DF_POLICY_RULE_EXCEPTION;
 }
 
+bool df_policy_rule_is_implied(const struct df_policy *p, const struct df_policy_rule *r)
+{
+	(void)p;
+	return r->flags & DF_POLICY_RULE_IMPLIED;
+}
+
 const char *df_policy_rule_owner(const struct df_policy *p, const struct df_policy_rule *r)
 {
 	return string_or_null(p, r->owner);

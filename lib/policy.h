@@ -29,7 +29,7 @@
 
 #define DF_POLICY_MAGIC 0x31504644u /* "DFP1" in a little-endian file */
 /* Of format and compiler: raised whenever the meaning of a table changes. */
-#define DF_POLICY_VERSION 4u
+#define DF_POLICY_VERSION 5u
 #define DF_POLICY_SIZE_MAX (256u << 20)
 #define DF_POLICY_PINS_MAX 64      /* names that pin-blocked resolves by itself */
 #define DF_POLICY_RESOLVERS_MAX 16 /* as many as a fence has */
@@ -200,6 +200,8 @@ bool df_policy_rule_is_listed(const struct df_policy *p, const struct df_policy_
  * or the rule that decides without the list, would not.
  */
 bool df_policy_rule_is_exception(const struct df_policy *p, const struct df_policy_rule *r);
+/* True if no statement made it, but the list that encrypted-dns stands for. */
+bool df_policy_rule_is_implied(const struct df_policy *p, const struct df_policy_rule *r);
 
 /* Strings of a rule; borrowed from the table, NUL-terminated; NULL if not set. */
 const char *df_policy_rule_owner(const struct df_policy *p, const struct df_policy_rule *r);

@@ -116,7 +116,8 @@ static int measure(const struct df_builder *b, struct df_policy_header *h)
 static void set_header(const struct df_builder *b, struct df_policy_header *h)
 {
 	const struct df_policy_settings *s = &b->src->settings;
-	enum df_policy_pin pin = b->has_more_pins ? DF_POLICY_PIN_ON_REFUSAL : DF_POLICY_PIN_YES;
+	enum df_policy_pin pin =
+		b->has_more_own_pins ? DF_POLICY_PIN_ON_REFUSAL : DF_POLICY_PIN_YES;
 
 	h->magic = DF_POLICY_MAGIC;
 	h->version = DF_POLICY_VERSION;
@@ -192,6 +193,8 @@ static uint8_t flags_of(const struct df_policy_source_rule *rule, bool is_last)
 		flags |= DF_POLICY_RULE_LISTED;
 	if (rule->is_exception)
 		flags |= DF_POLICY_RULE_EXCEPTION;
+	if (rule->is_implied)
+		flags |= DF_POLICY_RULE_IMPLIED;
 	return (uint8_t)flags;
 }
 

@@ -242,7 +242,13 @@ static void add_pin(struct df_builder *b, const uint8_t *name, size_t len)
 	b->n_pins++;
 }
 
-void df_build_pins(struct df_builder *b)
+/* Names of included policies and lists take what room is left. */
+static bool is_own(const struct df_policy_source_rule *rule)
+{
+	return rule->place.file == 0 && !rule->list;
+}
+
+static void add_pins(struct df_builder *b, bool own)
 {
 	for (uint32_t i = 0; i < b->src->n_named && !b->has_more_pins; i++) {
 		const struct df_policy_source_rule *rule = &b->src->rules[b->src->named[i].rule];
@@ -251,12 +257,20 @@ void df_build_pins(struct df_builder *b)
 		bool is_whole;
 		unsigned n;
 
-		if (rule->action != DF_POLICY_BLOCK || rule->scope == DF_POLICY_BELOW)
+		if (rule->action != DF_POLICY_BLOCK || rule->scope == DF_POLICY_BELOW ||
+		    rule->is_implied || is_own(rule) != own)
 			continue;
 		n = df_build_find_nodes(b, b->src->named[i].name, nodes, &is_whole);
 		if (n > 0 && is_pinned(b, &b->nodes[nodes[n - 1]]))
 			add_pin(b, name, strlen((const char *)name) + 1);
 	}
+}
+
+void df_build_pins(struct df_builder *b)
+{
+	add_pins(b, true);
+	b->has_more_own_pins = b->has_more_pins;
+	add_pins(b, false);
 }
 
 /* Parents stand before their children. */

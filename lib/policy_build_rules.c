@@ -70,8 +70,11 @@ void df_build_add_item(struct df_builder *b, uint32_t *list, uint32_t item)
 	for (; *link != DF_BUILD_NONE; link = &b->next[*link]) {
 		const struct df_policy_source_rule *other = rule_at(b, *link);
 
-		if (other->list != rule->list || other->scope != rule->scope ||
-		    !has_same_ports(other, rule))
+		if (other->scope != rule->scope || !has_same_ports(other, rule))
+			continue;
+		if (rule->is_implied && !other->is_implied)
+			return; /* implied ones come last, and yield */
+		if (other->list != rule->list)
 			continue;
 		if (other->action == rule->action) {
 			warn_of(b, rule, other);

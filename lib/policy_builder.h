@@ -67,7 +67,8 @@ struct df_builder {
 	uint8_t pins[DF_POLICY_PINS_MAX * DF_DNAME_MAX];
 	size_t pins_size;
 	uint32_t n_pins;
-	bool has_more_pins;
+	bool has_more_pins;     /* than there is room for */
+	bool has_more_own_pins; /* of rules in the policy's own file */
 };
 
 /* The rule of an item. */
@@ -95,7 +96,10 @@ unsigned df_build_find_nodes(const struct df_builder *b, uint32_t name,
 int df_build_add_name(struct df_builder *b, uint32_t item, uint32_t *ret_node);
 /* policy_build_exceptions.c: those of lists, after all other names.  -ENOMEM. */
 int df_build_exceptions(struct df_builder *b);
-/* pins: the first names that block rules refuse.  Before the lists become runs. */
+/*
+ * pins: the first names that block rules refuse, those of the policy's own file in front.
+ * Before the lists become runs.
+ */
 void df_build_pins(struct df_builder *b);
 /* Changes the hashes of all nodes.  The index is of no use after this. */
 void df_build_rehash(struct df_builder *b, uint32_t seed);

@@ -106,7 +106,7 @@ static bool is_rule_good(const struct df_policy *p, const struct df_policy_rule 
 			 const struct df_ports *ports)
 {
 	return is_in(r->action, DF_POLICY_ALLOW, DF_POLICY_BLOCK) &&
-	       is_in(r->scope, DF_POLICY_TREE, DF_POLICY_NET) && r->flags >> 3 == 0 &&
+	       is_in(r->scope, DF_POLICY_TREE, DF_POLICY_NET) && r->flags >> 4 == 0 &&
 	       are_ports_good(p, r, ports) && r->file && r->text && is_string_good(p, r->file) &&
 	       is_string_good(p, r->text) && is_string_good(p, r->owner) &&
 	       is_string_good(p, r->hint);

@@ -39,8 +39,9 @@ static int finish(struct df_messages *messages, int r, struct df_policy_result *
 }
 
 /* Of the first of ret->files.  Without the result's messages; those are in messages. */
-static int compile(const char *name, const char *text, size_t len, bool can_read,
-		   struct df_messages *messages, struct df_policy_result *ret)
+static int compile(const char *name, const char *text, size_t len,
+		   const struct df_policy_reading *reading, struct df_messages *messages,
+		   struct df_policy_result *ret)
 {
 	struct df_policy_source src = {.files = &ret->files};
 	void *table = NULL;
@@ -52,7 +53,7 @@ static int compile(const char *name, const char *text, size_t len, bool can_read
 				  DF_POLICY_FILE_MAX);
 		return -EINVAL;
 	}
-	r = df_policy_parse(text, len, can_read, messages, &src);
+	r = df_policy_parse(text, len, reading, messages, &src);
 	if (r == 0)
 		r = df_policy_build(&src, name, messages, &table, &size);
 	df_policy_source_done(&src);
@@ -76,6 +77,7 @@ static int compile(const char *name, const char *text, size_t len, bool can_read
 int df_policy_compile_text(const char *name, const char *file, const char *text, size_t len,
 			   struct df_policy_result *ret)
 {
+	const struct df_policy_reading nothing = {.can_read = false};
 	struct df_messages messages = {.file = file};
 	size_t index;
 	int r;
@@ -83,7 +85,7 @@ int df_policy_compile_text(const char *name, const char *file, const char *text,
 	*ret = (struct df_policy_result){0};
 	r = df_policy_files_add(&ret->files, file, &index);
 	if (r == 0)
-		r = compile(name, text, len, false, &messages, ret);
+		r = compile(name, text, len, &nothing, &messages, ret);
 	return finish(&messages, r, ret);
 }
 
@@ -110,6 +112,13 @@ static bool is_link(const char *path)
 
 int df_policy_compile_file(const char *name, const char *path, struct df_policy_result *ret)
 {
+	return df_policy_compile_file_in(name, path, NULL, ret);
+}
+
+int df_policy_compile_file_in(const char *name, const char *path, const char *data_dir,
+			      struct df_policy_result *ret)
+{
+	const struct df_policy_reading all = {.can_read = true, .data_dir = data_dir};
 	struct df_messages messages = {.file = path};
 	_cleanup_free_ char *text = NULL;
 	size_t len, index;
@@ -122,7 +131,7 @@ int df_policy_compile_file(const char *name, const char *path, struct df_policy_
 	else if (r < 0)
 		df_messages_error(&messages, 0, 0, "%s", read_error(r));
 	else
-		r = compile(name, text, len, true, &messages, ret);
+		r = compile(name, text, len, &all, &messages, ret);
 	return finish(&messages, r, ret);
 }
 
@@ -162,7 +171,11 @@ static int report_missing(const char *name, const char *const *dirs, struct df_p
 
 int df_policy_compile_name(const char *name, const char *const *dirs, struct df_policy_result *ret)
 {
+	const char *data_dir = NULL;
+
 	*ret = (struct df_policy_result){0};
+	for (size_t i = 0; dirs[i]; i++)
+		data_dir = dirs[i];
 	if (!df_policy_is_name(name, strlen(name))) {
 		struct df_messages messages = {.file = "policy"};
 		char quote[DF_MESSAGES_QUOTE];
@@ -179,7 +192,7 @@ int df_policy_compile_name(const char *name, const char *const *dirs, struct df_
 
 		if (asprintf(&path, "%s/%s.policy", dirs[i], name) < 0)
 			return -ENOMEM;
-		r = df_policy_compile_file(name, path, ret);
+		r = df_policy_compile_file_in(name, path, data_dir, ret);
 		/* Only absence leads on: what cannot be read is not replaced by another. */
 		if ((r != -ENOENT && r != -ENOTDIR) || is_link(path))
 			return r;

@@ -96,6 +96,7 @@ _Static_assert(sizeof(struct df_policy_range) == 6, "part of the table's format"
 #define DF_POLICY_RULE_LAST 0x01u      /* of its run */
 #define DF_POLICY_RULE_LISTED 0x02u    /* from a list */
 #define DF_POLICY_RULE_EXCEPTION 0x04u /* of that list: it says not to block */
+#define DF_POLICY_RULE_IMPLIED 0x08u   /* no statement of the policy's, but encrypted-dns */
 
 static inline uint64_t df_policy_hash_root(uint32_t seed)
 {

@@ -10,6 +10,7 @@
 #include "lib/util.h"
 
 #define LINES_TEXT_MAX 128
+#define IMPLIED "encrypted-dns.policy"
 #define KINDS_MAX 512 /* different rules of one list: scopes times port ranges, and exceptions */
 
 /* A path as a value, and where it leads.  *ret is malloc'd. */
@@ -141,6 +142,41 @@ int df_policy_parse_include(struct df_policy_parser *p)
 	if (r < 0)
 		return refuse_file(p, column, path, r, DF_POLICY_FILE_MAX);
 	return parse_included(p, (uint32_t)file, text, len);
+}
+
+int df_policy_parse_implied(struct df_policy_parser *p, const char *data_dir)
+{
+	const struct df_policy_place *place =
+		p->encrypted_dns_place.line ? &p->encrypted_dns_place : &p->default_place;
+	_cleanup_free_ char *path = NULL, *text = NULL;
+	struct df_policy_files *files = p->src->files;
+	char quote[DF_MESSAGES_QUOTE];
+	struct df_policy_stamp stamp;
+	size_t len, file;
+	uint32_t known;
+	int r;
+
+	if (asprintf(&path, "%s/" IMPLIED, data_dir) < 0)
+		return -ENOMEM;
+	r = df_policy_stamp_of(path, &stamp);
+	if (r == 0 && find_policy(p, &stamp, &known))
+		return 0; /* included, and so written, or the policy itself */
+	if (r == 0)
+		r = df_policy_files_read(files, path, DF_POLICY_FILE_MAX, &text, &len, &file);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		files->has_changed = true; /* no cache: it may be there the next time */
+		df_policy_warn(p->stmt.messages, files, place,
+			       "%s: %s; encrypted resolvers are refused by other rules alone",
+			       df_messages_quote(path, strlen(path), quote),
+			       df_policy_files_error(r));
+		return 0;
+	}
+	p->is_implied = true;
+	p->owner = p->hint = 0;
+	p->has_hint = true;
+	return df_policy_parse_file(p, (uint32_t)file, text, len);
 }
 
 /* A list as it is read: each kind of entry is one rule, which all entries of it share. */

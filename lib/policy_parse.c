@@ -163,6 +163,7 @@ int df_policy_add_rule(struct df_policy_parser *p, unsigned column,
 	added->owner = p->owner;
 	added->hint = p->hint;
 	added->has_hint = p->has_hint;
+	added->is_implied = p->is_implied;
 	*ret = (uint32_t)src->n_rules++;
 	return 0;
 }
@@ -199,6 +200,26 @@ int df_policy_add_target(struct df_policy_source *src, const struct df_policy_ta
 	return 0;
 }
 
+/*
+ * Rules of addresses are final: one for port 853 of all would undo `allow dns.example:853`.
+ * And a policy that tells as many ports apart as there may be is no error of its author's.
+ */
+static bool is_left_out(const struct df_policy_parser *p, struct df_policy_range ports)
+{
+	struct df_ports all = p->src->ports;
+
+	if (!p->is_implied || ports.lo == 0)
+		return false;
+	for (size_t i = 0; i < p->src->n_rules; i++) {
+		const struct df_policy_source_rule *rule = &p->src->rules[i];
+
+		if (rule->action == DF_POLICY_ALLOW && rule->ports.lo &&
+		    rule->ports.lo <= ports.hi && ports.lo <= rule->ports.hi)
+			return true;
+	}
+	return df_ports_add_range(&all, ports) < 0 || all.n_classes > DF_POLICY_CLASSES_MAX;
+}
+
 static int parse_rule(struct df_policy_parser *p, enum df_policy_action action)
 {
 	struct df_policy_source_rule rule = {.action = (uint8_t)action};
@@ -223,6 +244,8 @@ static int parse_rule(struct df_policy_parser *p, enum df_policy_action action)
 		return r;
 	rule.scope = (uint8_t)(t.is_name ? t.scope : DF_POLICY_NET);
 	rule.ports = (struct df_policy_range){t.ports.proto, t.ports.lo, t.ports.hi};
+	if (is_left_out(p, rule.ports))
+		return 0;
 	r = df_policy_add_rule(p, w.column, &rule, &index);
 	return r < 0 ? r : df_policy_add_target(p->src, &t, index);
 }
@@ -308,12 +331,19 @@ int df_policy_parse_file(struct df_policy_parser *p, uint32_t file, const char *
 	return r;
 }
 
-int df_policy_parse(const char *text, size_t len, bool can_read, struct df_messages *messages,
-		    struct df_policy_source *ret)
+static bool wants_list(const struct df_policy_settings *s)
+{
+	if (s->encrypted_dns)
+		return s->encrypted_dns == DF_POLICY_BLOCK;
+	return s->default_action == DF_POLICY_BLOCK;
+}
+
+int df_policy_parse(const char *text, size_t len, const struct df_policy_reading *reading,
+		    struct df_messages *messages, struct df_policy_source *ret)
 {
 	struct df_policy_parser p = {
 		.src = ret,
-		.can_read = can_read,
+		.can_read = reading->can_read,
 		.stmt = {.messages = messages},
 	};
 	int r;
@@ -333,5 +363,9 @@ int df_policy_parse(const char *text, size_t len, bool can_read, struct df_messa
 		return r;
 	df_policy_settings_finish(&p);
 	warn_of_nothing_allowed(&p);
+	if (reading->data_dir && wants_list(&ret->settings))
+		r = df_policy_parse_implied(&p, reading->data_dir);
+	if (r < 0)
+		return r;
 	return messages->is_out_of_memory ? -ENOMEM : 0;
 }

@@ -42,6 +42,7 @@ struct df_policy_source_rule {
 	uint32_t list;                   /* index plus 1; 0: written in the policy */
 	bool is_exception, is_important; /* of a list; see list.h */
 	bool has_hint;                   /* or knows that it has none */
+	bool is_implied; /* of the list that encrypted-dns stands for; yields to what is written */
 };
 
 struct df_policy_source_list {
@@ -75,7 +76,8 @@ struct df_policy_settings {
 	uint32_t leaks; /* bits 1 << finding: refuse */
 	uint8_t resolvers[DF_POLICY_RESOLVERS_MAX][16];
 	unsigned n_resolvers;
-	struct df_policy_place pin_place; /* of the statement, for what only the builder sees */
+	enum df_policy_action encrypted_dns; /* 0: as default says; used here alone */
+	struct df_policy_place pin_place;    /* of the statement, for what only the builder sees */
 };
 
 struct df_policy_source {
@@ -95,6 +97,11 @@ struct df_policy_source {
 	struct df_ports ports; /* of all rules */
 };
 
+struct df_policy_reading {
+	bool can_read;        /* other files; else what names them is refused */
+	const char *data_dir; /* of the list that encrypted-dns stands for; NULL: there is none */
+};
+
 void df_policy_source_done(struct df_policy_source *src);
 
 /* From now on messages are about this file, and at this place. */
@@ -106,10 +113,9 @@ void df_policy_warn(struct df_messages *messages, const struct df_policy_files *
 
 /*
  * Fills *ret, which the caller zeroed but for files, and frees in every case.  text is that
- * of the first file.  Without can_read, what names other files is refused.  0 also with
- * errors: those are in messages.  -ENOMEM, -E2BIG.
+ * of the first file.  0 also with errors: those are in messages.  -ENOMEM, -E2BIG.
  */
-int df_policy_parse(const char *text, size_t len, bool can_read, struct df_messages *messages,
-		    struct df_policy_source *ret);
+int df_policy_parse(const char *text, size_t len, const struct df_policy_reading *reading,
+		    struct df_messages *messages, struct df_policy_source *ret);
 
 #endif

@@ -135,6 +135,17 @@ static int parse_enforce_share(struct df_policy_parser *p)
 	return r;
 }
 
+static int parse_encrypted_dns(struct df_policy_parser *p)
+{
+	int choice = df_stmt_choice(&p->stmt, CHOICES("block", "allow"));
+
+	if (choice < 0)
+		return choice;
+	settings(p)->encrypted_dns = choice == 0 ? DF_POLICY_BLOCK : DF_POLICY_ALLOW;
+	p->encrypted_dns_place = df_policy_here(p);
+	return 0;
+}
+
 static int parse_keep_learned(struct df_policy_parser *p)
 {
 	struct df_value_error error;
@@ -304,6 +315,7 @@ const struct df_policy_statement df_policy_settings_statements[] = {
 	{"pin-blocked", parse_pin_blocked, true},
 	{"shared-address", parse_shared_address, true},
 	{"keep-learned", parse_keep_learned, true},
+	{"encrypted-dns", parse_encrypted_dns, true},
 	{"refuse-dns", parse_refuse_dns, true},
 	{"refuse-with", parse_refuse_with, true},
 	{"resolver", parse_resolver, false},

@@ -19,8 +19,9 @@
 struct df_policy_parser {
 	struct df_policy_source *src;
 	struct df_stmt stmt;
-	bool can_read; /* other files */
-	uint32_t file; /* index of the current one */
+	bool can_read;   /* other files */
+	bool is_implied; /* the current file is the list that encrypted-dns stands for */
+	uint32_t file;   /* index of the current one */
 	unsigned depth;
 	bool is_open[DF_POLICY_FILES_MAX];   /* the current file, and those that include it */
 	bool is_policy[DF_POLICY_FILES_MAX]; /* not a list */
@@ -29,7 +30,7 @@ struct df_policy_parser {
 	size_t first_rule;                   /* of the current file */
 	/* of those that may be made once, in whichever file; line 0: not yet */
 	struct df_policy_place first[DF_POLICY_STATEMENTS_MAX];
-	struct df_policy_place default_place;
+	struct df_policy_place default_place, encrypted_dns_place;
 	/* on-leak: by finding, and for all of them; line 0 where none has said anything */
 	struct df_policy_place leak_place[DF_FINDINGS], leak_all_place;
 	bool is_leak_refused[DF_FINDINGS], is_all_refused;
@@ -71,6 +72,11 @@ int df_policy_add_target(struct df_policy_source *src, const struct df_policy_ta
 
 /* policy_include.c */
 int df_policy_parse_include(struct df_policy_parser *p);
+/*
+ * The shipped list of encrypted resolvers, as if it were included at the end, but that its
+ * rules yield to those that are written.  Missing: a warning.
+ */
+int df_policy_parse_implied(struct df_policy_parser *p, const char *data_dir);
 int df_policy_parse_block_list(struct df_policy_parser *p);
 int df_policy_parse_allow_list(struct df_policy_parser *p);
 

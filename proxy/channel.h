@@ -111,6 +111,9 @@ enum df_note {
 	DF_NOTE_PIN_IGNORED = 1,   /* a refused name has an address that it must not close */
 	DF_NOTE_REBINDING_IGNORED, /* an allowed name has one that it must not open */
 	DF_NOTE_UNLEARNED,         /* there was no room */
+	/* where nothing is enforced: octets that were passed on and not understood */
+	DF_NOTE_UNREAD_QUERY,  /* addr is the resolver; name has len 0 */
+	DF_NOTE_UNREAD_ANSWER, /* the same, and the name asked for */
 	DF_NOTE_END,
 };
 

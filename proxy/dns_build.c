@@ -2,6 +2,7 @@
 /* The building half of dns_wire.h. */
 #include <string.h>
 
+#include "lib/util.h"
 #include "proxy/dns_cursor.h"
 #include "proxy/dns_out.h"
 #include "proxy/dns_svcb.h"
@@ -42,8 +43,24 @@ static uint16_t covered_type(const struct df_dns_record *rr)
 	return (uint16_t)(rr->rdata[0] << 8 | rr->rdata[1]);
 }
 
+/*
+ * Types whose RDATA may hold compressed names that nobody reads here (RFC 3597 4): not to be
+ * copied.  Some of what there is will do as an answer to ANY, RFC 8482 4.1.
+ */
+static bool is_opaque_name_type(uint16_t type)
+{
+	static const uint16_t types[] = {3, 4, 7, 8, 9, 14, 17, 18, 21, 24, 26, 30, 35, 36};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(types); i++)
+		if (types[i] == type)
+			return true;
+	return false;
+}
+
 static bool is_answer_type(const struct df_dns_query *q, uint16_t type)
 {
+	if (q->type == DF_DNS_TYPE_ANY)
+		return !is_opaque_name_type(type);
 	return type == q->type || type == DF_DNS_TYPE_CNAME || type == DF_DNS_TYPE_DNAME;
 }
 
@@ -79,7 +96,16 @@ static bool put_rdata(struct df_dns_out *o, const uint8_t *upstream, const struc
 	case DF_DNS_TYPE_HTTPS:
 		return df_dns_svcb_put(o, rr->rdata, rr->rdlen);
 	case DF_DNS_TYPE_CNAME:
+	case DF_DNS_TYPE_NS:
+	case DF_DNS_TYPE_PTR:
 		df_dns_put_name(o, &rr->target);
+		break;
+	case DF_DNS_TYPE_MX:
+	case DF_DNS_TYPE_SRV:
+		df_dns_put_bytes(o, rr->rdata, rr->type == DF_DNS_TYPE_MX ? 2 : 6);
+		(void)df_dns_get(&c, rr->type == DF_DNS_TYPE_MX ? 2 : 6);
+		df_dns_get_name(&c, &name);
+		df_dns_put_bytes(o, name.wire, name.len); /* uncompressed, RFC 2782 */
 		break;
 	case DF_DNS_TYPE_DNAME: /* never compressed, RFC 6672 2.5 */
 		df_dns_put_bytes(o, rr->target.wire, rr->target.len);
@@ -195,6 +221,21 @@ static int pass(const struct df_dns_query *q, struct df_dns_cursor c, const stru
 	return (int)o->pos;
 }
 
+/* c stands behind the question. */
+static bool has_svcb(struct df_dns_cursor c, const struct df_dns_header *h)
+{
+	struct df_dns_record rr;
+
+	for (unsigned i = 0; i < h->n[DF_DNS_SECTION_ANSWER]; i++) {
+		df_dns_get_record(&c, DF_DNS_SECTION_ANSWER, &rr);
+		if (c.error)
+			return false;
+		if (rr.type == DF_DNS_TYPE_SVCB || rr.type == DF_DNS_TYPE_HTTPS)
+			return true;
+	}
+	return false;
+}
+
 /* The question and TC: the client asks again by TCP, RFC 2181 9. */
 static int truncate_answer(const struct df_dns_query *q, struct df_dns_cursor c,
 			   const struct df_dns_header *h, struct df_dns_out *o)
@@ -226,8 +267,9 @@ static int truncate_answer(const struct df_dns_query *q, struct df_dns_cursor c,
 }
 
 static int build(const struct df_dns_query *q, const uint8_t *upstream, size_t upstream_len,
-		 bool is_rebuilt, size_t limit, uint8_t *buf, size_t size)
+		 bool is_stripped, size_t limit, uint8_t *buf, size_t size)
 {
+	bool is_rebuilt = q->type == DF_DNS_TYPE_A || q->type == DF_DNS_TYPE_AAAA;
 	struct df_dns_cursor c = {upstream, upstream_len, 0, 0};
 	struct df_dns_header h;
 	struct df_dname name;
@@ -239,6 +281,9 @@ static int build(const struct df_dns_query *q, const uint8_t *upstream, size_t u
 	(void)df_dns_get_u32(&c); /* type and class */
 	if (c.error || h.n[DF_DNS_SECTION_QUESTION] != 1 || !df_dname_is_equal(&name, &q->name))
 		return -EBADMSG;
+	if (is_stripped)
+		is_rebuilt |= q->type == DF_DNS_TYPE_SVCB || q->type == DF_DNS_TYPE_HTTPS ||
+			      (q->type == DF_DNS_TYPE_ANY && has_svcb(c, &h));
 	df_dns_out_init(&o, buf, size, limit);
 	if (is_rebuilt)
 		r = rebuild(q, c, &h, &o);
@@ -253,18 +298,13 @@ static int build(const struct df_dns_query *q, const uint8_t *upstream, size_t u
 int df_dns_build_answer(const struct df_dns_query *q, const uint8_t *upstream, size_t upstream_len,
 			size_t limit, uint8_t *buf, size_t size)
 {
-	const bool is_rebuilt = q->type == DF_DNS_TYPE_A || q->type == DF_DNS_TYPE_AAAA;
-
-	return build(q, upstream, upstream_len, is_rebuilt, limit, buf, size);
+	return build(q, upstream, upstream_len, false, limit, buf, size);
 }
 
 int df_dns_build_stripped(const struct df_dns_query *q, const uint8_t *upstream,
 			  size_t upstream_len, size_t limit, uint8_t *buf, size_t size)
 {
-	const bool is_rebuilt = q->type == DF_DNS_TYPE_A || q->type == DF_DNS_TYPE_AAAA ||
-				q->type == DF_DNS_TYPE_SVCB || q->type == DF_DNS_TYPE_HTTPS;
-
-	return build(q, upstream, upstream_len, is_rebuilt, limit, buf, size);
+	return build(q, upstream, upstream_len, true, limit, buf, size);
 }
 
 static void put_sinkhole(struct df_dns_out *o, const struct df_dns_query *q)

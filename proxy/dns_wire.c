@@ -256,7 +256,8 @@ static int collect(struct collected *all, const struct df_dns_query *asked,
 		else
 			memcpy(addr->addr, rr->rdata, 16);
 		all->n_addrs++;
-	} else if (rr->type == asked->type && is_svcb(rr->type)) {
+	} else if (is_svcb(rr->type) &&
+		   (rr->type == asked->type || asked->type == DF_DNS_TYPE_ANY)) {
 		collect_svcb(all, rr);
 	} else if ((rr->type == DF_DNS_TYPE_CNAME || rr->type == DF_DNS_TYPE_DNAME) &&
 		   asked->type != DF_DNS_TYPE_AXFR && asked->type != DF_DNS_TYPE_IXFR) {
@@ -350,7 +351,7 @@ static int follow_chain(struct collected *all, const struct df_dns_query *asked)
 		if (!alias->is_used && !is_asked)
 			return -EBADMSG;
 	}
-	if (is_svcb(asked->type)) {
+	if (is_svcb(asked->type) || asked->type == DF_DNS_TYPE_ANY) {
 		all->is_svcb_malformed |=
 			all->n_svcbs > 0 && !df_dname_is_equal(&all->svcb_owner, name);
 		return 0;
@@ -380,6 +381,16 @@ static int check_question(struct df_dns_cursor *c, const struct df_dns_header *h
 	    !df_dname_is_equal(&name, &asked->name))
 		return -ENOMSG;
 	return 0;
+}
+
+bool df_dns_is_answer_to(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
+			 uint16_t id)
+{
+	struct df_dns_cursor c = {pkt, len, 0, 0};
+	struct df_dns_header h;
+
+	df_dns_get_header(&c, &h);
+	return check_question(&c, &h, asked, id) == 0;
 }
 
 int df_dns_parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,

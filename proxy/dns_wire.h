@@ -93,7 +93,7 @@ struct df_dns_answer {
 	struct df_dname chain[DF_DNS_MAX_CHAIN]; /* names the QNAME was redirected to, in order */
 	unsigned n_addrs;
 	struct df_dns_addr addrs[DF_DNS_MAX_ADDRS]; /* of the last name of the chain */
-	/* of HTTPS and SVCB; the addresses are their hints then, as far as there is room */
+	/* of HTTPS and SVCB, or ANY; the addresses are their hints then, as far as there is room */
 	bool is_svcb_malformed; /* a client must refuse the answer, and so must we, or pass it */
 	unsigned n_targets;
 	struct df_dname targets[DF_DNS_MAX_TARGETS]; /* without those that are the owner itself */
@@ -133,6 +133,10 @@ int df_dns_build_query(const struct df_dns_query *q, uint16_t id, bool keep_case
 int df_dns_parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
 			uint16_t id, struct df_dns_answer *ret);
 
+/* Whether id, opcode and question are those asked for, whatever else the message is. */
+bool df_dns_is_answer_to(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
+			 uint16_t id);
+
 /*
  * The answer for the client, from an upstream message that
  * df_dns_parse_answer accepted for the same query.
@@ -152,8 +156,8 @@ int df_dns_build_answer(const struct df_dns_query *q, const uint8_t *upstream, s
 
 /*
  * The same where nothing may name addresses past the answers to A and AAAA: HTTPS and SVCB
- * are rebuilt too, without address hints and ECH (RFC 9460 7.3, RFC 9848).  AD goes where
- * that changed something.  Not for answers that are is_svcb_malformed.
+ * are rebuilt too, without address hints and ECH (RFC 9460 7.3, RFC 9848), and so are
+ * answers to ANY that have them.  AD goes where that changed something.  Not for answers that are is_svcb_malformed.
  */
 int df_dns_build_stripped(const struct df_dns_query *q, const uint8_t *upstream,
 			  size_t upstream_len, size_t limit, uint8_t *buf, size_t size);

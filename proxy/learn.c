@@ -75,10 +75,19 @@ static uint16_t find_pair(const struct df_learn *l, const uint8_t *addr,
 	return n ? df_learn_find_pair(l, a, n) : 0;
 }
 
+static unsigned reserve_of(const struct df_lesson *lesson)
+{
+	if (!df_learn_has_any(lesson->bits, DF_LEARN_BLOCKED))
+		return DF_LEARN_RESERVE_PERMITS;
+	return lesson->is_pinned ? 0 : DF_LEARN_RESERVE_UNPINNED;
+}
+
 /* The pair of address and name, made if need be.  0: no room. */
-static uint16_t take_pair(struct df_learn *l, const uint8_t *addr, const struct df_dname *name,
+static uint16_t take_pair(struct df_learn *l, const uint8_t *addr, const struct df_lesson *lesson,
 			  uint64_t now_ns)
 {
+	const struct df_dname *name = lesson->name;
+	const unsigned reserve = reserve_of(lesson);
 	uint16_t a = df_learn_find_addr(l, addr), n, pair;
 
 	/* what lapsed must not come to life again with this name's permission */
@@ -87,7 +96,7 @@ static uint16_t take_pair(struct df_learn *l, const uint8_t *addr, const struct 
 	pair = find_pair(l, addr, name);
 	if (pair)
 		return pair;
-	if (!df_learn_has_room(l) && df_learn_make_room(l, now_ns) < 0)
+	if (!df_learn_has_room(l, reserve) && df_learn_make_room(l, reserve, now_ns) < 0)
 		return 0;
 	a = df_learn_find_addr(l, addr);
 	n = df_learn_find_name(l, name);
@@ -141,7 +150,7 @@ int df_learn_put(struct df_learn *l, const uint8_t addr[static 16], const struct
 
 	if (is_empty && !find_pair(l, addr, lesson->name))
 		return 0;
-	pair = take_pair(l, addr, lesson->name, now_ns);
+	pair = take_pair(l, addr, lesson, now_ns);
 	if (!pair)
 		return -ENOSPC;
 	p = df_learn_pair_at(l, pair);

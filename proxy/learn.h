@@ -17,7 +17,10 @@
  *
  * All sizes are fixed, untouched pages cost nothing.  With a full table what nobody needs
  * goes: lapsed pairs, then the oldest addresses that are allowed by default and would pass
- * by raw-ip too.  Nothing else goes, and what finds no room is not learned.
+ * by raw-ip too.  Nothing else goes, and what finds no room is not learned.  Under raw-ip
+ * allow a refusal that is not learned is a false allow, so room is kept for refusals:
+ * permissions find the table full while some is left, and so do, later, refusals of names
+ * that the policy does not pin.
  */
 #ifndef DF_LEARN_H
 #define DF_LEARN_H
@@ -38,6 +41,9 @@
 #define DF_LEARN_STICKY_NS (24ull * 3600 * 1000000000)
 /* Refusals of names that the policy does not pin by itself: a payload can ask for many. */
 #define DF_LEARN_UNPINNED_MAX (DF_LEARNED_MAX / 2)
+/* Parts (1/n) of addresses, names and pairs that permissions, or those refusals, leave free. */
+#define DF_LEARN_RESERVE_PERMITS 4
+#define DF_LEARN_RESERVE_UNPINNED 8
 
 /* Sets of tables in an element of df_learned.bits. */
 #define DF_LEARN_BLOCKED ((uint16_t)(DF_TABLES_ALL << DF_LEARNED_BLOCKED))

@@ -31,6 +31,19 @@ static void read_until(struct df_learn *l, struct df_learn_addr *a)
 		a->until_ns = df_learn_later(a->until_ns, value.until);
 }
 
+/* For events, where nothing blocks: one of the names that allow rules have. */
+static uint32_t allowed_slot(const struct df_learn *l, const struct df_learn_addr *a)
+{
+	for (uint16_t i = has(a, DF_LEARN_ALLOWED) ? a->first_pair : 0; i;
+	     i = df_learn_pair_at(l, i)->addr_next) {
+		const struct df_learn_pair *p = df_learn_pair_at(l, i);
+
+		if (df_learn_has_any(p->bits, DF_LEARN_ALLOWED))
+			return df_learn_slot_of(l, p->name);
+	}
+	return 0;
+}
+
 static int write_entry(struct df_learn *l, struct df_learn_addr *a)
 {
 	struct df_learned value = {.until = a->until_ns};
@@ -41,6 +54,8 @@ static int write_entry(struct df_learn *l, struct df_learn_addr *a)
 
 		value.slot = df_learn_slot_of(l, p->name);
 		value.rule = p->rule;
+	} else {
+		value.slot = allowed_slot(l, a);
 	}
 	memcpy(value.bits, a->bits, sizeof(value.bits));
 	a->is_entered = true;
@@ -174,17 +189,20 @@ static void trim(struct df_learn *l, struct df_learn_addr *a, uint64_t now_ns)
 	(void)df_learn_sync(l, a, 0);
 }
 
-bool df_learn_has_room(const struct df_learn *l)
+bool df_learn_has_room(const struct df_learn *l, unsigned reserve)
 {
 	const struct df_learn_pool *const pools[] = {&l->names, &l->addrs, &l->pairs};
 
-	for (unsigned i = 0; i < ARRAY_SIZE(pools); i++)
-		if (!pools[i]->free && *pools[i]->n_ever >= pools[i]->max)
+	for (unsigned i = 0; i < ARRAY_SIZE(pools); i++) {
+		const uint32_t kept = reserve ? pools[i]->max / reserve : 0;
+
+		if (pools[i]->n_used + kept >= pools[i]->max - 1) /* index 0 is none */
 			return false;
+	}
 	return true;
 }
 
-int df_learn_make_room(struct df_learn *l, uint64_t now_ns)
+int df_learn_make_room(struct df_learn *l, unsigned reserve, uint64_t now_ns)
 {
 	const uint32_t n = *l->addrs.n_ever;
 	uint16_t oldest = 0;
@@ -202,11 +220,12 @@ int df_learn_make_room(struct df_learn *l, uint64_t now_ns)
 			    (!oldest || a->seen_ns < df_learn_addr_at(l, oldest)->seen_ns))
 				oldest = (uint16_t)l->room_at;
 		}
-		if (!df_learn_has_room(l) && oldest && (seen % ROOM_WINDOW == 0 || seen == n - 1)) {
+		if (!df_learn_has_room(l, reserve) && oldest &&
+		    (seen % ROOM_WINDOW == 0 || seen == n - 1)) {
 			evict(l, oldest);
 			oldest = 0;
 		}
-		if (df_learn_has_room(l))
+		if (df_learn_has_room(l, reserve))
 			return 0;
 	}
 	l->full_until_ns = now_ns + FULL_NS;

@@ -121,12 +121,13 @@ void df_learn_weaken(struct df_learn *l, uint16_t i, uint16_t mask);
 /* Drops the permissions of an address if they are over; true where nothing is left of it. */
 bool df_learn_expire_permits(struct df_learn *l, uint16_t i, uint64_t now_ns);
 
-bool df_learn_has_room(const struct df_learn *l);
+/* For one more of each, and 1/reserve of all is still free then; 0: none need be. */
+bool df_learn_has_room(const struct df_learn *l, unsigned reserve);
 /*
  * Room for one more address, name and pair, at the cost of what lapsed or is needless, the
  * oldest of some that stand together.  -ENOSPC: there is none to be had.
  */
-int df_learn_make_room(struct df_learn *l, uint64_t now_ns);
+int df_learn_make_room(struct df_learn *l, unsigned reserve, uint64_t now_ns);
 
 static inline uint64_t df_learn_later(uint64_t a, uint64_t b)
 {

@@ -29,6 +29,7 @@
 #define DF_PING_NS 2000000000ull
 #define DF_RETRY_NS 20000000ull /* a line for the container's stderr, while that is redirected */
 #define DF_BEAT_NS 500000000ull
+#define DF_RAW_OPEN_NS 60000000000ull /* several times what notes of a full table lie apart */
 #define DF_RESTART_MIN_NS 10000000ull
 #define DF_RESTART_MAX_NS 1000000000ull
 
@@ -63,6 +64,8 @@ struct df_monitor {
 	struct df_record record;
 	struct df_destroy destroy;
 	struct df_conf conf;
+	uint8_t raw_opened; /* tables whose raw-ip block is audit now: the table is full */
+	uint64_t raw_open_until_ns;
 	bool is_ready, is_over;
 	bool is_pong_due;
 	struct df_msg_pong counts;      /* of this worker, as it last said */

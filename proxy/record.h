@@ -80,6 +80,9 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m);
 /* What was not learned; checked, as above. */
 int df_record_note(struct df_record *r, const struct df_msg_note *m);
 
+/* Octets that passed and could not be understood; checked, as above. */
+int df_record_unread(struct df_record *r, const struct df_msg_note *m);
+
 /* An event of the kernel; who as far as the kernel and /proc know, or NULL. */
 void df_record_kernel(struct df_record *r, const struct df_event *k, const struct df_identity *who);
 

@@ -103,6 +103,29 @@ static void name_blocked(const struct df_record *r, const struct df_event *k,
 		df_record_rule(r, table, rule, e, f->rule);
 }
 
+/* True: an answer led there by a name that a rule allows, but at other ports. */
+static bool name_allowed_elsewhere(const struct df_record *r, const struct df_event *k,
+				   struct df_event_line *e, struct found *f)
+{
+	const struct df_policy *p = &r->tables->tables[f->table];
+	const struct df_policy_rule *rule, *at_port;
+	struct df_learned learned;
+	struct df_dname name;
+
+	if (!r->learned || bpf_map_lookup_elem(DF_FD_LEARNED, k->addr, &learned) < 0 ||
+	    learned.until <= k->time || df_learn_name(r->learned, learned.slot, &name) < 0)
+		return false;
+	rule = df_policy_lookup(p, &name);
+	at_port = df_policy_lookup_port(p, &name, proto_of(k), ntohs(k->port));
+	if (!rule || rule->action != DF_POLICY_ALLOW ||
+	    (at_port && at_port->action == DF_POLICY_ALLOW))
+		return false;
+	(void)df_dname_to_text(&name, f->domain);
+	e->domain = f->domain;
+	df_record_rule(r, f->table, rule, e, f->rule);
+	return true;
+}
+
 /* Why the programs refused an address: the same order as in bpf/address.bpf.h. */
 static void explain_address(const struct df_record *r, const struct df_event *k,
 			    struct df_event_line *e, struct found *f)
@@ -121,6 +144,8 @@ static void explain_address(const struct df_record *r, const struct df_event *k,
 		e->reason = k->bits >> DF_LEARNED_DEFAULT >> f->table & 1 ? "SharedAddress"
 									  : "AddressOfName";
 		name_blocked(r, k, e, f);
+	} else if (name_allowed_elsewhere(r, k, e, f)) {
+		e->reason = "PortNotAllowed";
 	} else {
 		e->reason = "RawAddress";
 		(void)snprintf(f->rule, sizeof(f->rule), "%s.policy raw-ip %s", df_policy_name(p),

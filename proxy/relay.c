@@ -82,6 +82,12 @@ void df_relay_send_failure(struct df_worker *w, struct df_asked *a, uint16_t ede
 	const struct df_dns_refusal r = {
 		.rcode = DF_DNS_RCODE_SERVFAIL, .ede = ede, .ede_text = "resolver does not answer"};
 
+	if (a->is_raw || a->is_stream) { /* no answer of ours would fit */
+		if (a->client.connection >= 0 && !a->is_stream)
+			df_tcp_give_up(w, a->client.connection);
+		df_asked_finish(w, a);
+		return;
+	}
 	df_report_outcome(w, a, NULL, DF_DNS_RCODE_SERVFAIL);
 	df_relay_send_own(w, a, &r);
 }
@@ -94,7 +100,7 @@ void df_relay_refuse(struct df_worker *w, struct df_asked *a)
 		send_refusal(w, a);
 }
 
-static void forward(struct df_worker *w, struct df_asked *a)
+void df_relay_forward(struct df_worker *w, struct df_asked *a)
 {
 	int r;
 
@@ -125,7 +131,7 @@ static void answer_malformed(struct df_worker *w, const struct df_client *client
 }
 
 /* Whom to ask; a refusal of the name itself is told before one of the resolver. */
-static void find_route(struct df_worker *w, struct df_asked *a)
+void df_relay_find_route(struct df_worker *w, struct df_asked *a)
 {
 	uint16_t learned = 0;
 	struct df_route r;
@@ -140,6 +146,12 @@ static void find_route(struct df_worker *w, struct df_asked *a)
 	a->teaches = r.teaches;
 	if (df_tables_strictness(&r.decision) > df_tables_strictness(&a->decision))
 		a->decision = r.decision;
+}
+
+/* Under default deny nothing asks for a name that the policy does not have. */
+static bool is_implied(const struct df_worker *w, const struct df_decision *d)
+{
+	return d->rule && df_policy_rule_is_implied(&w->tables.tables[d->table], d->rule);
 }
 
 void df_relay_query(struct df_worker *w, const struct df_client *client,
@@ -158,24 +170,27 @@ void df_relay_query(struct df_worker *w, const struct df_client *client,
 	a->token = *token;
 	a->held = -1;
 	a->upstream = -1;
+	a->is_raw = a->is_stream = false;
 	if (client->connection >= 0)
 		w->connections[client->connection].n_in_flight++;
 	r = df_dns_parse_query(pkt, len, &a->q, &id);
 	if (r < 0) {
+		if (df_relay_raw_query(w, a, pkt, len))
+			return;
 		answer_malformed(w, client, pkt, len, id, r);
 		df_asked_finish(w, a);
 		return;
 	}
 	a->decision = df_tables_question(&w->tables, &w->search, &a->q.name);
-	find_route(w, a);
+	df_relay_find_route(w, a);
 	a->is_refusal = a->decision.is_refusal;
 	df_report_asked(w, a, &a->decision, NULL);
 	if (a->decision.is_enforced) {
-		if (a->decision.reason == DF_REASON_QNAME)
+		if (a->decision.reason == DF_REASON_QNAME && !is_implied(w, &a->decision))
 			df_pin_refused(w, a->decision.table, &a->q.name);
 		df_relay_refuse(w, a);
 	} else {
-		forward(w, a);
+		df_relay_forward(w, a);
 	}
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * relay: private to relay.c (queries, refusals, deadlines), relay_answer.c (what
- * resolvers say) and relay_asked.c (the pool of queries).
+ * resolvers say), relay_raw.c (octets that nobody here understands) and relay_asked.c
+ * (the pool of queries).
  *
  * A query is in one state: with a resolver, held until it is known who asked, or
  * free.  df_asked_finish ends each of them; behind it the slot is somebody else's.
@@ -37,5 +38,14 @@ void df_relay_send_own(struct df_worker *w, struct df_asked *a, const struct df_
 void df_relay_send_failure(struct df_worker *w, struct df_asked *a, uint16_t ede);
 /* By a->decision; held while the asker is being looked up. */
 void df_relay_refuse(struct df_worker *w, struct df_asked *a);
+
+/* Whether to pass on what could not be parsed as a query; then it is, and a is settled. */
+bool df_relay_raw_query(struct df_worker *w, struct df_asked *a, const uint8_t *pkt, size_t len);
+/* The octets of an answer, as they are but for the id; a goes on waiting if is_stream. */
+void df_relay_raw_answer(struct df_worker *w, struct df_asked *a, const uint8_t *pkt, size_t len);
+/* True: a zone transfer, of which each message passes. */
+bool df_relay_is_stream(const struct df_worker *w, const struct df_asked *a);
+void df_relay_forward(struct df_worker *w, struct df_asked *a);
+void df_relay_find_route(struct df_worker *w, struct df_asked *a);
 
 #endif

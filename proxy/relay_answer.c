@@ -44,19 +44,13 @@ static void send_answer(struct df_worker *w, struct df_asked *a, const uint8_t *
 	df_asked_hold(w, a, DF_HOLD_ANSWER_NS);
 }
 
-/* What audit mode must not touch, though it would be stripped or refused. */
-static bool is_inert(const struct df_worker *w)
-{
-	return w->meta->mode != DF_MODE_ENFORCE;
-}
-
 /* The hints of HTTPS and SVCB count as answers only where the client gets them. */
 static void learn(struct df_worker *w, const struct df_asked *a, const struct df_dns_answer *answer)
 {
 	const bool is_address = a->q.type == DF_DNS_TYPE_A || a->q.type == DF_DNS_TYPE_AAAA;
 	const struct df_learn_scope scope = {.tables = a->teaches};
 
-	if (is_address || (is_inert(w) && !answer->is_svcb_malformed))
+	if (is_address || (df_worker_is_inert(w) && !answer->is_svcb_malformed))
 		df_learn_answer(w, &a->q.name, answer, &scope);
 }
 
@@ -65,12 +59,14 @@ static void pass_on(struct df_worker *w, struct df_asked *a, const uint8_t *pkt,
 	const size_t limit = df_relay_limit(a), size = sizeof(w->answer);
 	int n;
 
-	if (is_inert(w))
+	if (df_worker_is_inert(w))
 		n = df_dns_build_answer(&a->q, pkt, len, limit, w->answer, size);
 	else
 		n = df_dns_build_stripped(&a->q, pkt, len, limit, w->answer, size);
 	if (n < 0)
 		df_relay_send_failure(w, a, DF_DNS_EDE_NETWORK_ERROR);
+	else if (df_relay_is_stream(w, a))
+		df_relay_raw_answer(w, a, w->answer, (size_t)n);
 	else
 		send_answer(w, a, w->answer, (size_t)n);
 }
@@ -115,6 +111,10 @@ void df_relay_answer(struct df_worker *w, int upstream, const struct df_connecti
 		w->n_mismatched++;
 		return;
 	}
+	if (a->is_raw || a->is_stream) {
+		df_relay_raw_answer(w, a, pkt, len);
+		return;
+	}
 	if (is_bare_error(pkt, len)) {
 		const struct df_dns_refusal bare = {.rcode = pkt[3] & 15, .ede = UINT16_MAX};
 
@@ -123,12 +123,15 @@ void df_relay_answer(struct df_worker *w, int upstream, const struct df_connecti
 		return;
 	}
 	r = df_dns_parse_answer(pkt, len, &a->q, id, &answer);
-	if (r == 0 && answer.is_svcb_malformed && !is_inert(w))
+	if (r == 0 && answer.is_svcb_malformed && !df_worker_is_inert(w))
 		r = -EBADMSG;
 	if (r == 0) {
 		answer_valid(w, a, pkt, len, &answer);
 	} else if (r == -ENOMSG) {
 		w->n_mismatched++; /* to another question: go on waiting for ours */
+	} else if (df_worker_is_inert(w) && df_dns_is_answer_to(pkt, len, &a->q, id)) {
+		df_report_outcome(w, a, NULL, pkt[3] & 15);
+		df_relay_raw_answer(w, a, pkt, len);
 	} else {
 		w->n_malformed++;
 		df_relay_send_failure(w, a, DF_DNS_EDE_NETWORK_ERROR);

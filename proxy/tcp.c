@@ -118,6 +118,11 @@ void df_tcp_reply(struct df_worker *w, int connection, const uint8_t *pkt, size_
 	update(c);
 }
 
+void df_tcp_give_up(struct df_worker *w, int connection)
+{
+	doom(&w->connections[connection]);
+}
+
 void df_tcp_settled(struct df_worker *w, int connection)
 {
 	struct df_connection *c = &w->connections[connection];
@@ -168,7 +173,7 @@ static void take_queries(struct df_worker *w, struct df_connection *c)
 	int len = 0;
 
 	while (!c->is_doomed && c->n_in_flight < PIPELINE_MAX &&
-	       (len = message_length(&c->client, offset, DF_DNS_QUERY_MAX)) > 0) {
+	       (len = message_length(&c->client, offset, df_relay_query_max(w))) > 0) {
 		df_relay_query(w, &client, &c->token, c->client.in + offset + LENGTH_LEN,
 			       (size_t)len);
 		offset += LENGTH_LEN + (uint32_t)len;
@@ -272,7 +277,7 @@ int df_tcp_send_upstream(struct df_worker *w, struct df_asked *a)
 		if (i == ID_TRIES)
 			return -EBUSY;
 	}
-	len = df_dns_build_query(&a->q, a->upstream_id, true, w->answer, sizeof(w->answer));
+	len = df_relay_build(w, a, a->upstream_id);
 	if (len < 0)
 		return len;
 	r = append(&c->upstream, w->answer, (size_t)len);
@@ -288,7 +293,7 @@ static bool is_over(const struct df_worker *w, const struct df_connection *c)
 {
 	if (c->is_doomed)
 		return true;
-	if (c->n_in_flight > 0 || message_length(&c->client, 0, DF_DNS_QUERY_MAX) > 0)
+	if (c->n_in_flight > 0 || message_length(&c->client, 0, df_relay_query_max(w)) > 0)
 		return false;
 	return (c->client.is_eof && c->client.out_len == 0) || w->now_ns - c->last_ns >= IDLE_NS;
 }

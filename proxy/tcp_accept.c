@@ -8,6 +8,8 @@
 #include "lib/util.h"
 #include "proxy/tcp.h"
 
+#define LENGTH_LEN 2u
+
 static void init_side(struct df_connection *c, struct df_tcp_side *s, uint8_t *in, uint32_t in_size,
 		      uint8_t *out, uint32_t out_size)
 {
@@ -85,6 +87,7 @@ static void listener_ready(struct df_source *s, uint32_t events)
 	struct df_listener *l = (struct df_listener *)s;
 	struct df_worker *w = l->worker;
 	_cleanup_close_ int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	const uint32_t query_max = (uint32_t)df_relay_query_max(w);
 	struct df_tcp_buffers *b;
 	struct df_connection *c;
 	struct in6_addr addr;
@@ -109,10 +112,10 @@ static void listener_ready(struct df_source *s, uint32_t events)
 				    .is_used = true,
 				    .token = token,
 				    .last_ns = w->now_ns};
-	init_side(c, &c->client, b->client_in, sizeof(b->client_in), b->client_out,
+	init_side(c, &c->client, b->client_in, LENGTH_LEN + query_max, b->client_out,
 		  sizeof(b->client_out));
 	init_side(c, &c->upstream, b->upstream_in, sizeof(b->upstream_in), b->upstream_out,
-		  sizeof(b->upstream_out));
+		  2 * (LENGTH_LEN + query_max));
 	c->client.source.ready = df_tcp_client_ready;
 	if (df_loop_add(&w->loop, fd, EPOLLIN, &c->client.source) < 0) {
 		c->is_used = false;

@@ -175,7 +175,7 @@ int df_upstream_send(struct df_worker *w, struct df_asked *a)
 	r = draw_id(w, (int)(u - w->upstreams), &id);
 	if (r < 0)
 		return r;
-	len = df_dns_build_query(&a->q, id, true, w->answer, sizeof(w->answer));
+	len = df_relay_build(w, a, id);
 	if (len < 0)
 		return len;
 	u->last_ns = w->now_ns;

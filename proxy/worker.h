@@ -71,6 +71,8 @@ struct df_asked {
 	struct df_resolver to;
 	bool is_rerouted; /* to is not the resolver that was asked */
 	uint8_t teaches;  /* a set of tables */
+	bool is_raw;      /* passed on as octets that were not understood; q has the id alone */
+	bool is_stream;   /* more than one message may answer it */
 	int16_t upstream; /* UDP socket's index, or -1: the client's TCP connection */
 	uint16_t upstream_id;
 	int16_t held; /* index of a held answer, or -1 */
@@ -111,12 +113,15 @@ struct df_connection {
 	uint64_t last_ns;
 };
 
-/* A message with its length: RFC 1035 4.2.2.  Queries are short, answers may be long. */
+/*
+ * A message with its length: RFC 1035 4.2.2.  Queries are short where policies are enforced:
+ * df_relay_query_max.
+ */
 struct df_tcp_buffers {
-	uint8_t client_in[2 + DF_DNS_QUERY_MAX];
+	uint8_t client_in[2 + DF_DNS_MSG_MAX];
 	uint8_t client_out[2 * (2 + DF_DNS_MSG_MAX)];
 	uint8_t upstream_in[2 + DF_DNS_MSG_MAX];
-	uint8_t upstream_out[2 * (2 + DF_DNS_QUERY_MAX)];
+	uint8_t upstream_out[2 * (2 + DF_DNS_MSG_MAX)];
 };
 
 struct df_list {
@@ -164,6 +169,12 @@ struct df_worker {
 	bool is_any_upstream_open;
 	uint64_t next_housekeeping_ns;
 	uint64_t n_dropped, n_unknown_token, n_malformed, n_mismatched;
+	const uint8_t *raw; /* of the raw query that is being forwarded */
+	size_t raw_len;
+	struct {
+		uint32_t n; /* since the last note of it */
+		uint64_t next_note_ns;
+	} unread[2]; /* queries, answers */
 
 	struct df_pin pin;
 	uint32_t random_left;
@@ -181,7 +192,17 @@ _Noreturn void df_worker_run(const struct df_meta *meta, struct df_learn_shared 
 
 uint16_t df_worker_random16(struct df_worker *w);
 
+/* Nothing is enforced: what would be stripped, refused or not understood passes. */
+static inline bool df_worker_is_inert(const struct df_worker *w)
+{
+	return w->meta->mode != DF_MODE_ENFORCE;
+}
+
 /* relay */
+/* Octets of the longest query that is taken. */
+size_t df_relay_query_max(const struct df_worker *w);
+/* What goes to a's resolver, in w->answer.  Its length, or -EMSGSIZE. */
+int df_relay_build(struct df_worker *w, const struct df_asked *a, uint16_t id);
 /* One message of a client.  The bytes are not kept. */
 void df_relay_query(struct df_worker *w, const struct df_client *client,
 		    const struct df_token *token, const uint8_t *pkt, size_t len);
@@ -258,6 +279,8 @@ void df_upstream_settled(struct df_worker *w, const struct df_asked *a);
 int df_tcp_init(struct df_worker *w);
 int df_tcp_send_upstream(struct df_worker *w, struct df_asked *a);
 void df_tcp_reply(struct df_worker *w, int connection, const uint8_t *pkt, size_t len);
+/* It ends with this round. */
+void df_tcp_give_up(struct df_worker *w, int connection);
 /* A query of this connection was answered or given up: close what is done. */
 void df_tcp_settled(struct df_worker *w, int connection);
 /* Closes what idles or failed; takes queries that waited for room. */

@@ -65,6 +65,46 @@ load common
 	done
 }
 
+@test "default deny: encrypted resolvers are refused, also where networks are allowed; a rule of one's own is an exception" {
+	policy closed <<-'POLICY'
+		default deny
+		allow ok.example
+		allow 0.0.0.0/0:443
+		allow 1.1.1.1
+	POLICY
+	job -a deployfence.policy=closed -- sh -c '
+		for url in https://8.8.8.8 https://9.9.9.9 https://203.0.113.10 https://1.1.1.1 https://ok.example; do
+			curl -ks -m 10 -o /dev/null "$url"; echo "$url rc=$?"
+		done
+		python3 -c "import socket; socket.create_connection((\"203.0.113.10\", 853), 10)" 2>&1 | tail -n 1
+		dig +tries=1 dns.google'
+	expect_match "$output" 'https://8\.8\.8\.8 rc=7'
+	expect_match "$output" 'https://9\.9\.9\.9 rc=7'
+	expect_match "$output" 'https://203\.0\.113\.10 rc=0'
+	expect_match "$output" 'https://1\.1\.1\.1 rc=0'
+	expect_match "$output" 'https://ok\.example rc=0'
+	expect_match "$output" 'PermissionError: \[Errno 1\]'
+	expect_match "$output" 'status: NXDOMAIN'
+	expect_event '.ip == "8.8.8.8" and .port == 443 and .reason == "AddressRule" and (.rule | test("^encrypted-dns\\.policy:[0-9]+ block 8\\.8\\.8\\.8$"))'
+	expect_event '.event == "dns_blocked" and .domain == "dns.google." and (.rule | test("^encrypted-dns\\.policy:[0-9]+ block dns\\.google$"))'
+	refute world_dns_log ' dns\.google ' # nobody resolves them
+	status=0
+	output=$(deployfence check -p closed 8.8.8.8:443 dns.google 1.1.1.1:443 203.0.113.10:853 2>&1) || status=$?
+	expect [ "$status" = 1 ]
+	expect_match "$output" '8\.8\.8\.8:443 +blocked +encrypted-dns\.policy:[0-9]+ block 8\.8\.8\.8'
+	expect_match "$output" 'dns\.google +blocked +encrypted-dns\.policy:[0-9]+ block dns\.google'
+	expect_match "$output" '1\.1\.1\.1:443 +allowed +closed\.policy:4 allow 1\.1\.1\.1'
+	expect_match "$output" '203\.0\.113\.10:853 +blocked +encrypted-dns\.policy:[0-9]+ block 0\.0\.0\.0/0:853'
+	# the twin: the same without the list
+	printf '%s\n' 'default deny' 'encrypted-dns allow' 'allow 0.0.0.0/0:443' 'allow ok.example:853' | policy open
+	job -a deployfence.policy=open -- sh -c 'curl -ks -m 10 -o /dev/null https://8.8.8.8; echo "rc=$?"'
+	expect_match "$output" 'rc=0'
+	# a name's own rule for the port of DNS over TLS
+	printf '%s\n' 'default deny' 'allow ok.example:853' | policy tls
+	job -a deployfence.policy=tls -- python3 -c 'import socket; socket.create_connection(("ok.example", 853), 10); print("connected")'
+	expect [ "$output" = connected ]
+}
+
 # --- deployfence.conf
 
 conf() { # STATEMENT…

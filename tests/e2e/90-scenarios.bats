@@ -59,7 +59,7 @@ expect_lines() { # LINE…
 	allow github.com:443
 	scenario -- 'name=22 try busybox nc -w 5 github.com 22 </dev/null; name=https try $curl https://github.com'
 	expect_lines '22 rc=1' 'https rc=0'
-	expect_match "$stderr" 'WARN CONNECT BLOCKED reason=RawAddress blocked=true blockedAt=connect ip=(140\.82\.112\.3|2606:50c0:8000::153) port=22 .*cmd="busybox nc -w 5 github\.com 22 "'
+	expect_match "$stderr" 'WARN CONNECT BLOCKED reason=PortNotAllowed blocked=true blockedAt=connect domain=github\.com\. ip=(140\.82\.112\.3|2606:50c0:8000::153) port=22 .*cmd="busybox nc -w 5 github\.com 22 "'
 }
 
 @test "smoke 3: block https of a name: its port 22 passes" {
@@ -157,7 +157,7 @@ expect_lines() { # LINE…
 	allow bing.com
 	scenario -- 'name=22 try $curl http://1.1.1.1'
 	expect_lines '22 rc=7'
-	expect_match "$stderr" 'WARN CONNECT BLOCKED reason=RawAddress blocked=true blockedAt=connect ip=1\.1\.1\.1 port=80 .*firewallMethod=allowlist'
+	expect_match "$stderr" 'WARN CONNECT BLOCKED reason=AddressRule blocked=true blockedAt=connect ip=1\.1\.1\.1 port=80 .*firewallMethod=allowlist rule="encrypted-dns\.policy:[0-9]+ block 1\.1\.1\.1"'
 }
 
 @test "smoke 25, 26: allow a name: another one is refused by name, and at connect" {

@@ -134,11 +134,18 @@ expect_name_never_left() { # REGEX of what may have it besides
 @test "deny by name survives service bindings: no hints, no ECH, no blocked target" {
 	fence
 	job_exec "$JOB" sh -c 'dig +short svcb.example HTTPS; echo ===; dig gitsvc.example HTTPS; echo ===; dig github.com HTTPS; echo ===
-		dig aliasmode.example HTTPS; echo ===; dig +short ok.example HTTPS; dig +short svcb.example TYPE65'
+		dig aliasmode.example HTTPS; echo ===; dig +short ok.example HTTPS; dig +short svcb.example TYPE65
+		dig +notcp +noall +answer svcb.example ANY; echo; echo =ANY=; dig +notcp gitsvc.example ANY; echo =ANY=; dig +tcp +short svcb.example ANY'
 	refute_match "$output" 'ipv[46]hint|ech=|140\.82'
 	expect_match "$output" '^1 \. alpn="h2,h3"'
 	expect_match "$output" '===[^=]*status: (NOERROR|NXDOMAIN)[^=]*ANSWER: 0[^=]*===[^=]*status: NXDOMAIN[^=]*===[^=]*ANSWER: 0'
+	# the same records behind ANY, with what else there is; a blocked target refuses that, too
+	expect_match "$output" $'svcb\\.example\\.[^\n]*HTTPS\t1 \\. alpn="h2,h3"\n[^=]*svcb\\.example\\.[^\n]*A\t203\\.0\\.113\\.15\n'
+	expect_match "$output" '=ANY=[^=]*status: (NOERROR|NXDOMAIN)[^=]*ANSWER: 0[^=]*=ANY=[^=]*1 \. alpn="h2,h3"'
+	expect_event '.domain == "gitsvc.example." and .reason == "FromTargetName" and .qtype == 255 and .blocked'
 	job_stop "$JOB"
+	job -a deployfence=off -- dig +short +tcp svcb.example ANY
+	expect_match "$output" 'ipv4hint=203\.0\.113\.15.*ech='
 	job -a deployfence=off -- dig +short svcb.example HTTPS
 	expect_match "$output" 'ipv4hint=203\.0\.113\.15.*ech=' # the twin: this is what the world says
 }

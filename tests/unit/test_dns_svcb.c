@@ -222,6 +222,58 @@ static void test_many_records(void **state)
 	assert_int_equal(a.n_addrs, DF_DNS_MAX_ADDRS);
 }
 
+/*
+ * ANY brings the same records by another door.  What else it has stays, but for types that
+ * may hold compressed names that nobody reads.
+ */
+static void test_any(void **state)
+{
+	struct df_dns_query q = query_for("www.example.com", DF_DNS_TYPE_ANY);
+	struct df_msg m, expected;
+	struct df_dns_answer a;
+	uint8_t buf[512];
+	int n;
+
+	(void)state;
+	for (unsigned k = 0; k < 2; k++) {
+		struct df_msg *to = k ? &expected : &m;
+
+		df_msg_init(to, k ? ID : 0x4321, k ? 0x8180 : 0x81a0, "www.example.com",
+			    DF_DNS_TYPE_ANY);
+		df_msg_rr(to, DF_MSG_AN, "@12", DF_DNS_TYPE_A, BYTES("\xcb\0\x71\1"));
+		df_msg_rr_name(to, DF_MSG_AN, "@12", DF_DNS_TYPE_NS, "@12");
+		if (!k)
+			df_msg_rr_name(to, DF_MSG_AN, "@12", 3, "@12"); /* MD */
+		df_msg_begin(to, DF_MSG_AN, "@12", DF_DNS_TYPE_MX);
+		df_msg_put(to, BYTES("\0\1\4mail\0"));
+		df_msg_end(to);
+		df_msg_rr(to, DF_MSG_AN, "@12", DF_DNS_TYPE_TXT, BYTES("\1x"));
+		if (k)
+			df_msg_rr(to, DF_MSG_AN, "@12", DF_DNS_TYPE_HTTPS,
+				  BYTES("\0\1\3svc\0" ALPN PORT));
+		else
+			df_msg_rr(to, DF_MSG_AN, "@12", DF_DNS_TYPE_HTTPS,
+				  BYTES("\0\1\3svc\0" ALPN PORT HINT4 ECH HINT6));
+	}
+	answer_with(&m, &q, &a);
+	assert_false(a.is_svcb_malformed);
+	assert_int_equal(a.n_targets, 1);
+	assert_int_equal(a.n_addrs, 2); /* the hints */
+	n = df_dns_build_stripped(&q, m.b, m.len, sizeof(buf), buf, sizeof(buf));
+	assert_int_equal(n, expected.len);
+	assert_memory_equal(buf, expected.b, expected.len);
+	/* malformed ones are seen, and whose they are */
+	df_msg_rr(&m, DF_MSG_AN, "@16", DF_DNS_TYPE_SVCB, BYTES("\0\1\0" HINT4));
+	answer_with(&m, &q, &a);
+	assert_true(a.is_svcb_malformed);
+	/* without such records, and in audit, it passes as it is */
+	df_msg_init(&m, 0x4321, 0x81a0, "www.example.com", DF_DNS_TYPE_ANY);
+	df_msg_rr_name(&m, DF_MSG_AN, "@12", 3, "@12");
+	n = df_dns_build_stripped(&q, m.b, m.len, sizeof(buf), buf, sizeof(buf));
+	assert_int_equal(n, m.len);
+	assert_memory_equal(buf + 2, m.b + 2, m.len - 2);
+}
+
 /* Records of somebody else are no answer; behind a CNAME they are. */
 static void test_owner(void **state)
 {
@@ -255,8 +307,11 @@ static void test_owner(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rdata),          cmocka_unit_test(test_stripped),
-		cmocka_unit_test(test_long_mandatory), cmocka_unit_test(test_many_records),
+		cmocka_unit_test(test_rdata),
+		cmocka_unit_test(test_stripped),
+		cmocka_unit_test(test_long_mandatory),
+		cmocka_unit_test(test_many_records),
+		cmocka_unit_test(test_any),
 		cmocka_unit_test(test_owner),
 	};
 

@@ -430,10 +430,39 @@ static void test_long_chain(void **state)
 	}
 }
 
+/* What is no answer that we can use may still be the one to our question. */
+static void test_answer_to(void **state)
+{
+	struct df_dns_query q = asked_for("www.example.com", DF_DNS_TYPE_A);
+	struct df_dns_answer a;
+	struct df_msg m;
+	int r;
+
+	(void)state;
+	df_msg_init(&m, 1, 0x8180, "WWW.example.com", DF_DNS_TYPE_A);
+	df_msg_rr_name(&m, DF_MSG_AN, "@12", DF_DNS_TYPE_CNAME, "www.example.com");
+	assert_null(df_oracle_answer(m.b, m.len, &q, 1, &a, &r));
+	assert_int_equal(r, -EBADMSG);
+	assert_true(df_dns_is_answer_to(m.b, m.len, &q, 1));
+	assert_true(df_dns_is_answer_to(m.b, m.len - 3, &q, 1));
+	assert_true(df_dns_is_answer_to(m.b, 33, &q, 1));
+	assert_false(df_dns_is_answer_to(m.b, 32, &q, 1));
+	assert_false(df_dns_is_answer_to(m.b, m.len, &q, 2));
+	q.type = DF_DNS_TYPE_AAAA;
+	assert_false(df_dns_is_answer_to(m.b, m.len, &q, 1));
+	q = asked_for("ww.example.com", DF_DNS_TYPE_A);
+	assert_false(df_dns_is_answer_to(m.b, m.len, &q, 1));
+	df_msg_init(&m, 1, 0x0100, "ww.example.com", DF_DNS_TYPE_A);
+	assert_false(df_dns_is_answer_to(m.b, m.len, &q, 1)); /* a query */
+	df_msg_init(&m, 1, 0xa180, "ww.example.com", DF_DNS_TYPE_A);
+	assert_false(df_dns_is_answer_to(m.b, m.len, &q, 1)); /* another opcode */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_query),
+		cmocka_unit_test(test_answer_to),
 		cmocka_unit_test(test_query_refused),
 		cmocka_unit_test(test_query_limits),
 		cmocka_unit_test(test_truncated_everywhere),

@@ -492,9 +492,13 @@ static void fill(uint16_t bits, uint32_t from, unsigned n, uint64_t now)
 	}
 }
 
+/* What permissions may take of a pool. */
+#define FOR_PERMITS(max) ((max) - (max) / DF_LEARN_RESERVE_PERMITS - 1)
+#define FOR_UNPINNED(max) ((max) - (max) / DF_LEARN_RESERVE_UNPINNED - 1)
+
 static void test_full_of_needed(void **state)
 {
-	const unsigned n = DF_LEARN_ADDRS - 1;
+	const unsigned n = FOR_PERMITS(DF_LEARN_ADDRS);
 
 	(void)state;
 	fill(ALLOWED, 0x01000000, n, S);
@@ -511,9 +515,67 @@ static void test_full_of_needed(void **state)
 	assert_int_equal(use(X, 0, S + 3 * KEEP), ALLOWED);
 }
 
+static int put_pin(const uint8_t *addr, const char *text, uint64_t now)
+{
+	const struct df_dname name = name_of(text);
+	struct df_lesson l = lesson_all(&name, BLOCKED);
+
+	l.is_pinned = true;
+	return df_learn_put(&learn, addr, &l, now);
+}
+
+/* A zone of the payload's, allowed by *.zone, must not take the room of refusals. */
+static void test_full_of_permits_has_room_for_refusals(void **state)
+{
+	const unsigned n_unpinned = FOR_UNPINNED(DF_LEARN_ADDRS) - FOR_PERMITS(DF_LEARN_ADDRS);
+	char text[64];
+
+	(void)state;
+	for (uint32_t i = 0; i < DF_LEARN_ADDRS; i++) {
+		(void)snprintf(text, sizeof(text), "n%u.zone.example", i);
+		(void)put(addr4(0x01000000 + i), text, ALLOWED, S + i);
+	}
+	assert_int_equal(n_entries, FOR_PERMITS(DF_LEARN_ADDRS));
+	for (uint32_t i = 0; i < n_unpinned; i++) {
+		(void)snprintf(text, sizeof(text), "x%u.evil.example", i);
+		assert_int_equal(put(addr4(0x02000000 + i), text, BLOCKED, 2 * S), 0);
+		assert_int_equal(use(addr4(0x02000000 + i), 0, 2 * S), BLOCKED);
+	}
+	/* names that the policy pins are never crowded out by those that it does not */
+	assert_int_equal(put(addr4(0x03000000), "x.evil.example", BLOCKED, 2 * S), -ENOSPC);
+	for (uint32_t i = 0; i < DF_LEARN_ADDRS / DF_LEARN_RESERVE_UNPINNED; i++) {
+		(void)snprintf(text, sizeof(text), "p%u.example", i);
+		assert_int_equal(put_pin(addr4(0x04000000 + i), text, 3 * S), 0);
+		assert_int_equal(use(addr4(0x04000000 + i), 0, 3 * S), BLOCKED);
+	}
+	/* what permits may still learn what blocks, without room for it */
+	assert_int_equal(put(addr4(0x01000000), "n0.zone.example", BLOCKED, 3 * S), 0);
+	assert_int_equal(use(addr4(0x01000000), 0, 3 * S), BLOCKED | ALLOWED);
+	new_worker();
+	assert_int_equal(put(addr4(0x05000000), "y.zone.example", ALLOWED, 4 * S), -ENOSPC);
+	check_consistency();
+}
+
+/* The same with the names, and the pairs, of one address. */
+static void test_full_of_names_has_room_for_refusals(void **state)
+{
+	char text[64];
+
+	(void)state;
+	for (uint32_t i = 0; i < DF_LEARN_NAMES; i++) {
+		(void)snprintf(text, sizeof(text), "n%u.zone.example", i);
+		(void)put(addr4(0x01000000), text, ALLOWED, S);
+	}
+	assert_int_equal(learn.names.n_used, FOR_PERMITS(DF_LEARN_NAMES));
+	assert_int_equal(put_pin(X, "github.com", S), 0);
+	assert_int_equal(use(X, 0, S), BLOCKED);
+	assert_int_equal(put_pin(addr4(0x01000000), "github.com", S), 0);
+	assert_int_equal(use(addr4(0x01000000), 0, S), BLOCKED | ALLOWED);
+}
+
 static void test_full_of_default(void **state)
 {
-	const unsigned n = DF_LEARN_ADDRS - 1;
+	const unsigned n = FOR_PERMITS(DF_LEARN_ADDRS);
 
 	(void)state;
 	assert_int_equal(put(addr4(0x01000000), "pinned.example", BLOCKED, S), 0);
@@ -538,7 +600,7 @@ static void test_full_of_default_under_raw_block(void **state)
 {
 	(void)state;
 	learn.raw_passes = 0;
-	fill(DEFAULT, 0x01000000, DF_LEARN_ADDRS - 1, S);
+	fill(DEFAULT, 0x01000000, FOR_PERMITS(DF_LEARN_ADDRS), S);
 	assert_int_equal(put(X, "one.more.example", DEFAULT, 2 * S), -ENOSPC);
 	assert_int_equal(use(addr4(0x01000000), 0, 2 * S), DEFAULT);
 }
@@ -597,6 +659,23 @@ static void test_next_worker_goes_on(void **state)
 	sweep_all(S + 4 * KEEP);
 	assert_int_equal(use(X, 0, S + 4 * KEEP), BLOCKED);
 	check_consistency();
+}
+
+/* Without one that blocks, the entry has one that a rule allows; never one of default allow. */
+static void test_name_of_allowed(void **state)
+{
+	struct df_dname name, want = name_of("b.example");
+
+	(void)state;
+	assert_int_equal(put(X, "a.example", DEFAULT, S), 0);
+	assert_int_equal(entry_of(X, false)->value.slot, 0);
+	assert_int_equal(put_class(X, "b.example", 3, ALLOWED, S), 0);
+	assert_int_equal(df_learn_name(shared, entry_of(X, false)->value.slot, &name), 0);
+	assert_true(df_dname_is_equal(&name, &want));
+	assert_int_equal(put(X, "c.example", BLOCKED, S), 0);
+	want = name_of("c.example");
+	assert_int_equal(df_learn_name(shared, entry_of(X, false)->value.slot, &name), 0);
+	assert_true(df_dname_is_equal(&name, &want));
 }
 
 /* Between the slot and the kernel's entry, and between the entry and the pair. */
@@ -760,11 +839,14 @@ int main(void)
 		T(test_twins),
 		T(test_unpinned_limit),
 		T(test_full_of_needed),
+		T(test_full_of_permits_has_room_for_refusals),
+		T(test_full_of_names_has_room_for_refusals),
 		T(test_full_of_default),
 		T(test_full_of_default_under_raw_block),
 		T(test_many_names_of_one_address),
 		T(test_map_fails),
 		T(test_next_worker_goes_on),
+		T(test_name_of_allowed),
 		T(test_died_in_between),
 		T(test_nonsense_is_dropped),
 		T(test_names_for_events),

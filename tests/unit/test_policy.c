@@ -251,6 +251,11 @@ static const struct {
 	 "t:1:14: bad duration '90'; write a number and s, m, h or d, as 1h\n"},
 	{"keep-learned 3661d\n", "t:1:14: too long; at most 3660d\n"},
 	{"keep-learned 99999999999999999999999s\n", "t:1:14: too long; at most 316224000s\n"},
+	/* encrypted-dns */
+	{"encrypted-dns block\nencrypted-dns allow\n",
+	 "t:2:1: 'encrypted-dns' is set twice; line 1 has set it\n"},
+	{"default deny\nallow a.test\nencrypted-dns allow\n", NULL},
+	{"encrypted-dns deny\n", "t:1:15: unknown value 'deny'; write block | allow\n"},
 	/* refuse-dns, refuse-with */
 	{"refuse-dns drop\n",
 	 "t:1:12: unknown value 'drop'; write nxdomain | refused | sinkhole\n"},
@@ -312,7 +317,8 @@ static const struct {
 	{"  raw_ip allow\n", "t:1:3: unknown statement 'raw_ip'; did you mean 'raw-ip'?\n"},
 	{"frobnicate\n",
 	 "t:1:1: unknown statement 'frobnicate'; statements are mode, enforce-share, default, "
-	 "raw-ip, pin-blocked, shared-address, keep-learned, refuse-dns, refuse-with, resolver, "
+	 "raw-ip, pin-blocked, shared-address, keep-learned, encrypted-dns, refuse-dns, "
+	 "refuse-with, resolver, "
 	 "on-leak, nested-netns, block, allow, block-list, allow-list, include, owner, hint\n"},
 	{"blk a.example\nmode x\n", "t:1:1: unknown statement 'blk'; did you mean 'block'?\n"
 				    "t:2:6: unknown value 'x'; write enforce | audit\n"},

@@ -142,7 +142,7 @@ static void test_rules(void **state)
 	ASSERT_BAD(rules[0].scope, 5);
 	ASSERT_BAD(rules[0].scope, DF_POLICY_NET);
 	ASSERT_BAD(rules[0].scope, DF_POLICY_TREE); /* order */
-	ASSERT_BAD(rules[0].flags, 8);
+	ASSERT_BAD(rules[0].flags, 16);
 	ASSERT_BAD(rules[1].flags, 0);
 	ASSERT_BAD(rules[2].flags, 0); /* a run without an end */
 	ASSERT_BAD(rules[2].scope, DF_POLICY_EXACT);

@@ -143,7 +143,7 @@ class Zone:
     def answer(self, name, qtype, dnssec=False):
         """RCODE and [(owner, type, ttl, rdata)] with the whole CNAME chain, and signatures for who wants them."""
         records = []
-        for _ in range(16):
+        for _ in range(24):
             key = self.find(name)
             if key is None:
                 return (NOERROR if name in self.parents else NXDOMAIN), records
@@ -234,6 +234,12 @@ HOSTILE = {
     "cut": lambda q, a: [a[:-3]],
     "twice": lambda q, a: [a, a],
     "wrong-source": lambda q, a: [Elsewhere(lie(q)), a],
+    "alias-loop": lambda q, a: [build(q, NOERROR, [(q.name.lower(), TYPES["CNAME"], 60, encode_name("loop2.example")),
+                                                   ("loop2.example", TYPES["CNAME"], 60, encode_name(q.name))])],
+    # a zone transfer in three messages, of which only the first has the question: RFC 5936 2.2.1
+    "transfer": lambda q, a: [build(q, NOERROR, soa(q.name)), struct.pack("!6H", q.id, QR | AA, 0, 1, 0, 0) +
+                              encode_records([("n." + q.name, TYPES["A"], 60, bytes(4))], q.name),
+                              build(q, NOERROR, soa(q.name))],
 }
 
 
