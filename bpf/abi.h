@@ -135,7 +135,7 @@ enum df_verdict {
 	DF_VERDICT_BLOCK = 2,
 	DF_VERDICT_UNDECIDED = 3, /* payload is dropped until the worker has read a name in it */
 	DF_VERDICT_PROXY = 4, /* allowed, and speaks HTTP: each request to a proxy is looked at */
-	DF_VERDICT_SEEN = 5,  /* of a payload: it passes, and what it names is looked at */
+	DF_VERDICT_SEEN = 5,  /* passes, unless its payload names what a rule blocks */
 };
 
 /*

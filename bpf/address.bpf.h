@@ -20,6 +20,12 @@ static __always_inline __u32 is_tcp(__u32 proto)
 	return is_zero(proto ^ IPPROTO_TCP) | is_zero(proto ^ PROTO_MPTCP);
 }
 
+/* 80 and 443: there a first payload names who is meant. */
+static __always_inline __u32 is_web(__u32 port)
+{
+	return is_zero(port ^ bpf_htons(443)) | is_zero(port ^ bpf_htons(80));
+}
+
 /* rest: as in struct dest_args. */
 __noinline __u32 class_of(__u64 rest)
 {
@@ -97,8 +103,7 @@ __noinline __u64 weigh(__u64 rest, __u32 said, __u32 bits)
 	shared = pinned & by_default;
 	raw = open & ~(allowed | blocked | by_default);
 	raw_audit = raw & c->raw_audit;
-	web = (is_zero(port ^ bpf_htons(443)) | is_zero(port ^ bpf_htons(80))) &
-	      is_tcp((__u16)(rest >> 16));
+	web = is_web(port) & is_tcp((__u16)(rest >> 16));
 	undecided = shared & c->shared_sni & mask_if(web) & DF_TABLES_ALL;
 	against = ((said >> 3 & c->tables) | (pinned & ~by_default) |
 		   (shared & ~c->shared_allow & ~undecided) | (raw & c->raw_block) | raw_audit) &

@@ -144,13 +144,23 @@ __noinline __u64 judge(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 r
 	return judge_other(c, d, is_connect);
 }
 
-/* What of an outcome stays with the socket: of remember's last argument. */
-static __always_inline __u64 remembered(__u64 outcome)
+/*
+ * What of an outcome stays with the socket: of remember's last argument.  At ports 80 and
+ * 443 of an address that neither a rule nor an answer names, a name is what decides.
+ */
+static __always_inline __u64 remembered(__u64 outcome, const struct df_conf *c,
+					const struct dest *d)
 {
 	__u32 named = opinion_set(outcome, OPINION_SAID) |
 		      opinion_set(outcome, OPINION_BITS + DF_LEARNED_ALLOWED);
-	__u64 verdict = DF_VERDICT_ALLOW + (outcome >> OUTCOME_PENDING & 1) *
-						   (DF_VERDICT_UNDECIDED - DF_VERDICT_ALLOW);
+	__u32 is_known = (__u32)(outcome >> OPINION_BITS & 0xffff) |
+			 (__u32)(outcome >> OPINION_SAID & 0xff) | is_loopback(d) |
+			 is_unspecified(d);
+	__u32 is_seen = is_zero(is_known) & is_web(d->port) & is_tcp(d->proto) &
+			(is_zero(c->enforcing) ^ 1);
+	__u32 is_pending = (__u32)(outcome >> OUTCOME_PENDING) & 1;
+	__u64 verdict = DF_VERDICT_ALLOW + is_seen * (DF_VERDICT_SEEN - DF_VERDICT_ALLOW) +
+			is_pending * (DF_VERDICT_UNDECIDED - DF_VERDICT_ALLOW);
 
 	return verdict << 32 | (__u64)(is_zero(named) ^ 1) << 41;
 }
@@ -171,7 +181,7 @@ static __always_inline int on_dest(struct bpf_sock_addr *ctx, const struct df_co
 	refused = (__u32)(outcome >> OUTCOME_REFUSE) & (is_zero(kind) ^ 1) & 1;
 	if (refused) /* the clock is asked only then */
 		refused = is_enforcing(c);
-	if (!(refused & 1) && remember(ctx, a.high, a.low, rest | remembered(outcome)) < 0) {
+	if (!(refused & 1) && remember(ctx, a.high, a.low, rest | remembered(outcome, c, d)) < 0) {
 		kind = DF_EVENT_TABLE_FULL;
 		refused = is_enforcing(c);
 	}

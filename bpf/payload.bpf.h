@@ -160,40 +160,38 @@ __noinline int hand_over(struct __sk_buff *skb, __u64 cookie, __u64 what)
 
 _Static_assert((DF_PAYLOAD_MAX & (DF_PAYLOAD_MAX - 1)) == 0, "hand_over masks with it");
 
-/* 80 and 443: there a first payload names who is meant. */
-static __always_inline __u32 is_web(__u32 port)
-{
-	return is_zero(port ^ bpf_htons(443)) | is_zero(port ^ bpf_htons(80));
-}
-
 /* 1: the packet is not to leave (yet).  s is its socket's, which connect let pass. */
 static __always_inline int is_held(struct __sk_buff *skb, const struct packet *p, struct df_sock *s,
 				   __u32 enforcing)
 {
-	__u32 is_undecided = s->verdict == DF_VERDICT_UNDECIDED;
-	__u32 kind = PAYLOAD_REQUEST, len = skb->len - p->payload;
-	__u64 what = p->payload | (__u64)p->sport << 16 | (__u64)p->to.port << 32;
+	__u32 is_undecided = s->verdict == DF_VERDICT_UNDECIDED, len = skb->len - p->payload;
+	__u32 kind = PAYLOAD_REQUEST, is_seen = 0;
+	__u64 what = p->payload | (__u64)p->sport << 16 | (__u64)p->to.port << 32 |
+		     (__u64)(enforcing & 1) << 49;
 	struct df_flow *flow;
 	__u64 cookie;
 
 	if (skb->len <= p->payload || (s->verdict == DF_VERDICT_ALLOW && s->is_read))
 		return 0;
-	if (!is_undecided)
+	if (!is_undecided) {
 		kind = kind_of_payload(skb, p->payload, !s->is_read);
+		is_seen = (kind & PAYLOAD_REQUEST) ^ 1;
+	}
 	cookie = bpf_get_socket_cookie(skb);
-	if (!(kind & PAYLOAD_REQUEST)) {
+	if (is_seen && !(s->verdict == DF_VERDICT_SEEN && enforcing & 1)) {
 		if (is_web(s->port) & !s->is_read & !s->is_named)
-			hand_over(skb, cookie, what | (__u64)(enforcing & 1) << 49 | 1ull << 50);
+			hand_over(skb, cookie, what | 1ull << 50);
 		s->is_read = 1;
 		if (kind & PAYLOAD_HTTP)
 			s->verdict = DF_VERDICT_PROXY;
+		else if (s->verdict == DF_VERDICT_SEEN)
+			s->verdict = DF_VERDICT_ALLOW;
 		return 0;
 	}
 	flow = bpf_map_lookup_elem(&flows, &cookie);
 	/* the application has written more since: another request, maybe */
 	if (!flow || (flow->verdict == DF_VERDICT_PROXY && len > flow->len)) {
-		hand_over(skb, cookie,
-			  what | (__u64)(enforcing & 1) << 48 | (__u64)(enforcing & 1) << 49);
+		hand_over(skb, cookie, what | (__u64)(enforcing & 1) << 48 | (__u64)is_seen << 50);
 		if (enforcing & 1)
 			return 1;
 		s->verdict = is_undecided ? DF_VERDICT_ALLOW : DF_VERDICT_PROXY;

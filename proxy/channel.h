@@ -27,6 +27,7 @@ enum df_msg_type {
 	DF_MSG_LOOKUP,     /* monitor → reader: struct df_msg_lookup */
 	DF_MSG_IDENTITY,   /* reader: struct df_msg_identity */
 	DF_MSG_DESTROY,    /* worker: struct df_msg_destroy */
+	DF_MSG_PUSH,       /* worker → monitor → reader: struct df_msg_push */
 };
 
 struct df_msg_short {
@@ -133,6 +134,14 @@ struct df_msg_destroy {
 	uint16_t pad;
 	uint64_t cookie;
 	uint8_t saddr[16], daddr[16], addr[16];
+};
+
+/* A connection whose payload was held back may go on. */
+struct df_msg_push {
+	uint32_t type;
+	uint32_t tgid; /* who connected */
+	uint64_t cookie;
+	uint64_t connect_time; /* CLOCK_BOOTTIME */
 };
 
 struct df_msg_lookup {

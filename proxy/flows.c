@@ -119,8 +119,16 @@ static void decide(struct df_flows *f, const struct df_payload *p, enum df_verdi
 	m->len = p->total_len;
 	if (f->ops.put(f->ops.data, p->cookie, verdict, p->total_len) < 0)
 		f->n_lost++; /* it is dropped as long as there is none */
-	if (verdict == DF_VERDICT_BLOCK)
+	if (verdict == DF_VERDICT_BLOCK) {
 		refuse(f, m, p, seq);
+	} else {
+		const struct df_msg_push push = {.type = DF_MSG_PUSH,
+						 .tgid = p->tgid,
+						 .cookie = p->cookie,
+						 .connect_time = p->connect_time};
+
+		f->ops.push(f->ops.data, &push);
+	}
 }
 
 /*
@@ -172,7 +180,7 @@ void df_flows_take(struct df_flows *f, const struct df_payload *p, uint64_t now_
 
 	if (p->cookie == 0 || p->len == 0 || p->len > DF_PAYLOAD_MAX)
 		return;
-	if (p->verdict == DF_VERDICT_SEEN) {
+	if (p->verdict == DF_VERDICT_SEEN && !p->is_held) {
 		take_seen(f, p, now_ns);
 		return;
 	}

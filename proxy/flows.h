@@ -41,6 +41,8 @@ struct df_flows_ops {
 	/* Returns the number of what is reported if somebody must be looked up first, else 0. */
 	uint32_t (*report)(void *data, const struct df_payload *p, const struct df_judgement *g);
 	void (*destroy)(void *data, const struct df_msg_destroy *m);
+	/* It may go on: need not wait until TCP tries again. */
+	void (*push)(void *data, const struct df_msg_push *m);
 	void *data;
 };
 

@@ -149,8 +149,8 @@ static void judge_proxied(const struct df_judge *j, const struct df_payload *p, 
 }
 
 /*
- * One that passes, to an address that no rule allows and no name that a rule allows: what it
- * names is told, unless an answer said so, and refused if a rule blocks it.
+ * To an address that no rule allows, nor a name that a rule allows: what it names is told,
+ * unless an answer said so, and refused if a rule blocks it.
  */
 static void judge_seen(const struct df_judge *j, const struct df_payload *p, struct df_judgement *g)
 {
@@ -179,8 +179,8 @@ void df_judge_payload(const struct df_judge *j, const struct df_payload *p, size
 				    (g.target.kind == DF_PAYLOAD_HTTP && !is_undecided)
 			    ? DF_VERDICT_PROXY
 			    : DF_VERDICT_ALLOW;
-	if (g.target.state == DF_PAYLOAD_INCOMPLETE && !is_last && !is_seen &&
-	    (is_undecided || (g.target.kind != DF_PAYLOAD_HTTP && !is_empty_lines(p)))) {
+	if (g.target.state == DF_PAYLOAD_INCOMPLETE && !is_last &&
+	    (is_undecided || is_seen || (g.target.kind != DF_PAYLOAD_HTTP && !is_empty_lines(p)))) {
 		g.verdict = DF_VERDICT_NONE;
 		*ret = g;
 		return;

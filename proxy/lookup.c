@@ -129,20 +129,28 @@ static struct df_lookup *take(struct df_monitor *m, const struct df_token *t)
 
 _Static_assert((DF_LOOKUPS_MAX & (DF_LOOKUPS_MAX - 1)) == 0, "the rest of seq is a place");
 
-/* Starts the reader with the first question: an idle fence needs none. */
+/* Starts the reader with the first message: an idle fence needs none. */
+static bool tell_reader(struct df_monitor *m, const void *message, size_t size)
+{
+	if (m->reader.pid == 0) {
+		m->reader.source.ready = reader_ready;
+		if (df_child_start_reader(m) < 0)
+			return false;
+	}
+	return send(m->reader.channel, message, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
 static void ask(struct df_monitor *m, struct df_lookup *l)
 {
 	const struct df_msg_lookup q = {.type = DF_MSG_LOOKUP, .seq = l->seq, .token = l->token};
 
-	if (m->reader.pid == 0) {
-		m->reader.source.ready = reader_ready;
-		if (df_child_start_reader(m) < 0) {
-			give_up(m, l);
-			return;
-		}
-	}
-	if (send(m->reader.channel, &q, sizeof(q), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (!tell_reader(m, &q, sizeof(q)))
 		give_up(m, l);
+}
+
+void df_lookup_push(struct df_monitor *m, const struct df_msg_push *push)
+{
+	(void)tell_reader(m, push, sizeof(*push)); /* else TCP tries again by itself */
 }
 
 void df_lookup_query(struct df_monitor *m, const struct df_msg_query *q)

@@ -121,6 +121,7 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 		struct df_msg_query query;
 		struct df_msg_note note;
 		struct df_msg_destroy destroy;
+		struct df_msg_push push;
 	} in;
 	ssize_t n = recv(m->worker.channel, &in, sizeof(in), MSG_DONTWAIT);
 
@@ -133,6 +134,8 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 		on_note(m, &in.note);
 	} else if (n == (ssize_t)sizeof(in.destroy) && in.type == DF_MSG_DESTROY) {
 		df_destroy_asked(m, &in.destroy);
+	} else if (n == (ssize_t)sizeof(in.push) && in.type == DF_MSG_PUSH) {
+		df_lookup_push(m, &in.push);
 	} else if (n == (ssize_t)sizeof(in.brief) && in.type == DF_MSG_READY) {
 		on_ready(m);
 	} else if (n == (ssize_t)sizeof(in.pong) && in.type == DF_MSG_PONG) {

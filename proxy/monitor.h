@@ -102,6 +102,8 @@ void df_save_last(struct df_monitor *m);
 /* lookup */
 void df_lookup_query(struct df_monitor *m, const struct df_msg_query *q);
 void df_lookup_kernel(struct df_monitor *m, const struct df_event_task *e);
+/* For the reader, too: a connection that may go on. */
+void df_lookup_push(struct df_monitor *m, const struct df_msg_push *push);
 /* The outcome of a query whose asker may still be looked up. */
 void df_lookup_record(struct df_monitor *m, const struct df_msg_query *q);
 void df_lookup_expire(struct df_monitor *m);

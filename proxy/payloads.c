@@ -38,6 +38,13 @@ static void destroy(void *data, const struct df_msg_destroy *m)
 		w->n_dropped++; /* it is blocked without that, and waits */
 }
 
+static void push(void *data, const struct df_msg_push *m)
+{
+	const struct df_worker *w = data;
+
+	(void)send(w->channel, m, sizeof(*m), MSG_DONTWAIT | MSG_NOSIGNAL); /* else it waits */
+}
+
 static int on_payload(void *data, void *record, size_t size)
 {
 	static struct df_payload p; /* of the one worker of the process; too large for a stack */
@@ -75,7 +82,7 @@ static void clear_verdicts(void)
 int df_payloads_init(struct df_worker *w)
 {
 	w->flows.judge = (struct df_judge){&w->tables, &w->learn, &w->teach.ports};
-	w->flows.ops = (struct df_flows_ops){put, remove_verdict, report, destroy, w};
+	w->flows.ops = (struct df_flows_ops){put, remove_verdict, report, destroy, push, w};
 	w->flows.start_ns = w->now_ns;
 	clear_verdicts();
 	w->payloads_source.ready = payloads_ready;

@@ -11,6 +11,7 @@
 
 #include "lib/util.h"
 #include "proxy/channel.h"
+#include "proxy/push.h"
 #include "proxy/sandbox.h"
 
 /* PROC_PID_INIT_INO of <linux/proc_ns.h>: only there are the kernel's pids those of /proc */
@@ -211,6 +212,17 @@ static bool is_asker(const struct process *p, const struct df_token *t)
 	return p->start <= t->time / DF_TICK_NS; /* not known: one that is younger is another */
 }
 
+int df_reader_open(const struct df_meta *meta, int proc_fd, const struct df_token *t)
+{
+	_cleanup_close_ int fd = open_process(proc_fd, t->tgid);
+	struct process p;
+
+	if (fd < 0 || read_stat(fd, t->tgid, &p) < 0 || !is_asker(&p, t) ||
+	    !is_in_container(meta, fd))
+		return -ESRCH;
+	return TAKE_FD(fd);
+}
+
 void df_reader_identify(const struct df_meta *meta, int proc_fd, const struct df_token *t,
 			struct df_identity *ret)
 {
@@ -260,19 +272,31 @@ _Noreturn void df_reader_run(const struct df_meta *meta, int channel)
 	const bool is_readable = is_initial_pid_namespace();
 	int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct df_msg_identity out;
-	struct df_msg_lookup in;
+	union {
+		uint32_t type;
+		struct df_msg_lookup lookup;
+		struct df_msg_push push;
+	} in;
+	ssize_t n;
 
 	(void)prctl(PR_SET_NAME, "df-reader");
 	memset(&out, 0, sizeof(out));
 	if (df_sandbox_reader() < 0)
 		_exit(1);
-	while (recv(channel, &in, sizeof(in), 0) == (ssize_t)sizeof(in)) {
+	while ((n = recv(channel, &in, sizeof(in), 0)) > 0) {
+		if (n == (ssize_t)sizeof(in.push) && in.type == DF_MSG_PUSH) {
+			if (proc_fd >= 0 && is_readable)
+				df_push(meta, proc_fd, &in.push);
+			continue;
+		}
+		if (n != (ssize_t)sizeof(in.lookup) || in.type != DF_MSG_LOOKUP)
+			break;
 		out.type = DF_MSG_IDENTITY;
-		out.seq = in.seq;
+		out.seq = in.lookup.seq;
 		if (proc_fd >= 0 && is_readable)
-			df_reader_identify(meta, proc_fd, &in.token, &out.who);
+			df_reader_identify(meta, proc_fd, &in.lookup.token, &out.who);
 		else
-			df_reader_from_token(&in.token, DF_IDENTITY_UNAVAILABLE, &out.who);
+			df_reader_from_token(&in.lookup.token, DF_IDENTITY_UNAVAILABLE, &out.who);
 		if (send(channel, &out, sizeof(out), MSG_NOSIGNAL) < 0)
 			break;
 	}

@@ -20,6 +20,9 @@ _Noreturn void df_reader_run(const struct df_meta *meta, int channel);
 /* Arguments as the published log shows them: each followed by a blank.  The new length. */
 size_t df_reader_cmdline(char *cmd, size_t len);
 
+/* The directory of the very process in proc_fd, if it is the container's; else -ESRCH. */
+int df_reader_open(const struct df_meta *meta, int proc_fd, const struct df_token *t);
+
 /* What the token alone says: a process that could not be read. */
 void df_reader_from_token(const struct df_token *t, enum df_identity_state state,
 			  struct df_identity *ret);

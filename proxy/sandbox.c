@@ -44,9 +44,22 @@ static const int worker_calls[] = {
 };
 
 static const int reader_calls[] = {
-	SCMP_SYS(openat),     SCMP_SYS(open),  SCMP_SYS(readlinkat), SCMP_SYS(readlink),
-	SCMP_SYS(newfstatat), SCMP_SYS(fstat), SCMP_SYS(pread64),    SCMP_SYS(lseek),
-	SCMP_SYS(fcntl),      SCMP_SYS(stat),
+	SCMP_SYS(openat),
+	SCMP_SYS(open),
+	SCMP_SYS(readlinkat),
+	SCMP_SYS(readlink),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(fstat),
+	SCMP_SYS(pread64),
+	SCMP_SYS(lseek),
+	SCMP_SYS(fcntl),
+	SCMP_SYS(stat),
+	/* push */
+	SCMP_SYS(pidfd_open),
+	SCMP_SYS(pidfd_getfd),
+	SCMP_SYS(getdents64),
+	SCMP_SYS(getsockopt),
+	SCMP_SYS(setsockopt),
 };
 
 static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)

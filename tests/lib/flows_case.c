@@ -45,6 +45,15 @@ static uint32_t report(void *data, const struct df_payload *p, const struct df_j
 	return seen.next_seq;
 }
 
+static void push(void *data, const struct df_msg_push *m)
+{
+	(void)data;
+	assert_int_equal(m->type, DF_MSG_PUSH);
+	assert_int_equal(m->tgid, 7);
+	assert_true(m->cookie != 0);
+	seen.n_pushed++;
+}
+
 static void destroy(void *data, const struct df_msg_destroy *m)
 {
 	(void)data;
@@ -163,7 +172,7 @@ void fence_as(const char *own, enum df_mode own_mode, const char *base, enum df_
 		if (texts[i])
 			assert_int_equal(df_ports_add(&ports, &tables.tables[i]), 0);
 	flows.judge = (struct df_judge){&tables, &learn, &ports};
-	flows.ops = (struct df_flows_ops){put, remove_verdict, report, destroy, &seen};
+	flows.ops = (struct df_flows_ops){put, remove_verdict, report, destroy, push, &seen};
 	flows.start_ns = T0;
 }
 

@@ -20,7 +20,7 @@
 #define END "\r\n\r\n"
 
 extern struct seen {
-	unsigned n_verdicts, n_reports, n_destroyed, n_removed;
+	unsigned n_verdicts, n_reports, n_destroyed, n_removed, n_pushed;
 	enum df_verdict verdict;
 	uint32_t len;                  /* that it is for */
 	struct df_judgement judgement; /* that was reported last */

@@ -49,8 +49,8 @@ static void check_row(const struct row *r, enum df_verdict of_record, uint16_t p
 	     seen.judgement.at != r->at))
 		fail_msg("%s: %u reports, reason %d at %d", r->why, seen.n_reports,
 			 seen.judgement.decision.reason, seen.judgement.at);
-	if (seen.n_destroyed != (r->verdict == BLOCK))
-		fail_msg("%s: %u ended", r->why, seen.n_destroyed);
+	if (seen.n_destroyed != (r->verdict == BLOCK) || seen.n_pushed != (r->verdict != BLOCK))
+		fail_msg("%s: %u ended, %u went on", r->why, seen.n_destroyed, seen.n_pushed);
 }
 
 /* clang-format off */
