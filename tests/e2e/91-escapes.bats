@@ -894,7 +894,7 @@ for kind in socket.SOCK_DGRAM, socket.SOCK_STREAM:
 	policy_pinned names 'block 198.51.100.0/24'
 	start_pinned 140.82.112.3 -a deployfence.policy=names
 	job_exec "$JOB" curl -sS http://ok.example
-	fence_processes | while read -r pid _; do kill -9 "$pid"; done
+	fence_processes | while read -r pid _; do kill -9 "$pid" 2>/dev/null || true; done # a worker ends with its monitor
 	eventually is_fence_gone >/dev/null
 	world_mark
 	job_exec "$JOB" sh -c 'python3 /escape.py at 140.82.112.3 tcp udp-sendto; python3 /escape.py at 198.51.100.9 tcp
