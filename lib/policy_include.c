@@ -152,7 +152,7 @@ int df_policy_parse_implied(struct df_policy_parser *p, const char *data_dir)
 	struct df_policy_files *files = p->src->files;
 	char quote[DF_MESSAGES_QUOTE];
 	struct df_policy_stamp stamp;
-	size_t len, file;
+	size_t len = 0, file = 0;
 	uint32_t known;
 	int r;
 

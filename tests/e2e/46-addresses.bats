@@ -187,3 +187,85 @@ except OSError:
 	expect_match "$stderr" 'deployfence: WARN CONNECT BLOCKED reason=AddressRule [^'$'\n'']*cmd="python3 '
 	refute_event '.event == "stderr_unavailable"'
 }
+
+# --- NAT behind the verdict, as kube-proxy and Cilium do it: what the application asked for is what is judged
+
+# In the container: who answered TCP, a connected UDP socket and sendto for an address; or the errno's name.
+ASK_ECHO='
+import errno, socket, sys
+def tcp(address):
+    with socket.create_connection((address, 9999), 10) as s:
+        return s.makefile().readline().split()[2]
+def udp(address, is_connected):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(5)
+    if is_connected:
+        s.connect((address, 9999))
+        s.send(b"x")
+    else:
+        s.sendto(b"x", (address, 9999))
+    return s.recv(999).split()[2].decode()
+for address in sys.argv[1:]:
+    for how, ask in ("tcp", tcp), ("connected", lambda a: udp(a, True)), ("sendto", lambda a: udp(a, False)):
+        try:
+            print(address, how, ask(address))
+        except OSError as error:
+            print(address, how, errno.errorcode.get(error.errno, type(error).__name__))
+'
+
+policy_nat() {
+	policy nat <<-'POLICY'
+		default deny
+		on-leak all warn
+		allow 203.0.113.77
+	POLICY
+	job_start -a deployfence.policy=nat -- sleep 1000
+	expect [ "$status" = 0 ]
+}
+
+@test "NAT after connect, by netfilter in the container's namespace: breaks nothing, opens nothing" {
+	policy_nat
+	nsenter --net="/proc/$(job_pid "$JOB")/ns/net" nft -f - <<-'NFT'
+		table ip nat {
+			chain output {
+				type nat hook output priority -100;
+				ip daddr 203.0.113.77 dnat to 198.51.100.9
+				ip daddr 203.0.113.78 dnat to 203.0.113.77
+			}
+		}
+	NFT
+	job_exec "$JOB" python3 -c "$ASK_ECHO" 203.0.113.77 198.51.100.9 203.0.113.78
+	expect [ "$(grep -c '^203\.0\.113\.77 [a-z]* 198\.51\.100\.9$' <<<"$output")" = 3 ]
+	expect [ "$(grep -c '^198\.51\.100\.9 [a-z]* EPERM$' <<<"$output")" = 3 ]
+	expect [ "$(grep -c '^203\.0\.113\.78 [a-z]* EPERM$' <<<"$output")" = 3 ]
+	expect_event '.event == "connect_blocked" and .ip == "198.51.100.9" and .reason == "RawAddress"'
+	refute_event '.event == "packet_blocked"'
+}
+
+@test "a program of a parent cgroup rewrites what was connected to: it works, and the verdict is about what was asked" {
+	local parent kind
+	printf '%s\n' '#include <linux/bpf.h>' \
+		'#define ADDR(a, b, c, d) __builtin_bswap32((__u32)(a) << 24 | (b) << 16 | (c) << 8 | (d))' \
+		'static inline int rewrite(struct bpf_sock_addr *ctx) {' \
+		'	if (ctx->user_ip4 == ADDR(203, 0, 113, 77)) ctx->user_ip4 = ADDR(198, 51, 100, 9);' \
+		'	else if (ctx->user_ip4 == ADDR(203, 0, 113, 78)) ctx->user_ip4 = ADDR(203, 0, 113, 77);' \
+		'	return 1;' '}' \
+		'__attribute__((section("cgroup/connect4"), used)) int connect4(struct bpf_sock_addr *ctx) { return rewrite(ctx); }' \
+		>"$DF_HOST/rewrite.c"
+	clang -O2 -target bpf -I"/usr/include/$(uname -m)-linux-gnu" -c -o "$DF_HOST/rewrite.o" "$DF_HOST/rewrite.c"
+	policy_nat
+	parent=$(dirname "$(job_cgroup "$JOB")")
+	expect_match "$parent" "^$DF_CGROUP2/." # a cgroup of the ground, never the machine's root
+	bpftool prog load "$DF_HOST/rewrite.o" /sys/fs/bpf/rewrite
+	bpftool cgroup attach "$parent" connect4 pinned /sys/fs/bpf/rewrite multi
+	job_exec "$JOB" python3 -c "$ASK_ECHO" 203.0.113.77 198.51.100.9 203.0.113.78
+	bpftool cgroup detach "$parent" connect4 pinned /sys/fs/bpf/rewrite
+	rm /sys/fs/bpf/rewrite
+	for kind in tcp connected; do
+		expect_match "$output" "203\.0\.113\.77 $kind 198\.51\.100\.9"
+		expect_match "$output" "198\.51\.100\.9 $kind EPERM"
+		expect_match "$output" "203\.0\.113\.78 $kind EPERM"
+	done
+	expect_match "$output" '203\.0\.113\.77 sendto 203\.0\.113\.77' # no program there
+	refute_event '.event == "packet_blocked"'
+}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2154,SC2016,SC2030,SC2031 # job sets output, stderr and status; single-quoted scripts for containers
 # The escape matrix: every known way around a fence, each with proof that no packet left, and with a twin that passes.
-# At the end it is printed: technique | result | how closed.
+# At the end it is printed: technique | result | how closed. 92-deny-by-name.bats adds what is about names.
 
 load ../lib/ground
 load common
@@ -553,6 +553,121 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$@" </dev/null
 	rm -r /run/podman
 }
 
+@test "a container with CAP_BPF: a finding" {
+	begin
+	matrix_open cap-bpf
+	tried -a deployfence=on -c BPF -- echo ran
+	RESULT="open"
+	expect_found cap-bpf cap-bpf -c BPF
+}
+
+@test "a privileged container: a finding" {
+	begin
+	matrix_open privileged
+	tried -a deployfence=on -o --privileged -- echo ran
+	RESULT="open"
+	expect_found privileged privileged -o --privileged
+}
+
+@test "a container with the host's cgroups: a finding" {
+	begin
+	matrix_open host-cgroup
+	tried -a deployfence=on -v /sys/fs/cgroup:/sys/fs/cgroup -- echo ran
+	RESULT="open"
+	expect_found host-cgroup host-cgroup -v /sys/fs/cgroup:/sys/fs/cgroup
+}
+
+@test "a resolver behind a socket of the host's (nscd, systemd-resolved by varlink): a finding" {
+	begin
+	local path name
+	for path in /run/nscd/socket /run/systemd/resolve/io.systemd.Resolve; do
+		name=resolver-socket-$(basename "$(dirname "$path")")
+		matrix_open "$name"
+		mkdir -p "$(dirname "$path")"
+		hand_sockets "$path"
+		tried -a deployfence=on -v "$path:$path" -- echo ran
+		RESULT="open"
+		expect_found "$name" resolver-socket -v "$path:$path"
+		stop_helper
+		rm "$path"
+	done
+}
+
+@test "CAP_NET_ADMIN alone detaches nothing" {
+	begin
+	matrix_open detach
+	policy nets <<<'block 198.51.100.0/24'
+	job_start "${PROBES[@]}" -c NET_ADMIN -a deployfence.policy=nets -- sleep 1000
+	# bpf(BPF_PROG_DETACH) at the container's cgroup, for every type of attachment, and unlinking what is in there
+	job_exec "$JOB" python3 -c '
+import ctypes, errno, os, platform, struct
+libc = ctypes.CDLL(None, use_errno=True)
+number = {"x86_64": 321, "aarch64": 280}[platform.machine()]
+cgroup = os.open("/sys/fs/cgroup", os.O_RDONLY | os.O_DIRECTORY)
+results = set()
+for kind in range(60):
+    attr = struct.pack("=4I", cgroup, 0, kind, 0) + bytes(112)
+    r = libc.syscall(number, 9, attr, len(attr))
+    results.add("detached" if r == 0 else errno.errorcode[ctypes.get_errno()])
+print(*sorted(results))'
+	expect [ "$status" = 0 ]
+	refute_match "$output" detached
+	expect_match "$output" 'EINVAL|ENOENT|EPERM'
+	world_mark
+	job_exec "$JOB" sh -c 'for address in 198.51.100.9 203.0.113.10; do python3 /escape.py at $address tcp udp-sendto; done
+		dig +tries=1 ok.example'
+	expect [ "$(grep -c $'198.51.100.9\tEPERM' <<<"$output")" = 2 ]
+	expect [ "$(grep -c $'203.0.113.10\tok' <<<"$output")" = 2 ]
+	expect_match "$output" 'status: NOERROR'
+	expect_no_packet 198.51.100.9
+	matrix_close detach "EPERM or nothing there" "attached with BPF_F_ALLOW_MULTI"
+}
+
+@test "the first instruction of the payload is a connect: it is judged" {
+	begin
+	local runtime round
+	matrix_open startup-race
+	policy nets <<<'block 198.51.100.0/24'
+	cat >"$DF_HOST/first.c" <<-'C'
+		#include <netinet/in.h>
+		#include <sys/syscall.h>
+		static long call(long n, long a, long b, long c)
+		{
+		#ifdef __x86_64__
+			long r;
+			__asm__ volatile("syscall" : "=a"(r) : "a"(n), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+			return r;
+		#else
+			register long x8 __asm__("x8") = n, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c;
+			__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
+			return x0;
+		#endif
+		}
+		__attribute__((force_align_arg_pointer)) void _start(void)
+		{
+			struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = __builtin_bswap16(9999),
+						 .sin_addr.s_addr = __builtin_bswap32(TO)};
+			long r = call(SYS_connect, call(SYS_socket, AF_INET, SOCK_STREAM, 0), (long)&to, sizeof(to));
+			call(SYS_exit_group, r < 0 ? -r : 0, 0, 0);
+		}
+	C
+	gcc -O1 -nostdlib -static -Wno-attributes -DTO=0xc6336409 -o "$DF_HOST/bin/first-blocked" "$DF_HOST/first.c"
+	gcc -O1 -nostdlib -static -Wno-attributes -DTO=0xcb00710a -o "$DF_HOST/bin/first-allowed" "$DF_HOST/first.c"
+	world_mark
+	for runtime in podman+crun podman+runc crun; do
+		for round in 1 2 3; do
+			echo "$runtime $round"
+			job -r "$runtime" -v "$DF_HOST/bin/first-blocked:/first:ro" -a deployfence.policy=nets -- /first
+			expect [ "$status" = 1 ] # EPERM
+		done
+	done
+	expect_no_packet 198.51.100.9
+	job -v "$DF_HOST/bin/first-allowed:/first:ro" -a deployfence.policy=nets -- /first
+	expect [ "$status" = 0 ]
+	expect_packet 203.0.113.10
+	matrix_close startup-race "EPERM, no packet" "attached before the payload runs"
+}
+
 # --- names
 
 @test "raw IP, /etc/hosts and an address from elsewhere: a blocked name's address is refused" {
@@ -645,6 +760,72 @@ policy_pinned() { # NAME [STATEMENT]…
 	matrix doh-deny "EPERM, no packet" "names and connect"
 }
 
+@test "a resolver of one's own on loopback: what it says is not asked for, and teaches nothing" {
+	begin
+	matrix_open own-resolver
+	printf '%s\n' 'default deny' 'on-leak all warn' 'allow ok.example' | policy deny
+	printf '%s\n' 'raw-ip block' 'pin-blocked no' 'block github.com' | policy raw
+	local name liar='
+import socket, sys, threading, time
+def lie(sock):
+    while True:
+        data, who = sock.recvfrom(4096)
+        print("asked", flush=True)
+        end = data.index(b"\0", 12) + 5
+        sock.sendto(data[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + data[12:end] + b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4"
+                    + socket.inet_aton("198.51.100.9"), who)
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("127.0.0.1", 53))
+threading.Thread(target=lie, args=(sock,), daemon=True).start()
+time.sleep(1000)'
+	for name in deny raw; do
+		job_start "${PROBES[@]}" -a "deployfence.policy=$name" -- python3 -c "$liar"
+		world_mark
+		job_exec "$JOB" sh -c 'dig +short +tries=1 +time=2 @127.0.0.1 ok.example; python3 /escape.py at 198.51.100.9 tcp udp-sendto
+			dig +short @10.89.53.1 ok.example; python3 /escape.py at 203.0.113.10 tcp'
+		expect [ "$(grep -c $'198.51.100.9\tEPERM' <<<"$output")" = 2 ]
+		expect_match "$output" $'203.0.113.10\tok'
+		expect_no_packet 198.51.100.9
+		if [ $name = deny ]; then
+			refute_match "$output" '(^|'$'\n'')198\.51\.100\.9('$'\n''|$)' # the trusted one answers in its place
+			refute_match "$(job_logs "$JOB")" '(^|'$'\n'')asked'
+		fi
+		job_stop "$JOB"
+	done
+	matrix_close own-resolver "EPERM, no packet" "only trusted resolvers teach"
+}
+
+@test "DNS over QUIC, and TLS: port 853 of any address is refused where the list of encrypted resolvers is in use" {
+	begin
+	local name
+	matrix_open doq
+	printf '%s\n' 'default deny' 'on-leak all warn' 'allow 0.0.0.0/0:9999' 'allow ok.example' | policy deny
+	printf '%s\n' 'encrypted-dns block' 'pin-blocked no' 'block github.com' | policy list
+	local probe='
+import errno, socket
+for kind in socket.SOCK_DGRAM, socket.SOCK_STREAM:
+    sock = socket.socket(socket.AF_INET, kind)
+    sock.settimeout(5)
+    try:
+        sock.connect(("203.0.113.11", 853))
+        sock.send(b"\xc0\0\0\0\1")
+        print("sent")
+    except OSError as error:
+        print(errno.errorcode[error.errno])'
+	tried -- python3 -c "$probe"
+	expect [ "$output" = $'sent\nsent' ]
+	expect_packet 203.0.113.11
+	for name in deny list; do
+		world_mark
+		tried -a "deployfence.policy=$name" -- sh -c 'python3 -c "$1"; python3 /escape.py at 203.0.113.10 udp-sendto tcp' sh "$probe"
+		expect_match "$output" $'^EPERM\nEPERM\n'
+		expect [ "$(grep -c $'\tok$' <<<"$output")" = 2 ]
+		expect_no_packet 203.0.113.11
+		expect_event '.ip == "203.0.113.11" and .port == 853 and (.rule | test("^encrypted-dns\\.policy:[0-9]+ block 0\\.0\\.0\\.0/0:853$"))'
+	done
+	matrix_close doq "EPERM, no packet" "list of encrypted resolvers"
+}
+
 @test "default deny: names that carry data reach no resolver" {
 	begin
 	matrix dns-exfiltration FAILED -
@@ -723,7 +904,7 @@ policy_pinned() { # NAME [STATEMENT]…
 	policy_pinned names 'block 198.51.100.0/24'
 	start_pinned 140.82.112.3 -a deployfence.policy=names
 	job_exec "$JOB" curl -sS http://ok.example
-	fence_processes | while read -r pid _; do kill -9 "$pid"; done
+	fence_processes | while read -r pid _; do kill -9 "$pid" 2>/dev/null || true; done # a worker ends with its monitor
 	eventually is_fence_gone >/dev/null
 	world_mark
 	job_exec "$JOB" sh -c 'python3 /escape.py at 140.82.112.3 tcp udp-sendto; python3 /escape.py at 198.51.100.9 tcp
@@ -740,25 +921,32 @@ policy_pinned() { # NAME [STATEMENT]…
 	begin
 	matrix map-flood FAILED -
 	printf '%s\n' 'default deny' 'on-leak all warn' 'pin-blocked yes' 'allow flood.example' 'allow ok.example' \
-		'block github.com' | policy deny
+		'allow other.example' 'block github.com' | policy deny
 	start_pinned 140.82.112.3 -a deployfence.policy=deny
+	job_exec "$JOB" getent ahostsv4 ok.example # known before
+	# by TCP: the answers are longer than the fence has resolvers send by UDP, and would come cut, without an address
 	job_exec "$JOB" python3 -c '
 import socket, struct
-sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sock.settimeout(5)
+sock = socket.create_connection(("10.89.53.1", 53), 5)
+answers = sock.makefile("rb")
 for i in range(200):
     name = bytes([4]) + b"f%03d" % i + b"\5flood\7example\0"
-    opt = b"\0" + struct.pack("!HHIH", 41, 4096, 0, 0)
-    sock.sendto(struct.pack("!6H", i, 0x100, 1, 0, 0, 1) + name + struct.pack("!2H", 1, 1) + opt, ("10.89.53.1", 53))
-    sock.recv(65535)
+    query = struct.pack("!6H", i, 0x100, 1, 0, 0, 0) + name + struct.pack("!2H", 1, 1)
+    sock.sendall(struct.pack("!H", len(query)) + query)
+    assert len(answers.read(struct.unpack("!H", answers.read(2))[0])) > 1600
 print("flooded")'
 	expect [ "$output" = flooded ]
+	expect_event '.event == "table_full"'
 	world_mark
 	job_exec "$JOB" sh -c 'python3 /escape.py at 140.82.112.3 tcp udp-sendto; python3 /escape.py at 198.51.100.9 tcp
-		python3 /escape.py at 203.0.113.11 tcp; getent ahostsv4 ok.example >/dev/null; python3 /escape.py at 203.0.113.10 tcp'
-	expect [ "$(grep -c EPERM <<<"$output")" -ge 4 ]
-	expect_match "$output" $'203.0.113.10\t(ok|EPERM)'
+		getent ahostsv4 other.example >/dev/null; python3 /escape.py at 203.0.113.11 tcp
+		python3 /escape.py at 203.0.113.10 tcp udp-sendto'
+	expect [ "$(grep -c $'140.82.112.3\tEPERM' <<<"$output")" = 2 ]
+	expect_match "$output" $'198.51.100.9\tEPERM'
+	expect_match "$output" $'203.0.113.11\tEPERM' # allowed, but there was no room for it
+	expect [ "$(grep -c $'203.0.113.10\tok' <<<"$output")" = 2 ] # the twin
 	expect_no_packet 140.82.112.3 198.51.100.9 203.0.113.11
+	expect_packet 203.0.113.10
 	sed -i '$d' "$R/matrix"
 	matrix map-flood "EPERM, no packet" "refuses what finds no room"
 }

@@ -10,6 +10,11 @@ setup_file() {
 	escapes_setup_file
 }
 
+teardown_file() {
+	matrix_print
+	world_down
+}
+
 # One fence for a test, its addresses looked up: visit PORT-OR-OPTIONS… runs curl in it.
 fence() { # [STATEMENT]…
 	printf '%s\n' "$@" 'block github.com' | policy names
@@ -30,6 +35,7 @@ expect_name_never_left() { # REGEX of what may have it besides
 }
 
 @test "deny by name survives nip.io: a name of one's own for a blocked address" {
+	matrix_open nip-io
 	fence
 	# over HTTP the name itself is what the server is asked for: no other proof is there, and the manual says so
 	visit http://140.82.112.3.nip.io https://140.82.112.3.nip.io \
@@ -61,9 +67,11 @@ expect_name_never_left() { # REGEX of what may have it besides
 	expect [ "$(grep -c "nip\.io rc=7" <<<"$output")" = 2 ]
 	expect_match "$output" "http://ok\.example rc=0"
 	expect_no_packet 140.82.112.3
+	matrix_close nip-io "no packet with the name; see the manual" "connect, payload, or an address rule"
 }
 
 @test "deny by name survives a shared address: what is asked for decides, at ports 80 and 443 only" {
+	matrix_open shared-address
 	fence
 	visit http://shared.example https://shared.example "-H 'Host: github.com' http://shared.example" \
 		"--connect-to github.com:443:shared.example:443 https://github.com" http://shared.example:8080 \
@@ -89,9 +97,11 @@ expect_name_never_left() { # REGEX of what may have it besides
 	expect [ "$(grep -c 'HTTP/1.1 200' <<<"$output")" -le 1 ] # the last one may pass
 	expect [ "$(grep -Ec $'\tEPERM$' <<<"$output")" = 4 ]
 	expect_name_never_left
+	matrix_close shared-address "reset or EPERM, no packet with the name" "payload at 80 and 443, else connect"
 }
 
 @test "deny by name survives CNAME: every name of the chain counts, and so do its addresses" {
+	matrix_open cname
 	fence
 	visit http://alias.example http://chain1.example http://n1.wild.example http://okchain1.example \
 		"--resolve alias.example:80:140.82.112.3 http://alias.example"
@@ -101,9 +111,11 @@ expect_name_never_left() { # REGEX of what may have it besides
 	expect_event '.event == "dns_blocked" and .reason == "FromCNAME" and .domain == "chain1.example."'
 	expect_no_packet 140.82.112.4
 	expect_name_never_left
+	matrix_close cname "NXDOMAIN, no packet" "names of the chain"
 }
 
 @test "deny by name survives letters: mixed case, 0x20, a trailing dot, odd octets" {
+	matrix_open mixed-case
 	fence
 	visit http://GitHub.CoM http://gItHuB.cOm. http://API.GITHUB.COM http://GITHUB.COM. http://OK.Example http://ok.example.
 	expect [ "$(grep -Eic "github\.com\.? rc=6" <<<"$output")" = 4 ]
@@ -117,6 +129,7 @@ expect_name_never_left() { # REGEX of what may have it besides
 	# what differs in octets is another name: it may be asked for, and there is none
 	expect [ "$(sed -n 2,4p <<<"$output" | grep -c 'records=0\|silence')" = 3 ]
 	expect_event '.event == "dns_blocked" and (.domain | ascii_downcase) == "github.com."'
+	matrix_close mixed-case "NXDOMAIN, no packet" "names as labels"
 }
 
 @test "default deny: odd octets do not make an allowed name of another one" {
@@ -132,6 +145,7 @@ expect_name_never_left() { # REGEX of what may have it besides
 }
 
 @test "deny by name survives service bindings: no hints, no ECH, no blocked target" {
+	matrix_open svcb-ech
 	fence
 	job_exec "$JOB" sh -c 'dig +short svcb.example HTTPS; echo ===; dig gitsvc.example HTTPS; echo ===; dig github.com HTTPS; echo ===
 		dig aliasmode.example HTTPS; echo ===; dig +short ok.example HTTPS; dig +short svcb.example TYPE65
@@ -148,9 +162,11 @@ expect_name_never_left() { # REGEX of what may have it besides
 	expect_match "$output" 'ipv4hint=203\.0\.113\.15.*ech='
 	job -a deployfence=off -- dig +short svcb.example HTTPS
 	expect_match "$output" 'ipv4hint=203\.0\.113\.15.*ech=' # the twin: this is what the world says
+	matrix_close svcb-ech "no hints, no ECH, no blocked target" "answers rebuilt"
 }
 
 @test "deny by name survives v4-mapped addresses: sockets and answers" {
+	matrix_open v4-mapped
 	fence
 	job_exec "$JOB" sh -c 'python3 /escape.py at 140.82.112.3 tcp-mapped udp-connect-mapped udp-sendto-mapped udp-sendto-inet-on-ip6
 		python3 /escape.py at 203.0.113.10 tcp-mapped udp-connect-mapped udp-sendto-mapped udp-sendto-inet-on-ip6
@@ -163,4 +179,5 @@ expect_name_never_left() { # REGEX of what may have it besides
 	expect_match "$output" 'rebind rc=(6|7)'
 	expect_no_packet 140.82.112.3 ::ffff:140.82.112.3 64:ff9b::8c52:7003
 	expect_packet 203.0.113.10
+	matrix_close v4-mapped "EPERM, no packet" "connect"
 }

@@ -608,13 +608,13 @@ def question(resolver, *labels):
 
 
 def pieces(address, port, *parts):
-    """Each part as a segment of its own; what comes back, or how it ended."""
+    """Each part as a segment of its own; the first line that comes back, or how it ended."""
     sock = option(tcp4(), socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.connect((address, int(port)))
     for part in parts:
         sock.sendall(part.encode().decode("unicode_escape").encode("latin-1"))
     data = sock.recv(4096)
-    return data.split(b"\r\n")[0].decode() if data else "closed"
+    return data.split(b"\n")[0].rstrip(b"\r").decode() if data else "closed"  # an echo may come with it, or later
 
 
 def hello(address, name):

@@ -42,16 +42,27 @@ expect_packet() { # ADDRESS…: the twin
 	done
 }
 
-# One line of the matrix, which is printed at the end of the file.
+# One line of the matrix, which is printed at the end of the file, behind what files before it have.
 matrix() { # TECHNIQUE RESULT HOW
 	printf '%s\t%s\t%s\n' "$@" >>"$BATS_FILE_TMPDIR/matrix"
 }
 
+# The line is there as a failure until its test has ended well.
+matrix_open() { # TECHNIQUE
+	matrix "$1" FAILED -
+}
+
+matrix_close() { # TECHNIQUE RESULT HOW
+	sed -i '$d' "$BATS_FILE_TMPDIR/matrix"
+	matrix "$@"
+}
+
 matrix_print() {
 	[ -e "$BATS_FILE_TMPDIR/matrix" ] || return 0
+	cat "$BATS_FILE_TMPDIR/matrix" >>"$DF_HOST/matrix"
 	{
 		printf 'technique\tresult\thow closed\n'
-		cat "$BATS_FILE_TMPDIR/matrix"
+		cat "$DF_HOST/matrix"
 	} | awk -F '\t' '{ printf "# %-28s | %-34s | %s\n", $1, $2, $3 }' >&3
 }
 
