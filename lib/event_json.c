@@ -147,7 +147,7 @@ static void put_verdict(yajl_gen g, const struct df_event_line *e)
 		put_int(g, "port", e->port);
 	if (e->who)
 		put_identity(g, e->who);
-	if (is_judged(e))
+	if (is_judged(e) || e->is_shadow)
 		put_string(g, "firewallMethod", df_event_method(e));
 	put_string(g, "rule", e->rule);
 	put_string(g, "owner", e->owner);
