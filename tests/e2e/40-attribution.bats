@@ -11,8 +11,8 @@ LINE='WARN DNS BLOCKED reason=FromDNSRequest blocked=true blockedAt=dns domain=g
 expect_valid_json() {
 	local file
 	for file in "$RUNDIR"/*/events.jsonl; do
-		jq -e 'type == "object" and .schema == 1 and (.event | type == "string") and .container.id
-			and (.time | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{6}(Z|[+-][0-9:]{5})$"))' <"$file" >/dev/null ||
+		jq -se 'all(.[]; type == "object" and .schema == 1 and (.event | type == "string") and .container.id
+			and (.time | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{6}(Z|[+-][0-9:]{5})$")))' <"$file" >/dev/null ||
 			{ cat "$file" && expect false; }
 		expect [ "$(jq -c . <"$file" | wc -l)" = "$(wc -l <"$file")" ]
 	done
