@@ -56,17 +56,17 @@ deploy() { # NAME…
 	done
 	expect has_event '.event == "start" and (.addresses | length) == 2 and .container.hostname == "deploy-web"'
 	refute has_event '.event == "addresses"'
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 	# no network, no address: loopback says nothing
 	job -n none -a deployfence=on -- true
 	expect_fence_gone
 	expect has_event '.event == "start" and (has("addresses") | not) and (.container | .id[:12] == .hostname)'
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 	# the host's own name is no container's
 	job -n host -a deployfence=on -- true
 	expect_fence_gone
 	expect has_event '.event == "start" and (.addresses | length) > 0 and (.container | has("hostname") | not)'
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 	# with --uidmap the network comes after the hook
 	job_start -o --uidmap=0:100000:5000 -a deployfence=on -- sleep 1000
 	expect_event '.event == "addresses" and any(.addresses[]; startswith("10.88."))'
@@ -173,7 +173,7 @@ deploy() { # NAME…
 	cli report --baseline "$DF_HOST/base.json"
 	expect [ "$status" = 0 ]
 	expect_match "$output" "0 new, 0 gone since $DF_HOST/base\.json"
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 	deploy other.example github.com
 	cli report --baseline "$DF_HOST/base.json"
 	expect [ "$status" = 1 ]
@@ -220,7 +220,7 @@ deploy() { # NAME…
 	local all=$output
 	cli report --summary --json --all "$DF_HOST/kept.json"
 	expect [ "$(jq 'del(.since)' <<<"$output")" = "$(jq 'del(.since)' <<<"$all")" ]
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 	cli report --summary --json "$DF_HOST/kept.json"
 	expect [ "$(jq 'del(.since)' <<<"$output")" = "$(jq 'del(.since)' <<<"$all")" ]
 	cli report --summary --json "$DF_HOST/kept.json" --since 2099-01-01
