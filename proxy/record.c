@@ -32,6 +32,7 @@ static void rotate(struct df_record_file *f)
 	(void)snprintf(old, sizeof(old), "%s.1", f->name);
 	(void)renameat(DF_FD_RUN, f->name, DF_FD_RUN, old);
 	(void)close(f->fd);
+	f->is_rotated = true;
 	open_file(f);
 }
 

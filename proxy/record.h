@@ -39,6 +39,7 @@ struct df_record_file {
 	const char *name;
 	int fd;
 	uint64_t size;
+	bool is_rotated; /* since somebody set it to false */
 };
 
 struct df_record {
