@@ -134,7 +134,7 @@ static void read_stop(struct df_container *c, const char *text)
 		{"would", &c->stop_refused},         {"events", &c->lost.events},
 		{"dropped", &c->lost.dropped},       {"malformed", &c->lost.malformed},
 		{"mismatched", &c->lost.mismatched}, {"stray", &c->lost.stray},
-		{"lines", &c->lost.unlogged},
+		{"lines", &c->lost.unlogged},        {"refusals", &c->lost.unshown},
 	};
 
 	while (*text) {

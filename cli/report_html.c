@@ -206,7 +206,7 @@ static void put_header(FILE *out, const struct df_container *c)
 	for (size_t i = 0; i < c->n_x; i++)
 		put_fact(out, c->x[i].key, c->x[i].value);
 	(void)fputs("</p>\n", out);
-	if (!c->is_whole || c->has_gaps)
+	if (!c->is_whole || c->has_gaps || c->lost.events)
 		(void)fputs("<p><span class=\"v would-block\">incomplete</span> some events are "
 			    "missing, and the counts too low.</p>\n",
 			    out);

@@ -108,5 +108,8 @@ void df_life_stop(struct df_monitor *m)
 	if (r->n_unlogged > 0)
 		df_append(text, sizeof(text), &n, "; %llu lines not logged",
 			  (unsigned long long)r->n_unlogged);
+	if (r->n_unshown > 0)
+		df_append(text, sizeof(text), &n, "; %llu refusals not shown on stderr",
+			  (unsigned long long)r->n_unshown);
 	df_record_stop(&m->record, text, lost);
 }
