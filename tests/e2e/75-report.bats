@@ -148,22 +148,44 @@ deploy() { # NAME…
 	rm "$DF_HOST"/report.*
 }
 
-@test "HTML in a browser: no error, no script, nothing beyond the edge of a phone" {
-	local dom
+browser() { # ARGUMENT…
+	timeout 60 chromium --headless=new --no-sandbox --disable-gpu --hide-scrollbars --allow-file-access-from-files \
+		--user-data-dir="$DF_HOST/html/profile" "$@" 2>/dev/null 3>&- 4>&-
+}
+
+png_size() { # FILE
+	/usr/bin/python3 -c 'import struct, sys
+head = open(sys.argv[1], "rb").read(24)
+assert head[:8] == b"\x89PNG\r\n\x1a\n"
+print("%dx%d" % struct.unpack(">II", head[16:24]))' "$1"
+}
+
+# With DF_SCREENSHOTS=DIRECTORY the pictures stay, for somebody to look at.
+@test "HTML in a browser: on a desk and on a phone no error, no script, nothing beyond the edge" {
+	local dom size
 	command -v chromium >/dev/null || skip "chromium is not installed"
 	deploy github.com "$(printf 'x%.0s' {1..60}).$(printf 'y%.0s' {1..60}).example"
 	mkdir -p "$DF_HOST/html"
 	cli report --format html -o "$DF_HOST/html/report.html"
-	# the page is shown in a frame as wide as a phone, and asked how wide it would like to be
-	cat >"$DF_HOST/html/frame.html" <<-'HTML'
-		<iframe id="f" src="report.html" width="390" height="800" style="border:0"></iframe><pre id="o"></pre>
-		<script>onload = () => { const d = f.contentDocument; o.textContent =
-			`over=${d.documentElement.scrollWidth - d.documentElement.clientWidth} scripts=${d.scripts.length} svgs=${d.querySelectorAll("svg").length} `
-			+ `title=${d.title} elsewhere=${d.querySelectorAll("[src],[href]:not([href^='data:']):not([href^='#'])").length}` }</script>
-	HTML
-	dom=$(chromium --headless=new --no-sandbox --disable-gpu --allow-file-access-from-files --user-data-dir="$DF_HOST/html/profile" \
-		--dump-dom "file://$DF_HOST/html/frame.html" 2>/dev/null 3>&- 4>&-)
-	expect_match "$dom" 'over=0 scripts=0 svgs=[1-9][0-9]* title=deployfence report elsewhere=0'
+	# all of it is to be seen
+	sed -i 's/<details>/<details open>/' "$DF_HOST/html/report.html"
+	for size in 1280,1600 390,3200; do
+		# the page in a frame as wide as the screen, asked how wide it would like to be
+		cat >"$DF_HOST/html/frame.html" <<-HTML
+			<iframe id="f" src="report.html" width="${size%,*}" height="800" style="border:0"></iframe><pre id="o"></pre>
+			<script>onload = () => { const d = f.contentDocument, w = d.documentElement.clientWidth; o.textContent =
+				\`width=\${w} over=\${d.documentElement.scrollWidth - w} beyond=\${[...d.body.querySelectorAll("*")].filter(e =>
+					e.getBoundingClientRect().right > w || e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX == "auto").length} \`
+				+ \`small=\${[...d.body.querySelectorAll("*")].filter(e => parseFloat(getComputedStyle(e).fontSize) < 12).length} \`
+				+ \`scripts=\${d.scripts.length} svgs=\${d.querySelectorAll("svg").length} title=\${d.title} \`
+				+ \`elsewhere=\${d.querySelectorAll("[src],[href]:not([href^='data:']):not([href^='#'])").length}\` }</script>
+		HTML
+		dom=$(browser --dump-dom --window-size=1400,1000 "file://$DF_HOST/html/frame.html")
+		expect_match "$dom" "width=${size%,*} over=0 beyond=0 small=0 scripts=0 svgs=[1-9][0-9]* title=deployfence report elsewhere=0"
+		browser --window-size="$size" --screenshot="$DF_HOST/html/${size%,*}.png" "file://$DF_HOST/html/report.html"
+		expect [ "$(png_size "$DF_HOST/html/${size%,*}.png")" = "${size/,/x}" ]
+		[ -z "${DF_SCREENSHOTS:-}" ] || cp "$DF_HOST/html/${size%,*}.png" "$DF_SCREENSHOTS/"
+	done
 	rm -rf "$DF_HOST/html"
 }
 
