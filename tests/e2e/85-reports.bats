@@ -187,7 +187,7 @@ report() { # ARGUMENT…
 }
 
 @test "a log of /run that is rotated away is kept first" {
-	local id events
+	local id events size
 	policy_sealed sealed
 	job_start -a deployfence.policy=sealed -- sleep 1000
 	id=$(run_id)
@@ -202,7 +202,8 @@ report() { # ARGUMENT…
 		cat "$DF_HOST/line" "$DF_HOST/line" >"$DF_HOST/lines"
 		mv "$DF_HOST/lines" "$DF_HOST/line"
 	done
-	head -c $(((4 << 20) - $(stat -c %s "$events") - 600)) "$DF_HOST/line" | sed '$d' >>"$events"
+	size=$(stat -c %s "$events")
+	head -c $(((4 << 20) - size - 600)) "$DF_HOST/line" | sed '$d' >>"$events"
 	rm "$DF_HOST/line"
 	podman start "$JOB" >/dev/null
 	job_exec "$JOB" getent hosts api.github.com
