@@ -104,7 +104,7 @@ static int note_container(struct df_aggregate *a, struct df_container *c, const 
 
 	if (!*c->first || strcmp(time, c->first) < 0) {
 		(void)snprintf(c->first, sizeof(c->first), "%s", time);
-		c->is_whole = strcmp(event, "start") == 0;
+		c->is_whole = strcmp(event, "start") == 0 || strcmp(event, "unfenced") == 0;
 	}
 	if (strcmp(time, c->last) < 0)
 		return note_addresses(a, c, e);
