@@ -164,6 +164,7 @@ struct df_worker {
 	bool is_any_upstream_open;
 	uint64_t next_housekeeping_ns;
 	uint64_t n_dropped, n_unknown_token, n_malformed, n_mismatched;
+	uint64_t n_untold_queries, n_untold_refusals;
 
 	struct df_pin pin;
 	uint32_t random_left;

@@ -7,6 +7,11 @@ load common
 
 SCHEMA=$BATS_TEST_DIRNAME/../../docs/events.schema.json
 
+teardown() {
+	! mountpoint -q "$RUNDIR" || umount -l "$RUNDIR"
+	end_test
+}
+
 validate() { # FILE…: sets status and output
 	status=0
 	output=$(/usr/bin/python3 "$DF_LIB/validate_events.py" "$SCHEMA" "$@") || status=$?
