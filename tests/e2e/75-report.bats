@@ -30,6 +30,12 @@ cli_json() { # JQ-CONDITION ARGUMENT…: the output is JSON of the schema, and s
 	expect jq -e "$condition" <<<"$output"
 }
 
+# The standard's own schema, too, where somebody has it.
+sarif_valid() {
+	/usr/bin/python3 "$LIB/validate_json.py" "$LIB/sarif.schema.json" - <<<"$output" || expect false
+	[ -z "${DF_SARIF_SCHEMA:-}" ] || /usr/bin/python3 "$LIB/validate_json.py" "$DF_SARIF_SCHEMA" - <<<"$output" || expect false
+}
+
 # A deploy script, a tool of its that calls home, and a script that it calls.
 deploy() { # NAME…
 	mkdir -p "$DF_HOST/deploy"
@@ -95,6 +101,81 @@ deploy() { # NAME…
 	expect_match "$output" $'\nallowed +[0-9]+  home\\.v4only\\.example +hidden  python3 \\./tool\\.py +\\./deploy\\.sh  - '
 }
 
+# A tool that asks in a background thread, as one that calls home does.
+background_tool() { # FILE
+	cat >"$1.c" <<-'C'
+		#define _GNU_SOURCE
+		#include <netdb.h>
+		#include <pthread.h>
+		static void *call_home(void *name)
+		{
+			struct addrinfo *found;
+			pthread_setname_np(pthread_self(), "telemetry");
+			return getaddrinfo(name, "443", 0, &found) ? 0 : name;
+		}
+		int main(int argc, char **argv)
+		{
+			pthread_t thread;
+			return argc != 2 || pthread_create(&thread, 0, call_home, argv[1]) || pthread_join(thread, 0);
+		}
+	C
+	cc -O1 -pthread -o "$1" "$1.c"
+}
+
+@test "a deploy script of bash, make, python, xargs, and compiled tools: each name has its command and ancestry" {
+	local bash='bash -e ./deploy.sh ' in
+	mkdir -p "$DF_HOST/deploy/lib"
+	ldd "$(command -v make)" | grep -o '/[^ :]*\.so[^ :]*' | xargs -I{} cp -L {} "$DF_HOST/deploy/lib/"
+	background_tool "$DF_HOST/deploy/tool"
+	cat >"$DF_HOST/deploy/deploy.sh" <<-'SH'
+		curl -sS -m 10 http://github.com || true
+		make -f deploy.mk all
+		python3 ./publish.py
+		printf '%s\n' a b c d | xargs -P4 -I{} getent hosts {}.github.com || true
+		./tool ok.example
+		./tool home.github.com || true
+		(exec -a ./in-a-hurry python3 -S ./hurry.py)
+		sleep 0.3
+	SH
+	printf 'all:\n\t-getent hosts make.github.com\n\tcurl -sS http://ok.example\n' >"$DF_HOST/deploy/deploy.mk"
+	printf 'import subprocess\nsubprocess.run(["getent", "hosts", "python.github.com"])\n' >"$DF_HOST/deploy/publish.py"
+	# sends, and does not wait
+	cat >"$DF_HOST/deploy/hurry.py" <<-'PY'
+		import os, socket
+		name = b"".join(bytes([len(x)]) + x for x in (b"hurry", b"github", b"com", b""))
+		socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"\x4d\x43\1\0\0\1\0\0\0\0\0\0" + name + b"\0\1\0\1", ("10.89.53.1", 53))
+		os._exit(0)
+	PY
+	job -a deployfence=on -v "$DF_HOST/deploy:/deploy:ro" -v "$(readlink -f "$(command -v make)"):/usr/bin/make:ro" \
+		-e LD_LIBRARY_PATH=/deploy/lib -o --workdir=/deploy -- bash -e ./deploy.sh
+	expect [ "$status" = 0 ]
+	expect_fence_gone
+	in="(.ancestry | map(.cmd)) == [\"$bash\"]"
+	expect_event ".domain == \"github.com.\" and .blocked and .cmd == \"curl -sS -m 10 http://github.com \" and $in"
+	expect_event ".domain == \"make.github.com.\" and .blocked and .cmd == \"getent hosts make.github.com \"
+		and (.ancestry | map(.cmd)) == [\"make -f deploy.mk all \", \"$bash\"]"
+	expect_event ".domain == \"ok.example.\" and (.blocked | not) and .cmd == \"curl -sS http://ok.example \"
+		and (.ancestry | map(.cmd)) == [\"make -f deploy.mk all \", \"$bash\"]"
+	expect_event ".domain == \"python.github.com.\" and .blocked and .cmd == \"getent hosts python.github.com \"
+		and (.ancestry | map(.cmd)) == [\"python3 ./publish.py \", \"$bash\"]"
+	for name in a b c d; do
+		expect_event ".domain == \"$name.github.com.\" and .blocked and .cmd == \"getent hosts $name.github.com \"
+			and (.ancestry | map(.cmd)) == [\"xargs -P4 -I{} getent hosts {}.github.com \", \"$bash\"]"
+	done
+	expect_event ".domain == \"home.github.com.\" and .blocked and .comm == \"telemetry\" and .tid != .pid
+		and .cmd == \"./tool home.github.com \" and $in"
+	expect_event ".domain == \"ok.example.\" and (.blocked | not) and .comm == \"telemetry\" and .cmd == \"./tool ok.example \" and $in"
+	# read while it was there, or gone and then what the kernel knows: nobody else in any case
+	expect_event ".domain == \"hurry.github.com.\" and .blocked and .comm == \"python3\"
+		and ((.cmd == \"./in-a-hurry -S ./hurry.py \" and $in) or (.attribution == \"gone\" and .cmd == \"python3\"))"
+	expect [ "$(event_lines | jq -s '[.[] | select(.attribution)] | length')" -le 1 ]
+	# each name once in the report, with its script
+	cli report --json
+	expect jq -e '.containers[0].domains | (map(.domain) | unique | length) == 10
+		and all(.[]; .script == "./deploy.sh" or .script == "deploy.mk" or .script == "./publish.py" or .script == "./hurry.py" or .script == null)' <<<"$output"
+	rm -r "$DF_HOST/deploy"
+}
+
 @test "the report of an audited run has the names that a capture on lo shows, and no other" {
 	local pid
 	job_start -a deployfence=audit -- sleep 1000
@@ -121,7 +202,7 @@ deploy() { # NAME…
 	expect_fence_gone
 	expect has_event '.event == "dns_blocked"'
 	cli report --format sarif
-	/usr/bin/python3 "$LIB/validate_json.py" "$LIB/sarif.schema.json" - <<<"$output" || expect false
+	sarif_valid
 	expect jq -e --arg evil "$evil" '.runs[0] | .tool.driver.rules[0].id == "blocked-name"
 		and any(.results[]; .ruleId == "blocked-name" and .level == "error" and .properties.domain == "github.com."
 			and .properties.owner == $evil and (.message.text | contains("github.com blocked"))
@@ -210,7 +291,7 @@ print("%dx%d" % struct.unpack(">II", head[16:24]))' "$1"
 	expect jq -e '[.containers[0].domains[] | select(.new) | .domain] | unique == ["github.com.", "other.example."]' <<<"$output"
 	cli report --baseline "$DF_HOST/base.json" --format sarif
 	expect [ "$status" = 1 ]
-	/usr/bin/python3 "$LIB/validate_json.py" "$LIB/sarif.schema.json" - <<<"$output" || expect false
+	sarif_valid
 	expect jq -e '[.runs[0].results[] | select(.baselineState == "new") | .ruleId] | unique == ["blocked-name", "new-dependency"]' <<<"$output"
 	# events are a baseline as well; what cannot be read is none
 	cat "$RUNDIR"/*/events.jsonl >"$DF_HOST/base.jsonl"
@@ -248,6 +329,10 @@ print("%dx%d" % struct.unpack(">II", head[16:24]))' "$1"
 	cli report --summary --json "$DF_HOST/kept.json" --since 2099-01-01
 	expect jq -e '.containers == 0 and .dependencies == []' <<<"$output"
 	rm "$DF_HOST/kept.json"
+}
+
+job_of() { # ID
+	podman inspect -f '{{.Name}}' "$1"
 }
 
 # A server that fetches URL for whoever asks it: serve ADDRESS URL [OPTION]…
@@ -293,6 +378,17 @@ serve() {
 	cli report --graph --format dot
 	dot -Tsvg <<<"$output" >"$DF_HOST/graph.svg" || expect false
 	expect_match "$(<"$DF_HOST/graph.svg")" '>github\.com</text>'
+
+	# the three of them as a baseline: nothing new, then the one name that is
+	deployfence report --all --json -o "$DF_HOST/graph-base.json"
+	cli report --all --baseline "$DF_HOST/graph-base.json"
+	expect [ "$status" = 0 ]
+	job_exec "$(job_of "$mirror")" getent hosts other.example
+	expect_event '.event == "query" and .domain == "other.example."'
+	cli report --all --json --baseline "$DF_HOST/graph-base.json"
+	expect [ "$status" = 1 ]
+	expect jq -e '.baseline | [.new[].domain] == ["other.example."] and .gone == []' <<<"$output"
+	rm "$DF_HOST/graph-base.json"
 
 	# from reports, of which one is another host's: there the address may be anybody's
 	for id in "$RUNDIR"/*; do
