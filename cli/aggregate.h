@@ -38,7 +38,7 @@ struct df_annotation {
 
 /* What the fence could not write or handle: deployfence.events(5). */
 struct df_losses {
-	uint64_t events, dropped, malformed, mismatched, stray, unlogged;
+	uint64_t events, dropped, malformed, mismatched, stray, unlogged, unshown;
 };
 
 struct df_container {

@@ -104,7 +104,7 @@ static int note_container(struct df_aggregate *a, struct df_container *c, const 
 
 	if (!*c->first || strcmp(time, c->first) < 0) {
 		(void)snprintf(c->first, sizeof(c->first), "%s", time);
-		c->is_whole = strcmp(event, "start") == 0;
+		c->is_whole = strcmp(event, "start") == 0 || strcmp(event, "unfenced") == 0;
 	}
 	if (strcmp(time, c->last) < 0)
 		return note_addresses(a, c, e);
@@ -134,7 +134,7 @@ static void read_stop(struct df_container *c, const char *text)
 		{"would", &c->stop_refused},         {"events", &c->lost.events},
 		{"dropped", &c->lost.dropped},       {"malformed", &c->lost.malformed},
 		{"mismatched", &c->lost.mismatched}, {"stray", &c->lost.stray},
-		{"lines", &c->lost.unlogged},
+		{"lines", &c->lost.unlogged},        {"refusals", &c->lost.unshown},
 	};
 
 	while (*text) {

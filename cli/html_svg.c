@@ -12,11 +12,7 @@
 #define LANE_WIDTH 1000 /* units; a browser stretches them */
 #define LANE_MARK 8     /* what is an instant is still seen */
 
-#define LINE_HEIGHT 22
-#define INDENT 18
-#define MARGIN 10
-#define CHAR_WIDTH 7.3 /* of 12 px monospace */
-#define LABEL_MAX 60   /* columns; the whole text is its title */
+#define LABEL_MAX 160 /* columns of a command line; the whole text is its title */
 
 /* Microseconds of a time in an event; -1: it is none. */
 static int64_t read_time(const char *text)
@@ -134,12 +130,7 @@ void df_html_timeline(FILE *out, const struct df_container *c)
 		(void)fprintf(out, "<p class=\"dim\">%zu more are in the tables.</p>\n", left_out);
 }
 
-/* --- tree */
-
-static size_t columns_of(const char *text)
-{
-	return df_text_put(NULL, text, strlen(text), LABEL_MAX);
-}
+/* --- tree: nested lists, so that long command lines wrap on a phone */
 
 static void put_label(FILE *out, const struct df_tree_node *n, size_t max)
 {
@@ -153,68 +144,45 @@ static void put_label(FILE *out, const struct df_tree_node *n, size_t max)
 	}
 }
 
-static double width_of(const struct df_tree *t)
+static void put_node(FILE *out, const struct df_tree_node *n)
 {
-	double width = 0;
+	const char *verdict = n->row ? df_verdict_name(n->row->verdict) : NULL;
 
-	for (size_t i = 0; i < t->n; i++) {
-		const struct df_tree_node *n = &t->nodes[i];
-		double w = MARGIN * 2 + n->depth * (double)INDENT +
-			   ((double)columns_of(n->text) + (n->row ? 26 : 2)) * CHAR_WIDTH;
-
-		width = w > width ? w : width;
-	}
-	return width;
-}
-
-/* An elbow from below the parent's first letter to the node. */
-static void put_edge(FILE *out, const struct df_tree_node *n, size_t line, size_t parent_line)
-{
-	const unsigned x = MARGIN + (n->depth - 1) * INDENT + 4;
-
-	(void)fprintf(out, "<path class=\"e\" d=\"M%u %zuV%zuH%u\"/>", x,
-		      parent_line * LINE_HEIGHT + 20, line * LINE_HEIGHT + 12, x + 12);
-}
-
-static void put_node(FILE *out, const struct df_tree_node *n, size_t line)
-{
-	const unsigned x = MARGIN + n->depth * INDENT;
-	const size_t y = line * LINE_HEIGHT + 16;
-
-	(void)fputs("<g><title>", out);
-	put_label(out, n, DF_TEXT_ALL);
-	(void)fputs("</title>", out);
+	(void)fputs(n->row ? "<li><b>" : "<li><span title=\"", out);
 	if (!n->row) {
-		(void)fprintf(out, "<text x=\"%u\" y=\"%zu\">", x, y);
-		put_label(out, n, LABEL_MAX);
-		(void)fputs("</text></g>\n", out);
-		return;
+		put_label(out, n, DF_TEXT_ALL);
+		(void)fputs("\">", out);
 	}
-	(void)fprintf(out,
-		      "<circle class=\"f-%s\" cx=\"%u\" cy=\"%zu\" r=\"4\"/>"
-		      "<text x=\"%u\" y=\"%zu\" class=\"f-%s\">",
-		      df_verdict_name(n->row->verdict), x + 2, y - 4, x + 11, y,
-		      df_verdict_name(n->row->verdict));
-	put_label(out, n, LABEL_MAX);
-	(void)fprintf(out, " &middot; %s &times;%llu</text></g>\n",
-		      df_verdict_name(n->row->verdict), (unsigned long long)n->count);
+	put_label(out, n, n->row ? DF_TEXT_ALL : LABEL_MAX);
+	if (n->row)
+		(void)fprintf(out, "</b> <span class=\"v %s\">%s &times;%llu</span>", verdict,
+			      verdict, (unsigned long long)n->count);
+	else
+		(void)fputs("</span>", out);
 }
 
 static void put_tree(FILE *out, const struct df_tree *t)
 {
-	size_t lines[DF_TREE_NODES_MAX], line = 0;
+	unsigned depth = 0;
+	bool is_first = true;
 
-	(void)fprintf(out,
-		      "<div class=\"tree\"><svg width=\"%.0f\" height=\"%zu\" role=\"img\" "
-		      "aria-label=\"commands and what they reached for\">\n",
-		      width_of(t), t->n * LINE_HEIGHT + 8);
+	(void)fputs("<div class=\"tree m\"><ul>\n", out);
 	for (size_t i = t->first; i != DF_TREE_NONE; i = df_tree_next(t, i)) {
-		lines[i] = line;
-		if (t->nodes[i].parent != DF_TREE_NONE)
-			put_edge(out, &t->nodes[i], line, lines[t->nodes[i].parent]);
-		put_node(out, &t->nodes[i], line++);
+		const struct df_tree_node *n = &t->nodes[i];
+
+		if (n->depth > depth) /* by one: a child follows its parent */
+			(void)fputs("<ul>\n", out);
+		else if (!is_first)
+			(void)fputs("</li>\n", out);
+		for (; depth > n->depth; depth--)
+			(void)fputs("</ul></li>\n", out);
+		depth = n->depth;
+		is_first = false;
+		put_node(out, n);
 	}
-	(void)fputs("</svg></div>\n", out);
+	for (; depth > 0; depth--)
+		(void)fputs("</li>\n</ul>", out);
+	(void)fputs("</li>\n</ul></div>\n", out);
 }
 
 int df_html_tree(FILE *out, const struct df_container *c)

@@ -90,8 +90,10 @@ int df_lines_next(struct df_lines *l, char **ret, size_t *ret_len)
 
 int df_lines_rest(struct df_lines *l, char **ret, size_t *ret_len)
 {
-	if (l->is_skipping)
+	if (l->is_skipping) {
+		l->is_skipping = false;
 		return -EMSGSIZE;
+	}
 	if (l->start == l->end)
 		return 0;
 	l->buf[l->end] = '\0'; /* the last read left room: a full buffer would be a line too long */
@@ -99,4 +101,13 @@ int df_lines_rest(struct df_lines *l, char **ret, size_t *ret_len)
 	*ret_len = l->end - l->start;
 	l->start = l->end = 0;
 	return 1;
+}
+
+int df_lines_rewind(struct df_lines *l)
+{
+	if (lseek(l->fd, 0, SEEK_SET) < 0)
+		return -errno;
+	l->start = l->end = 0;
+	l->is_skipping = false;
+	return 0;
 }

@@ -39,4 +39,7 @@ int df_lines_next(struct df_lines *l, char **ret, size_t *ret_len);
 /* After a 0: what stands behind the last newline; it then counts as read.  1, 0, -EMSGSIZE. */
 int df_lines_rest(struct df_lines *l, char **ret, size_t *ret_len);
 
+/* Back to the first line.  0 or -errno. */
+int df_lines_rewind(struct df_lines *l);
+
 #endif

@@ -149,7 +149,7 @@ static int make_report(const struct options *o)
 	if (failed == 0)
 		failed = o->output ? write_file(o, &r) : write_form(o, &r, stdout);
 	if (o->form == FORM_TEXT && status == 0 && failed == 0 && r.all.n == 0)
-		df_cli_error("no events%s", o->n == 0 ? " in " DF_RUNDIR : "");
+		df_cli_error("no events%s", o->n == 0 ? " in " DF_RUNDIR " or report-dir" : "");
 	status = first_of(status, failed);
 	if (status == 0 && baseline.n_added > 0)
 		status = DF_CLI_NEW;

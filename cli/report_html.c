@@ -180,9 +180,9 @@ static void put_fact(FILE *out, const char *key, const char *text)
 {
 	if (!text || !*text)
 		return;
-	(void)fprintf(out, "<span class=\"dim\">%s</span> ", key);
+	(void)fprintf(out, "<span class=\"fact\"><span class=\"dim\">%s</span> ", key);
 	put(out, text);
-	(void)fputs(" &nbsp; ", out);
+	(void)fputs("</span> ", out);
 }
 
 static void put_header(FILE *out, const struct df_container *c)
@@ -206,7 +206,7 @@ static void put_header(FILE *out, const struct df_container *c)
 	for (size_t i = 0; i < c->n_x; i++)
 		put_fact(out, c->x[i].key, c->x[i].value);
 	(void)fputs("</p>\n", out);
-	if (!c->is_whole || c->has_gaps)
+	if (!c->is_whole || c->has_gaps || c->lost.events)
 		(void)fputs("<p><span class=\"v would-block\">incomplete</span> some events are "
 			    "missing, and the counts too low.</p>\n",
 			    out);
@@ -276,11 +276,12 @@ static int put_rules(FILE *out, const struct df_report *r)
 		const struct df_total *t = &totals.list[i];
 
 		(void)fprintf(out,
-			      "<tr><td data-l=\"against\">%llu</td><td data-l=\"names\">%llu</td>"
-			      "<td data-l=\"containers\">%llu</td>",
+			      "<tr><td class=\"i\" data-l=\"against\">%llu</td>"
+			      "<td class=\"i\" data-l=\"names\">%llu</td>"
+			      "<td class=\"i\" data-l=\"containers\">%llu</td>",
 			      (unsigned long long)t->count, (unsigned long long)t->n_names,
 			      (unsigned long long)t->n_containers);
-		put_cell(out, "rule", "", t->key ? t->key : "-");
+		put_cell(out, "rule", "r", t->key ? t->key : "-");
 		put_cell(out, "owner", "", t->second);
 		(void)fputs("</tr>\n", out);
 	}
@@ -322,7 +323,7 @@ static void put_top(FILE *out, const struct df_report *r)
 		put(out, r->all.since);
 	}
 	(void)fputs("</p>\n<div class=\"sums\">", out);
-	put_sum(out, r->all.n, "containers");
+	put_sum(out, r->all.n, r->all.n == 1 ? "container" : "containers");
 	put_sum(out, queries, "queries");
 	put_sum(out, blocked, "refused");
 	if (would_block)

@@ -110,7 +110,7 @@ static void put_names(struct df_json_out *j, const struct df_container *c)
 	put_time(j, "first", c->first);
 	put_time(j, "last", c->last);
 	df_json_out_bool(j, "ended", c->is_ended);
-	df_json_out_bool(j, "complete", c->is_whole && !c->has_gaps);
+	df_json_out_bool(j, "complete", c->is_whole && !c->has_gaps && !c->lost.events);
 	if (c->n_x > 0) {
 		df_json_out_open(j, "annotations", '{');
 		for (size_t i = 0; i < c->n_x; i++)
@@ -142,6 +142,7 @@ static void put_counts(struct df_json_out *j, const struct df_container *c)
 	df_json_out_uint(j, "mismatched", c->lost.mismatched);
 	df_json_out_uint(j, "stray", c->lost.stray);
 	df_json_out_uint(j, "unlogged", c->lost.unlogged);
+	df_json_out_uint(j, "unshown", c->lost.unshown);
 	df_json_out_close(j, '}');
 }
 

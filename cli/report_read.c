@@ -301,7 +301,8 @@ static int read_counts(struct reading *r, const struct df_json *obj, struct df_c
 		{lost, "events", &c->lost.events},       {lost, "dropped", &c->lost.dropped},
 		{lost, "malformed", &c->lost.malformed}, {lost, "mismatched", &c->lost.mismatched},
 		{lost, "stray", &c->lost.stray},         {lost, "unlogged", &c->lost.unlogged},
-		{stop, "queries", &c->stop_queries},     {stop, "refused", &c->stop_refused},
+		{lost, "unshown", &c->lost.unshown},     {stop, "queries", &c->stop_queries},
+		{stop, "refused", &c->stop_refused},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {

@@ -124,6 +124,8 @@ static void put_header(FILE *out, const struct df_container *c)
 		(void)fputs("  (incomplete: the first events are not there any more)", out);
 	else if (c->has_gaps)
 		(void)fputs("  (incomplete: there were more events than may be written)", out);
+	else if (c->lost.events)
+		(void)fputs("  (incomplete: some events could not be written)", out);
 	(void)fputc('\n', out);
 }
 
@@ -203,6 +205,7 @@ static void put_losses(FILE *out, const struct df_container *c)
 		{"events", c->lost.events},       {"dropped", c->lost.dropped},
 		{"malformed", c->lost.malformed}, {"mismatched", c->lost.mismatched},
 		{"stray", c->lost.stray},         {"unlogged", c->lost.unlogged},
+		{"unshown", c->lost.unshown},
 	};
 	const char *between = "lost: ";
 

@@ -13,7 +13,10 @@
 
 #include "cli/aggregate.h"
 
-/* The fences whose id begins with prefix: exactly one; NULL: all. */
+/*
+ * The fences whose id begins with prefix: exactly one; NULL: all.  Of each what is in
+ * /run/deployfence and what is kept in report-dir, every event once.
+ */
 int df_sources_fences(struct df_aggregate *a, const char *prefix);
 
 /* Whether an argument is a file, and not an id: ids have no slash. */

@@ -75,6 +75,9 @@ int df_hook_settle_mode(struct df_hook *h);
 /* /run/deployfence/ID and its lock, the kernel programs, their attachment. */
 int df_hook_build(struct df_hook *h);
 
+/* Who the container is, as far as state and config.json were read. */
+void df_hook_describe(const struct df_hook *h, struct df_meta *m);
+
 /* A sealed memfd with struct df_meta.  fd or -errno. */
 int df_hook_make_meta(const struct df_hook *h);
 

@@ -21,6 +21,7 @@
 
 #include "hook/annotations.h"
 #include "hook/demands.h"
+#include "hook/event.h"
 #include "hook/hook.h"
 #include "hook/rundir.h"
 #include "hook/say.h"
@@ -53,6 +54,24 @@ static void say(struct df_hook *h, enum df_log_level level, char *line)
 			*p = ' ';
 	df_say_to_caller(h->state.pid, level, line);
 	df_hook_note(h, level, line);
+}
+
+/* UNFENCED, or in audit mode UNOBSERVED: the container runs on without a fence. */
+static void say_unfenced(struct df_hook *h, enum df_log_level level, bool is_audit,
+			 const char *reason)
+{
+	static struct df_meta meta;
+	char line[DF_HOOK_REASON_MAX + 256];
+
+	(void)snprintf(line, sizeof(line), "%s container=%s: %s",
+		       is_audit ? "UNOBSERVED" : "UNFENCED",
+		       h->state.id ? h->state.id : "(unknown)", reason);
+	say(h, level, line);
+	if (h->run_fd < 0)
+		return;
+	df_hook_describe(h, &meta);
+	meta.mode = is_audit ? DF_MODE_AUDIT : 0;
+	df_hook_event(h->run_fd, &meta, "unfenced", reason);
 }
 
 /* Each to the most that is allowed: raising the hard limit needs CAP_SYS_RESOURCE. */
@@ -152,9 +171,9 @@ static bool is_disabled(struct df_hook *h)
 
 	if (!df_conf_is_disabled(DF_DISABLED_FILE, time(NULL), reason))
 		return false;
-	(void)snprintf(line, sizeof(line), "UNFENCED container=%s: " DF_DISABLED_FILE " exists%s%s",
-		       h->state.id ? h->state.id : "(unknown)", *reason ? ": " : "", reason);
-	say(h, DF_LOG_NOTICE, line);
+	(void)snprintf(line, sizeof(line), DF_DISABLED_FILE " exists%s%s", *reason ? ": " : "",
+		       reason);
+	say_unfenced(h, DF_LOG_NOTICE, false, line);
 	return true;
 }
 
@@ -203,9 +222,8 @@ static enum df_log_level describe_left_out(const struct df_state *s, char *line,
 	const char *near = df_annotations_near_name(s, &len);
 	char name[DF_STATE_TEXT_MAX];
 
-	df_append(line, size, &pos,
-		  "UNFENCED container=%s: annotation deployfence.containers=%s does not name ",
-		  s->id, s->containers);
+	df_append(line, size, &pos, "annotation deployfence.containers=%s does not name ",
+		  s->containers);
 	if (s->name) {
 		(void)df_escape(s->name, strlen(s->name), name, sizeof(name));
 		df_append(line, size, &pos, "this container, \"%s\"", name);
@@ -224,13 +242,12 @@ static bool is_unfenced(struct df_hook *h)
 	char line[DF_HOOK_REASON_MAX];
 
 	if (h->state.ask == DF_ASK_OFF)
-		(void)snprintf(line, sizeof(line),
-			       "UNFENCED container=%s: annotation deployfence=off", h->state.id);
+		(void)snprintf(line, sizeof(line), "annotation deployfence=off");
 	else if (h->state.is_left_out)
 		level = describe_left_out(&h->state, line, sizeof(line));
 	else
 		return false;
-	say(h, level, line);
+	say_unfenced(h, level, false, line);
 	return true;
 }
 
@@ -290,12 +307,8 @@ static int create_runtime(struct df_hook *h)
 		return 0;
 	trim(h->reason);
 	if (df_hook_is_fail_open(h)) {
-		(void)snprintf(line, sizeof(line), "%s container=%s: %s",
-			       h->state.ask == DF_ASK_AUDIT || h->mode == DF_MODE_AUDIT
-				       ? "UNOBSERVED"
-				       : "UNFENCED",
-			       h->state.id, h->reason);
-		say(h, DF_LOG_WARNING, line);
+		say_unfenced(h, DF_LOG_WARNING,
+			     h->state.ask == DF_ASK_AUDIT || h->mode == DF_MODE_AUDIT, h->reason);
 		return 0;
 	}
 	(void)snprintf(line, sizeof(line), "container %s refused: %s", h->state.id, h->reason);

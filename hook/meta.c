@@ -77,8 +77,25 @@ static void fill_hostname(const struct df_hook *h, struct df_meta *m)
 		copy_text(m->hostname, sizeof(m->hostname), h->config.hostname);
 }
 
+void df_hook_describe(const struct df_hook *h, struct df_meta *m)
+{
+	copy_text(m->id, sizeof(m->id), h->state.id);
+	copy_text(m->name, sizeof(m->name), h->config.name);
+	copy_text(m->image, sizeof(m->image), h->config.image);
+	copy_text(m->pod, sizeof(m->pod), h->config.pod);
+	copy_text(m->k8s_namespace, sizeof(m->k8s_namespace), h->config.k8s_namespace);
+	fill_hostname(h, m);
+	copy_text(m->owner, sizeof(m->owner), h->state.owner);
+	m->n_x = (uint32_t)h->state.n_x;
+	for (size_t i = 0; i < h->state.n_x; i++) {
+		copy_text(m->x[i].key, sizeof(m->x[i].key), h->state.x[i].key);
+		copy_text(m->x[i].value, sizeof(m->x[i].value), h->state.x[i].value);
+	}
+}
+
 static void fill_meta(const struct df_hook *h, struct df_meta *m)
 {
+	df_hook_describe(h, m);
 	m->version = DF_META_VERSION;
 	m->size = sizeof(*m);
 	m->init_pid = h->container.pid;
@@ -96,14 +113,7 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	m->report_limits = h->conf.report_limits;
 	m->port = h->listen.port;
 	memcpy(m->token6_prefix, h->listen.token6_prefix, sizeof(m->token6_prefix));
-	copy_text(m->id, sizeof(m->id), h->state.id);
 	copy_text(m->policy, sizeof(m->policy), df_policy_name(&h->tables[DF_TABLE_OWN].policy));
-	copy_text(m->name, sizeof(m->name), h->config.name);
-	copy_text(m->image, sizeof(m->image), h->config.image);
-	copy_text(m->pod, sizeof(m->pod), h->config.pod);
-	copy_text(m->k8s_namespace, sizeof(m->k8s_namespace), h->config.k8s_namespace);
-	fill_hostname(h, m);
-	copy_text(m->owner, sizeof(m->owner), h->state.owner);
 	copy_text(m->stale, sizeof(m->stale), h->stale);
 	copy_text(m->cgroup, sizeof(m->cgroup), h->container.cgroup);
 	copy_text(m->proxy_cgroup, sizeof(m->proxy_cgroup), h->proxy_cgroup);
@@ -114,11 +124,6 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	for (int i = 0; i < DF_FINDINGS; i++)
 		if (*h->findings.seen[i]) /* else no page is touched */
 			copy_text(m->findings[i], sizeof(m->findings[i]), h->findings.seen[i]);
-	m->n_x = (uint32_t)h->state.n_x;
-	for (size_t i = 0; i < h->state.n_x; i++) {
-		copy_text(m->x[i].key, sizeof(m->x[i].key), h->state.x[i].key);
-		copy_text(m->x[i].value, sizeof(m->x[i].value), h->state.x[i].value);
-	}
 }
 
 /* Sparse: only the pages that hold something are ever charged. */

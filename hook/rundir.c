@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "hook/container.h"
+#include "hook/event.h"
 #include "lib/launch.h"
 #include "lib/listen.h"
 #include "lib/log.h"
@@ -120,6 +121,7 @@ static bool read_note(int run_fd, struct df_rundir_fence *ret)
 /* Nobody was left to say so when it happened. */
 static void log_dead(int run_fd, const char *id, const struct df_rundir_fence *f)
 {
+	static struct df_meta m; /* large, and all but the id stays unknown */
 	char line[512];
 
 	(void)snprintf(line, sizeof(line),
@@ -128,6 +130,8 @@ static void log_dead(int run_fd, const char *id, const struct df_rundir_fence *f
 		       f->is_fail_open ? "passed unfiltered (fail=open)" : "was refused");
 	df_rundir_log(run_fd, line);
 	(void)df_log_syslog("deployfence", DF_LOG_WARNING, line);
+	(void)snprintf(m.id, sizeof(m.id), "%s", id);
+	df_hook_event(run_fd, &m, "fence_lost", strchr(line, ':') + 2);
 }
 
 /* The lock is ours.  What cannot be kept now is tried again at a poststop. */

@@ -85,7 +85,7 @@ static void verdict_fields(struct entry *j, const struct df_event_line *e)
 		df_event_addr_text(e->addr, addr);
 		text_field(j, "DEPLOYFENCE_IP", addr);
 	}
-	if (e->addr || e->port)
+	if ((e->addr || e->port) && !e->is_note)
 		number_field(j, "DEPLOYFENCE_PORT", e->port);
 	if (e->proxy) {
 		df_event_addr_text(e->proxy, addr);

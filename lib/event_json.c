@@ -147,7 +147,7 @@ static void put_verdict(yajl_gen g, const struct df_event_line *e)
 		put_int(g, "port", e->port);
 	if (e->who)
 		put_identity(g, e->who);
-	if (is_judged(e))
+	if (is_judged(e) || e->is_shadow)
 		put_string(g, "firewallMethod", df_event_method(e));
 	put_string(g, "rule", e->rule);
 	put_string(g, "owner", e->owner);
@@ -194,7 +194,8 @@ static void put_container(yajl_gen g, const struct df_meta *m, bool with_annotat
 	put_string(g, "namespace", m->k8s_namespace);
 	yajl_gen_map_close(g);
 	put_string(g, "policy", m->policy);
-	put_string(g, "mode", m->mode == DF_MODE_AUDIT ? "audit" : "enforce");
+	if (m->mode != 0) /* else there is no fence that could have one */
+		put_string(g, "mode", m->mode == DF_MODE_AUDIT ? "audit" : "enforce");
 	if (!with_annotations || (!*m->owner && m->n_x == 0))
 		return;
 	put_key(g, "annotations");

@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -63,6 +63,22 @@ static bool is_accepted(const struct stat *st, const struct df_log_target *t)
 	return t->is_pipe && S_ISFIFO(st->st_mode) && st->st_dev == t->dev && st->st_ino == t->ino;
 }
 
+/* How the process has it open: what it may only read is not ours to write either. */
+static bool is_writable(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && (st.st_mode & S_IWUSR); /* proc(5) */
+}
+
+/* The pid of a zombie is still its own, but its descriptors are gone. */
+static bool is_ended(int pidfd)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	return pidfd > 0 && poll(&p, 1, 0) != 0;
+}
+
 int df_log_process_stderr(int pid, const struct df_log_target *target, const char *line)
 {
 	_cleanup_close_ int path_fd = -1, fd = -1;
@@ -72,11 +88,16 @@ int df_log_process_stderr(int pid, const struct df_log_target *target, const cha
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/fd/2", pid);
 	path_fd = open(path, O_PATH | O_CLOEXEC);
-	if (path_fd < 0 || fstat(path_fd, &st) < 0)
+	if (path_fd < 0) {
+		const int r = -errno;
+
+		return is_ended(target->pidfd) ? -ESRCH : r;
+	}
+	if (fstat(path_fd, &st) < 0)
 		return -errno;
-	if (target->pidfd > 0 && syscall(SYS_pidfd_send_signal, target->pidfd, 0, NULL, 0) < 0)
+	if (is_ended(target->pidfd))
 		return -ESRCH;
-	if (!is_accepted(&st, target))
+	if (!is_accepted(&st, target) || !is_writable(path))
 		return -EPERM;
 	/* what was looked at is what gets opened: the container may change its fd 2 meanwhile */
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);

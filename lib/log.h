@@ -29,7 +29,9 @@ int df_log_journal(const void *entry, size_t len);
  *
  * Accepted are a pty's slave and, if is_pipe, the one pipe with st_dev and
  * st_ino; is_any_file (the hook, before any payload runs) also takes another
- * pipe, a terminal or a regular file.  -EPERM: something else stands there.
+ * pipe, a terminal or a regular file.  -EPERM: something else stands there, or what
+ * the process may only read; -ENOENT: nothing; -ESRCH: the process has ended; -EAGAIN:
+ * no room; -EPIPE: nobody reads, where SIGPIPE is ignored; other -errno.
  */
 struct df_log_target {
 	bool is_any_file;

@@ -44,6 +44,8 @@ struct df_msg_pong {
 		n_unknown_token; /* packets to the proxy's port that no query of ours was sent as */
 	uint64_t n_malformed;
 	uint64_t n_mismatched; /* answers that nobody waits for */
+	/* of those that no message told, since there was no room */
+	uint64_t n_untold_queries, n_untold_refusals;
 };
 
 enum df_reason {

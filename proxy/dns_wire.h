@@ -157,7 +157,8 @@ int df_dns_build_answer(const struct df_dns_query *q, const uint8_t *upstream, s
 /*
  * The same where nothing may name addresses past the answers to A and AAAA: HTTPS and SVCB
  * are rebuilt too, without address hints and ECH (RFC 9460 7.3, RFC 9848), and so are
- * answers to ANY that have them.  AD goes where that changed something.  Not for answers that are is_svcb_malformed.
+ * answers to ANY that have them.  AD goes where that changed something.  Not for answers that are
+ * is_svcb_malformed.
  */
 int df_dns_build_stripped(const struct df_dns_query *q, const uint8_t *upstream,
 			  size_t upstream_len, size_t limit, uint8_t *buf, size_t size);

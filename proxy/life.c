@@ -92,6 +92,8 @@ void df_life_stop(struct df_monitor *m)
 {
 	const struct df_record *r = &m->record;
 	const struct df_msg_pong *now = &m->counts, *past = &m->past_counts;
+	const uint64_t queries = r->n_queries + now->n_untold_queries + past->n_untold_queries;
+	const uint64_t refusals = r->n_refusals + now->n_untold_refusals + past->n_untold_refusals;
 	const uint64_t lost = r->n_lost + r->n_suppressed + kernel_lost();
 	char text[MESSAGE_MAX];
 	size_t n = 0;
@@ -99,7 +101,7 @@ void df_life_stop(struct df_monitor *m)
 	df_append(text, sizeof(text), &n,
 		  "container ended: %llu queries, %llu %s; lost: %llu events, %llu dropped, "
 		  "%llu malformed, %llu mismatched, %llu stray",
-		  (unsigned long long)r->n_queries, (unsigned long long)r->n_refusals,
+		  (unsigned long long)queries, (unsigned long long)refusals,
 		  m->meta->mode == DF_MODE_AUDIT ? "would have been refused" : "refused",
 		  (unsigned long long)lost, (unsigned long long)(now->n_dropped + past->n_dropped),
 		  (unsigned long long)(now->n_malformed + past->n_malformed),
@@ -108,5 +110,8 @@ void df_life_stop(struct df_monitor *m)
 	if (r->n_unlogged > 0)
 		df_append(text, sizeof(text), &n, "; %llu lines not logged",
 			  (unsigned long long)r->n_unlogged);
+	if (r->n_unshown > 0)
+		df_append(text, sizeof(text), &n, "; %llu refusals not shown on stderr",
+			  (unsigned long long)r->n_unshown);
 	df_record_stop(&m->record, text, lost);
 }

@@ -32,6 +32,8 @@ static void add_counts(struct df_msg_pong *sum, const struct df_msg_pong *more)
 	sum->n_unknown_token += more->n_unknown_token;
 	sum->n_malformed += more->n_malformed;
 	sum->n_mismatched += more->n_mismatched;
+	sum->n_untold_queries += more->n_untold_queries;
+	sum->n_untold_refusals += more->n_untold_refusals;
 }
 
 static void worker_died(struct df_monitor *m)

@@ -32,6 +32,7 @@ static void rotate(struct df_record_file *f)
 	(void)snprintf(old, sizeof(old), "%s.1", f->name);
 	(void)renameat(DF_FD_RUN, f->name, DF_FD_RUN, old);
 	(void)close(f->fd);
+	f->is_rotated = true;
 	open_file(f);
 }
 
@@ -44,10 +45,13 @@ static void write_line(struct df_record *r, struct df_record_file *f, char *line
 	if (f->size + len + 1 > DF_RECORD_FILE_MAX)
 		rotate(f);
 	line[len] = '\n';
-	if (df_write_all(f->fd, line, len + 1) < 0)
-		r->n_lost++; /* disk full: enforcement goes on */
-	else
+	if (df_write_all(f->fd, line, len + 1) == 0) {
 		f->size += len + 1;
+	} else {
+		r->n_lost++; /* disk full: enforcement goes on */
+		/* the half of a line would spoil the next one */
+		(void)!ftruncate(f->fd, (off_t)f->size);
+	}
 	line[len] = '\0';
 }
 

@@ -39,6 +39,7 @@ struct df_record_file {
 	const char *name;
 	int fd;
 	uint64_t size;
+	bool is_rotated; /* since somebody set it to false */
 };
 
 struct df_record {
@@ -50,6 +51,7 @@ struct df_record {
 	uint64_t n_lost;                /* could not be written */
 	uint64_t n_suppressed;          /* over the rate */
 	uint64_t n_unlogged; /* neither journal nor syslog took the line; events.log has it */
+	uint64_t n_unshown;  /* refusals that the container's stderr did not take */
 	struct df_record_rate rates[DF_N_RATES];
 	bool is_init_gone; /* then its pid may be anybody's */
 	bool is_stderr_reported;

@@ -34,28 +34,35 @@ static bool is_shown_first(struct df_record *r, const struct df_event_line *e)
 
 /*
  * Never held open, never blocking, and only while init's fd 2 is the pipe of its start
- * or a terminal.  -EPERM: it is something else now.
+ * or a terminal.  false: it is something else now, or closed.
  */
-static int write_stderr(const struct df_record *r, const char *text)
+static bool write_stderr(struct df_record *r, const char *text)
 {
 	const struct df_log_target target = {.is_pipe = r->meta->is_stderr_pipe,
 					     .pidfd = DF_FD_PIDFD,
 					     .dev = r->meta->stderr_dev,
 					     .ino = r->meta->stderr_ino};
 	char line[DF_EVENT_TEXT_MAX + 16];
+	int result;
 
 	(void)snprintf(line, sizeof(line), "deployfence: %s", text);
-	return df_log_process_stderr(r->meta->init_pid, &target, line);
+	result = df_log_process_stderr(r->meta->init_pid, &target, line);
+	if (result == -EPERM || result == -ENOENT)
+		return false;
+	if (result < 0 && result != -ESRCH)
+		r->n_unshown++; /* full, or nobody reads it: waiting is not ours */
+	return true;
 }
 
 /*
  * A shell that is init redirects its own stderr while `command 2>/dev/null` runs: such
- * a line waits until it is back.
+ * a line waits until it is back; not once it was away for too long.
  */
 static void keep(struct df_record *r, const char *text)
 {
-	if (r->n_kept == DF_RECORD_KEPT_MAX) {
+	if (r->n_kept == DF_RECORD_KEPT_MAX || r->is_stderr_reported) {
 		r->is_kept_lost = true;
+		r->n_unshown++;
 		return;
 	}
 	if (r->n_kept == 0)
@@ -68,12 +75,13 @@ void df_record_show(struct df_record *r, const struct df_event_line *e, const ch
 	if (!r->meta->is_logged_to_stderr || !e->is_blocked || r->is_init_gone ||
 	    !is_shown_first(r, e))
 		return;
-	if (r->n_kept > 0 || write_stderr(r, text) == -EPERM)
+	if (r->n_kept > 0 || !write_stderr(r, text))
 		keep(r, text);
 }
 
 static void give_up(struct df_record *r)
 {
+	r->n_unshown += r->n_kept;
 	r->n_kept = 0;
 	if (r->is_stderr_reported)
 		return;
@@ -86,7 +94,7 @@ bool df_record_retry(struct df_record *r, bool is_last)
 {
 	unsigned n = 0;
 
-	while (n < r->n_kept && !r->is_init_gone && write_stderr(r, r->kept[n]) != -EPERM)
+	while (n < r->n_kept && !r->is_init_gone && write_stderr(r, r->kept[n]))
 		n++;
 	memmove(r->kept[0], r->kept[n], (r->n_kept - n) * sizeof(r->kept[0]));
 	r->n_kept -= n;

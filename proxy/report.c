@@ -13,9 +13,18 @@ static int send_message(struct df_worker *w, const struct df_msg_query *m)
 	const int flags = w->is_finishing ? MSG_NOSIGNAL : MSG_NOSIGNAL | MSG_DONTWAIT;
 	ssize_t n = send(w->channel, m, sizeof(*m), flags);
 
+	const uint64_t count = m->flags & DF_QUERY_SUMMARY ? m->count : 1;
+
 	if (n == (ssize_t)sizeof(*m))
 		return 0;
 	w->n_dropped++;
+	/* what the monitor would have counted: df_record_query */
+	if (!(m->flags & (DF_QUERY_RECORD | DF_QUERY_SUMMARY)))
+		return -1;
+	if (m->at == DF_AT_DNS)
+		w->n_untold_queries += count;
+	if (m->flags & DF_QUERY_REFUSAL)
+		w->n_untold_refusals += count;
 	return -1;
 }
 

@@ -17,8 +17,8 @@
 #include "proxy/teach.h"
 
 struct df_resolver {
-	uint8_t addr[16];  /* IPv4 as ::ffff:a.b.c.d */
-	uint16_t port;     /* network byte order */
+	uint8_t addr[16]; /* IPv4 as ::ffff:a.b.c.d */
+	uint16_t port;    /* network byte order */
 };
 
 struct df_route {

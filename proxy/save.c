@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Events go from /run to report-dir: at the container's end; daily, since a reboot
- * takes /run; and when the host shuts down, of which SIGTERM is all the notice
- * there is.  As long as the container lives a child does it: a disk that hangs
- * must not stop the heart.
+ * takes /run; when a log was rotated, since the next rotation takes it; and when the
+ * host shuts down, of which SIGTERM is all the notice there is.  As long as the container lives a
+ * child does it: a disk that hangs must not stop the heart.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -51,16 +51,19 @@ void df_save_init(struct df_monitor *m)
 static void start(struct df_monitor *m)
 {
 	const pid_t monitor = getpid();
+	int r;
 
 	m->next_save_ns = m->now_ns + EVERY_NS;
 	is_asked = 0;
+	m->record.jsonl.is_rotated = false;
 	m->saver = fork();
 	if (m->saver != 0)
 		return;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != monitor)
 		_exit(0);
-	_exit(-keep(m) & 0x7f);
+	r = keep(m);
+	_exit(r < 0 ? -r & 0x7f : 0); /* 1: something was kept */
 }
 
 static void reap(struct df_monitor *m, int flags)
@@ -77,7 +80,8 @@ static void reap(struct df_monitor *m, int flags)
 void df_save_step(struct df_monitor *m)
 {
 	reap(m, WNOHANG);
-	if (m->saver <= 0 && m->meta->has_reports && (is_asked || m->now_ns >= m->next_save_ns))
+	if (m->saver <= 0 && m->meta->has_reports &&
+	    (is_asked || m->record.jsonl.is_rotated || m->now_ns >= m->next_save_ns))
 		start(m);
 }
 

@@ -46,6 +46,8 @@ static void send_pong(struct df_worker *w)
 		.n_unknown_token = w->n_unknown_token,
 		.n_malformed = w->n_malformed,
 		.n_mismatched = w->n_mismatched,
+		.n_untold_queries = w->n_untold_queries,
+		.n_untold_refusals = w->n_untold_refusals,
 	};
 
 	(void)send(w->channel, &m, sizeof(m), MSG_NOSIGNAL);

@@ -175,6 +175,7 @@ struct df_worker {
 		uint32_t n; /* since the last note of it */
 		uint64_t next_note_ns;
 	} unread[2]; /* queries, answers */
+	uint64_t n_untold_queries, n_untold_refusals;
 
 	struct df_pin pin;
 	uint32_t random_left;

@@ -281,7 +281,7 @@ exec_is_fenced() { # RUNTIME
 		expect_unfenced
 		expect_syslog "UNFENCED container=$(job_id): annotation deployfence\.containers=$list does not name this container, \"sidecar\"\$"
 		expect [ "$(grep -c UNFENCED "$RUNDIR/$(job_id)/hook.log")" = 1 ]
-		expect [ ! -e "$RUNDIR/$(job_id)/events.jsonl" ]
+		expect [ "$(jq -r '.event + " " + .container.id' "$RUNDIR/$(job_id)/events.jsonl")" = "unfenced $(job_id)" ]
 	done
 	# a slip of the finger is pointed out
 	job -r crun -a deployfence.containers=depoly -a "$cri=deploy" -- sh -c "$VISIT"
@@ -308,7 +308,7 @@ exec_is_fenced() { # RUNTIME
 	expect_unfenced
 	refute_match "$stderr" deployfence
 	expect_syslog 'UNFENCED container=[0-9a-f]+: .*/etc/deployfence/disabled.*maintenance of the fence'
-	expect [ "$(event_lines)" = "" ]
+	expect [ "$(event_lines | jq -r '.event + ": " + .message')" = 'unfenced: /etc/deployfence/disabled exists: maintenance of the fence' ]
 	printf 'reason over\nuntil 2020-01-01T00:00:00Z\n' >/etc/deployfence/disabled
 	job -a deployfence=on -- sh -c "$VISIT"
 	expect_fenced

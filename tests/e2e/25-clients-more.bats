@@ -240,6 +240,12 @@ fenced() { # [JOB-OPTION]… -- SCRIPT
 	expect [ "$(grep -c '^ok\.example . rc=0 .*203\.0\.113\.10' <<<"$output")" = 3 ]
 	expect [ "$(grep -c '^github\.com . rc=2 ' <<<"$output")" = 4 ]
 	expect [ "$(world_dns_log ' UDP .* ok\.example A ' | wc -l)" = 1 ]
+	# who asked is the daemon, and that is what is told
+	expect_fence_gone
+	expect_event '.event == "dns_blocked" and .domain == "github.com." and .comm == "nscd" and (.cmd | test("nscd -F "))
+		and (.ancestry[-1].cmd | startswith("sh -c "))'
+	# the twin: once the daemon is gone the client asks itself
+	expect_event '.event == "dns_blocked" and .domain == "github.com." and .comm == "getent" and .cmd == "getent ahosts github.com "'
 }
 
 # From package systemd-resolved, unpacked rather than installed: that would take over the resolv.conf of this machine.

@@ -11,8 +11,8 @@ LINE='WARN DNS BLOCKED reason=FromDNSRequest blocked=true blockedAt=dns domain=g
 expect_valid_json() {
 	local file
 	for file in "$RUNDIR"/*/events.jsonl; do
-		jq -e 'type == "object" and .schema == 1 and (.event | type == "string") and .container.id
-			and (.time | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{6}(Z|[+-][0-9:]{5})$"))' <"$file" >/dev/null ||
+		jq -se 'all(.[]; type == "object" and .schema == 1 and (.event | type == "string") and .container.id
+			and (.time | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{6}(Z|[+-][0-9:]{5})$")))' <"$file" >/dev/null ||
 			{ cat "$file" && expect false; }
 		expect [ "$(jq -c . <"$file" | wc -l)" = "$(wc -l <"$file")" ]
 	done
@@ -309,4 +309,75 @@ job_has_line() { # NAME
 	expect_event '.event == "stop"'
 	job -a deployfence=on -- true
 	expect_match "$(cat "$RUNDIR/$id/events.log")" "$LINE"
+}
+
+# --- the container chooses what its descriptor 2 is, and we have rights that it has not
+
+victim() { # a file of the host that the container may only read
+	printf 'line %d of a file that nobody writes to\n' {1..20} >"$DF_HOST/victim"
+	sha256sum <"$DF_HOST/victim"
+}
+
+@test "stderr that is a file which the container may only read: refused as well, and no octet of it changes" {
+	local sum
+	sum=$(victim)
+	job -a deployfence=on -v "$DF_HOST/victim:/victim:ro" -- sh -c "exec 2</victim; $VISIT; exec 2>&-; curl -sS http://api.github.com; echo \"api rc=\$?\""
+	expect_fenced
+	expect_match "$output" 'api rc=6'
+	expect_fence_gone
+	expect [ "$(sha256sum <"$DF_HOST/victim")" = "$sum" ]
+	refute_match "$stderr" 'BLOCKED'
+	expect_event '.event == "dns_blocked" and .domain == "api.github.com."'
+	expect_event '.event == "stderr_unavailable"'
+	expect_event '.event == "stop" and (.message | test("; 2 refusals not shown on stderr"))'
+	expect_match "$(deployfence report)" $'\nlost: 2 unshown$'
+	rm "$DF_HOST/victim"
+}
+
+@test "stderr that changes all the time between its pipe and a file: only the pipe is written to" {
+	local sum
+	sum=$(victim)
+	job -a deployfence=on -v "$DF_HOST/victim:/victim:ro" -- bash -c 'exec 3>&2
+		(for i in {1..50}; do getent hosts "n$i.github.com"; done; touch /tmp/end) &
+		while [ ! -e /tmp/end ]; do exec 2</victim; exec 2>&3; done; sleep 0.2'
+	expect_fence_gone
+	expect [ "$(sha256sum <"$DF_HOST/victim")" = "$sum" ]
+	expect [ "$(event_lines | jq -s '[.[] | select(.event == "dns_blocked") | .domain] | unique | length')" = 50 ]
+	expect [ "$(grep -c '^deployfence: WARN DNS BLOCKED .*domain=n[0-9]*\.github\.com\. ' <<<"$stderr")" -gt 0 ]
+	expect [ "$(grep -vc '^deployfence: WARN DNS BLOCKED ' <<<"$stderr")" = 0 ]
+	rm "$DF_HOST/victim"
+}
+
+@test "stderr that is full, since nobody reads it: the refusal comes at once, and the line is counted" {
+	local conmon
+	mkdir -p "$DF_HOST/shared"
+	cat >"$DF_HOST/shared/fill.py" <<-'PY'
+		import os, subprocess, time
+		while not os.path.exists("/shared/go"): time.sleep(0.02)
+		os.set_blocking(2, False)
+		try:
+		    while True: os.write(2, b"x" * 1023 + b"\n")
+		except BlockingIOError: pass
+		os.set_blocking(2, True)
+		rc = subprocess.run(["curl", "-s", "-m", "20", "http://github.com"], stderr=subprocess.DEVNULL).returncode
+		with open("/shared/rc.new", "w") as f: f.write(f"{rc}\n")
+		os.rename("/shared/rc.new", "/shared/rc")
+		time.sleep(1000)
+	PY
+	job_start -a deployfence=on -v "$DF_HOST/shared:/shared" -- python3 /shared/fill.py
+	conmon=$(podman inspect -f '{{.State.ConmonPid}}' "$JOB")
+	kill -STOP "$conmon"
+	touch "$DF_HOST/shared/go"
+	for _ in {1..600}; do
+		[ ! -e "$DF_HOST/shared/rc" ] || break
+		sleep 0.05
+	done
+	kill -CONT "$conmon"
+	expect [ "$(<"$DF_HOST/shared/rc")" = 6 ]
+	job_stop "$JOB"
+	expect_fence_gone
+	expect_event '.event == "dns_blocked" and .blocked and (.cmd | startswith("curl -s "))'
+	expect_event '.event == "stop" and (.message | test("; 1 refusals not shown on stderr"))'
+	refute has_event '.event == "stderr_unavailable"'
+	rm -r "$DF_HOST/shared"
 }

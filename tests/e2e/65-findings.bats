@@ -81,7 +81,7 @@ try() {
 	shift 2
 	echo "$finding: $*"
 	strict "$finding"
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 	job "$@" -a deployfence=on -- sh -c "$VISIT"
 	expect [ "$status" = 0 ]
 	expect_fenced
@@ -100,7 +100,7 @@ try() {
 	expect_fence_gone
 
 	# audit is inert, and says the same
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 	job "$@" -a deployfence=audit -a "deployfence.policy=strict-$finding" -- echo ran
 	expect [ "$output" = ran ]
 	expect_finding "$finding" "$seen"
@@ -181,7 +181,7 @@ capabilities() { # RUNTIME
 	try resolver-socket 'mount /run with /run/nscd/socket' -r podman+runc -v /run:/host/run:ro
 	try engine-socket 'mount / with /run/podman/podman\\.sock' -r crun -v /:/mnt:ro
 	# an application's own is no finding
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 	job -v /srv/sockets/app.sock:/app.sock -a deployfence=on -- echo ran
 	expect [ "$output" = ran ]
 	expect [ "$(findings)" = "" ]
@@ -230,7 +230,7 @@ shared() { # RUNTIME
 	local name=df-shared out=$DF_HOST/shared
 	strict shared-netns
 	in_neighbour() { # NETWORK-OPTION… : runs two containers, with and without the refusal
-		rm -rf "$RUNDIR"
+		rm -rf "$RUNDIR" "$REPORTS"
 		podman --runtime "$RUNTIME" run --rm "$@" --annotation deployfence=on "$DF_IMAGE" echo ran >"$out" 2>&1 3>&- 4>&-
 		expect grep -qx ran "$out"
 		expect_finding shared-netns 'network namespace of process [0-9]+ '
@@ -261,7 +261,7 @@ shared() { # RUNTIME
 	job -r runc -n /run/netns/taken -a deployfence.policy=strict-shared-netns -- echo ran
 	expect [ "$output" = "" ]
 	helper_stop
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 	job -r crun -n /run/netns/taken -a deployfence.policy=strict-shared-netns -- echo ran
 	expect [ "$output" = ran ]
 	expect [ "$(findings)" = "" ]

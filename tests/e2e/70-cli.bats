@@ -236,6 +236,9 @@ cli_as_nobody() { # ARGUMENT…
 	expect [ "$output" = "$text" ]
 	rm "$RUNDIR/$id/events.jsonl.1"
 	cli report "$id"
+	expect [ "$output" = "$text" ] # report-dir has it
+	rm -r "$REPORTS"
+	cli report "$id"
 	expect_match "$output" 'incomplete'
 	cli report nothing "$DF_HOST/nothing.jsonl"
 	expect [ "$status" = 66 ]
@@ -249,7 +252,7 @@ cli_as_nobody() { # ARGUMENT…
 	cli report
 	expect_match "$output" $' mode audit  queries [0-9]+  refused 0  would-refuse [1-9]'
 	expect_match "$output" $'\nwould-block +[0-9]+  github\.com'
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 	job -c NET_RAW -a deployfence=on -- python3 -c 'import socket, subprocess
 try: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)
 except OSError: pass
@@ -305,6 +308,7 @@ subprocess.run(["getent", "hosts", "github.com", "x\x1b[31m\nblocked 1 forged", 
 	expect [ "$output" = "$text"$'\n\n5 damaged lines were left out' ]
 	cli report --json
 	expect jq -e '.damaged_lines == 5 and (.containers | length) == 1' <<<"$output"
+	rm -r "$RUNDIR" # no event of a fence
 }
 
 @test "report: colour on a terminal only, and not with NO_COLOR" {
@@ -355,7 +359,7 @@ subprocess.run(["getent", "hosts", "github.com", "x\x1b[31m\nblocked 1 forged", 
 	expect_match "$stderr" "'jo' is the beginning of 2 ids"
 	cli logs ../job
 	expect [ "$status" = 66 ]
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 }
 
 @test "logs -f: what comes, from every fence, over a rotation" {
@@ -391,7 +395,7 @@ subprocess.run(["getent", "hosts", "github.com", "x\x1b[31m\nblocked 1 forged", 
 	head -n 1 "$DF_HOST/pipe.$BATS_TEST_NUMBER" >/dev/null
 	eventually eval '! kill -0 "$follower" 2>/dev/null'
 	expect_fence_gone
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 }
 
 @test "no fence yet is no error; without root the reason is said" {
@@ -436,5 +440,5 @@ subprocess.run(["getent", "hosts", "github.com", "x\x1b[31m\nblocked 1 forged", 
 	expect [ "$(complete_words deployfence logs --f)" = --follow ]
 	mkdir -p "$RUNDIR/4711"
 	expect [ "$(complete_words deployfence logs 47)" = 4711 ]
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 }

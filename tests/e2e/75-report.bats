@@ -30,6 +30,12 @@ cli_json() { # JQ-CONDITION ARGUMENT…: the output is JSON of the schema, and s
 	expect jq -e "$condition" <<<"$output"
 }
 
+# The standard's own schema, too, where somebody has it.
+sarif_valid() {
+	/usr/bin/python3 "$LIB/validate_json.py" "$LIB/sarif.schema.json" - <<<"$output" || expect false
+	[ -z "${DF_SARIF_SCHEMA:-}" ] || /usr/bin/python3 "$LIB/validate_json.py" "$DF_SARIF_SCHEMA" - <<<"$output" || expect false
+}
+
 # A deploy script, a tool of its that calls home, and a script that it calls.
 deploy() { # NAME…
 	mkdir -p "$DF_HOST/deploy"
@@ -56,17 +62,17 @@ deploy() { # NAME…
 	done
 	expect has_event '.event == "start" and (.addresses | length) == 2 and .container.hostname == "deploy-web"'
 	refute has_event '.event == "addresses"'
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 	# no network, no address: loopback says nothing
 	job -n none -a deployfence=on -- true
 	expect_fence_gone
 	expect has_event '.event == "start" and (has("addresses") | not) and (.container | .id[:12] == .hostname)'
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 	# the host's own name is no container's
 	job -n host -a deployfence=on -- true
 	expect_fence_gone
 	expect has_event '.event == "start" and (.addresses | length) > 0 and (.container | has("hostname") | not)'
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 	# with --uidmap the network comes after the hook
 	job_start -o --uidmap=0:100000:5000 -a deployfence=on -- sleep 1000
 	expect_event '.event == "addresses" and any(.addresses[]; startswith("10.88."))'
@@ -95,6 +101,81 @@ deploy() { # NAME…
 	expect_match "$output" $'\nallowed +[0-9]+  home\\.v4only\\.example +hidden  python3 \\./tool\\.py +\\./deploy\\.sh  - '
 }
 
+# A tool that asks in a background thread, as one that calls home does.
+background_tool() { # FILE
+	cat >"$1.c" <<-'C'
+		#define _GNU_SOURCE
+		#include <netdb.h>
+		#include <pthread.h>
+		static void *call_home(void *name)
+		{
+			struct addrinfo *found;
+			pthread_setname_np(pthread_self(), "telemetry");
+			return getaddrinfo(name, "443", 0, &found) ? 0 : name;
+		}
+		int main(int argc, char **argv)
+		{
+			pthread_t thread;
+			return argc != 2 || pthread_create(&thread, 0, call_home, argv[1]) || pthread_join(thread, 0);
+		}
+	C
+	cc -O1 -pthread -o "$1" "$1.c"
+}
+
+@test "a deploy script of bash, make, python, xargs, and compiled tools: each name has its command and ancestry" {
+	local bash='bash -e ./deploy.sh ' in
+	mkdir -p "$DF_HOST/deploy/lib"
+	ldd "$(command -v make)" | grep -o '/[^ :]*\.so[^ :]*' | xargs -I{} cp -L {} "$DF_HOST/deploy/lib/"
+	background_tool "$DF_HOST/deploy/tool"
+	cat >"$DF_HOST/deploy/deploy.sh" <<-'SH'
+		curl -sS -m 10 http://github.com || true
+		make -f deploy.mk all
+		python3 ./publish.py
+		printf '%s\n' a b c d | xargs -P4 -I{} getent hosts {}.github.com || true
+		./tool ok.example
+		./tool home.github.com || true
+		(exec -a ./in-a-hurry python3 -S ./hurry.py)
+		sleep 0.3
+	SH
+	printf 'all:\n\t-getent hosts make.github.com\n\tcurl -sS http://ok.example\n' >"$DF_HOST/deploy/deploy.mk"
+	printf 'import subprocess\nsubprocess.run(["getent", "hosts", "python.github.com"])\n' >"$DF_HOST/deploy/publish.py"
+	# sends, and does not wait
+	cat >"$DF_HOST/deploy/hurry.py" <<-'PY'
+		import os, socket
+		name = b"".join(bytes([len(x)]) + x for x in (b"hurry", b"github", b"com", b""))
+		socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"\x4d\x43\1\0\0\1\0\0\0\0\0\0" + name + b"\0\1\0\1", ("10.89.53.1", 53))
+		os._exit(0)
+	PY
+	job -a deployfence=on -v "$DF_HOST/deploy:/deploy:ro" -v "$(readlink -f "$(command -v make)"):/usr/bin/make:ro" \
+		-e LD_LIBRARY_PATH=/deploy/lib -o --workdir=/deploy -- bash -e ./deploy.sh
+	expect [ "$status" = 0 ]
+	expect_fence_gone
+	in="(.ancestry | map(.cmd)) == [\"$bash\"]"
+	expect_event ".domain == \"github.com.\" and .blocked and .cmd == \"curl -sS -m 10 http://github.com \" and $in"
+	expect_event ".domain == \"make.github.com.\" and .blocked and .cmd == \"getent hosts make.github.com \"
+		and (.ancestry | map(.cmd)) == [\"make -f deploy.mk all \", \"$bash\"]"
+	expect_event ".domain == \"ok.example.\" and (.blocked | not) and .cmd == \"curl -sS http://ok.example \"
+		and (.ancestry | map(.cmd)) == [\"make -f deploy.mk all \", \"$bash\"]"
+	expect_event ".domain == \"python.github.com.\" and .blocked and .cmd == \"getent hosts python.github.com \"
+		and (.ancestry | map(.cmd)) == [\"python3 ./publish.py \", \"$bash\"]"
+	for name in a b c d; do
+		expect_event ".domain == \"$name.github.com.\" and .blocked and .cmd == \"getent hosts $name.github.com \"
+			and (.ancestry | map(.cmd)) == [\"xargs -P4 -I{} getent hosts {}.github.com \", \"$bash\"]"
+	done
+	expect_event ".domain == \"home.github.com.\" and .blocked and .comm == \"telemetry\" and .tid != .pid
+		and .cmd == \"./tool home.github.com \" and $in"
+	expect_event ".domain == \"ok.example.\" and (.blocked | not) and .comm == \"telemetry\" and .cmd == \"./tool ok.example \" and $in"
+	# read while it was there, or gone and then what the kernel knows: nobody else in any case
+	expect_event ".domain == \"hurry.github.com.\" and .blocked and .comm == \"python3\"
+		and ((.cmd == \"./in-a-hurry -S ./hurry.py \" and $in) or (.attribution == \"gone\" and .cmd == \"python3\"))"
+	expect [ "$(event_lines | jq -s '[.[] | select(.attribution)] | length')" -le 1 ]
+	# each name once in the report, with its script
+	cli report --json
+	expect jq -e '.containers[0].domains | (map(.domain) | unique | length) == 10
+		and all(.[]; .script == "./deploy.sh" or .script == "deploy.mk" or .script == "./publish.py" or .script == "./hurry.py" or .script == null)' <<<"$output"
+	rm -r "$DF_HOST/deploy"
+}
+
 @test "the report of an audited run has the names that a capture on lo shows, and no other" {
 	local pid
 	job_start -a deployfence=audit -- sleep 1000
@@ -121,7 +202,7 @@ deploy() { # NAME…
 	expect_fence_gone
 	expect has_event '.event == "dns_blocked"'
 	cli report --format sarif
-	/usr/bin/python3 "$LIB/validate_json.py" "$LIB/sarif.schema.json" - <<<"$output" || expect false
+	sarif_valid
 	expect jq -e --arg evil "$evil" '.runs[0] | .tool.driver.rules[0].id == "blocked-name"
 		and any(.results[]; .ruleId == "blocked-name" and .level == "error" and .properties.domain == "github.com."
 			and .properties.owner == $evil and (.message.text | contains("github.com blocked"))
@@ -148,22 +229,44 @@ deploy() { # NAME…
 	rm "$DF_HOST"/report.*
 }
 
-@test "HTML in a browser: no error, no script, nothing beyond the edge of a phone" {
-	local dom
+browser() { # ARGUMENT…
+	timeout 60 chromium --headless=new --no-sandbox --disable-gpu --hide-scrollbars --allow-file-access-from-files \
+		--user-data-dir="$DF_HOST/html/profile" "$@" 2>/dev/null 3>&- 4>&-
+}
+
+png_size() { # FILE
+	/usr/bin/python3 -c 'import struct, sys
+head = open(sys.argv[1], "rb").read(24)
+assert head[:8] == b"\x89PNG\r\n\x1a\n"
+print("%dx%d" % struct.unpack(">II", head[16:24]))' "$1"
+}
+
+# With DF_SCREENSHOTS=DIRECTORY the pictures stay, for somebody to look at.
+@test "HTML in a browser: on a desk and on a phone no error, no script, nothing beyond the edge" {
+	local dom size
 	command -v chromium >/dev/null || skip "chromium is not installed"
 	deploy github.com "$(printf 'x%.0s' {1..60}).$(printf 'y%.0s' {1..60}).example"
 	mkdir -p "$DF_HOST/html"
 	cli report --format html -o "$DF_HOST/html/report.html"
-	# the page is shown in a frame as wide as a phone, and asked how wide it would like to be
-	cat >"$DF_HOST/html/frame.html" <<-'HTML'
-		<iframe id="f" src="report.html" width="390" height="800" style="border:0"></iframe><pre id="o"></pre>
-		<script>onload = () => { const d = f.contentDocument; o.textContent =
-			`over=${d.documentElement.scrollWidth - d.documentElement.clientWidth} scripts=${d.scripts.length} svgs=${d.querySelectorAll("svg").length} `
-			+ `title=${d.title} elsewhere=${d.querySelectorAll("[src],[href]:not([href^='data:']):not([href^='#'])").length}` }</script>
-	HTML
-	dom=$(chromium --headless=new --no-sandbox --disable-gpu --allow-file-access-from-files --user-data-dir="$DF_HOST/html/profile" \
-		--dump-dom "file://$DF_HOST/html/frame.html" 2>/dev/null 3>&- 4>&-)
-	expect_match "$dom" 'over=0 scripts=0 svgs=[1-9][0-9]* title=deployfence report elsewhere=0'
+	# all of it is to be seen
+	sed -i 's/<details>/<details open>/' "$DF_HOST/html/report.html"
+	for size in 1280,1600 390,3200; do
+		# the page in a frame as wide as the screen, asked how wide it would like to be
+		cat >"$DF_HOST/html/frame.html" <<-HTML
+			<iframe id="f" src="report.html" width="${size%,*}" height="800" style="border:0"></iframe><pre id="o"></pre>
+			<script>onload = () => { const d = f.contentDocument, w = d.documentElement.clientWidth; o.textContent =
+				\`width=\${w} over=\${d.documentElement.scrollWidth - w} beyond=\${[...d.body.querySelectorAll("*")].filter(e =>
+					e.getBoundingClientRect().right > w || e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX == "auto").length} \`
+				+ \`small=\${[...d.body.querySelectorAll("*")].filter(e => parseFloat(getComputedStyle(e).fontSize) < 12).length} \`
+				+ \`scripts=\${d.scripts.length} svgs=\${d.querySelectorAll("svg").length} title=\${d.title} \`
+				+ \`elsewhere=\${d.querySelectorAll("[src],[href]:not([href^='data:']):not([href^='#'])").length}\` }</script>
+		HTML
+		dom=$(browser --dump-dom --window-size=1400,1000 "file://$DF_HOST/html/frame.html")
+		expect_match "$dom" "width=${size%,*} over=0 beyond=0 small=0 scripts=0 svgs=[1-9][0-9]* title=deployfence report elsewhere=0"
+		browser --window-size="$size" --screenshot="$DF_HOST/html/${size%,*}.png" "file://$DF_HOST/html/report.html"
+		expect [ "$(png_size "$DF_HOST/html/${size%,*}.png")" = "${size/,/x}" ]
+		[ -z "${DF_SCREENSHOTS:-}" ] || cp "$DF_HOST/html/${size%,*}.png" "$DF_SCREENSHOTS/"
+	done
 	rm -rf "$DF_HOST/html"
 }
 
@@ -173,7 +276,7 @@ deploy() { # NAME…
 	cli report --baseline "$DF_HOST/base.json"
 	expect [ "$status" = 0 ]
 	expect_match "$output" "0 new, 0 gone since $DF_HOST/base\.json"
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 	deploy other.example github.com
 	cli report --baseline "$DF_HOST/base.json"
 	expect [ "$status" = 1 ]
@@ -188,7 +291,7 @@ deploy() { # NAME…
 	expect jq -e '[.containers[0].domains[] | select(.new) | .domain] | unique == ["github.com.", "other.example."]' <<<"$output"
 	cli report --baseline "$DF_HOST/base.json" --format sarif
 	expect [ "$status" = 1 ]
-	/usr/bin/python3 "$LIB/validate_json.py" "$LIB/sarif.schema.json" - <<<"$output" || expect false
+	sarif_valid
 	expect jq -e '[.runs[0].results[] | select(.baselineState == "new") | .ruleId] | unique == ["blocked-name", "new-dependency"]' <<<"$output"
 	# events are a baseline as well; what cannot be read is none
 	cat "$RUNDIR"/*/events.jsonl >"$DF_HOST/base.jsonl"
@@ -220,12 +323,16 @@ deploy() { # NAME…
 	local all=$output
 	cli report --summary --json --all "$DF_HOST/kept.json"
 	expect [ "$(jq 'del(.since)' <<<"$output")" = "$(jq 'del(.since)' <<<"$all")" ]
-	rm -rf "$RUNDIR"
+	rm -rf "$RUNDIR" "$REPORTS"
 	cli report --summary --json "$DF_HOST/kept.json"
 	expect [ "$(jq 'del(.since)' <<<"$output")" = "$(jq 'del(.since)' <<<"$all")" ]
 	cli report --summary --json "$DF_HOST/kept.json" --since 2099-01-01
 	expect jq -e '.containers == 0 and .dependencies == []' <<<"$output"
 	rm "$DF_HOST/kept.json"
+}
+
+job_of() { # ID
+	podman inspect -f '{{.Name}}' "$1"
 }
 
 # A server that fetches URL for whoever asks it: serve ADDRESS URL [OPTION]…
@@ -271,6 +378,17 @@ serve() {
 	cli report --graph --format dot
 	dot -Tsvg <<<"$output" >"$DF_HOST/graph.svg" || expect false
 	expect_match "$(<"$DF_HOST/graph.svg")" '>github\.com</text>'
+
+	# the three of them as a baseline: nothing new, then the one name that is
+	deployfence report --all --json -o "$DF_HOST/graph-base.json"
+	cli report --all --baseline "$DF_HOST/graph-base.json"
+	expect [ "$status" = 0 ]
+	job_exec "$(job_of "$mirror")" getent hosts other.example
+	expect_event '.event == "query" and .domain == "other.example."'
+	cli report --all --json --baseline "$DF_HOST/graph-base.json"
+	expect [ "$status" = 1 ]
+	expect jq -e '.baseline | [.new[].domain] == ["other.example."] and .gone == []' <<<"$output"
+	rm "$DF_HOST/graph-base.json"
 
 	# from reports, of which one is another host's: there the address may be anybody's
 	for id in "$RUNDIR"/*; do

@@ -7,6 +7,11 @@ load common
 
 SCHEMA=$BATS_TEST_DIRNAME/../../docs/events.schema.json
 
+teardown() {
+	! mountpoint -q "$RUNDIR" || umount -l "$RUNDIR"
+	end_test
+}
+
 validate() { # FILE…: sets status and output
 	status=0
 	output=$(/usr/bin/python3 "$DF_LIB/validate_events.py" "$SCHEMA" "$@") || status=$?
@@ -136,4 +141,127 @@ ways() {
 		expect_fence_gone
 		expect [ "$(ways)" = "${expected/:/ } 1" ]
 	done
+}
+
+@test "the journal takes nothing, since nobody reads it: enforcement goes on, and the lines are counted" {
+	local journal=/run/systemd/journal/socket reader
+	mv "$journal" "$journal.away"
+	/usr/bin/python3 -c 'import socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+time.sleep(1000)' "$journal" 3>&- 4>&- &
+	reader=$!
+	eventually [ -S "$journal" ]
+	job -a deployfence=on -- sh -c 'for i in $(seq 60); do getent hosts "n$i.github.com"; done; curl -sS http://github.com; echo "rc=$?"; curl -sS http://ok.example'
+	kill "$reader"
+	wait "$reader" || true
+	rm "$journal"
+	mv "$journal.away" "$journal"
+	expect_match "$output" 'rc=6'
+	expect_match "$output" 'hello from ok\.example'
+	expect_fence_gone
+	expect [ "$(event_lines | jq -s '[.[] | select(.event == "dns_blocked" and .blocked) | .domain] | unique | length')" = 61 ]
+	expect_event '.event == "stop" and (.message | test("; [1-9][0-9]* lines not logged")) and (has("lost") | not)'
+	expect_match "$(deployfence report)" $'\nlost: [1-9][0-9]* unlogged'
+	output=$(deployfence report --json)
+	expect jq -e '.containers[0] | .complete and .lost.unlogged > 0 and .lost.events == 0' <<<"$output"
+}
+
+@test "no room in /run: enforcement goes on, what is lost is counted, and the report says that it is not complete" {
+	local id names
+	mkdir -p "$RUNDIR"
+	mount -t tmpfs -o mode=700,size=256k full "$RUNDIR"
+	job_start -a deployfence=on -- sleep 1000
+	id=$(job_id)
+	job_exec "$JOB" getent hosts first.github.com
+	expect_event '.event == "dns_blocked" and .domain == "first.github.com."'
+	dd if=/dev/zero of="$RUNDIR/.ballast" bs=4k 2>/dev/null || true
+	job_exec "$JOB" sh -c 'for i in $(seq 40); do getent hosts "n$i.github.com"; done; curl -sS -m 10 http://github.com; echo "rc=$?"
+		curl -sS http://ok.example'
+	expect_match "$output" 'rc=6'
+	expect_match "$output" 'hello from ok\.example'
+	rm "$RUNDIR/.ballast"
+	job_exec "$JOB" getent hosts last.github.com
+	expect_event '.event == "dns_blocked" and .domain == "last.github.com."'
+	job_stop "$JOB"
+	expect_fence_gone
+	kinds start dns_blocked stop
+	names=$(event_lines | jq -s '[.[] | select(.event == "dns_blocked") | .domain] | unique | length')
+	expect [ "$names" -lt 43 ]
+	expect_event '.event == "stop" and .lost > 0 and (.message | test("; lost: [1-9][0-9]* events, "))'
+	expect_match "$(deployfence report "$id")" '\(incomplete: some events could not be written\)'
+	output=$(deployfence report "$id" --json)
+	expect jq -e '.damaged_lines == 0 and (.containers[0] | (.complete | not) and .ended and .lost.events > 0)' <<<"$output"
+	umount "$RUNDIR"
+}
+
+@test "a monitor that has no time: what found no room on the way to it is in the counts of the end" {
+	local monitor
+	job_start -a deployfence=on -- sleep 1000
+	monitor=$(fence_pid deployfence-pro)
+	job_exec "$JOB" getent hosts ok.example
+	kill -STOP "$monitor"
+	job_exec "$JOB" python3 -c '
+import socket
+for name in [f"n{i}.ok.example" for i in range(400)] + [f"n{i}.github.com" for i in range(30)]:
+    try: socket.gethostbyname(name)
+    except OSError: pass
+print("done")'
+	kill -CONT "$monitor"
+	expect [ "$output" = "done" ]
+	job_exec "$JOB" curl -sS -m 10 http://github.com
+	expect [ "$status" = 6 ]
+	job_stop "$JOB"
+	expect_fence_gone
+	# curl asked for A and AAAA
+	expect_event '.event == "stop" and (.message | test("^container ended: 433 queries, 32 refused; .*, [1-9][0-9]* dropped"))'
+	expect [ "$(event_lines | jq -s '[.[] | select(.txid or .event == "summary") | .count // 1] | add')" -lt 433 ]
+}
+
+unfenced() { # REGEX [JQ-CONDITION]: the last job ran without a fence, and the report says why
+	expect [ "$status" = 0 ]
+	expect_unfenced
+	validate "$RUNDIR"/*/events.jsonl
+	expect [ "$status$output" = "0unfenced 1" ]
+	expect_event ".event == \"unfenced\" and (.message | test(\"$1\")) and ${2:-has(\"mode\") == false}"
+	expect_match "$(deployfence report)" $'\nunfenced: [^\n]*'"$1"
+	rm -rf "$RUNDIR" "$REPORTS"
+}
+
+@test "a container without a fence has an event of the hook, which the report shows and report-dir keeps" {
+	job -a deployfence=off -a deployfence.owner=team-x -a deployfence.x-job=7 -- sh -c "$VISIT"
+	expect_event '.annotations == {"owner": "team-x", "x-job": "7"}'
+	eventually eval 'ls "$REPORTS"/*.jsonl >/dev/null 2>&1'
+	unfenced 'annotation deployfence=off'
+	echo 'reason an incident' >/etc/deployfence/disabled
+	job -a deployfence=on -- sh -c "$VISIT"
+	rm /etc/deployfence/disabled
+	unfenced '/etc/deployfence/disabled exists: an incident'
+	job -a deployfence.policy=nowhere -a deployfence.fail=open -- sh -c "$VISIT"
+	unfenced 'nowhere'
+	# in audit mode: not observed
+	echo 'nonsense' >"$POLICIES/broken.policy"
+	job -a deployfence=audit -a deployfence.policy=broken -- sh -c "$VISIT"
+	unfenced 'broken' '.mode == "audit"'
+	# the twin
+	job -a deployfence=on -- sh -c "$VISIT"
+	expect_fenced
+	refute has_event '.event == "unfenced"'
+}
+
+@test "a fence whose processes were killed: the hook says so in an event, in the report and in report-dir" {
+	local id
+	job_start -a deployfence=on -- sleep 1000
+	id=$(job_id)
+	job_exec "$JOB" getent hosts github.com
+	expect_event '.event == "dns_blocked"'
+	kill -9 "$(fence_pid deployfence-pro)"
+	eventually is_fence_gone
+	job_stop "$JOB"
+	expect_event '.event == "fence_lost" and .message == "its proxy ended before it; DNS was refused from then on"'
+	kinds start dns_blocked fence_lost
+	expect_match "$(deployfence report "$id")" $'\nfence_lost: its proxy ended before it; DNS was refused from then on'
+	eventually eval 'grep -q fence_lost "$REPORTS"/*-"$id".jsonl'
+	output=$(deployfence report "$id" --json)
+	expect jq -e '.containers[0] | .ended == false and any(.notes[]; .event == "fence_lost" and .count == 1)' <<<"$output"
 }

@@ -99,6 +99,121 @@ ended_leaves() { # RUNTIME
 	expect_fence_gone
 	expect_whole "$id"
 	expect [ "$(kept_lines "$id" | jq -rs last.event)" = stop ]
+	refute has_event '.event == "report_failed"'
+}
+
+# What is said of a container, without what only the other sources know.
+report() { # ARGUMENT…
+	deployfence report "$@" || expect false
+}
+
+@test "deployfence report reads report-dir: after a reboot, beside /run, and no event twice" {
+	local id text other
+	job -a deployfence=on -- sh -c "$VISIT"
+	expect_fence_gone
+	id=$(run_id)
+	has_kept "$id" 1
+	text=$(report "$id")
+	expect_match "$text" $'\nblocked +2  github\\.com '
+	# both hold the same
+	expect [ "$(mv "$REPORTS" "$REPORTS.away" && report "$id"; mv "$REPORTS.away" "$REPORTS")" = "$text" ]
+	# a host that was booted again has no /run, and may have a younger fence there
+	rm -r "$RUNDIR"
+	expect [ "$(report "$id")" = "$text" ]
+	expect [ "$(report "${id:0:12}")" = "$text" ]
+	expect [ "$(report --all)" = "$text" ]
+	job -a deployfence=on -- curl -sS -m 10 http://github.com
+	expect_fence_gone
+	other=$(run_id)
+	expect [ "$(report "$id")" = "$text" ]
+	output=$(report --summary --since 1h --json)
+	expect jq -e '.containers == 2 and ([.dependencies[] | select(.domain == "github.com.") | .containers] | add == 2)' <<<"$output"
+	output=$(report --all --json)
+	expect jq -e --arg a "$id" --arg b "$other" '[.containers[].id] == [$a, $b]' <<<"$output"
+	# what ended before is not even read
+	find "$REPORTS" -name "*-$id.jsonl" -exec touch -d '2 days ago' {} +
+	output=$(report --summary --since 1d --json)
+	expect jq -e '.containers == 1' <<<"$output"
+	deployfence report nobody 2>"$DF_HOST/report.err" && expect false
+	expect_match "$(<"$DF_HOST/report.err")" "no fence 'nobody' in /run/deployfence or report-dir"
+	rm "$DF_HOST/report.err"
+}
+
+@test "deployfence report of a container that runs: what is kept, and what is not yet" {
+	local id monitor
+	policy_sealed sealed
+	job_start -a deployfence.policy=sealed -- sleep 1000
+	id=$(run_id)
+	monitor=$(fence_pid deployfence-pro)
+	job_exec "$JOB" getent hosts github.com
+	expect_event '.event == "dns_blocked"'
+	kill -TERM "$monitor"
+	eventually has_kept "$id" 1
+	job_exec "$JOB" getent hosts api.github.com
+	expect_event '.event == "dns_blocked" and .domain == "api.github.com."'
+	output=$(report "$id" --json)
+	expect jq -e '.containers[0] | .ended == false and ([.domains[].domain] | sort == ["api.github.com.", "github.com."])' <<<"$output"
+	expect [ "$(report "$id" --json | jq '.containers[0].queries')" = "$(jq -s '[.[] | select(.txid) | .count // 1] | add' "$RUNDIR/$id/events.jsonl")" ]
+	# the earlier half is gone from /run, as after a rotation
+	job_stop "$JOB"
+	expect_fence_gone
+	has_kept "$id" 2
+	local all
+	all=$(report "$id" --json | jq 'del(.time)')
+	sed -i 1,3d "$RUNDIR/$id/events.jsonl"
+	expect [ "$(report "$id" --json | jq 'del(.time)')" = "$all" ]
+	# or from report-dir, as where the oldest have to go: then what is left counts as before
+	rm "$(kept "$id" | head -n 1)"
+	expect [ "$(report "$id" --json | jq -c '[.containers[0].domains[] | select(.domain == "api.github.com.")]')" = \
+		"$(jq -c '[.containers[0].domains[] | select(.domain == "api.github.com.")]' <<<"$all")" ]
+}
+
+@test "deployfence report: where report-dir is not to be trusted, or not known, it says so and reads the rest" {
+	local status=0
+	job -a deployfence=on -- getent hosts github.com
+	expect_fence_gone
+	chmod 777 "$REPORTS"
+	output=$(deployfence report 2>"$DF_HOST/report.err") || status=$?
+	expect [ "$status" = 77 ]
+	expect_match "$(<"$DF_HOST/report.err")" "report-dir $REPORTS: others than you own it, or may write there"
+	expect_match "$output" $'\nblocked +2  github\\.com '
+	chmod 700 "$REPORTS"
+	echo nonsense >/etc/deployfence/deployfence.conf
+	status=0
+	output=$(deployfence report 2>"$DF_HOST/report.err") || status=$?
+	expect [ "$status" = 78 ]
+	expect_match "$output" $'\nblocked +2  github\\.com '
+	rm "$DF_HOST/report.err"
+}
+
+@test "a log of /run that is rotated away is kept first" {
+	local id events size
+	policy_sealed sealed
+	job_start -a deployfence.policy=sealed -- sleep 1000
+	id=$(run_id)
+	events=$RUNDIR/$id/events.jsonl
+	job_exec "$JOB" getent hosts github.com
+	podman stop -t 0 "$JOB" >/dev/null
+	expect_fence_gone
+	has_kept "$id" 1
+	# the same container once more, and what it had to say fills the file
+	event '.event == "dns_blocked"' tojson >"$DF_HOST/line"
+	for _ in {1..13}; do
+		cat "$DF_HOST/line" "$DF_HOST/line" >"$DF_HOST/lines"
+		mv "$DF_HOST/lines" "$DF_HOST/line"
+	done
+	size=$(stat -c %s "$events")
+	head -c $(((4 << 20) - size - 600)) "$DF_HOST/line" | sed '$d' >>"$events"
+	rm "$DF_HOST/line"
+	podman start "$JOB" >/dev/null
+	job_exec "$JOB" getent hosts api.github.com
+	eventually [ -e "$events.1" ]
+	eventually has_kept "$id" 2
+	expect [ -n "$(fence_pid deployfence-pro)" ]
+	diff "$events.1" <(kept_lines "$id" | head -n "$(wc -l <"$events.1")")
+	job_stop "$JOB"
+	expect_fence_gone
+	diff <(cat "$events.1" "$events") <(kept_lines "$id")
 }
 
 monitor_dies() { # RUNTIME: with its worker, as an OOM killer would do it

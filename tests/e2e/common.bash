@@ -32,11 +32,15 @@ teardown() {
 	end_test
 }
 
+# bats runs a teardown without errexit: what is wrong is remembered.
 end_test() {
+	local status=0
 	job_stop_all
-	events_validate
 	find /etc/deployfence -type f ! -name default.policy -delete
-	aftermath_check
+	aftermath_check || status=1
+	events_validate || status=1 # behind it, since the last event is written at the very end
+	texts_validate || status=1
+	return "$status"
 }
 
 # --- what a container does, and what is expected of it
@@ -109,6 +113,24 @@ events_validate() {
 	# shellcheck disable=SC2086 # ids have no blanks
 	text=$(/usr/bin/python3 "$DF_LIB/validate_events.py" "$DF_LIB/../../docs/events.schema.json" $files) && return 0
 	printf 'not as the schema says: %s\n' "$text"
+	return 1
+}
+
+# The expression that deployfence.events(5) gives for refusals, as grep takes it.
+refusal_regex() {
+	sed -n '/matches this extended regular expression/,/^\.Ed/{/^\.\|regular expression/d;s/\\e/\\/g;p}' \
+		"$DF_LIB/../../docs/man/deployfence.events.5" | tr -d '\n'
+}
+
+# Each refusal in a text log matches it, unless it was cut.
+texts_validate() {
+	local files text
+	files=$(find "$RUNDIR" -name 'events.log*' -size +0 2>/dev/null)
+	[ -n "$files" ] || return 0
+	# shellcheck disable=SC2086 # ids have no blanks
+	text=$(cat $files | grep -aE '^(WARN|INFO) [A-Z]+ BLOCKED' | awk 'length($0) < 8191' |
+		LC_ALL=C grep -avE -- "$(refusal_regex)") || return 0
+	printf 'not as deployfence.events(5) says: %s\n' "$text"
 	return 1
 }
 

@@ -120,11 +120,15 @@ def files(top, kind, kept):
 
 
 def own_state():
-    """Per container: logs and events may stay. The cache of compiled policies belongs to the host."""
+    """Per container: logs and events may stay, and of one that ran without a fence the mark that the next poststop
+    keeps what the hook said of it. The cache of compiled policies belongs to the host."""
     if os.path.isdir(OWN_DIRECTORY):
         for entry in os.scandir(OWN_DIRECTORY):
             if entry.is_dir() and entry.name != ".policies":
-                yield from files(entry.path, "file", KEPT_FILES)
+                is_unfenced = '"event":"unfenced"' in read(os.path.join(entry.path, "events.jsonl"))[-4096:]
+                for found in files(entry.path, "file", KEPT_FILES):
+                    if not (is_unfenced and found.endswith("/unreported")):
+                        yield found
 
 
 def mounts():

@@ -97,6 +97,16 @@ static void test_json(void **state)
 	df_json_free(doc);
 }
 
+/* As the journal gets it: with one field and without another. */
+static void expect_fields(const struct df_event_line *e, const char *with, const char *without)
+{
+	size_t n = df_event_journal(e, &meta, 4, "text", json, sizeof(json) - 1);
+
+	json[n] = '\0';
+	assert_non_null(strstr(json, with));
+	assert_null(strstr(json, without));
+}
+
 /* What an answer said and was not learned: an address as such, and no verdict. */
 static void test_note(void **state)
 {
@@ -123,6 +133,55 @@ static void test_note(void **state)
 	assert_null(df_json_get(doc, "blocked"));
 	assert_null(df_json_get(doc, "firewallMethod"));
 	df_json_free(doc);
+	expect_fields(&e, "\nDEPLOYFENCE_IP=10.0.0.1\n", "DEPLOYFENCE_PORT");
+}
+
+/* An address that only the policy beside is against. */
+static void test_shadow_address(void **state)
+{
+	static const uint8_t addr[16] = {[10] = 0xff, [11] = 0xff, [12] = 10, [15] = 1};
+	const struct df_identity who = curl();
+	const struct df_event_line e = {
+		.event = "shadow",
+		.reason = "AddressRule",
+		.is_shadow = true,
+		.would_block = true,
+		.is_allowlist = true,
+		.addr = addr,
+		.port = 443,
+		.who = &who,
+		.rule = "next.policy:1 block 10.0.0.1",
+		.count = 2,
+	};
+	struct df_json *doc;
+
+	(void)state;
+	assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+	doc = parse();
+	assert_string_equal(df_json_string(df_json_get(doc, "firewallMethod")), "allowlist");
+	assert_true(df_json_is_true(df_json_get(doc, "would_block")));
+	assert_null(df_json_get(doc, "blocked"));
+	df_json_free(doc);
+}
+
+/* Behind the keys of the published line. */
+static void test_socket(void **state)
+{
+	const struct df_identity who = curl();
+	struct df_event_line e = refusal(&who);
+
+	(void)state;
+	e.event = "socket_blocked";
+	e.reason = "RawSocket";
+	e.at = DF_AT_CONNECT;
+	e.domain = e.rule = e.owner = e.hint = NULL;
+	e.socket = "AF_INET SOCK_RAW 1";
+	e.count = 2;
+	(void)df_event_text(&e, &meta, text, sizeof(text));
+	assert_string_equal(text,
+			    "WARN CONNECT BLOCKED reason=RawSocket blocked=true blockedAt=connect "
+			    "pid=266767 cmd=\"curl github.com \" firewallMethod=blocklist "
+			    "container=4f1c socket=\"AF_INET SOCK_RAW 1\" count=2");
 }
 
 /* A name at a port that an HTTP proxy was asked for, by somebody who is gone. */
@@ -279,7 +338,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_published_line), cmocka_unit_test(test_json),
-		cmocka_unit_test(test_note),           cmocka_unit_test(test_proxy),
+		cmocka_unit_test(test_note),           cmocka_unit_test(test_shadow_address),
+		cmocka_unit_test(test_socket),         cmocka_unit_test(test_proxy),
 		cmocka_unit_test(test_hostile),        cmocka_unit_test(test_large),
 		cmocka_unit_test(test_unknown_asker),  cmocka_unit_test(test_finding),
 	};

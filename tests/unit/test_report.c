@@ -199,9 +199,11 @@ static void test_life(void **state)
 	    HEAD("3", "pin_ignored") "\"domain\":\"a.\",\"ip\":\"::1\",\"message\":\"m\"," BOX "}");
 	add(&a, HEAD("4", "suppressed") "\"message\":\"7 events over the rate\"," BOX "}");
 	add(&a, HEAD("5", "suppressed") "\"message\":\"5 events over the rate\"," BOX "}");
-	add(&a, HEAD("6", "stop") "\"message\":\"container ended: 9 queries, 8 would have been "
-				  "refused; lost: 1 events, 2 dropped, 3 malformed, 4 mismatched, "
-				  "5 stray; 6 lines not logged\"," BOX "}");
+	add(&a,
+	    HEAD("6", "stop") "\"message\":\"container ended: 9 queries, 8 would have been "
+			      "refused; lost: 1 events, 2 dropped, 3 malformed, 4 mismatched, "
+			      "5 stray; 6 lines not logged; 7 refusals not shown on stderr\"," BOX
+			      "}");
 	df_aggregate_sort(&a);
 	c = a.list[0];
 	assert_string_equal(c->hostname, "h");
@@ -228,6 +230,7 @@ static void test_life(void **state)
 	assert_int_equal(c->lost.mismatched, 4);
 	assert_int_equal(c->lost.stray, 5);
 	assert_int_equal(c->lost.unlogged, 6);
+	assert_int_equal(c->lost.unshown, 7);
 	assert_int_equal(c->n, 0);
 	df_aggregate_done(&a);
 }

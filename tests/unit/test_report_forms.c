@@ -166,8 +166,9 @@ static void test_text(void **state)
 	make(&r);
 	text = show(&r, df_report_text);
 	assert_has(text,
-		   "c1  policy p  mode enforce  queries 3  refused 1  connections 2  name web\n");
-	assert_has(text, "  name web\nfinding http-proxy: s\nPARENT ");
+		   "c1  policy p  mode enforce  queries 3  refused 1  connections 2  name web  "
+		   "(incomplete: some events could not be written)\n"
+		   "finding http-proxy: s\nPARENT ");
 	assert_has(text, "\nok.example      2      2\n");
 	assert_has(text,
 		   "\nblocked      1  github.com         direct  git clone https://github.com/x"
