@@ -79,12 +79,27 @@ static bool is_ended(int pidfd)
 	return pidfd > 0 && poll(&p, 1, 0) != 0;
 }
 
+static int write_once(int path_fd, const char *line)
+{
+	_cleanup_close_ int fd = -1;
+	char path[64], text[PIPE_BUF];
+	size_t n = 0;
+
+	/* what was looked at is what gets opened: the container may change its fd 2 meanwhile */
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
+	fd = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	df_append(text, sizeof(text) - 1, &n, "%s", line);
+	text[n++] = '\n';
+	return write(fd, text, n) < 0 ? -errno : 0;
+}
+
 int df_log_process_stderr(int pid, const struct df_log_target *target, const char *line)
 {
-	_cleanup_close_ int path_fd = -1, fd = -1;
-	char path[64], text[PIPE_BUF];
+	_cleanup_close_ int path_fd = -1;
+	char path[64];
 	struct stat st;
-	size_t n = 0;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/fd/2", pid);
 	path_fd = open(path, O_PATH | O_CLOEXEC);
@@ -99,12 +114,25 @@ int df_log_process_stderr(int pid, const struct df_log_target *target, const cha
 		return -ESRCH;
 	if (!is_accepted(&st, target) || !is_writable(path))
 		return -EPERM;
-	/* what was looked at is what gets opened: the container may change its fd 2 meanwhile */
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
-	fd = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0)
+	return write_once(path_fd, line);
+}
+
+int df_log_open_stderr(int pid, const struct df_log_target *target)
+{
+	_cleanup_close_ int path_fd = -1;
+	char path[64];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd/2", pid);
+	path_fd = open(path, O_PATH | O_CLOEXEC);
+	if (path_fd < 0 || fstat(path_fd, &st) < 0)
 		return -errno;
-	df_append(text, sizeof(text) - 1, &n, "%s", line);
-	text[n++] = '\n';
-	return write(fd, text, n) < 0 ? -errno : 0;
+	if (!S_ISFIFO(st.st_mode) || !is_accepted(&st, target))
+		return -EPERM;
+	return TAKE_FD(path_fd);
+}
+
+int df_log_kept_stderr(int path_fd, const char *line)
+{
+	return write_once(path_fd, line);
 }

@@ -41,4 +41,12 @@ struct df_log_target {
 };
 int df_log_process_stderr(int pid, const struct df_log_target *target, const char *line);
 
+/*
+ * The accepted pipe as an O_PATH descriptor, or -errno: it holds no end of the pipe open, but
+ * leads to it when the process has ended, as long as somebody reads.
+ */
+int df_log_open_stderr(int pid, const struct df_log_target *target);
+/* Writes there, in the same way.  -ENXIO: nobody reads any more. */
+int df_log_kept_stderr(int path_fd, const char *line);
+
 #endif

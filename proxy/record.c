@@ -96,6 +96,7 @@ void df_record_init(struct df_record *r, const struct df_meta *meta, const struc
 	r->text.name = "events.log";
 	open_file(&r->jsonl);
 	open_file(&r->text);
+	df_record_show_init(r);
 }
 
 void df_record_forget(struct df_record *r)

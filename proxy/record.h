@@ -54,6 +54,7 @@ struct df_record {
 	uint64_t n_unshown;  /* refusals that the container's stderr did not take */
 	struct df_record_rate rates[DF_N_RATES];
 	bool is_init_gone; /* then its pid may be anybody's */
+	int stderr_fd;     /* O_PATH, of its pipe; -errno: none */
 	bool is_stderr_reported;
 	bool is_kept_lost;
 	unsigned n_kept; /* lines for stderr that wait; untouched memory costs nothing */

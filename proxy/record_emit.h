@@ -11,6 +11,8 @@
 void df_record_emit(struct df_record *r, const struct df_event_line *e, bool with_text);
 
 /* On the container's stderr, once for each (command, name), or later: df_record_retry. */
+/* At the start, while the container's init is there. */
+void df_record_show_init(struct df_record *r);
 void df_record_show(struct df_record *r, const struct df_event_line *e, const char *text);
 
 /* A flood must not rotate the first refusals out of the log.  True: counted only. */

@@ -32,23 +32,40 @@ static bool is_shown_first(struct df_record *r, const struct df_event_line *e)
 	return true;
 }
 
+static struct df_log_target target_of(const struct df_meta *meta)
+{
+	return (struct df_log_target){.is_pipe = meta->is_stderr_pipe,
+				      .pidfd = DF_FD_PIDFD,
+				      .dev = meta->stderr_dev,
+				      .ino = meta->stderr_ino};
+}
+
+void df_record_show_init(struct df_record *r)
+{
+	const struct df_log_target target = target_of(r->meta);
+
+	r->stderr_fd = r->meta->is_logged_to_stderr ? df_log_open_stderr(r->meta->init_pid, &target)
+						    : -ENOENT;
+}
+
 /*
  * Never held open, never blocking, and only while init's fd 2 is the pipe of its start
  * or a terminal.  false: it is something else now, or closed.
+ * A refused connect waits for nobody: if the deploy ended with it, its pipe may be read yet.
  */
 static bool write_stderr(struct df_record *r, const char *text)
 {
-	const struct df_log_target target = {.is_pipe = r->meta->is_stderr_pipe,
-					     .pidfd = DF_FD_PIDFD,
-					     .dev = r->meta->stderr_dev,
-					     .ino = r->meta->stderr_ino};
+	const struct df_log_target target = target_of(r->meta);
 	char line[DF_EVENT_TEXT_MAX + 16];
-	int result;
+	int result = -ESRCH;
 
 	(void)snprintf(line, sizeof(line), "deployfence: %s", text);
-	result = df_log_process_stderr(r->meta->init_pid, &target, line);
+	if (!r->is_init_gone)
+		result = df_log_process_stderr(r->meta->init_pid, &target, line);
 	if (result == -EPERM || result == -ENOENT)
 		return false;
+	if (result == -ESRCH && r->stderr_fd >= 0)
+		result = df_log_kept_stderr(r->stderr_fd, line);
 	if (result < 0 && result != -ESRCH)
 		r->n_unshown++; /* full, or nobody reads it: waiting is not ours */
 	return true;
@@ -72,8 +89,7 @@ static void keep(struct df_record *r, const char *text)
 
 void df_record_show(struct df_record *r, const struct df_event_line *e, const char *text)
 {
-	if (!r->meta->is_logged_to_stderr || !e->is_blocked || r->is_init_gone ||
-	    !is_shown_first(r, e))
+	if (!r->meta->is_logged_to_stderr || !e->is_blocked || !is_shown_first(r, e))
 		return;
 	if (r->n_kept > 0 || !write_stderr(r, text))
 		keep(r, text);

@@ -332,12 +332,48 @@ static void test_ended(void **state)
 	(void)close(t.pidfd);
 }
 
+/* What leads to the pipe holds no end of it open. */
+static void test_kept(void **state)
+{
+	struct df_log_target t = target_of_start();
+	char octets[16] = "";
+	struct stat st;
+	int ends[2], kept;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(fstat(ends[1], &st), 0);
+	pid = start(ends[1]);
+	(void)close(ends[1]);
+	assert_int_equal(df_log_open_stderr(pid, &t), -EPERM); /* another pipe */
+	t.dev = st.st_dev;
+	t.ino = st.st_ino;
+	kept = df_log_open_stderr(pid, &t);
+	assert_true(kept >= 0);
+	end(pid);
+	assert_int_equal(read(ends[0], octets, sizeof(octets)), 0); /* its end is seen */
+	assert_int_equal(df_log_kept_stderr(kept, "late"), 0);
+	assert_int_equal(read(ends[0], octets, sizeof(octets)), 5);
+	assert_string_equal(octets, "late\n");
+	assert_int_equal(read(ends[0], octets, sizeof(octets)), 0);
+	(void)close(ends[0]);
+	assert_int_equal(df_log_kept_stderr(kept, "too late"), -ENXIO);
+	(void)close(kept);
+	/* a terminal, a file: not kept */
+	pid = start(open_file_to_write());
+	assert_int_equal(df_log_open_stderr(pid, &(struct df_log_target){.is_any_file = true}),
+			 -EPERM);
+	end(pid);
+	assert_true(df_log_open_stderr(pid, &t) < 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_descriptors), cmocka_unit_test(test_file_to_write),
 		cmocka_unit_test(test_terminal),    cmocka_unit_test(test_no_room),
-		cmocka_unit_test(test_ended),
+		cmocka_unit_test(test_ended),       cmocka_unit_test(test_kept),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
