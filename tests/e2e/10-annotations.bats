@@ -49,7 +49,7 @@ off_and_absent() { # RUNTIME
 	expect_unfenced
 	refute_match "$stderr" deployfence
 	expect_syslog 'deployfence.*UNFENCED container=[0-9a-f]+.*deployfence=off'
-	expect [ "$(event_lines)" = "" ]
+	expect [ "$(event_lines | jq -r '.event + ": " + .message')" = 'unfenced: annotation deployfence=off' ]
 }
 @test "podman with crun: off is unfenced and logged, without annotation nothing happens" { off_and_absent podman+crun; }
 @test "podman with runc: off is unfenced and logged, without annotation nothing happens" { off_and_absent podman+runc; }
