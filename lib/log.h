@@ -46,7 +46,7 @@ int df_log_process_stderr(int pid, const struct df_log_target *target, const cha
  * leads to it when the process has ended, as long as somebody reads.
  */
 int df_log_open_stderr(int pid, const struct df_log_target *target);
-/* Writes there, in the same way.  -ENXIO: nobody reads any more. */
+/* Writes there, in the same way.  -EPIPE: nobody reads any more. */
 int df_log_kept_stderr(int path_fd, const char *line);
 
 #endif

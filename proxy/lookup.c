@@ -29,6 +29,20 @@ static void take_recorded_cmd(const struct df_event_task *e, struct df_identity 
 	who->cmd_len = (uint16_t)df_reader_cmdline(who->cmd, e->cmd_len);
 }
 
+/* The line needs no more than the command, if the kernel has all of it. */
+static void show_early(struct df_monitor *m, const struct df_event_task *e,
+		       const struct df_token *t)
+{
+	struct df_identity who;
+
+	if (!e->event.refused || e->cmd_len == 0 || e->cmd_len >= sizeof(e->cmd))
+		return;
+	df_reader_from_token(t, DF_IDENTITY_GONE, &who);
+	take_recorded_cmd(e, &who);
+	who.state = DF_IDENTITY_OK;
+	df_record_kernel_early(&m->record, &e->event, &who);
+}
+
 /* The identity is there, or will not come: let go of what waited. */
 static void settle(struct df_monitor *m, struct df_lookup *l, struct df_identity *who)
 {
@@ -204,6 +218,7 @@ void df_lookup_kernel(struct df_monitor *m, const struct df_event_task *task)
 		df_record_kernel(&m->record, e, &who);
 		return;
 	}
+	show_early(m, task, &t);
 	l->is_kernel = true;
 	l->event = *task;
 	ask(m, l);

@@ -88,6 +88,12 @@ int df_record_unread(struct df_record *r, const struct df_msg_note *m);
 
 /* An event of the kernel; who as far as the kernel and /proc know, or NULL. */
 void df_record_kernel(struct df_record *r, const struct df_event *k, const struct df_identity *who);
+/*
+ * On the container's stderr alone, before the rest is known: whoever was refused does not
+ * wait.  What is recorded later is not shown again.
+ */
+void df_record_kernel_early(struct df_record *r, const struct df_event *k,
+			    const struct df_identity *who);
 
 /* Life of the fence: "start", "stop", "worker_restarted", … with a free text. */
 void df_record_life(struct df_record *r, const char *event, const char *message);

@@ -193,7 +193,8 @@ static void describe_socket(const struct df_event *k, char ret[static SOCKET_TEX
 		  family == AF_PACKET ? ntohs((uint16_t)k->proto) : k->proto);
 }
 
-void df_record_kernel(struct df_record *r, const struct df_event *k, const struct df_identity *who)
+static void record(struct df_record *r, const struct df_event *k, const struct df_identity *who,
+		   bool is_early)
 {
 	const uint32_t kind = k->kind < ARRAY_SIZE(kinds) && kinds[k->kind].event
 				      ? k->kind
@@ -213,6 +214,7 @@ void df_record_kernel(struct df_record *r, const struct df_event *k, const struc
 		.is_allowlist =
 			df_policy_default(&r->tables->tables[DF_TABLE_OWN]) == DF_POLICY_BLOCK,
 	};
+	static char text[DF_EVENT_TEXT_MAX + 1];
 	struct found found = {};
 
 	e.is_blocked = is_verdict && k->refused;
@@ -227,7 +229,25 @@ void df_record_kernel(struct df_record *r, const struct df_event *k, const struc
 		e.is_shadow = e.would_block = true;
 		e.is_refusal = e.is_blocked = false;
 	}
+	if (is_early) {
+		if (e.is_blocked) {
+			(void)df_event_text(&e, r->meta, text, sizeof(text) - 1);
+			df_record_show(r, &e, text);
+		}
+		return;
+	}
 	r->n_refusals += e.is_refusal ? k->count : 0;
 	if (!df_record_is_over_rate(r, DF_RATE_KERNEL))
 		df_record_emit(r, &e, e.is_refusal || e.is_warning);
+}
+
+void df_record_kernel(struct df_record *r, const struct df_event *k, const struct df_identity *who)
+{
+	record(r, k, who, false);
+}
+
+void df_record_kernel_early(struct df_record *r, const struct df_event *k,
+			    const struct df_identity *who)
+{
+	record(r, k, who, true);
 }

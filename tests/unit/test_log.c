@@ -358,7 +358,7 @@ static void test_kept(void **state)
 	assert_string_equal(octets, "late\n");
 	assert_int_equal(read(ends[0], octets, sizeof(octets)), 0);
 	(void)close(ends[0]);
-	assert_int_equal(df_log_kept_stderr(kept, "too late"), -ENXIO);
+	assert_int_equal(df_log_kept_stderr(kept, "too late"), -EPIPE);
 	(void)close(kept);
 	/* a terminal, a file: not kept */
 	pid = start(open_file_to_write());
