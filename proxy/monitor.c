@@ -72,45 +72,13 @@ static void on_query(struct df_monitor *m, const struct df_msg_query *q)
 		df_lookup_record(m, q);
 }
 
-static void write_conf(struct df_monitor *m)
-{
-	const uint32_t zero = 0;
-
-	(void)bpf_map_update_elem(DF_FD_CONF, &zero, &m->conf, BPF_ANY);
-}
-
-/*
- * Fail open, and an address found no room: what raw-ip would refuse passes with an event,
- * until no note has come for a while.  The shadow policy refuses nothing, and goes on.
- */
-static void open_raw(struct df_monitor *m)
-{
-	const uint8_t raw = m->conf.raw_block & (uint8_t)~DF_TABLE_SHADOW_BIT;
-
-	m->raw_open_until_ns = m->now_ns + DF_RAW_OPEN_NS;
-	if (!raw)
-		return;
-	m->raw_opened = raw;
-	m->conf.raw_block &= (uint8_t)~raw;
-	m->conf.raw_audit |= raw;
-	write_conf(m);
-}
-
-static void close_raw(struct df_monitor *m)
-{
-	m->conf.raw_block |= m->raw_opened;
-	m->conf.raw_audit &= (uint8_t)~m->raw_opened;
-	m->raw_opened = 0;
-	write_conf(m);
-}
-
 static void on_note(struct df_monitor *m, const struct df_msg_note *note)
 {
 	if (note->what == DF_NOTE_UNREAD_QUERY || note->what == DF_NOTE_UNREAD_ANSWER)
 		(void)df_record_unread(&m->record, note);
 	else if (df_record_note(&m->record, note) == 0 && note->what == DF_NOTE_UNLEARNED &&
 		 m->meta->is_fail_open)
-		open_raw(m);
+		df_kernel_conf_open_raw(m);
 }
 
 /* One message.  false: none there, or (*ret_is_gone) the worker is gone or talks nonsense. */
@@ -222,12 +190,6 @@ static void ring_ready(struct df_source *s, uint32_t events)
 	(void)ring_buffer__consume(m->ring);
 }
 
-static void beat(struct df_monitor *m)
-{
-	m->conf.heartbeat = m->now_ns;
-	write_conf(m);
-}
-
 static const struct df_meta *map_meta(void)
 {
 	const struct df_meta *meta =
@@ -331,7 +293,7 @@ static void housekeeping(struct df_monitor *m)
 	df_save_step(m);
 	df_lookup_expire(m);
 	if (m->raw_opened && m->now_ns >= m->raw_open_until_ns)
-		close_raw(m);
+		df_kernel_conf_close_raw(m);
 	if (m->record.n_kept > 0)
 		(void)df_record_retry(&m->record, false);
 	if (m->worker.pid == 0 && m->now_ns >= m->restart_at_ns)
@@ -348,7 +310,7 @@ static void housekeeping(struct df_monitor *m)
 		df_life_addresses(m);
 	}
 	if (m->meta->is_fail_open && m->worker.pid && m->now_ns >= m->next_beat_ns) {
-		beat(m);
+		df_kernel_conf_beat(m);
 		m->next_beat_ns = m->now_ns + DF_BEAT_NS;
 	}
 }

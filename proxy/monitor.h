@@ -81,6 +81,15 @@ struct df_monitor {
 	struct df_lookup lookups[DF_LOOKUPS_MAX];
 };
 
+/* kernel_conf: the entry of the map "conf" */
+void df_kernel_conf_beat(struct df_monitor *m);
+/*
+ * Fail open, and an address found no room: what raw-ip would refuse passes with an event,
+ * until no note has come for a while.  The shadow policy refuses nothing, and goes on.
+ */
+void df_kernel_conf_open_raw(struct df_monitor *m);
+void df_kernel_conf_close_raw(struct df_monitor *m);
+
 /* children */
 int df_child_start_worker(struct df_monitor *m);
 int df_child_start_reader(struct df_monitor *m);

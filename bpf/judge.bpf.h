@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* judge: what connect and sendmsg make of a destination, and what of it stays with the socket. */
+#ifndef DF_JUDGE_BPF_H
+#define DF_JUDGE_BPF_H
+
+#include "bpf/address.bpf.h"
+#include "bpf/dns.bpf.h"
+
+/*
+ * Egress passes what is remembered here, whatever NAT makes of the destination.
+ * rest also has verdict << 32, is_connect << 40 and is_named << 41.  -1: there is no room
+ * (optmem_max, which a program may fill), and egress would not look at its payload.
+ */
+__noinline int remember(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 rest)
+{
+	const struct dest d = unpack(high, low, rest);
+	struct bpf_sock *sk = ctx->sk;
+	struct df_sock *s = sk ? bpf_sk_storage_get(&sks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE) : 0;
+	__u64 id;
+
+	if (!s)
+		return -1;
+	if (!(rest >> 40 & 1)) {
+		/* sendto() with an address on a connected socket must not forget its peer */
+		if (!s->connected)
+			s->verdict = (__u8)(rest >> 32);
+		return 0;
+	}
+	s->verdict = (__u8)(rest >> 32);
+	s->is_named = (__u8)(rest >> 41) & 1;
+	s->connected = 1;
+	s->token = 0;
+	if (is_udp(d.proto))
+		return 0; /* the rest is for what TCP says first */
+	id = bpf_get_current_pid_tgid();
+	__builtin_memcpy(s->addr, d.addr, sizeof(s->addr));
+	s->port = d.port;
+	s->tgid = id >> 32;
+	s->tid = (__u32)id;
+	s->time = bpf_ktime_get_boot_ns();
+	s->is_read = 0;
+	return 0;
+}
+
+/* A connected UDP socket sends nothing yet: getaddrinfo only sorts addresses by it (RFC 6724). */
+static __always_inline __u32 kind_of(__u64 opinion, const struct dest *d, int is_connect)
+{
+	__u32 is_probe = is_connect ? is_udp(d->proto) : 0;
+	__u32 against = opinion_any(opinion, OPINION_AGAINST);
+
+	return against * (DF_EVENT_CONNECT + is_probe * (DF_EVENT_UDP_CONNECT - DF_EVENT_CONNECT)) |
+	       ((against ^ 1) & opinion_any(opinion, OPINION_NOTED)) * DF_EVENT_SHARED;
+}
+
+/*
+ * What connect or sendmsg makes of a destination, as one number: for the verifier all
+ * its outcomes are one state then.  An opinion in the lower 48 bits, or a token with
+ * OUTCOME_REDIRECT, and above it:
+ */
+#define OUTCOME_KIND 48     /* 8 bits, enum df_event_kind; 0: nothing to report */
+#define OUTCOME_REFUSE 56   /* 1 bit: refused where the fence enforces */
+#define OUTCOME_PENDING 57  /* 1 bit: passes undecided */
+#define OUTCOME_REDIRECT 63 /* 1 bit: to the token's address */
+
+static __always_inline __u64 refuse_dest(__u32 kind)
+{
+	return (__u64)kind << OUTCOME_KIND | 1ull << OUTCOME_REFUSE;
+}
+
+/* The token ranges of the fences. */
+static __always_inline __u64 judge_reserved(struct bpf_sock_addr *ctx, const struct df_conf *c,
+					    const struct dest *d)
+{
+	/* send() on a connected v4-mapped socket comes here with what connect6 wrote */
+	__u32 own = token_of(c, d);
+	struct bpf_sock *sk = ctx->sk;
+	struct df_sock *s = sk ? bpf_sk_storage_get(&sks, sk, 0, 0) : 0;
+
+	/* nothing to remember: what the storage has is what counts */
+	return own && s && s->token == own ? 1ull << OUTCOME_REDIRECT | own
+					   : refuse_dest(DF_EVENT_TOKEN_ADDRESS);
+}
+
+static __always_inline __u64 judge_port53(struct bpf_sock_addr *ctx, const struct df_conf *c,
+					  const struct dest *d, int is_connect)
+{
+	__u32 token = 0, kind = judge_dns(ctx, c, d, is_connect, &token);
+
+	if (token)
+		return 1ull << OUTCOME_REDIRECT | token;
+	if (kind == DF_EVENT_NESTED_NETNS && c->flags & DF_CONF_NESTED_NETNS)
+		return (__u64)DF_EVENT_NESTED_PASSED << OUTCOME_KIND;
+	return refuse_dest(kind);
+}
+
+static __always_inline __u64 judge_other(const struct df_conf *c, const struct dest *d,
+					 int is_connect)
+{
+	__u64 opinion = opinion_of(d);
+	__u32 waits;
+
+	/*
+	 * An undecided table that only audits costs nobody a retransmission; where nothing is
+	 * enforced there is none, and it is looked at, too.  The shadow policy never is.
+	 */
+	waits = c->enforcing | (mask_if(c->mode >> 1 & 1) & ~DF_TABLE_SHADOW_BIT);
+	return opinion | (__u64)kind_of(opinion, d, is_connect) << OUTCOME_KIND |
+	       (__u64)opinion_any(opinion, OPINION_ENFORCED) << OUTCOME_REFUSE |
+	       (__u64)(is_zero(opinion_set(opinion, OPINION_UNDECIDED) & waits) ^ 1)
+		       << OUTCOME_PENDING;
+}
+
+/* rest also has is_connect << 40. */
+__noinline __u64 judge(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 rest)
+{
+	const struct dest dest = unpack(high, low, rest), *d = &dest;
+	const struct df_conf *c = conf_get();
+	__u32 is_connect = (__u32)(rest >> 40) & 1;
+
+	if (!c)
+		return refuse_dest(DF_EVENT_CONNECT);
+	if (is_reserved(d))
+		return judge_reserved(ctx, c, d);
+	if (d->port == bpf_htons(DF_DNS_PORT) && !is_icmp(d->proto))
+		return judge_port53(ctx, c, d, is_connect);
+	if (is_loopback(d) | is_unspecified(d))
+		return c->flags & DF_CONF_SINKHOLE && is_unspecified(d)
+			       ? refuse_dest(DF_EVENT_SINKHOLE)
+			       : 0;
+	return judge_other(c, d, is_connect);
+}
+
+/*
+ * What of an outcome stays with the socket: of remember's last argument.  At ports 80 and
+ * 443 of an address that neither a rule nor an answer names, a name is what decides.
+ */
+static __always_inline __u64 remembered(__u64 outcome, const struct df_conf *c,
+					const struct dest *d)
+{
+	__u32 named = opinion_set(outcome, OPINION_SAID) |
+		      opinion_set(outcome, OPINION_BITS + DF_LEARNED_ALLOWED);
+	__u32 is_known = (__u32)(outcome >> OPINION_BITS & 0xffff) |
+			 (__u32)(outcome >> OPINION_SAID & 0xff) | is_loopback(d) |
+			 is_unspecified(d);
+	__u32 is_seen = is_zero(is_known) & is_web(d->port) & is_tcp(d->proto) &
+			(is_zero(c->enforcing) ^ 1);
+	__u32 is_pending = (__u32)(outcome >> OUTCOME_PENDING) & 1;
+	__u64 verdict = DF_VERDICT_ALLOW + is_seen * (DF_VERDICT_SEEN - DF_VERDICT_ALLOW) +
+			is_pending * (DF_VERDICT_UNDECIDED - DF_VERDICT_ALLOW);
+
+	return verdict << 32 | (__u64)(is_zero(named) ^ 1) << 41;
+}
+
+#endif
