@@ -291,8 +291,12 @@ static void find_script(const char *cmd, const char *const *ancestry, size_t n, 
 /* Of an event that nothing blocked. */
 static const char *place_of(const struct df_json *e, const char *event)
 {
+	const char *of = get_text(e, "of");
+
 	if (df_json_get(e, "proxy"))
 		return "proxy";
+	if (of)
+		event = of;
 	if (strcmp(event, "tls_connection") == 0)
 		return "tls";
 	if (strcmp(event, "http_request") == 0)

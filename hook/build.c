@@ -171,7 +171,8 @@ static int load_fence(struct df_hook *h, const struct df_fill *fill)
 	struct df_fence_maps maps;
 	int r;
 
-	find_layout(&options.layout);
+	find_layout(&h->layout);
+	options.layout = h->layout;
 	r = df_fence_load(&options, &h->fence, &what);
 	if (r < 0)
 		return df_hook_fail(

@@ -45,6 +45,7 @@ struct df_hook {
 	struct df_listen listen;
 	struct df_fence *fence;
 	struct df_fence_lsm *lsm; /* NULL: not attached */
+	struct df_layout layout;  /* of the kernel; lib/layout */
 	bool is_attached, is_switched_off;
 	bool is_final; /* the refusal stands, whatever fail says */
 	int run_fd, lock_fd, reports_fd;

@@ -33,7 +33,7 @@ static void close_raw(struct df_hook *h)
 	df_fence_maps(h->fence, &maps);
 	(void)df_probe_get("lsm", &btf_id, 1);
 	known = btf_id;
-	if (df_fence_lsm_attach(&maps, h->container.cgroup_fd, &btf_id, &h->lsm) < 0)
+	if (df_fence_lsm_attach(&maps, &h->layout, h->container.cgroup_fd, &btf_id, &h->lsm) < 0)
 		return;
 	*seen = '\0';
 	if (btf_id != known)

@@ -95,8 +95,9 @@ struct df_event_line {
 	unsigned n_own;
 	const uint8_t (*own)[16]; /* addresses of the container */
 	uint64_t count;           /* how many it stands for; 0: one */
-	uint64_t n_lost;          /* events that were not written */
-	const char *message;      /* free text of events that are no verdict; NULL: none */
+	const char *of;      /* the event that a summary repeats, where no other key shows it */
+	uint64_t n_lost;     /* events that were not written */
+	const char *message; /* free text of events that are no verdict; NULL: none */
 	/* lib/finding; NULL: the event is none */
 	const char *finding, *seen, *remedy;
 	const char *socket; /* "AF_PACKET SOCK_RAW 0x0003", of one that was refused; NULL: none */

@@ -236,6 +236,8 @@ static size_t generate(const struct df_event_line *e, const struct df_meta *m, e
 		put_ancestry(g, e->who, detail == DETAIL_ALL);
 	if (e->count)
 		put_int(g, "count", (long long)e->count);
+	if (e->of)
+		put_string(g, "of", e->of);
 	if (e->n_lost)
 		put_int(g, "lost", (long long)e->n_lost);
 	put_string(g, "message", e->message);

@@ -73,7 +73,8 @@ static int share_maps(const struct df_fence_maps *maps, struct lsm_bpf *skel)
 	bpf_object__for_each_map(
 		map, skel->obj) if (map != skel->maps.conf && map != skel->maps.events &&
 				    map != skel->maps.counters && map != skel->maps.recent &&
-				    r == 0) r = bpf_map__set_autocreate(map, false);
+				    map != skel->maps.rodata && r == 0) r =
+		bpf_map__set_autocreate(map, false);
 	if (r == 0)
 		r = share(skel->maps.conf, maps->conf);
 	if (r == 0)
@@ -120,8 +121,9 @@ static int find_function(struct bpf_program *program)
 	return r == 0 ? bpf_program__set_attach_target(program, 0, FUNCTION) : r;
 }
 
-/* btf_id 0: not known. */
-static int load(const struct df_fence_maps *maps, uint32_t btf_id, struct lsm_bpf **ret)
+/* btf_id 0: not known; layout NULL: neither. */
+static int load(const struct df_fence_maps *maps, const struct df_layout *layout, uint32_t btf_id,
+		struct lsm_bpf **ret)
 {
 	struct lsm_bpf *skel;
 	int r = register_handler();
@@ -131,6 +133,8 @@ static int load(const struct df_fence_maps *maps, uint32_t btf_id, struct lsm_bp
 	known_btf_id = btf_id;
 	skel = lsm_bpf__open();
 	r = skel ? share_maps(maps, skel) : -errno;
+	if (r == 0 && layout)
+		memcpy((void *)&skel->rodata->layout, layout, sizeof(*layout));
 	if (r == 0 && btf_id == 0)
 		r = find_function(skel->progs.fence_lsm_socket);
 	if (r == 0)
@@ -142,15 +146,17 @@ static int load(const struct df_fence_maps *maps, uint32_t btf_id, struct lsm_bp
 	return r;
 }
 
-static int load_and_attach(const struct df_fence_maps *maps, int cgroup_fd, uint32_t *btf_id,
-			   struct df_fence_lsm *lsm)
+static int load_and_attach(const struct df_fence_maps *maps, const struct df_layout *layout,
+			   int cgroup_fd, uint32_t *btf_id, struct df_fence_lsm *lsm)
 {
 	struct bpf_prog_info info = {};
 	uint32_t len = sizeof(info);
-	int r = *btf_id ? load(maps, *btf_id, &lsm->skel) : -ENOENT, fd;
+	int r = *btf_id ? load(maps, layout, *btf_id, &lsm->skel) : -ENOENT, fd;
 
 	if (r < 0)
-		r = load(maps, 0, &lsm->skel);
+		r = load(maps, layout, 0, &lsm->skel);
+	if (r < 0) /* a kernel that lets no program read its memory: as lib/fence has it */
+		r = load(maps, NULL, 0, &lsm->skel);
 	if (r < 0)
 		return r;
 	fd = bpf_program__fd(lsm->skel->progs.fence_lsm_socket);
@@ -159,8 +165,8 @@ static int load_and_attach(const struct df_fence_maps *maps, int cgroup_fd, uint
 	return bpf_prog_attach(fd, cgroup_fd, BPF_LSM_CGROUP, BPF_F_ALLOW_MULTI);
 }
 
-int df_fence_lsm_attach(const struct df_fence_maps *maps, int cgroup_fd, uint32_t *btf_id,
-			struct df_fence_lsm **ret)
+int df_fence_lsm_attach(const struct df_fence_maps *maps, const struct df_layout *layout,
+			int cgroup_fd, uint32_t *btf_id, struct df_fence_lsm **ret)
 {
 	struct df_fence_lsm *lsm;
 	int r;
@@ -170,7 +176,7 @@ int df_fence_lsm_attach(const struct df_fence_maps *maps, int cgroup_fd, uint32_
 	lsm = calloc(1, sizeof(*lsm));
 	if (!lsm)
 		return -ENOMEM;
-	r = load_and_attach(maps, cgroup_fd, btf_id, lsm);
+	r = load_and_attach(maps, layout, cgroup_fd, btf_id, lsm);
 	if (r < 0) {
 		df_fence_lsm_free(lsm);
 		return r;

@@ -173,10 +173,9 @@ static bool is_query_sane(const struct df_msg_query *m)
 	return true;
 }
 
+/* Of one that is no summary. */
 static const char *event_name(const struct df_msg_query *m)
 {
-	if (m->flags & DF_QUERY_SUMMARY)
-		return "summary";
 	if (m->at == DF_AT_TLS)
 		return m->flags & DF_QUERY_REFUSAL ? "tls_blocked" : "tls_connection";
 	if (m->at == DF_AT_HTTP)
@@ -304,7 +303,7 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 	enum df_table table;
 	struct df_identity unknown;
 	struct df_event_line e = {
-		.event = event_name(m),
+		.event = m->flags & DF_QUERY_SUMMARY ? "summary" : event_name(m),
 		.reason = reason_text(m->reason),
 		.is_refusal = m->flags & DF_QUERY_REFUSAL,
 		.at = m->at < DF_AT_END ? m->at : DF_AT_DNS,
@@ -331,6 +330,9 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 		(void)df_dname_to_text(&m->name, domain);
 	if (m->at != DF_AT_DNS)
 		describe_payload(m, &e);
+	if ((m->flags & DF_QUERY_SUMMARY) && !e.is_refusal &&
+	    (m->at == DF_AT_TLS || m->at == DF_AT_HTTP))
+		e.of = event_name(m);
 	e.is_blocked = e.is_refusal && !(m->flags & DF_QUERY_PASSED) &&
 		       r->meta->table_modes[table] == DF_MODE_ENFORCE;
 	df_record_rule(r, table, rule, &e, rule_text);

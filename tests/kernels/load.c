@@ -18,6 +18,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "bpf/abi.h" /* the skeleton names its structs */
+
 #include "fence.skel.h"
 #include "lib/fence.h"
 #include "lib/fence_lsm.h"
@@ -30,6 +32,7 @@
 
 static char verifier_log[4 << 20];
 static int n_failed;
+static struct df_layout layout; /* of this kernel */
 
 static void check(bool is_ok, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void check(bool is_ok, const char *format, ...)
@@ -64,7 +67,7 @@ static void print_log_tail(void)
 }
 
 /* All programs but one are left out.  -errno. */
-static int load_alone(const char *name, const struct df_layout *layout, __u32 log_level)
+static int load_alone(const char *name, __u32 log_level)
 {
 	struct fence_bpf *skel = fence_bpf__open();
 	struct bpf_program *p = NULL;
@@ -72,7 +75,7 @@ static int load_alone(const char *name, const struct df_layout *layout, __u32 lo
 
 	if (r < 0)
 		return r;
-	memcpy((void *)&skel->rodata->layout, layout, sizeof(*layout));
+	memcpy((void *)&skel->rodata->layout, &layout, sizeof(layout));
 	verifier_log[0] = '\0';
 	while ((p = bpf_object__next_program(skel->obj, p))) {
 		bool is_it = strcmp(bpf_program__name(p), name) == 0;
@@ -88,13 +91,13 @@ static int load_alone(const char *name, const struct df_layout *layout, __u32 lo
 	return r;
 }
 
-static void try_program(const char *name, const struct df_layout *layout)
+static void try_program(const char *name)
 {
 	const char *processed;
-	int r = load_alone(name, layout, LOG_STATS);
+	int r = load_alone(name, LOG_STATS);
 
 	if (r < 0) {
-		(void)load_alone(name, layout, 1);
+		(void)load_alone(name, 1);
 		check(false, "load %s: %s", name, strerror(-r));
 		print_log_tail();
 		return;
@@ -109,7 +112,6 @@ static void try_programs(void)
 {
 	struct fence_bpf *skel = fence_bpf__open();
 	struct bpf_program *p = NULL;
-	struct df_layout layout = {};
 
 	check(skel != NULL, "open the skeleton");
 	if (!skel)
@@ -120,7 +122,7 @@ static void try_programs(void)
 		      layout.ipc_oif && layout.flow_oif,
 	      "find the layout of the kernel's own structs");
 	while ((p = bpf_object__next_program(skel->obj, p)))
-		try_program(bpf_program__name(p), &layout);
+		try_program(bpf_program__name(p));
 	fence_bpf__destroy(skel);
 }
 
@@ -167,7 +169,7 @@ static void try_lsm_again(const struct df_fence_maps *maps, int cgroup_fd, uint3
 	const uint32_t known = btf_id;
 	struct df_fence_lsm *lsm = NULL;
 	uint64_t start = df_now_ns();
-	int r = df_fence_lsm_attach(maps, cgroup_fd, &btf_id, &lsm);
+	int r = df_fence_lsm_attach(maps, &layout, cgroup_fd, &btf_id, &lsm);
 
 	check(r == 0 && known != 0 && btf_id == known, "lsm_cgroup attaches by a known number");
 	(void)printf("# the same by number: %llu us\n",
@@ -177,7 +179,7 @@ static void try_lsm_again(const struct df_fence_maps *maps, int cgroup_fd, uint3
 	df_fence_lsm_free(lsm);
 	btf_id = 1; /* a wrong one: it is found anew */
 	lsm = NULL;
-	r = df_fence_lsm_attach(maps, cgroup_fd, &btf_id, &lsm);
+	r = df_fence_lsm_attach(maps, &layout, cgroup_fd, &btf_id, &lsm);
 	check(r == 0 && btf_id == known, "lsm_cgroup attaches with a wrong number, too");
 	check(socket_error(AF_PACKET, SOCK_RAW) == EPERM, "and refuses AF_PACKET as well");
 	df_fence_lsm_detach(lsm, cgroup_fd);
@@ -190,7 +192,7 @@ static void try_lsm(const struct df_fence_maps *maps, int cgroup_fd, struct df_c
 	struct df_fence_lsm *lsm = NULL;
 	uint32_t btf_id = 0;
 	uint64_t start = df_now_ns();
-	int r = df_fence_lsm_attach(maps, cgroup_fd, &btf_id, &lsm);
+	int r = df_fence_lsm_attach(maps, &layout, cgroup_fd, &btf_id, &lsm);
 
 	if (r < 0) {
 		(void)printf("ok lsm_cgroup # SKIP %s\n",
