@@ -169,7 +169,7 @@ struct df_sock {
 	/* of the connect, for what its first payload says */
 	__u32 tgid, tid;
 	__u64 time;    /* CLOCK_BOOTTIME */
-	__u8 is_read;  /* the first payload has passed */
+	__u8 is_read;  /* 1: the first payload has passed; 2: it was a request to a server */
 	__u8 is_named; /* a rule allows the address, or a name that has it */
 	__u8 pad[6];
 };
@@ -197,7 +197,8 @@ struct df_payload {
 	__u64 connect_time;   /* CLOCK_BOOTTIME */
 	__u32 len, total_len; /* octets in data; octets that this packet has */
 	__u8 is_enforced;     /* 0: in audit and bypass, nothing is */
-	__u8 pad[7];          /* zero */
+	__u8 is_later;        /* behind a request to a server: may be the body of one */
+	__u8 pad[6];          /* zero */
 	__u8 data[DF_PAYLOAD_MAX];
 };
 
@@ -212,6 +213,8 @@ _Static_assert(sizeof(struct df_payload) == 104 + DF_PAYLOAD_MAX,
 struct df_flow {
 	__u32 verdict; /* enum df_verdict */
 	__u32 len;     /* with PROXY: of the payload that was judged; more octets are not */
+	/* of the connection that it is for: a socket keeps its cookie when it connects again */
+	__u64 connect_time;
 };
 
 enum df_event_kind {

@@ -67,7 +67,7 @@ __noinline __u32 begins_with(__u64 w, __u64 mask, __u64 method, __u32 len)
 
 /*
  * Fewer octets than a word has are a request if they could become one: it may come in
- * parts.  A first payload may also begin with an empty line (RFC 9112 2.2).
+ * parts.  Where a request may stand it may also begin with an empty line (RFC 9112 2.2).
  */
 static __always_inline __u32 kind_of_payload(struct __sk_buff *skb, __u32 offset, __u32 is_first)
 {
@@ -141,6 +141,7 @@ __noinline int hand_over(struct __sk_buff *skb, __u64 cookie, __u64 what)
 	r->verdict = what >> 50 & 1 ? DF_VERDICT_SEEN : s->verdict;
 	r->is_held = (__u8)(what >> 48) & 1;
 	r->is_enforced = (__u8)(what >> 49) & 1;
+	r->is_later = s->is_read == 2;
 	r->tgid = s->tgid;
 	r->tid = s->tid;
 	r->connect_time = s->time;
@@ -174,14 +175,17 @@ static __always_inline int is_held(struct __sk_buff *skb, const struct packet *p
 	if (skb->len <= p->payload || (s->verdict == DF_VERDICT_ALLOW && s->is_read))
 		return 0;
 	if (!is_undecided) {
-		kind = kind_of_payload(skb, p->payload, !s->is_read);
+		/* an empty line may stand before each request, too (RFC 9112 2.2) */
+		kind = kind_of_payload(skb, p->payload,
+				       !s->is_read | (s->verdict == DF_VERDICT_PROXY));
 		is_seen = (kind & PAYLOAD_REQUEST) ^ 1;
 	}
 	cookie = bpf_get_socket_cookie(skb);
 	if (is_seen && !(s->verdict == DF_VERDICT_SEEN && enforcing & 1)) {
 		if (is_web(s->port) & !s->is_read & !s->is_named)
 			hand_over(skb, cookie, what | 1ull << 50);
-		s->is_read = 1;
+		if (!s->is_read)
+			s->is_read = 1 + (kind >> 1 & 1);
 		if (kind & PAYLOAD_HTTP)
 			s->verdict = DF_VERDICT_PROXY;
 		else if (s->verdict == DF_VERDICT_SEEN)
@@ -190,7 +194,8 @@ static __always_inline int is_held(struct __sk_buff *skb, const struct packet *p
 	}
 	flow = bpf_map_lookup_elem(&flows, &cookie);
 	/* the application has written more since: another request, maybe */
-	if (!flow || (flow->verdict == DF_VERDICT_PROXY && len > flow->len)) {
+	if (!flow || flow->connect_time != s->time ||
+	    (flow->verdict == DF_VERDICT_PROXY && len > flow->len)) {
 		hand_over(skb, cookie, what | (__u64)(enforcing & 1) << 48 | (__u64)is_seen << 50);
 		if (enforcing & 1)
 			return 1;
@@ -201,7 +206,8 @@ static __always_inline int is_held(struct __sk_buff *skb, const struct packet *p
 		s->verdict = flow->verdict;
 		bpf_map_delete_elem(&flows, &cookie);
 	}
-	s->is_read = 1;
+	if (!s->is_read)
+		s->is_read = 1;
 	return 0;
 }
 

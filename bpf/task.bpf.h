@@ -87,12 +87,13 @@ static __always_inline __u64 as_number(const void *pointer)
 /* The interface that IP_UNICAST_IF or IPV6_UNICAST_IF names; 0: none, or not known. */
 static __always_inline __u32 socket_interface(struct bpf_sock_addr *ctx, __u32 is_ipv6)
 {
-	__u64 sk = as_number(ctx->sk);
+	__u64 sk;
 
-	if (!is_ipv6)
-		return layout.sock_uc_index ? read_number(sk + layout.sock_uc_index) : 0;
-	if (!layout.sock_pinet6 || !layout.pinfo_ucast_oif)
+	if (!layout.sock_uc_index || !layout.sock_pinet6 || !layout.pinfo_ucast_oif)
 		return 0;
+	sk = as_number(ctx->sk);
+	if (!is_ipv6)
+		return read_number(sk + layout.sock_uc_index);
 	return read_number(read_word(sk + layout.sock_pinet6) + layout.pinfo_ucast_oif);
 }
 

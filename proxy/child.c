@@ -9,12 +9,15 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "lib/util.h"
 #include "proxy/monitor.h"
 #include "proxy/reader.h"
 #include "proxy/worker.h"
 
+#define REAP_STEPS 40
+#define REAP_STEP_NS 500000      /* 20 ms in all */
 #define CHANNEL_BUFFER (1 << 20) /* some hundred events of a burst */
 
 /* Leaves the child its channel and the listed descriptors, nothing else. */
@@ -83,7 +86,41 @@ int df_child_start_worker(struct df_monitor *m)
 
 int df_child_start_reader(struct df_monitor *m)
 {
-	return start(m, &m->reader, false);
+	df_child_reap(m);
+	for (unsigned i = 0; i < DF_STUCK_MAX; i++)
+		if (m->stuck[i] == 0)
+			return start(m, &m->reader, false);
+	return -EAGAIN;
+}
+
+void df_child_reap(struct df_monitor *m)
+{
+	for (unsigned i = 0; i < DF_STUCK_MAX; i++)
+		if (m->stuck[i] != 0 && waitpid(m->stuck[i], NULL, WNOHANG) != 0)
+			m->stuck[i] = 0;
+}
+
+static void reap_later(struct df_monitor *m, pid_t pid)
+{
+	for (unsigned i = 0; i < DF_STUCK_MAX; i++) {
+		if (m->stuck[i] == 0) {
+			m->stuck[i] = pid;
+			return;
+		}
+	}
+}
+
+/* Mostly it ends at once.  false: it has not, in the time that there is. */
+static bool has_ended(pid_t pid)
+{
+	const struct timespec moment = {.tv_nsec = REAP_STEP_NS};
+
+	for (int i = 0; i < REAP_STEPS; i++) {
+		if (waitpid(pid, NULL, WNOHANG) != 0)
+			return true;
+		(void)nanosleep(&moment, NULL);
+	}
+	return false;
 }
 
 void df_child_stop(struct df_monitor *m, struct df_child *c)
@@ -91,7 +128,8 @@ void df_child_stop(struct df_monitor *m, struct df_child *c)
 	if (c->pid == 0)
 		return;
 	(void)kill(c->pid, SIGKILL);
-	(void)waitpid(c->pid, NULL, 0);
+	if (!has_ended(c->pid))
+		reap_later(m, c->pid);
 	df_loop_remove(&m->loop, c->channel, &c->source);
 	(void)close(c->channel);
 	c->channel = -1;

@@ -51,8 +51,9 @@ static unsigned rank(const struct df_flow_mark *m)
 }
 
 /* A place for it: its own, a free one, or that of the oldest of the lowest rank. */
-static struct df_flow_mark *take_place(struct df_flows *f, uint64_t cookie)
+static struct df_flow_mark *take_place(struct df_flows *f, const struct df_payload *p)
 {
+	const uint64_t cookie = p->cookie;
 	struct df_flow_mark *best = find(f, cookie);
 
 	if (best)
@@ -66,14 +67,14 @@ static struct df_flow_mark *take_place(struct df_flows *f, uint64_t cookie)
 	}
 	if (best->cookie)
 		forget(f, best);
-	*best = (struct df_flow_mark){.cookie = cookie};
+	*best = (struct df_flow_mark){.cookie = cookie, .connect_time = p->connect_time};
 	f->n_used++;
 	return best;
 }
 
 static void wait_for_more(struct df_flows *f, const struct df_payload *p, uint64_t now_ns)
 {
-	struct df_flow_mark *m = take_place(f, p->cookie);
+	struct df_flow_mark *m = take_place(f, p);
 
 	if (m->verdict != DF_VERDICT_NONE) /* of an earlier request, or of fewer octets */
 		m->len = 0;
@@ -108,16 +109,18 @@ static void refuse(struct df_flows *f, struct df_flow_mark *m, const struct df_p
 static void decide(struct df_flows *f, const struct df_payload *p, enum df_verdict verdict,
 		   uint32_t seq, uint64_t now_ns)
 {
-	struct df_flow_mark *m = take_place(f, p->cookie);
+	struct df_flow_mark *m = take_place(f, p);
 	const uint64_t keep =
 		verdict == DF_VERDICT_BLOCK ? DF_FLOWS_KEEP_BLOCK_NS : DF_FLOWS_KEEP_NS;
+	const struct df_flow flow = {
+		.verdict = verdict, .len = p->total_len, .connect_time = p->connect_time};
 
 	m->verdict = verdict;
 	m->decided_ns = now_ns;
 	m->until_ns = now_ns + keep;
 	m->n_tries = 0;
 	m->len = p->total_len;
-	if (f->ops.put(f->ops.data, p->cookie, verdict, p->total_len) < 0)
+	if (f->ops.put(f->ops.data, p->cookie, &flow) < 0)
 		f->n_lost++; /* it is dropped as long as there is none */
 	if (verdict == DF_VERDICT_BLOCK) {
 		refuse(f, m, p, seq);
@@ -173,13 +176,20 @@ static void take_seen(struct df_flows *f, const struct df_payload *p, uint64_t n
 
 void df_flows_take(struct df_flows *f, const struct df_payload *p, uint64_t now_ns)
 {
-	const struct df_flow_mark *m = find(f, p->cookie);
+	struct df_flow_mark *m = find(f, p->cookie);
 	enum df_verdict verdict;
 	uint32_t seq = 0;
+	unsigned tries;
 	bool is_last;
 
 	if (p->cookie == 0 || p->len == 0 || p->len > DF_PAYLOAD_MAX)
 		return;
+	if (m && m->connect_time != p->connect_time) { /* connected anew */
+		if (p->connect_time < m->connect_time)
+			return; /* this one is of the connection before */
+		forget(f, m);
+		m = NULL;
+	}
 	if (p->verdict == DF_VERDICT_SEEN && !p->is_held) {
 		take_seen(f, p, now_ns);
 		return;
@@ -189,8 +199,9 @@ void df_flows_take(struct df_flows *f, const struct df_payload *p, uint64_t now_
 	if (m && m->verdict != DF_VERDICT_NONE && p->total_len <= m->len &&
 	    p->time < m->decided_ns + DF_FLOWS_SLACK_NS)
 		return;
+	tries = p->verdict == DF_VERDICT_SEEN ? DF_FLOWS_TRIES_SEEN : DF_FLOWS_TRIES;
 	is_last = !p->is_held || (m && m->verdict == DF_VERDICT_NONE && p->total_len <= m->len &&
-				  m->n_tries + 2 >= DF_FLOWS_TRIES);
+				  m->n_tries + 2 >= tries);
 	if (judge(f, p, is_last, now_ns, NULL) == DF_VERDICT_NONE) {
 		wait_for_more(f, p, now_ns);
 		return;

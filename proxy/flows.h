@@ -23,6 +23,7 @@
 
 /* Times that the same octets are looked at in vain: some three seconds. */
 #define DF_FLOWS_TRIES 5
+#define DF_FLOWS_TRIES_SEEN 2 /* where nothing says that there is a name to be read */
 /*
  * A record of no more octets that was made before the verdict stood is a repetition.  Its time was
  * taken after the kernel had looked, maybe by so much.
@@ -36,7 +37,7 @@
 
 struct df_flows_ops {
 	/* verdict in the kernel's map: 0 or -errno */
-	int (*put)(void *data, uint64_t cookie, enum df_verdict verdict, uint32_t len);
+	int (*put)(void *data, uint64_t cookie, const struct df_flow *flow);
 	void (*remove)(void *data, uint64_t cookie);
 	/* Returns the number of what is reported if somebody must be looked up first, else 0. */
 	uint32_t (*report)(void *data, const struct df_payload *p, const struct df_judgement *g);
@@ -47,7 +48,8 @@ struct df_flows_ops {
 };
 
 struct df_flow_mark {
-	uint64_t cookie; /* 0: free */
+	uint64_t cookie;       /* 0: free */
+	uint64_t connect_time; /* of the connection: a socket may have another one later */
 	uint64_t decided_ns, until_ns;
 	enum df_verdict verdict; /* NONE: waits for more octets */
 	unsigned n_tries;        /* in vain, since the octets became more */

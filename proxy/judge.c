@@ -132,6 +132,16 @@ static bool is_request(const struct df_payload_target *t, size_t len)
 	       (t->state == DF_PAYLOAD_INCOMPLETE && t->kind == DF_PAYLOAD_NONE && len >= WORD_LEN);
 }
 
+/* Its first line ends as a request's does; the text of an upload hardly has one. */
+static bool has_version(const struct df_payload *p, size_t offset)
+{
+	static const char version[] = " HTTP/";
+	const uint8_t *line = p->data + offset, *lf = memchr(line, '\n', p->len - offset);
+
+	return memmem(line, lf ? (size_t)(lf - line) : p->len - offset, version,
+		      sizeof(version) - 1) != NULL;
+}
+
 /* One of a connection that is not undecided. */
 static void judge_proxied(const struct df_judge *j, const struct df_payload *p, size_t offset,
 			  uint64_t now_ns, struct df_judgement *g)
@@ -142,6 +152,10 @@ static void judge_proxied(const struct df_judge *j, const struct df_payload *p, 
 	}
 	if (!is_request(&g->target, p->len - offset))
 		return;
+	if (p->is_later && g->target.state != DF_PAYLOAD_READ && !has_version(p, offset)) {
+		g->verdict = DF_VERDICT_PROXY;
+		return;
+	}
 	judge_request(j, now_ns, g);
 	g->is_seen = true;
 	if (g->target.next)
@@ -180,7 +194,8 @@ void df_judge_payload(const struct df_judge *j, const struct df_payload *p, size
 			    ? DF_VERDICT_PROXY
 			    : DF_VERDICT_ALLOW;
 	if (g.target.state == DF_PAYLOAD_INCOMPLETE && !is_last &&
-	    (is_undecided || is_seen || (g.target.kind != DF_PAYLOAD_HTTP && !is_empty_lines(p)))) {
+	    (is_undecided || is_seen ||
+	     (!p->is_later && g.target.kind != DF_PAYLOAD_HTTP && !is_empty_lines(p)))) {
 		g.verdict = DF_VERDICT_NONE;
 		*ret = g;
 		return;

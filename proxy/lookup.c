@@ -8,6 +8,8 @@
 #include "proxy/monitor.h"
 #include "proxy/reader.h"
 
+#define PUSH_LOOKUPS_MAX 8
+
 static void tell_worker(struct df_monitor *m, uint32_t seq)
 {
 	const struct df_msg_short s = {.type = DF_MSG_IDENTIFIED, .seq = seq};
@@ -164,7 +166,9 @@ static void ask(struct df_monitor *m, struct df_lookup *l)
 
 void df_lookup_push(struct df_monitor *m, const struct df_msg_push *push)
 {
-	(void)tell_reader(m, push, sizeof(*push)); /* else TCP tries again by itself */
+	/* who asked goes first: it waits for two milliseconds; and TCP tries again by itself */
+	if (m->n_lookups < PUSH_LOOKUPS_MAX)
+		(void)tell_reader(m, push, sizeof(*push));
 }
 
 void df_lookup_query(struct df_monitor *m, const struct df_msg_query *q)

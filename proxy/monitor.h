@@ -26,6 +26,7 @@
 #define DF_LOOKUPS_MAX 1024    /* at once: a burst of processes; touched as far as it needs */
 #define DF_MESSAGES_A_ROUND 64 /* of each source: a flood must not stop the heart */
 #define DF_LOOKUP_DEADLINE_NS 200000000ull /* then the reader is killed: something blocks it */
+#define DF_STUCK_MAX 4                     /* then nobody is looked up any more */
 #define DF_PING_NS 2000000000ull
 #define DF_RETRY_NS 20000000ull /* a line for the container's stderr, while that is redirected */
 #define DF_BEAT_NS 500000000ull
@@ -58,6 +59,8 @@ struct df_monitor {
 	struct df_loop loop;
 	struct df_child worker, reader;
 	pid_t saver; /* keeps events in report-dir; 0: not running */
+	/* readers that were killed and have not ended: the kernel holds them for somebody's page */
+	pid_t stuck[DF_STUCK_MAX];
 	struct df_source cgroup_source, pidfd_source, ring_source;
 	struct ring_buffer *ring;
 	int cgroup_events; /* cgroup.events of the container's cgroup */
@@ -93,8 +96,13 @@ void df_kernel_conf_close_raw(struct df_monitor *m);
 /* children */
 int df_child_start_worker(struct df_monitor *m);
 int df_child_start_reader(struct df_monitor *m);
-/* Kills it if need be and reaps it. */
+/*
+ * Kills it if need be and reaps it.  Not for long: a reader may hang in the kernel, on memory
+ * or a file that the container made so, and is reaped later.
+ */
 void df_child_stop(struct df_monitor *m, struct df_child *c);
+/* Those that ended since. */
+void df_child_reap(struct df_monitor *m);
 
 /* life: events about the fence itself */
 void df_life_start(struct df_monitor *m);

@@ -11,12 +11,10 @@
 
 #define PAYLOADS_A_ROUND 16 /* a flood must not stop DNS, nor the answers to the monitor */
 
-static int put(void *data, uint64_t cookie, enum df_verdict verdict, uint32_t len)
+static int put(void *data, uint64_t cookie, const struct df_flow *flow)
 {
-	const struct df_flow flow = {.verdict = verdict, .len = len};
-
 	(void)data;
-	return bpf_map_update_elem(DF_FD_FLOWS, &cookie, &flow, BPF_ANY);
+	return bpf_map_update_elem(DF_FD_FLOWS, &cookie, flow, BPF_ANY);
 }
 
 static void remove_verdict(void *data, uint64_t cookie)

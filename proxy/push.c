@@ -35,7 +35,7 @@ static void uncork(int fd)
 }
 
 /* true: this descriptor of the process was it. */
-static bool try_one(int pidfd, int fds, const char *name, uint64_t cookie, unsigned *n_left)
+static bool try_one(int pidfd, int fds, const char *name, uint64_t cookie)
 {
 	char link[LINK_MAX_LEN];
 	_cleanup_close_ int fd = -1;
@@ -44,7 +44,6 @@ static bool try_one(int pidfd, int fds, const char *name, uint64_t cookie, unsig
 
 	if (n < 7 || memcmp(link, "socket:", 7) != 0 || df_parse_u64(name, INT32_MAX, &number) < 0)
 		return false;
-	--*n_left;
 	fd = (int)syscall(SYS_pidfd_getfd, pidfd, (int)number, 0u);
 	if (fd < 0 || !is_it(fd, cookie))
 		return false;
@@ -55,7 +54,7 @@ static bool try_one(int pidfd, int fds, const char *name, uint64_t cookie, unsig
 /* The process's descriptors, without an allocation. */
 static void try_all(int pidfd, int fds, uint64_t cookie)
 {
-	unsigned n_left = DF_PUSH_SOCKETS_MAX;
+	unsigned n_left = DF_PUSH_DESCRIPTORS_MAX;
 	char buf[4096] __attribute__((aligned(8)));
 	long n;
 
@@ -63,7 +62,7 @@ static void try_all(int pidfd, int fds, uint64_t cookie)
 		for (long at = 0; at < n;) {
 			const struct dirent64 *e = (const void *)(buf + at);
 
-			if (try_one(pidfd, fds, e->d_name, cookie, &n_left) || n_left == 0)
+			if (try_one(pidfd, fds, e->d_name, cookie) || --n_left == 0)
 				return;
 			at += e->d_reclen;
 		}

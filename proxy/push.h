@@ -16,7 +16,7 @@
 #include "lib/launch.h"
 #include "proxy/channel.h"
 
-#define DF_PUSH_SOCKETS_MAX 1024 /* of a process, that are looked at */
+#define DF_PUSH_DESCRIPTORS_MAX 1024 /* of a process, that are looked at */
 
 /* proc_fd: a directory descriptor of /proc. */
 void df_push(const struct df_meta *meta, int proc_fd, const struct df_msg_push *m);

@@ -433,3 +433,31 @@ attempt("full", lambda: ask(True))
 	job -c NET_ADMIN -a deployfence=audit -a deployfence.policy=shared -- sh -c "$PINNED"'getent ahosts shared.example >/dev/null; exec python3 -c "$0"' "$CLIENT$FULL"
 	expect_match "$output" 'full ok b.HTTP/1\.1 200. soon'
 }
+
+# connect(2) with AF_UNSPEC: the socket is the same one for the kernel, and its next connection another one.
+AGAIN='
+import ctypes
+def again(name):
+    s = connect("140.82.112.3", 80)
+    s.sendall(b"GET / HTTP/1.1\r\nHost: shared.example\r\n\r\n")
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1) # what is held stays, and its verdict is there soon
+    time.sleep(0.1)
+    unspec = ctypes.create_string_buffer(16)
+    if ctypes.CDLL(None).connect(s.fileno(), unspec, 16) < 0: raise OSError(errno.EPROTO, "unspec")
+    s.connect(("140.82.112.3", 80))
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+    s.sendall(b"GET / HTTP/1.1\r\nHost: " + name + b"\r\n\r\n")
+    return s.recv(4096)[:12]
+for i in range(5):
+    attempt("blocked", lambda: again(b"github.com"))
+    attempt("allowed", lambda: again(b"shared.example"))
+'
+
+@test "a socket that connects again: the verdict of its last connection is none for the next" {
+	shared_policy
+	world_mark
+	job -a deployfence.policy=shared -- sh -c "$PINNED"'getent ahosts shared.example >/dev/null; exec python3 -c "$0"' "$CLIENT$AGAIN"
+	expect [ "$(grep -c 'blocked ECONNABORTED soon' <<<"$output")" = 5 ]
+	expect [ "$(grep -c 'allowed ok b.HTTP/1\.1 200. soon' <<<"$output")" = 5 ]
+	refute world_web_log 'github'
+}

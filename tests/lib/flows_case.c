@@ -17,15 +17,16 @@
 
 struct seen seen;
 
-static int put(void *data, uint64_t cookie, enum df_verdict verdict, uint32_t len)
+static int put(void *data, uint64_t cookie, const struct df_flow *flow)
 {
 	assert_ptr_equal(data, &seen);
 	if (seen.fault < 0)
 		return seen.fault;
 	seen.n_verdicts++;
 	(void)cookie;
-	seen.len = len;
-	seen.verdict = verdict;
+	seen.len = flow->len;
+	seen.verdict = flow->verdict;
+	assert_true(flow->connect_time != 0);
 	return 0;
 }
 

@@ -200,6 +200,56 @@ static void test_seen(void **state)
 	}
 }
 
+/* Behind a request to a server a body may follow, of any text. */
+static void test_later(void **state)
+{
+	static const struct row rows[] = {
+		{"a script", PROXY, 0, DF_AT_DNS, BYTES("CONNECT scott/tiger@db\nselect 1;\n")},
+		{"prose", PROXY, 0, DF_AT_DNS, BYTES("connect the dots")},
+		{"a list of URLs", PROXY, 0, DF_AT_DNS, BYTES("GET http://blocked.example/\nGET http://a.example/\n")},
+		{"a request", BLOCK, DF_REASON_REQUEST, DF_AT_PROXY, BYTES("CONNECT blocked.example:443 HTTP/1.1" END)},
+		{"one behind an empty line", BLOCK, DF_REASON_REQUEST, DF_AT_PROXY, BYTES("\r\nCONNECT blocked.example:443 HTTP/1.1" END)},
+		{"one that cannot be read", BLOCK, DF_REASON_NO_NAME, DF_AT_PROXY, BYTES("CONNECT 3221225985:443 HTTP/1.1" END)},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct df_payload p = payload(1, PROXY, 3128, rows[i].data, rows[i].len);
+
+		fence(DF_MODE_ENFORCE);
+		p.is_later = 1;
+		df_flows_take(&flows, &p, p.time);
+		if (seen.n_verdicts != 1 || seen.verdict != rows[i].verdict ||
+		    (rows[i].reason && seen.judgement.decision.reason != rows[i].reason))
+			fail_msg("%s: verdict %d", rows[i].why, seen.verdict);
+	}
+}
+
+/* A socket keeps its cookie when it connects again: what was decided was of another connection. */
+static void test_connected_anew(void **state)
+{
+	struct df_payload old = payload(1, UNDECIDED, 80, BYTES(GET "unlisted.example" END));
+	struct df_payload new = payload(1, UNDECIDED, 80, BYTES(GET "blocked.example" END));
+
+	(void)state;
+	fence(DF_MODE_ENFORCE);
+	df_flows_take(&flows, &old, old.time);
+	assert_int_equal(seen.verdict, ALLOW);
+	new.connect_time = old.connect_time + 1;
+	df_flows_take(&flows, &new, new.time);
+	assert_int_equal(seen.n_verdicts, 2);
+	assert_int_equal(seen.verdict, BLOCK);
+	/* a record of the old one, which was in the ring still, says nothing any more */
+	df_flows_take(&flows, &old, old.time + 1);
+	assert_int_equal(seen.n_verdicts, 2);
+	/* and the other way round: a refusal is not handed on */
+	new.connect_time++;
+	new = payload(1, UNDECIDED, 80, BYTES(GET "unlisted.example" END));
+	new.connect_time = old.connect_time + 2;
+	df_flows_take(&flows, &new, new.time);
+	assert_int_equal(seen.verdict, ALLOW);
+}
+
 /* Under default deny that nothing allows the name is a matter of raw-ip, which let it pass. */
 static void test_seen_unlisted(void **state)
 {
@@ -290,6 +340,8 @@ int main(void)
 		cmocka_unit_test(test_proxied_listed),
 		cmocka_unit_test(test_seen),
 		cmocka_unit_test(test_seen_unlisted),
+		cmocka_unit_test(test_later),
+		cmocka_unit_test(test_connected_anew),
 		cmocka_unit_test(test_rule_of_address),
 		cmocka_unit_test(test_port),
 		cmocka_unit_test(test_two_tables),
