@@ -38,7 +38,7 @@ static const struct {
 	[KIND_WOULD_BLOCK] = {"would-block", "WouldBlock", "warning",
 			      "The policy is against it; in audit mode it was not refused."},
 	[KIND_UNOBSERVED] = {"unobserved", "Unobserved", "warning",
-			     "It passed unfiltered, since the proxy gave no sign of life."},
+			     "It passed without being judged."},
 	[KIND_SHADOW] = {"shadow-would-block", "ShadowWouldBlock", "note",
 			 "The shadow policy, which is not enforced, is against it."},
 	[KIND_HIDDEN] = {"hidden-dependency", "HiddenDependency", "note",

@@ -11,9 +11,9 @@
 void df_record_emit(struct df_record *r, const struct df_event_line *e, bool with_text);
 
 /* On the container's stderr, once for each (command, name), or later: df_record_retry. */
+void df_record_show(struct df_record *r, const struct df_event_line *e, const char *text);
 /* At the start, while the container's init is there. */
 void df_record_show_init(struct df_record *r);
-void df_record_show(struct df_record *r, const struct df_event_line *e, const char *text);
 
 /* A flood must not rotate the first refusals out of the log.  True: counted only. */
 bool df_record_is_over_rate(struct df_record *r, enum df_record_sort sort);

@@ -50,7 +50,7 @@ void df_record_show_init(struct df_record *r)
 
 /*
  * Never held open, never blocking, and only while init's fd 2 is the pipe of its start
- * or a terminal.  false: it is something else now, or closed.
+ * or a terminal; or, when init has ended, that pipe.  false: it is something else now, or closed.
  * A refused connect waits for nobody: if the deploy ended with it, its pipe may be read yet.
  */
 static bool write_stderr(struct df_record *r, const char *text)

@@ -2,6 +2,7 @@
 # shellcheck disable=SC2154,SC2016,SC2030,SC2031 # job sets output, stderr and status; single-quoted scripts for containers
 # The escape matrix: every known way around a fence, each with proof that no packet left, and with a twin that passes.
 # At the end it is printed: technique | result | how closed. 92-deny-by-name.bats adds what is about names.
+# The sniffer records both ends; "no packet left" is asked of the container's end, which is the stricter one.
 
 load ../lib/ground
 load common
@@ -577,10 +578,10 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$@" </dev/null
 	expect_found host-cgroup host-cgroup -v /sys/fs/cgroup:/sys/fs/cgroup
 }
 
-@test "a resolver behind a socket of the host's (nscd, systemd-resolved by varlink): a finding" {
+@test "a resolver behind a socket of the host's (nscd, systemd-resolved by varlink, Avahi): a finding" {
 	begin
 	local path name
-	for path in /run/nscd/socket /run/systemd/resolve/io.systemd.Resolve; do
+	for path in /run/nscd/socket /run/systemd/resolve/io.systemd.Resolve /run/avahi-daemon/socket; do
 		name=resolver-socket-$(basename "$(dirname "$path")")
 		matrix_open "$name"
 		mkdir -p "$(dirname "$path")"
@@ -758,6 +759,20 @@ policy_pinned() { # NAME [STATEMENT]…
 	expect_packet 203.0.113.10
 	sed -i '$d' "$R/matrix"
 	matrix doh-deny "EPERM, no packet" "names and connect"
+}
+
+@test "a name that reverse DNS claims for an address opens nothing" {
+	begin
+	matrix_open reverse-dns
+	printf '%s\n' 'default deny' 'on-leak all warn' 'allow ok.example' 'allow 113.0.203.in-addr.arpa' | policy deny
+	world_mark
+	tried -a deployfence.policy=deny -- sh -c 'dig +short +tries=1 -x 203.0.113.10; python3 /escape.py at 203.0.113.10 tcp udp-sendto
+		dig +short +tries=1 ok.example; python3 /escape.py at 203.0.113.10 tcp'
+	expect_match "$output" '(^|'$'\n'')ok\.example\.'
+	expect [ "$(grep -c $'203.0.113.10\tEPERM' <<<"$output")" = 2 ]
+	expect [ "$(grep -c $'203.0.113.10\tok' <<<"$output")" = 1 ]
+	expect_packet 203.0.113.10
+	matrix_close reverse-dns "EPERM, no packet" "only A and AAAA teach"
 }
 
 @test "a resolver of one's own on loopback: what it says is not asked for, and teaches nothing" {
