@@ -172,7 +172,7 @@ socket.socket(2, 2).sendto(q, (\"10.89.53.1\", 53)); os._exit(0)"
 		(\$processes[0]) as \$p | [.[] | select(.event == \"dns_blocked\")] | (map(.domain) | unique | length) == 1000
 		and all(.[] | select(.attribution | not); \$p[.domain] == .container_pid and .cmd == \"getent hosts \(.domain[:-1]) \")
 		and all(.[] | select(.attribution); .comm == \"getent\" and .cmd == \"getent\")
-		and ([.[] | select(.attribution | not)] | length) > 500"'
+		and ([.[] | select(.attribution | not)] | length) > 100"'
 	# glibc asks twice: all that is no first sight is in a summary
 	expect eval 'event_lines | jq -se "[.[] | select(.domain) | .count // 1] | add == 2000"'
 }

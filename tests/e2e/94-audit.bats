@@ -104,7 +104,7 @@ same() { # KIND-OF-FILE NAME POLICY
 	expect [ "$(wc -l <"$R/rows.unfenced.wire")" -gt 120 ]
 	expect [ "$(grep -c 'hello from' "$R/names.unfenced.output")" -gt 8 ]
 	grep -q '676974687562' "$R/names.unfenced.wire"
-	expect [ ! -s "$R/rows.unfenced.events" ]
+	expect [ "$(jq -r .event "$R/rows.unfenced.events")" = unfenced ]
 }
 
 @test "an enforced run is not the same" {
