@@ -9,7 +9,7 @@
 /*
  * Egress passes what is remembered here, whatever NAT makes of the destination.
  * rest also has verdict << 32, is_connect << 40 and is_named << 41.  -1: there is no room
- * (optmem_max, which a program may fill), and egress would not look at its payload.
+ * (optmem_max, which a program may fill), and egress would not look at what TCP sends.
  */
 __noinline int remember(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 rest)
 {
@@ -19,7 +19,7 @@ __noinline int remember(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 
 	__u64 id;
 
 	if (!s)
-		return -1;
+		return -(int)is_tcp(d.proto);
 	if (!(rest >> 40 & 1)) {
 		/* sendto() with an address on a connected socket must not forget its peer */
 		if (!s->connected)
@@ -137,13 +137,14 @@ __noinline __u64 judge(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 r
 static __always_inline __u64 remembered(__u64 outcome, const struct df_conf *c,
 					const struct dest *d)
 {
-	__u32 named = opinion_set(outcome, OPINION_SAID) |
-		      opinion_set(outcome, OPINION_BITS + DF_LEARNED_ALLOWED);
-	__u32 is_known = (__u32)(outcome >> OPINION_BITS & 0xffff) |
-			 (__u32)(outcome >> OPINION_SAID & 0xff) | is_loopback(d) |
-			 is_unspecified(d);
-	__u32 is_seen = is_zero(is_known) & is_web(d->port) & is_tcp(d->proto) &
-			(is_zero(c->enforcing) ^ 1);
+	const __u32 tables = DF_TABLES_ALL & ~DF_TABLE_SHADOW_BIT; /* that one is for show */
+	__u32 said = (__u8)(outcome >> OPINION_SAID), bits = (__u16)(outcome >> OPINION_BITS);
+	__u32 named = (said | bits >> DF_LEARNED_ALLOWED) & tables;
+	__u32 known = (said | said >> 3 | bits | bits >> DF_LEARNED_BLOCKED |
+		       bits >> DF_LEARNED_DEFAULT) &
+		      tables;
+	__u32 is_seen = is_zero(known | is_loopback(d) | is_unspecified(d)) & is_web(d->port) &
+			is_tcp(d->proto) & (is_zero(c->enforcing) ^ 1);
 	__u32 is_pending = (__u32)(outcome >> OUTCOME_PENDING) & 1;
 	__u64 verdict = DF_VERDICT_ALLOW + is_seen * (DF_VERDICT_SEEN - DF_VERDICT_ALLOW) +
 			is_pending * (DF_VERDICT_UNDECIDED - DF_VERDICT_ALLOW);

@@ -100,6 +100,13 @@ proxy_log() { # REGEX
 	expect_event '.event == "tls_blocked" and .domain == "github.com." and .reason == "FromSNI" and .blocked and .ip == "203.0.113.10"'
 	expect_event '.event == "http_request" and .domain == "new.example." and .ip == "203.0.113.10"'
 	rm -rf "$RUNDIR"
+	# a shadow policy that allows the address changes nothing
+	policy seen < <(printf '%s\n' 'pin-blocked no' 'block github.com')
+	policy shade <<<"allow $at"
+	job -a deployfence.policy=seen -a deployfence.shadow=shade -- sh -c "$VISITS"' visit tls '"$sites"' https://github.com; visit other '"$sites"' http://new.example'
+	expect_match "$output" 'tls rc=(35|56)'
+	expect_match "$output" 'other rc=0'
+	rm -rf "$RUNDIR"
 	# by a rule that allows the address it is nobody's matter
 	policy seen < <(printf '%s\n' 'pin-blocked no' 'block github.com' "allow $at")
 	job -a deployfence.policy=seen -- sh -c "$VISITS"' visit tls '"$sites"' https://github.com; visit http '"$sites"' http://api.github.com'
