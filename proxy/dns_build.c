@@ -89,7 +89,7 @@ static bool put_rdata(struct df_dns_out *o, const uint8_t *upstream, const struc
 {
 	size_t start = (size_t)(rr->rdata - upstream);
 	struct df_dns_cursor c = {upstream, start + rr->rdlen, start, 0};
-	struct df_dname name;
+	struct df_dname name = {.len = 0};
 
 	switch (rr->type) {
 	case DF_DNS_TYPE_SVCB:

@@ -118,7 +118,7 @@ void df_save_last(struct df_monitor *m);
 
 /* lookup */
 void df_lookup_query(struct df_monitor *m, const struct df_msg_query *q);
-void df_lookup_kernel(struct df_monitor *m, const struct df_event_task *e);
+void df_lookup_kernel(struct df_monitor *m, const struct df_event_task *task);
 /* For the reader, too: a connection that may go on. */
 void df_lookup_push(struct df_monitor *m, const struct df_msg_push *push);
 /* The outcome of a query whose asker may still be looked up. */
