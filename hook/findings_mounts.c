@@ -18,6 +18,7 @@
 
 #define TUN_DEVICE makedev(10, 200)
 #define KNOWN_PATH_MAX 64
+#define JOURNAL_SOCKETS "/run/systemd/journal/" /* /dev/log is a link to one */
 #define KNOWN_DEPTH_MAX 8
 
 struct known {
@@ -186,6 +187,9 @@ static void look_at_socket(struct look *l)
 			return;
 		}
 	}
+	/* journald's take what is sent and answer nothing; of others nobody can know */
+	if (strncmp(l->path, JOURNAL_SOCKETS, strlen(JOURNAL_SOCKETS)) != 0)
+		add(l, DF_FINDING_HOST_SOCKET, "");
 }
 
 static bool is_cgroup2(int fd)

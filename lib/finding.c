@@ -19,6 +19,7 @@ static const char *const names[DF_FINDINGS] = {
 	[DF_FINDING_LOOPBACK_RESOLVER] = "loopback-resolver",
 	[DF_FINDING_SHARED_NETNS] = "shared-netns",
 	[DF_FINDING_HOST_NETWORK] = "host-network",
+	[DF_FINDING_HOST_SOCKET] = "host-socket",
 };
 
 const char *df_finding_name(unsigned finding)
@@ -49,6 +50,8 @@ static const char *const remedies[DF_FINDINGS] = {
 	[DF_FINDING_SHARED_NETNS] =
 		"give it a network namespace of its own, or fence all containers that share it",
 	[DF_FINDING_HOST_NETWORK] = "give it a network namespace of its own",
+	[DF_FINDING_HOST_SOCKET] =
+		"mount no socket whose server hands out descriptors or acts for its clients",
 };
 
 const char *df_finding_remedy(unsigned finding)
@@ -59,7 +62,8 @@ const char *df_finding_remedy(unsigned finding)
 bool df_finding_is_circumstance(unsigned finding)
 {
 	return finding == DF_FINDING_HTTP_PROXY || finding == DF_FINDING_LOOPBACK_RESOLVER ||
-	       finding == DF_FINDING_SHARED_NETNS || finding == DF_FINDING_HOST_NETWORK;
+	       finding == DF_FINDING_SHARED_NETNS || finding == DF_FINDING_HOST_NETWORK ||
+	       finding == DF_FINDING_HOST_SOCKET;
 }
 
 int df_finding_from_name(const char *name, size_t len)

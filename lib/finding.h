@@ -27,6 +27,7 @@ enum df_finding {
 	DF_FINDING_LOOPBACK_RESOLVER,
 	DF_FINDING_SHARED_NETNS,
 	DF_FINDING_HOST_NETWORK,
+	DF_FINDING_HOST_SOCKET,
 	DF_FINDINGS, /* their number; at most 32, for sets of them */
 };
 

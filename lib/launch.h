@@ -58,7 +58,7 @@ enum df_table {
 
 #define DF_LAUNCH_CGROUP_PARENT "deployfence" /* below the cgroup2 mount, for the proxies */
 
-#define DF_META_VERSION 4
+#define DF_META_VERSION 5
 #define DF_META_ID_MAX 129
 #define DF_META_TEXT_MAX 1025
 #define DF_META_PATH_MAX 4096

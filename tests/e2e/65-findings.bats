@@ -180,11 +180,23 @@ capabilities() { # RUNTIME
 	try resolver-socket 'mount /run/systemd/resolve/io\\.systemd\\.Resolve' -v /run/systemd/resolve/io.systemd.Resolve:/resolve
 	try resolver-socket 'mount /run with /run/nscd/socket' -r podman+runc -v /run:/host/run:ro
 	try engine-socket 'mount / with /run/podman/podman\\.sock' -r crun -v /:/mnt:ro
-	# an application's own is no finding
+	# a directory with an application's own is no finding
 	rm -rf "$RUNDIR" "$REPORTS"
-	job -v /srv/sockets/app.sock:/app.sock -a deployfence=on -- echo ran
+	rm /srv/sockets/link
+	rm -r /srv/sockets/engine
+	job -v /srv/sockets:/sockets -a deployfence=on -- echo ran
 	expect [ "$output" = ran ]
 	expect [ "$(findings)" = "" ]
+}
+
+@test "host-socket: any other socket that is mounted, which is a circumstance" {
+	sockets /srv/sockets/app.sock
+	try host-socket 'mount /srv/sockets/app\\.sock$' -v /srv/sockets/app.sock:/app.sock
+	printf 'default deny\n' | policy closed
+	rm -rf "$RUNDIR" "$REPORTS"
+	job -v /srv/sockets/app.sock:/app.sock -a deployfence.policy=closed -- echo ran
+	expect [ "$output" = ran ]
+	expect_event '.event == "finding" and .finding == "host-socket"'
 }
 
 @test "tun-device" {

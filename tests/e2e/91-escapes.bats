@@ -480,7 +480,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$@" </dev/null
 	matrix inherited-fd open "finding passed-fds: warned of, or not started"
 }
 
-@test "a socket that somebody outside hands over (SCM_RIGHTS): not contained, and the manual says so" {
+@test "a socket that somebody outside hands over (SCM_RIGHTS): not contained, and the mount is a finding" {
 	begin
 	policy nets <<<'block 198.51.100.0/24'
 	matrix scm-rights FAILED -
@@ -491,10 +491,15 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$@" </dev/null
 	expect_match "$output" 'handed ok'
 	expect_match "$output" $'tcp\t198.51.100.9\tEPERM' # a socket of its own
 	world_packets ' 198\.51\.100\.9#9999 '
-	man -l "$E2E/../../docs/man/deployfence-hook.8" 2>/dev/null | col -b | grep -q 'SCM_RIGHTS' ||
-		grep -q SCM_RIGHTS "$E2E/../../docs/man/deployfence-hook.8"
+	expect_event '.event == "finding" and .finding == "host-socket"'
+	printf '%s\n' 'on-leak host-socket refuse' | policy strict
+	hand_sockets "$DF_HOST/helper.socket"
+	job -v "$DF_HOST/helper.socket:/helper.socket" -a deployfence.policy=strict -- echo ran
+	stop_helper
+	expect [ "$status$output" = 126 ]
+	expect_match "$stderr" 'refused: finding host-socket: '
 	sed -i '$d' "$R/matrix"
-	matrix scm-rights open "documented: no sockets from outside"
+	matrix scm-rights open "finding host-socket: warned of, or not started"
 }
 
 @test "AF_VSOCK: refused by the kernel, or documented" {

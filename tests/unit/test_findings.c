@@ -354,7 +354,7 @@ static void test_mounts(void **state)
 	check_mount("GROUND/resolver/io.systemd.Resolve", "",
 		    "resolver-socket: mount GROUND/resolver/io.systemd.Resolve\n");
 	check_mount("GROUND/app", "\"rbind\"", "");
-	check_mount("GROUND/app/app.sock", "\"rbind\"", "");
+	check_mount("GROUND/app/app.sock", "\"rbind\"", "host-socket: mount GROUND/app/app.sock\n");
 	check_mount("GROUND/nothing", "\"rbind\"", "");
 	check_mount("/dev/null", "\"rbind\"", "");
 	check_mount("/proc/self/cmdline", "\"rbind\"", "");

@@ -105,7 +105,7 @@ static void test_resolvers(void **state)
 /* set: findings that are refused, by name. */
 static void test_on_leak(void **state)
 {
-#define CIRCUMSTANCES "http-proxy loopback-resolver shared-netns host-network "
+#define CIRCUMSTANCES "http-proxy loopback-resolver shared-netns host-network host-socket "
 #define LEAKS                                                                                      \
 	"cap-net-raw cap-net-admin cap-sys-admin cap-bpf privileged host-cgroup engine-socket "    \
 	"resolver-socket tun-device passed-fds "
