@@ -200,28 +200,30 @@ static void test_seen(void **state)
 	}
 }
 
+/* clang-format off */
 /* Behind a request to a server a body may follow, of any text. */
+static const struct row later[] = {
+	{"a script", PROXY, 0, DF_AT_DNS, BYTES("CONNECT scott/tiger@db\nselect 1;\n")},
+	{"prose", PROXY, 0, DF_AT_DNS, BYTES("connect the dots")},
+	{"a list of URLs", PROXY, 0, DF_AT_DNS, BYTES("GET http://blocked.example/\nGET http://a.example/\n")},
+	{"a request", BLOCK, DF_REASON_REQUEST, DF_AT_PROXY, BYTES("CONNECT blocked.example:443 HTTP/1.1" END)},
+	{"one behind an empty line", BLOCK, DF_REASON_REQUEST, DF_AT_PROXY, BYTES("\r\nCONNECT blocked.example:443 HTTP/1.1" END)},
+	{"one that cannot be read", BLOCK, DF_REASON_NO_NAME, DF_AT_PROXY, BYTES("CONNECT 3221225985:443 HTTP/1.1" END)},
+};
+/* clang-format on */
+
 static void test_later(void **state)
 {
-	static const struct row rows[] = {
-		{"a script", PROXY, 0, DF_AT_DNS, BYTES("CONNECT scott/tiger@db\nselect 1;\n")},
-		{"prose", PROXY, 0, DF_AT_DNS, BYTES("connect the dots")},
-		{"a list of URLs", PROXY, 0, DF_AT_DNS, BYTES("GET http://blocked.example/\nGET http://a.example/\n")},
-		{"a request", BLOCK, DF_REASON_REQUEST, DF_AT_PROXY, BYTES("CONNECT blocked.example:443 HTTP/1.1" END)},
-		{"one behind an empty line", BLOCK, DF_REASON_REQUEST, DF_AT_PROXY, BYTES("\r\nCONNECT blocked.example:443 HTTP/1.1" END)},
-		{"one that cannot be read", BLOCK, DF_REASON_NO_NAME, DF_AT_PROXY, BYTES("CONNECT 3221225985:443 HTTP/1.1" END)},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct df_payload p = payload(1, PROXY, 3128, rows[i].data, rows[i].len);
+	for (size_t i = 0; i < ARRAY_SIZE(later); i++) {
+		struct df_payload p = payload(1, PROXY, 3128, later[i].data, later[i].len);
 
 		fence(DF_MODE_ENFORCE);
 		p.is_later = 1;
 		df_flows_take(&flows, &p, p.time);
-		if (seen.n_verdicts != 1 || seen.verdict != rows[i].verdict ||
-		    (rows[i].reason && seen.judgement.decision.reason != rows[i].reason))
-			fail_msg("%s: verdict %d", rows[i].why, seen.verdict);
+		if (seen.n_verdicts != 1 || seen.verdict != later[i].verdict ||
+		    (later[i].reason && seen.judgement.decision.reason != later[i].reason))
+			fail_msg("%s: verdict %d", later[i].why, seen.verdict);
 	}
 }
 
