@@ -51,7 +51,8 @@ static const char *const remedies[DF_FINDINGS] = {
 		"give it a network namespace of its own, or fence all containers that share it",
 	[DF_FINDING_HOST_NETWORK] = "give it a network namespace of its own",
 	[DF_FINDING_HOST_SOCKET] =
-		"mount no socket whose server hands out descriptors or acts for its clients",
+		"mount no socket of a server that hands out descriptors or acts for its clients; "
+		"any other may stay",
 };
 
 const char *df_finding_remedy(unsigned finding)
