@@ -20,6 +20,11 @@ static const char *const names[DF_FINDINGS] = {
 	[DF_FINDING_SHARED_NETNS] = "shared-netns",
 	[DF_FINDING_HOST_NETWORK] = "host-network",
 	[DF_FINDING_HOST_SOCKET] = "host-socket",
+	[DF_FINDING_HOST_PID] = "host-pid",
+	[DF_FINDING_SHARED_PID] = "shared-pid",
+	[DF_FINDING_HOST_MOUNT] = "host-mount",
+	[DF_FINDING_RUNTIME_ANNOTATION] = "runtime-annotation",
+	[DF_FINDING_PARENT_FILTER] = "parent-filter",
 };
 
 const char *df_finding_name(unsigned finding)
@@ -53,6 +58,15 @@ static const char *const remedies[DF_FINDINGS] = {
 	[DF_FINDING_HOST_SOCKET] =
 		"mount no socket of a server that hands out descriptors or acts for its clients; "
 		"any other may stay",
+	[DF_FINDING_HOST_PID] = "give it a pid namespace of its own (no --pid=host)",
+	[DF_FINDING_SHARED_PID] =
+		"give it a pid namespace of its own, or fence all containers that share it",
+	[DF_FINDING_HOST_MOUNT] =
+		"mount the one file or directory that it needs, read-only, and nothing above it",
+	[DF_FINDING_RUNTIME_ANNOTATION] =
+		"remove the annotation from the command and from the image",
+	[DF_FINDING_PARENT_FILTER] =
+		"say in the policy what that filter says, and start it outside of that cgroup",
 };
 
 const char *df_finding_remedy(unsigned finding)

@@ -29,7 +29,7 @@
 
 #define DF_POLICY_MAGIC 0x31504644u /* "DFP1" in a little-endian file */
 /* Of format and compiler: raised whenever the meaning of a table changes. */
-#define DF_POLICY_VERSION 6u
+#define DF_POLICY_VERSION 7u
 #define DF_POLICY_SIZE_MAX (256u << 20)
 #define DF_POLICY_PINS_MAX 64      /* names that pin-blocked resolves by itself */
 #define DF_POLICY_RESOLVERS_MAX 16 /* as many as a fence has */

@@ -109,23 +109,24 @@ static void test_on_leak(void **state)
 #define LEAKS                                                                                      \
 	"cap-net-raw cap-net-admin cap-sys-admin cap-bpf privileged host-cgroup engine-socket "    \
 	"resolver-socket tun-device passed-fds "
+#define LATER_LEAKS "host-pid shared-pid host-mount runtime-annotation parent-filter "
 	static const struct {
 		const char *text, *refused;
 	} rows[] = {
 		{"", " "},
-		{DENY, " " LEAKS},
-		{"on-leak all refuse\n", " " LEAKS CIRCUMSTANCES},
+		{DENY, " " LEAKS LATER_LEAKS},
+		{"on-leak all refuse\n", " " LEAKS CIRCUMSTANCES LATER_LEAKS},
 		{DENY "on-leak all warn\n", " "},
-		{DENY "on-leak all refuse\n", " " LEAKS CIRCUMSTANCES},
+		{DENY "on-leak all refuse\n", " " LEAKS CIRCUMSTANCES LATER_LEAKS},
 		{"on-leak cap-bpf http-proxy refuse\n", " cap-bpf http-proxy "},
 		/* the one over all of them, whatever stands first */
 		{"on-leak cap-bpf refuse\non-leak all warn\n", " cap-bpf "},
 		{"on-leak all refuse\non-leak cap-bpf warn\non-leak " CIRCUMSTANCES "warn\n",
 		 " cap-net-raw cap-net-admin cap-sys-admin privileged host-cgroup engine-socket "
-		 "resolver-socket tun-device passed-fds "},
+		 "resolver-socket tun-device passed-fds " LATER_LEAKS},
 		{DENY "on-leak cap-net-raw engine-socket warn\non-leak shared-netns refuse\n",
 		 " cap-net-admin cap-sys-admin cap-bpf privileged host-cgroup "
-		 "resolver-socket tun-device passed-fds shared-netns "},
+		 "resolver-socket tun-device passed-fds shared-netns " LATER_LEAKS},
 	};
 
 	(void)state;
