@@ -11,7 +11,7 @@ COLUMNS_OF_TABLE='fenced attributed typo-refused reason-visible cleaned-up'
 
 setup_file() {
 	world_up && image_import && image_build || return
-	[ -e /usr/share/containers/oci/hooks.d/50-deployfence.json ] || product_install || return
+	product_install || return
 	export TABLE=$BATS_FILE_TMPDIR/table
 	: >"$TABLE"
 }

@@ -8,7 +8,7 @@ load common
 
 setup_file() {
 	world_up && image_import && image_build || return
-	[ -e /usr/share/containers/oci/hooks.d/50-deployfence.json ] || product_install
+	product_install
 	export MORE=$DF_HOST/more
 	mkdir -p "$MORE/lib"
 }

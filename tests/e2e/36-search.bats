@@ -19,7 +19,7 @@ setup_file() {
 		wiki.wild.test                  A      203.0.113.44
 	ZONE
 	world_up && image_import && image_build || return
-	[ -e /usr/share/containers/oci/hooks.d/50-deployfence.json ] || product_install
+	product_install
 }
 
 # One line "CLIENT NAME rc=STATUS OUTPUT" for each client that uses the search list.

@@ -16,7 +16,7 @@ setup_file() {
 		echo 'zone.example          A 203.0.113.10'
 	} >"$DF_ZONE"
 	world_up && image_import && image_build || return
-	[ -e /usr/share/containers/oci/hooks.d/50-deployfence.json ] || product_install
+	product_install
 }
 
 # ask(NAME, MESSAGE, is_tcp): every answer to these octets, in hexadecimal; or what came in their place.

@@ -27,7 +27,7 @@ setup_file() {
 		echo 'broken.learn.example TYPE65 00010000030001ff'
 	} >"$DF_ZONE"
 	world_up && image_import && image_build || return
-	[ -e /usr/share/containers/oci/hooks.d/50-deployfence.json ] || product_install
+	product_install
 }
 
 # In the containers: connects(ADDRESS, PORT) is "ok" or the errno's name; resolve(NAME) is its first address.

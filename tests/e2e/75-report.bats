@@ -13,7 +13,7 @@ setup_file() {
 	export DF_ZONE=$DF_HOST/zone.report
 	printf '%s\n' 'artifacts.internal A 10.88.0.50' 'mirror.internal A 10.88.0.51' >"$DF_ZONE"
 	world_up && image_import && image_build || return
-	[ -e /usr/share/containers/oci/hooks.d/50-deployfence.json ] || product_install
+	product_install
 }
 
 cli() { # ARGUMENT…: sets status, output and stderr

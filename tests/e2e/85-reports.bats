@@ -7,7 +7,7 @@ load common
 
 setup_file() {
 	world_up && image_import && image_build || return
-	[ -e /usr/share/containers/oci/hooks.d/50-deployfence.json ] || product_install
+	product_install
 	pin_bridge_of_podman
 }
 

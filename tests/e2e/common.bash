@@ -12,8 +12,7 @@ REPORTS=/var/lib/deployfence/reports
 export HOOK PROXY RUNDIR POLICIES TABLES REPORTS
 
 setup_file() {
-	world_up && image_import && image_build || return
-	[ -e /usr/share/containers/oci/hooks.d/50-deployfence.json ] || product_install
+	world_up && image_import && image_build && product_install
 }
 
 setup() {

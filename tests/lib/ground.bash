@@ -31,13 +31,21 @@ teardown() {
 	aftermath_check
 }
 
-# Installs the product that was built in DF_BUILD (default: this tree) as on a real host; once per run, private to it.
+# Installs the product that was built in DF_BUILD (default: this tree) as on a real host, private to this run and once for
+# each build: the ground has no other (host.bash).
 product_install() {
-	[ ! -e "$DF_HOST/installed" ] || return 0
-	make -s -C "${DF_BUILD:-$DF_LIB/../..}" install prefix=/usr exec_prefix=/usr bindir=/usr/bin libexecdir=/usr/libexec \
+	local build done_before=$DF_HOST/installed
+	build=$(realpath "${DF_BUILD:-$DF_LIB/../..}") || return
+	[ "$(cat "$done_before" 2>/dev/null)" != "$build" ] || return 0
+	[ ! -e "$done_before" ] || product_make uninstall "$(cat "$done_before")" || return
+	product_make install "$build" || return
+	echo "$build" >"$done_before"
+}
+
+product_make() { # TARGET BUILD
+	make -s -C "$2" "$1" prefix=/usr exec_prefix=/usr bindir=/usr/bin libexecdir=/usr/libexec \
 		datarootdir=/usr/share datadir=/usr/share sysconfdir=/etc localstatedir=/var \
 		>"$DF_HOST/install.log" 2>&1 3>&- 4>&- || { cat "$DF_HOST/install.log" >&2 && return 1; }
-	: >"$DF_HOST/installed"
 }
 
 # Writes a hook into DF_HOOKS_DIR for annotations that match deployfence: install_hook NAME SCRIPT

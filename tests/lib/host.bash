@@ -6,8 +6,13 @@
 #
 # Inside: own mount, network and cgroup namespaces; pid, user and ipc ones stay those of the machine, because the
 # product tells process ids of the initial pid namespace. /etc, /usr and /var/lib are overlays that can be written,
-# /run, /dev, /sys and the storage of containers are fresh, and /sys/fs/cgroup is the subtree made for this run:
-# DF_CGROUPS=v2 (default) as a pure cgroup v2 host, DF_CGROUPS=hybrid with v2 at /sys/fs/cgroup/unified.
+# /run, /dev, /dev/shm, /sys, $HOME and the storage and settings of containers are fresh, and /sys/fs/cgroup is the
+# subtree made for this run: DF_CGROUPS=v2 (default) as a pure cgroup v2 host, DF_CGROUPS=hybrid with v2 at
+# /sys/fs/cgroup/unified.
+#
+# A product that is installed on the machine is not seen inside: its files are removed from the overlays. With
+# DF_KEEP_PRODUCT=yes its programs and policies stay, for the demonstration. DF_UNDER=DIRECTORY has trees etc, usr and
+# var/lib that lie between those of the machine and the changes of the run: a machine with other things installed.
 #
 # Exported inside: DF_HOST (its directory), DF_SYSLOG (file with what was sent to /dev/log and to the journal),
 # DF_CGROUP2 (mount point of cgroup v2), DF_MACHINE (the machine's net, mnt and pid namespaces).
@@ -122,12 +127,47 @@ df_host_outside() {
 # --- inside
 
 df_overlay() { # DIRECTORY…: changes go to memory
-	local directory layer
+	local directory layer lower
 	for directory in "$@"; do
 		layer=$DF_HOST/overlay$directory
+		lower=$directory
+		[ ! -d "${DF_UNDER:-}$directory" ] || [ -z "${DF_UNDER:-}" ] || lower=$DF_UNDER$directory:$directory
 		mkdir -p "$layer/upper" "$layer/work"
-		mount -t overlay overlay -o "lowerdir=$directory,upperdir=$layer/upper,workdir=$layer/work" "$directory"
+		mount -t overlay overlay -o "lowerdir=$lower,upperdir=$layer/upper,workdir=$layer/work" "$directory"
 	done
+}
+
+# Whatever carries the product's name, so files that only an older version had, too. The tree that is tested may lie
+# there as well, in a directory of that name.
+df_hide_product() {
+	local path tree=${DF_LIB%/tests/lib}/ build=
+	[ -z "${DF_BUILD:-}" ] || build=$(realpath "$DF_BUILD")/
+	{
+		find /etc /usr -xdev -iname '*deployfence*' -prune -print0
+		find /var/lib -xdev -maxdepth 3 -iname '*deployfence*' -prune -print0
+	} | while IFS= read -r -d '' path; do
+		case $tree in "$path"/*) continue ;; esac
+		case $build in "$path"/*) continue ;; esac
+		rm -rf "$path"
+	done
+	# hooks and devices, under whatever name an administrator has put them there
+	rm -rf /usr/share/containers/oci /usr/local/share/containers /etc/cdi
+}
+
+# Settings of containers are the ground's own; likewise what the environment and the home directory say to podman, curl
+# and dig.
+df_hide_settings() {
+	local directory path=
+	rm -rf /etc/containers /etc/cni/net.d /usr/local/etc/containers
+	unset "${!CONTAINERS_@}" "${!CONTAINER_@}" "${!STORAGE_@}" "${!XDG_@}" REGISTRY_AUTH_FILE
+	unset http_proxy https_proxy ftp_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY FTP_PROXY ALL_PROXY NO_PROXY
+	unset LOCALDOMAIN RES_OPTIONS HOSTALIASES
+	export HOME=$DF_HOST/home
+	mkdir -m 700 "$HOME"
+	while IFS= read -r -d : directory; do # programs from places that are not hidden may be the product's
+		case $directory in /usr/* | /bin | /sbin) path+=:$directory ;; esac
+	done <<<"$PATH:"
+	export PATH=${path#:}
 }
 
 df_private_dev() {
@@ -135,7 +175,10 @@ df_private_dev() {
 	mkdir -p "$new"
 	mount -t tmpfs -o mode=755 dev "$new"
 	for entry in /dev/*; do
-		if [ -d "$entry" ] && [ ! -L "$entry" ]; then
+		if [ "$entry" = /dev/shm ]; then # has the lock file of the machine's podman
+			mkdir "$new/shm"
+			mount -t tmpfs -o mode=1777 shm "$new/shm"
+		elif [ -d "$entry" ] && [ ! -L "$entry" ]; then
 			mkdir "$new/${entry##*/}"
 			mount --rbind "$entry" "$new/${entry##*/}"
 		elif [ ! -S "$entry" ] && [ "$entry" != /dev/log ]; then
@@ -211,6 +254,7 @@ df_containers_conf() {
 		[containers]
 		pids_limit = 0
 		http_proxy = false
+		annotations = []
 		$ulimits
 		$conmon
 		[network]
@@ -218,8 +262,12 @@ df_containers_conf() {
 		[engine]
 		cgroup_manager = "cgroupfs"
 		events_logger = "file"
+		hooks_dir = ["/usr/share/containers/oci/hooks.d"]
 		$([ ! -e "$DF_HOST/bin/crun" ] || printf '[engine.runtimes]\ncrun = ["%s"]\n' "$DF_HOST/bin/crun")
 	CONF
+	printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' /var/lib/containers/storage \
+		/run/containers/storage >/etc/containers/storage.conf
+	echo '{"default": [{"type": "insecureAcceptAnything"}]}' >/etc/containers/policy.json
 	# The default network with both families and without a resolver of its own.
 	cat >/etc/containers/networks/podman.json <<-'JSON'
 		{"name": "podman", "id": "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9",
@@ -227,8 +275,6 @@ df_containers_conf() {
 		 "subnets": [{"subnet": "10.88.0.0/16", "gateway": "10.88.0.1"}, {"subnet": "fd00:88::/64", "gateway": "fd00:88::1"}],
 		 "ipv6_enabled": true, "internal": false, "dns_enabled": false, "ipam_options": {"driver": "host-local"}}
 	JSON
-	rm -rf /etc/cni/net.d # a left-over CNI file makes podman complain on every call
-	unset CONTAINERS_CONF
 }
 
 df_syslog_start() {
@@ -262,7 +308,9 @@ df_host_inside() {
 	df_private_dev
 	df_cgroup_mounts
 	df_overlay /etc /usr /var/lib
+	[ -n "${DF_KEEP_PRODUCT:-}" ] || df_hide_product
 	rm -rf /etc/deployfence /var/lib/deployfence
+	df_hide_settings
 	mkdir -p /usr/share/containers/oci/hooks.d
 	df_network_host
 	df_containers_conf
