@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2016 # run sets output and status; single-quoted scripts for the inner ground
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031,SC2046 # run sets output and status; scripts for the inner ground; names of variables
 # A machine on which the product is installed already, and broken: on the ground nothing of it is seen, and no result of
 # the tests changes. The machine is an inner ground, between whose layers the broken installation lies.
 

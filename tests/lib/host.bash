@@ -159,7 +159,8 @@ df_hide_product() {
 df_hide_settings() {
 	local directory path=
 	rm -rf /etc/containers /etc/cni/net.d /usr/local/etc/containers
-	unset "${!CONTAINERS_@}" "${!CONTAINER_@}" "${!STORAGE_@}" "${!XDG_@}" REGISTRY_AUTH_FILE
+	# shellcheck disable=SC2046 # names of variables
+	unset $(compgen -e | grep -E '^(CONTAINERS?|STORAGE|XDG)_') REGISTRY_AUTH_FILE
 	unset http_proxy https_proxy ftp_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY FTP_PROXY ALL_PROXY NO_PROXY
 	unset LOCALDOMAIN RES_OPTIONS HOSTALIASES
 	export HOME=$DF_HOST/home

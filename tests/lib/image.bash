@@ -9,14 +9,16 @@ export DF_IMAGE=localhost/deployfence-test
 
 image_build() {
 	export DF_ROOTFS=${DF_TEST_CACHE:-$DF_HOST}/rootfs
-	local stamp
+	local stamp lock status=0
 	stamp=$(cat "$DF_LIB"/image.bash "$DF_LIB"/clients/* | sha256sum)
-	if [ "$(cat "$DF_ROOTFS.stamp" 2>/dev/null)" = "$stamp" ]; then
-		return 0
+	exec {lock}>"$DF_ROOTFS.lock"
+	flock "$lock" # another ground may be making it
+	if [ "$(cat "$DF_ROOTFS.stamp" 2>/dev/null)" != "$stamp" ]; then
+		rm -rf "$DF_ROOTFS"
+		{ image_skeleton && image_clients && image_programs && image_python && echo "$stamp" >"$DF_ROOTFS.stamp"; } || status=1
 	fi
-	rm -rf "$DF_ROOTFS"
-	image_skeleton && image_clients && image_programs && image_python || return
-	echo "$stamp" >"$DF_ROOTFS.stamp"
+	exec {lock}>&-
+	return "$status"
 }
 
 image_skeleton() {
