@@ -502,7 +502,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$@" </dev/null
 	matrix scm-rights open "finding host-socket: warned of, or not started"
 }
 
-@test "AF_VSOCK: refused by the kernel, or documented" {
+@test "AF_VSOCK: refused by the kernel, and where that has no lsm_cgroup, said to be open" {
 	begin
 	policy nets <<<'block 198.51.100.0/24'
 	matrix af-vsock FAILED -
@@ -514,7 +514,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$@" </dev/null
 		grep -qi vsock "$E2E/../../docs/man/deployfence-hook.8"
 	fi
 	sed -i '$d' "$R/matrix"
-	matrix af-vsock "$RESULT" "lsm_cgroup, or documented"
+	matrix af-vsock "$RESULT" "lsm_cgroup, where the kernel has it"
 }
 
 @test "netfilter in the container (CAP_NET_ADMIN): what was allowed is led elsewhere, which is a finding" {
@@ -912,7 +912,7 @@ for kind in socket.SOCK_DGRAM, socket.SOCK_STREAM:
 	expect [ "$output" = 'pieces EPERM' ]
 	grep -q 'hostile program can hide' "$E2E/../../README.md"
 	sed -i '$d' "$R/matrix"
-	matrix http-proxy-hidden "open, closed by default deny" "connect, or documented"
+	matrix http-proxy-hidden "EPERM under default deny, else open" "connect under default deny"
 }
 
 # --- what becomes of a fence under load, or without its proxy
