@@ -114,6 +114,9 @@ void df_life_stop(struct df_monitor *m)
 	if (r->n_unshown > 0)
 		df_append(text, sizeof(text), &n, "; %llu refusals not shown on stderr",
 			  (unsigned long long)r->n_unshown);
+	if (now->n_unpinned + past->n_unpinned > 0)
+		df_append(text, sizeof(text), &n, "; pinning failed %llu times",
+			  (unsigned long long)(now->n_unpinned + past->n_unpinned));
 	if (probes > 0)
 		df_append(text, sizeof(text), &n,
 			  "; %llu UDP sockets for sorting addresses met the sinkhole",
