@@ -240,6 +240,8 @@ enum df_event_kind {
 		17, /* passes by an allow rule, though a blocked name has the address, too */
 	DF_EVENT_SOCKET_FAMILY = 18, /* a socket that no other program would see */
 	DF_EVENT_NESTED_PASSED = 19, /* NESTED_NETNS, with nested-netns allow */
+	/* SINKHOLE at connect of a UDP socket: counted, and never a record */
+	DF_EVENT_SINKHOLE_PROBE = 20,
 };
 
 /*
@@ -341,6 +343,7 @@ enum df_counter {
 	DF_COUNT_EVENT_LOST,
 	DF_COUNT_TOKEN_FULL,
 	DF_COUNT_PASSED_OPEN,
+	DF_COUNT_SINKHOLE_PROBE,
 	DF_N_COUNTERS = 16, /* room for later ones: the map keeps its size */
 };
 

@@ -41,8 +41,12 @@ static __always_inline int on_dest(struct bpf_sock_addr *ctx, const struct df_co
 	}
 	if (!kind)
 		return PASS;
-	count(DF_COUNT_CONNECT_REFUSED);
-	report_task(a.high, a.low, report_rest(a.rest, kind, refused, is_connect), outcome);
+	if (kind == DF_EVENT_SINKHOLE_PROBE) {
+		count(DF_COUNT_SINKHOLE_PROBE);
+	} else {
+		count(DF_COUNT_CONNECT_REFUSED);
+		report_task(a.high, a.low, report_rest(a.rest, kind, refused, is_connect), outcome);
+	}
 	if (has_set_retval && (refused & 1) && c->refuse_errno)
 		bpf_set_retval(-(int)c->refuse_errno);
 	return verdict(refused);

@@ -21,8 +21,11 @@ __noinline int remember(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 
 	if (!s)
 		return -(int)is_tcp(d.proto);
 	if (!(rest >> 40 & 1)) {
-		/* sendto() with an address on a connected socket must not forget its peer */
-		if (!s->connected)
+		/*
+		 * sendto() with an address on a connected socket must not forget its peer, nor a
+		 * message without one (port 0) vouch for a peer that connect has not judged.
+		 */
+		if (!s->connected && d.port)
 			s->verdict = (__u8)(rest >> 32);
 		return 0;
 	}
@@ -110,6 +113,22 @@ static __always_inline __u64 judge_other(const struct df_conf *c, const struct d
 		       << OUTCOME_PENDING;
 }
 
+/*
+ * Loopback passes, and 0.0.0.0 and :: where no refused name has them.  A connect of a UDP
+ * socket is refused like any other, but is no attempt: getaddrinfo makes one for each
+ * address.  Without an address and port the message is a connected socket's: the kernel
+ * asks once more where there is control data, as IP_TOS, and connect has judged the peer.
+ * A sendto() with port 0 the kernel refuses by itself.
+ */
+static __always_inline __u64 judge_sinkhole(const struct df_conf *c, const struct dest *d,
+					    __u32 is_connect)
+{
+	if (!(c->flags & DF_CONF_SINKHOLE) || !is_unspecified(d) || !(is_connect | d->port))
+		return 0;
+	return refuse_dest(is_connect & is_udp(d->proto) ? DF_EVENT_SINKHOLE_PROBE
+							 : DF_EVENT_SINKHOLE);
+}
+
 /* rest also has is_connect << 40. */
 __noinline __u64 judge(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 rest)
 {
@@ -124,9 +143,7 @@ __noinline __u64 judge(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 r
 	if (d->port == bpf_htons(DF_DNS_PORT) && !is_icmp(d->proto))
 		return judge_port53(ctx, c, d, is_connect);
 	if (is_loopback(d) | is_unspecified(d))
-		return c->flags & DF_CONF_SINKHOLE && is_unspecified(d)
-			       ? refuse_dest(DF_EVENT_SINKHOLE)
-			       : 0;
+		return judge_sinkhole(c, d, is_connect);
 	return judge_other(c, d, is_connect);
 }
 

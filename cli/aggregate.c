@@ -328,6 +328,7 @@ static void clear(struct df_container *c)
 	free(c->rows);
 	free(c->notes);
 	df_texts_done(&c->addresses);
+	df_texts_done(&c->unpinned);
 }
 
 void df_aggregate_reset(struct df_aggregate *a, struct df_container *c)

@@ -21,6 +21,7 @@
 #define DF_AGGREGATE_NOTES_MAX 256 /* of one container */
 #define DF_AGGREGATE_X_MAX 33      /* as many annotations as an event has */
 #define DF_ADDRESSES_MAX 64        /* of one container */
+#define DF_UNPINNED_MAX 256        /* of one container */
 #define DF_COUNT_MAX INT64_MAX     /* what lib/json reads again */
 
 /* A finding (what lets the container around its fence), or what happened to the fence. */
@@ -47,6 +48,7 @@ struct df_container {
 	const char *policy, *mode, *owner; /* as its last event says */
 	char first[DF_TIME_MAX], last[DF_TIME_MAX];
 	struct df_texts addresses; /* its own, and those it had */
+	struct df_texts unpinned;  /* refused names that have addresses which are not, maybe */
 	struct df_annotation x[DF_AGGREGATE_X_MAX];
 	size_t n_x;
 	bool is_imported;       /* from a report, not from events */

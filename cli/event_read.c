@@ -181,6 +181,18 @@ static void describe(const struct df_json *e, const char *message, char *buf, si
 		       ip ? ip : "", domain || ip ? ": " : "", message);
 }
 
+/* Events come in the order of their time. */
+static int note_pin(struct df_aggregate *a, struct df_container *c, const struct df_json *e)
+{
+	const char *event = get_text(e, "event"), *domain = get_text(e, "domain");
+
+	if (domain && strcmp(event, "pin_failed") == 0)
+		return df_texts_add(&c->unpinned, &a->pool, domain, DF_UNPINNED_MAX);
+	if (domain && strcmp(event, "pin_recovered") == 0)
+		df_texts_remove(&c->unpinned, domain);
+	return 0;
+}
+
 static int read_life(struct df_aggregate *a, struct df_container *c, const struct df_json *e,
 		     uint64_t count)
 {
@@ -215,6 +227,8 @@ static int read_life(struct df_aggregate *a, struct df_container *c, const struc
 		note.text = get_text(e, "seen");
 		note.remedy = get_text(e, "remedy");
 	}
+	if (note_pin(a, c, e) == -ENOMEM)
+		return -ENOMEM;
 	return note.what || note.text ? df_aggregate_note(a, c, &note) : 0;
 }
 

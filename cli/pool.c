@@ -57,6 +57,17 @@ bool df_texts_has(const struct df_texts *t, const char *text)
 	return false;
 }
 
+void df_texts_remove(struct df_texts *t, const char *text)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		if (strcmp(t->list[i], text) != 0)
+			continue;
+		t->n--;
+		memmove(&t->list[i], &t->list[i + 1], (t->n - i) * sizeof(*t->list));
+		return;
+	}
+}
+
 int df_texts_append(struct df_texts *t, struct df_pool *p, const char *text, size_t max)
 {
 	const char *kept;

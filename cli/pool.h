@@ -34,6 +34,7 @@ struct df_texts {
 int df_texts_add(struct df_texts *t, struct df_pool *p, const char *text, size_t max);
 /* The same, but keeps repetitions: for what has an order. */
 int df_texts_append(struct df_texts *t, struct df_pool *p, const char *text, size_t max);
+void df_texts_remove(struct df_texts *t, const char *text);
 bool df_texts_has(const struct df_texts *t, const char *text);
 void df_texts_done(struct df_texts *t);
 

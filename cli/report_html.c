@@ -210,6 +210,11 @@ static void put_header(FILE *out, const struct df_container *c)
 		(void)fputs("<p><span class=\"v would-block\">incomplete</span> some events are "
 			    "missing, and the counts too low.</p>\n",
 			    out);
+	if (c->unpinned.n > 0)
+		(void)fprintf(out,
+			      "<p><span class=\"v would-block\">incomplete</span> %zu refused "
+			      "name%s addresses that are not refused: see below.</p>\n",
+			      c->unpinned.n, c->unpinned.n == 1 ? " has" : "s have");
 }
 
 static void put_notes(FILE *out, const struct df_container *c)

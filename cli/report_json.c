@@ -110,7 +110,8 @@ static void put_names(struct df_json_out *j, const struct df_container *c)
 	put_time(j, "first", c->first);
 	put_time(j, "last", c->last);
 	df_json_out_bool(j, "ended", c->is_ended);
-	df_json_out_bool(j, "complete", c->is_whole && !c->has_gaps && !c->lost.events);
+	df_json_out_bool(j, "complete",
+			 c->is_whole && !c->has_gaps && !c->lost.events && c->unpinned.n == 0);
 	if (c->n_x > 0) {
 		df_json_out_open(j, "annotations", '{');
 		for (size_t i = 0; i < c->n_x; i++)
@@ -118,6 +119,7 @@ static void put_names(struct df_json_out *j, const struct df_container *c)
 		df_json_out_close(j, '}');
 	}
 	put_texts(j, "addresses", &c->addresses);
+	put_texts(j, "unpinned", &c->unpinned);
 }
 
 static void put_counts(struct df_json_out *j, const struct df_container *c)

@@ -350,6 +350,8 @@ static int read_container(struct reading *r, const struct df_json *obj)
 	if (status == 0)
 		status = get_texts(r, obj, "addresses", DF_ADDRESSES_MAX, &c->addresses);
 	if (status == 0)
+		status = get_texts(r, obj, "unpinned", DF_UNPINNED_MAX, &c->unpinned);
+	if (status == 0)
 		status = read_notes(r, obj, c, "findings");
 	if (status == 0)
 		status = read_notes(r, obj, c, "notes");

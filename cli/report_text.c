@@ -126,6 +126,9 @@ static void put_header(FILE *out, const struct df_container *c)
 		(void)fputs("  (incomplete: there were more events than may be written)", out);
 	else if (c->lost.events)
 		(void)fputs("  (incomplete: some events could not be written)", out);
+	if (c->unpinned.n > 0)
+		(void)fprintf(out, "  (incomplete: %zu name%s addresses that are not refused)",
+			      c->unpinned.n, c->unpinned.n == 1 ? " has" : "s have");
 	(void)fputc('\n', out);
 }
 

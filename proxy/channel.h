@@ -46,6 +46,7 @@ struct df_msg_pong {
 	uint64_t n_mismatched; /* answers that nobody waits for */
 	/* of those that no message told, since there was no room */
 	uint64_t n_untold_queries, n_untold_refusals;
+	uint64_t n_unpinned; /* times that addresses of a refused name could not be had */
 };
 
 enum df_reason {
@@ -117,14 +118,37 @@ enum df_note {
 	/* where nothing is enforced: octets that were passed on and not understood */
 	DF_NOTE_UNREAD_QUERY,  /* addr is the resolver; name has len 0 */
 	DF_NOTE_UNREAD_ANSWER, /* the same, and the name asked for */
+	/* a refused name whose addresses are not (all) refused, and that they are again */
+	DF_NOTE_PIN_FAILED,
+	DF_NOTE_PIN_RECOVERED,
 	DF_NOTE_END,
+};
+
+/* Why the addresses of a refused name are not refused: pin.h. */
+enum df_pin_cause {
+	DF_PIN_NO_CAUSE = 0,
+	DF_PIN_TIMEOUT,
+	DF_PIN_UNREACHABLE, /* no resolver, or nobody listens there */
+	DF_PIN_SERVFAIL,
+	DF_PIN_REFUSED, /* any other error as rcode */
+	DF_PIN_MALFORMED,
+	DF_PIN_CUT,        /* by UDP, and TCP did not bring the rest */
+	DF_PIN_MANY,       /* more addresses than are refused for one name */
+	DF_PIN_FULL,       /* no room in the table of addresses */
+	DF_PIN_QUEUE_FULL, /* too many names wait to be asked for */
+	DF_PIN_CAUSES,
 };
 
 struct df_msg_note {
 	uint32_t type;
-	uint32_t what;  /* enum df_note */
-	uint32_t why;   /* enum df_lever of teach.h; with the first two */
-	uint32_t count; /* how many it stands for; address and name are those of the last */
+	uint32_t what; /* enum df_note */
+	/* enum df_lever of teach.h, with the first two; enum df_pin_cause with PIN_FAILED */
+	uint32_t why;
+	/* how many it stands for; address and name are those of the last; of MANY the addresses */
+	uint32_t count;
+	uint32_t n_others; /* with PIN_FAILED: names that no event told of since the last one */
+	uint16_t qtype;    /* with PIN_FAILED: A or AAAA; 0: neither */
+	uint16_t pad;
 	uint8_t addr[16];
 	struct df_dname name;
 };

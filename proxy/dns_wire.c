@@ -17,7 +17,8 @@ struct alias {
 struct collected {
 	unsigned n_aliases;
 	unsigned n_chain;
-	unsigned n_addrs;
+	unsigned n_addrs, n_more_addrs;
+	bool is_first_enough;       /* more addresses than there is room for are counted only */
 	struct df_dname addr_owner; /* of all addresses: one that differs cannot be the end */
 	struct alias aliases[DF_DNS_MAX_CHAIN];
 	struct df_dname chain[DF_DNS_MAX_CHAIN + 1]; /* and the one that is too many */
@@ -244,8 +245,10 @@ static int collect(struct collected *all, const struct df_dns_query *asked,
 	    (rr->type == DF_DNS_TYPE_A || rr->type == DF_DNS_TYPE_AAAA)) {
 		struct df_dns_addr *addr = &all->addrs[all->n_addrs];
 
-		if (all->n_addrs == DF_DNS_MAX_ADDRS)
-			return -E2BIG;
+		if (all->n_addrs == DF_DNS_MAX_ADDRS) {
+			all->n_more_addrs++;
+			return all->is_first_enough ? 0 : -E2BIG;
+		}
 		if (all->n_addrs == 0)
 			all->addr_owner = rr->owner;
 		else if (!df_dname_is_equal(&all->addr_owner, &rr->owner))
@@ -393,8 +396,8 @@ bool df_dns_is_answer_to(const uint8_t *pkt, size_t len, const struct df_dns_que
 	return check_question(&c, &h, asked, id) == 0;
 }
 
-int df_dns_parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
-			uint16_t id, struct df_dns_answer *ret)
+static int parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
+			uint16_t id, bool is_first_enough, struct df_dns_answer *ret)
 {
 	struct df_dns_cursor c = {pkt, len, 0, 0};
 	struct df_dns_header h;
@@ -408,6 +411,8 @@ int df_dns_parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_quer
 	if (r < 0)
 		return r;
 	all.n_aliases = all.n_chain = all.n_addrs = all.n_svcbs = all.n_targets = 0;
+	all.n_more_addrs = 0;
+	all.is_first_enough = is_first_enough;
 	all.is_svcb_malformed = false;
 	for (unsigned section = DF_DNS_SECTION_ANSWER; section < DF_DNS_N_SECTIONS; section++) {
 		for (unsigned i = 0; i < h.n[section]; i++) {
@@ -436,10 +441,23 @@ int df_dns_parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_quer
 	for (unsigned i = 0; i < all.n_chain; i++)
 		ret->chain[i] = all.chain[i];
 	ret->n_addrs = all.n_addrs;
+	ret->n_more_addrs = all.n_more_addrs;
 	memcpy(ret->addrs, all.addrs, all.n_addrs * sizeof(all.addrs[0]));
 	ret->is_svcb_malformed = all.is_svcb_malformed;
 	ret->n_targets = all.n_targets;
 	for (unsigned i = 0; i < all.n_targets; i++)
 		ret->targets[i] = all.targets[i];
 	return 0;
+}
+
+int df_dns_parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
+			uint16_t id, struct df_dns_answer *ret)
+{
+	return parse_answer(pkt, len, asked, id, false, ret);
+}
+
+int df_dns_parse_first(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
+		       uint16_t id, struct df_dns_answer *ret)
+{
+	return parse_answer(pkt, len, asked, id, true, ret);
 }

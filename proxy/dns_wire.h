@@ -93,6 +93,7 @@ struct df_dns_answer {
 	struct df_dname chain[DF_DNS_MAX_CHAIN]; /* names the QNAME was redirected to, in order */
 	unsigned n_addrs;
 	struct df_dns_addr addrs[DF_DNS_MAX_ADDRS]; /* of the last name of the chain */
+	unsigned n_more_addrs;                      /* only df_dns_parse_first leaves any out */
 	/* of HTTPS and SVCB, or ANY; the addresses are their hints then, as far as there is room */
 	bool is_svcb_malformed; /* a client must refuse the answer, and so must we, or pass it */
 	unsigned n_targets;
@@ -132,6 +133,11 @@ int df_dns_build_query(const struct df_dns_query *q, uint16_t id, bool keep_case
  */
 int df_dns_parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
 			uint16_t id, struct df_dns_answer *ret);
+
+/* The same, but of more than DF_DNS_MAX_ADDRS addresses it has the first, and the number of others.
+ */
+int df_dns_parse_first(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
+		       uint16_t id, struct df_dns_answer *ret);
 
 /* Whether id, opcode and question are those asked for, whatever else the message is. */
 bool df_dns_is_answer_to(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,

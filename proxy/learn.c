@@ -61,6 +61,7 @@ static void unstick_oldest(struct df_learn *l, uint16_t name)
 	}
 	if (!oldest)
 		return;
+	l->n_unstuck++;
 	twin = twin_of(l, df_learn_pair_at(l, oldest));
 	unstick(l, oldest);
 	if (twin)

@@ -80,6 +80,7 @@ struct df_learn {
 	uint8_t raw_passes; /* tables to which an unknown address is no event */
 	uint64_t keep_ns;   /* keep-learned */
 	uint64_t seed;
+	uint64_t n_unstuck;         /* refused addresses that made room for others of their name */
 	uint32_t n_unpinned;        /* sticky pairs that no policy pins by itself */
 	uint32_t sweep_at, room_at; /* addresses: where the next walk begins */
 	uint64_t full_until_ns;     /* no walk for room before */

@@ -16,13 +16,21 @@ static bool is_own(struct df_worker *w, const struct df_taught *taught, const ui
 	return df_teach_has(taught, DF_LEARN_BLOCKED) && df_own_has(&w->own, addr, w->now_ns);
 }
 
-static void put(struct df_worker *w, const uint8_t *addr, struct df_lesson *lesson,
-		const struct df_taught *taught)
+/* 1: no room for it. */
+static unsigned put(struct df_worker *w, const uint8_t *addr, struct df_lesson *lesson,
+		    const struct df_taught *taught)
 {
+	const uint64_t n_unstuck = w->learn.n_unstuck;
+	int r;
+
 	lesson->rule = taught->rule;
 	memcpy(lesson->bits, taught->bits, sizeof(lesson->bits));
-	if (df_learn_put(&w->learn, addr, lesson, w->now_ns) < 0)
+	r = df_learn_put(&w->learn, addr, lesson, w->now_ns);
+	if (r < 0)
 		df_report_note(w, DF_NOTE_UNLEARNED, DF_LEVER_NONE, addr, lesson->name);
+	if (w->learn.n_unstuck > n_unstuck)
+		df_report_many(w, lesson->name);
+	return r < 0;
 }
 
 /* Who can reach the address may reach it by NAT64, too, and the other way round. */
@@ -35,15 +43,16 @@ static void put_twin(struct df_worker *w, const uint8_t *addr, struct df_lesson 
 		return;
 	lesson.is_twin = lesson.is_refusal = true;
 	(void)df_teach_limit_refusal(&w->teach, twin, is_own(w, &taught, twin), &taught);
-	put(w, twin, &lesson, &taught);
+	(void)put(w, twin, &lesson, &taught);
 }
 
-/* One name's say on one address, without what would make it a lever. */
-static void teach(struct df_worker *w, const struct df_dns_addr *a, struct df_lesson lesson,
-		  struct df_taught taught)
+/* One name's say on one address, without what would make it a lever.  1: no room for it. */
+static unsigned teach(struct df_worker *w, const struct df_dns_addr *a, struct df_lesson lesson,
+		      struct df_taught taught)
 {
 	const bool own = is_own(w, &taught, a->addr);
 	enum df_lever why = df_teach_limit_refusal(&w->teach, a->addr, own, &taught);
+	unsigned n;
 
 	if (why != DF_LEVER_NONE)
 		df_report_note(w, DF_NOTE_PIN_IGNORED, why, a->addr, lesson.name);
@@ -51,26 +60,31 @@ static void teach(struct df_worker *w, const struct df_dns_addr *a, struct df_le
 	if (why != DF_LEVER_NONE)
 		df_report_note(w, DF_NOTE_REBINDING_IGNORED, why, a->addr, lesson.name);
 	lesson.ttl_ns = (a->ttl < TTL_MAX_S ? a->ttl : TTL_MAX_S) * NS_PER_S;
-	put(w, a->addr, &lesson, &taught);
+	n = put(w, a->addr, &lesson, &taught);
 	put_twin(w, a->addr, lesson, taught);
+	return n;
 }
 
-static void teach_all(struct df_worker *w, const struct df_dns_answer *answer,
-		      const struct df_lesson *lesson, const struct df_taught *taught)
+static unsigned teach_all(struct df_worker *w, const struct df_dns_answer *answer,
+			  const struct df_lesson *lesson, const struct df_taught *taught)
 {
+	unsigned n = 0;
+
 	for (unsigned i = 0; i < answer->n_addrs; i++)
-		teach(w, &answer->addrs[i], *lesson, *taught);
+		n += teach(w, &answer->addrs[i], *lesson, *taught);
+	return n;
 }
 
-void df_learn_answer(struct df_worker *w, const struct df_dname *qname,
-		     const struct df_dns_answer *answer, const struct df_learn_scope *scope)
+unsigned df_learn_answer(struct df_worker *w, const struct df_dname *qname,
+			 const struct df_dns_answer *answer, const struct df_learn_scope *scope)
 {
 	struct df_lesson lesson = {
 		.name = qname, .is_refusal = scope->is_refusal, .is_pinned = scope->is_pinned};
 	struct df_taught question, chain;
+	unsigned n = 0;
 
 	if (answer->n_addrs == 0 || answer->rcode != DF_DNS_RCODE_NOERROR || !scope->tables)
-		return;
+		return 0;
 	df_teach_question(&w->teach, scope->tables, qname, &question);
 	for (unsigned i = 0; i < answer->n_chain; i++) {
 		const struct df_lesson refusal = {.name = &answer->chain[i], .is_refusal = true};
@@ -80,8 +94,8 @@ void df_learn_answer(struct df_worker *w, const struct df_dname *qname,
 			continue;
 		df_teach_withdraw(&question, &chain);
 		df_teach_unpin(&w->teach, &answer->chain[i], &chain);
-		teach_all(w, answer, &refusal, &chain);
+		n += teach_all(w, answer, &refusal, &chain);
 	}
 	df_teach_unpin(&w->teach, qname, &question);
-	teach_all(w, answer, &lesson, &question);
+	return n + teach_all(w, answer, &lesson, &question);
 }

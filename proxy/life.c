@@ -73,11 +73,11 @@ void df_life_addresses(struct df_monitor *m)
 	df_record_addresses(&m->record, "addresses", "the container's network came up", addrs, n);
 }
 
-/* Events that the kernel programs found no room for. */
-static uint64_t kernel_lost(void)
+/* One of the kernel programs' counters. */
+static uint64_t kernel_count(enum df_counter which)
 {
 	uint64_t values[1024] = {}, sum = 0;
-	const uint32_t key = DF_COUNT_EVENT_LOST;
+	const uint32_t key = which;
 	int n = libbpf_num_possible_cpus();
 
 	if (n <= 0 || (size_t)n > ARRAY_SIZE(values) ||
@@ -94,7 +94,8 @@ void df_life_stop(struct df_monitor *m)
 	const struct df_msg_pong *now = &m->counts, *past = &m->past_counts;
 	const uint64_t queries = r->n_queries + now->n_untold_queries + past->n_untold_queries;
 	const uint64_t refusals = r->n_refusals + now->n_untold_refusals + past->n_untold_refusals;
-	const uint64_t lost = r->n_lost + r->n_suppressed + kernel_lost();
+	const uint64_t lost = r->n_lost + r->n_suppressed + kernel_count(DF_COUNT_EVENT_LOST);
+	const uint64_t probes = kernel_count(DF_COUNT_SINKHOLE_PROBE);
 	char text[MESSAGE_MAX];
 	size_t n = 0;
 
@@ -113,5 +114,12 @@ void df_life_stop(struct df_monitor *m)
 	if (r->n_unshown > 0)
 		df_append(text, sizeof(text), &n, "; %llu refusals not shown on stderr",
 			  (unsigned long long)r->n_unshown);
+	if (now->n_unpinned + past->n_unpinned > 0)
+		df_append(text, sizeof(text), &n, "; pinning failed %llu times",
+			  (unsigned long long)(now->n_unpinned + past->n_unpinned));
+	if (probes > 0)
+		df_append(text, sizeof(text), &n,
+			  "; %llu UDP sockets for sorting addresses met the sinkhole",
+			  (unsigned long long)probes);
 	df_record_stop(&m->record, text, lost);
 }

@@ -34,6 +34,7 @@ static void add_counts(struct df_msg_pong *sum, const struct df_msg_pong *more)
 	sum->n_mismatched += more->n_mismatched;
 	sum->n_untold_queries += more->n_untold_queries;
 	sum->n_untold_refusals += more->n_untold_refusals;
+	sum->n_unpinned += more->n_unpinned;
 }
 
 static void worker_died(struct df_monitor *m)
@@ -76,6 +77,8 @@ static void on_note(struct df_monitor *m, const struct df_msg_note *note)
 {
 	if (note->what == DF_NOTE_UNREAD_QUERY || note->what == DF_NOTE_UNREAD_ANSWER)
 		(void)df_record_unread(&m->record, note);
+	else if (note->what == DF_NOTE_PIN_FAILED || note->what == DF_NOTE_PIN_RECOVERED)
+		(void)df_record_pin(&m->record, note);
 	else if (df_record_note(&m->record, note) == 0 && note->what == DF_NOTE_UNLEARNED &&
 		 m->meta->is_fail_open)
 		df_kernel_conf_open_raw(m);

@@ -1,26 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which name is to be pinned when, and what is told of those that cannot be. */
 #include "proxy/pin.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
+#include <stddef.h>
 
-#include "lib/util.h"
 #include "proxy/worker.h"
 
 #define NS_PER_S 1000000000ull
-#define TRY_NS (2 * NS_PER_S)
-#define TRIES_MAX 4
 #define BACKOFF_MIN_NS (NS_PER_S / 4)
 #define BACKOFF_MAX_NS (60 * NS_PER_S)
 #define BACKOFF_STEPS 8 /* from the least to the most */
 #define AGAIN_MIN_S 60u /* whatever the TTL says */
 #define AGAIN_MAX_S 3600u
-#define AGAIN_NONE_S 300u /* the name has no address */
-#define QUEUE_NS (NS_PER_S / 50)
-#define UDP_SIZE 4096 /* what we take; df_dns_build_query announces what fits the path */
+#define START_NS (NS_PER_S / 50)
+/* With --uidmap the network comes after us: no event for the first of these failures. */
+#define QUIET_FAILURES 3
+/* Failures of asked names, which a payload can make at will, that are told one by one. */
+#define TOLD_ASKED_MAX 64
+#define TELL_NS (10 * NS_PER_S)
 
 /* --- not again so soon ------------------------------------------------------------- */
 
@@ -50,69 +47,96 @@ static void remember(struct df_worker *w, const struct df_dname *name, uint64_t 
 	w->pin.recent[at].until_ns = until_ns;
 }
 
-/* --- one query ------------------------------------------------------------------------ */
+/* --- what is told ------------------------------------------------------------------ */
 
-static void query_of(const struct df_pin_slot *s, struct df_dns_query *ret)
+/* Many different names of a blocked zone may fail; the log has room for other things, too. */
+static bool is_told_later(struct df_worker *w, const struct df_pin_slot *s)
 {
-	memset(ret, 0, sizeof(*ret));
-	ret->id = s->id;
-	ret->rd = true;
-	ret->name = s->name;
-	memcpy(ret->name_case, s->name.wire, s->name.len);
-	ret->type = s->is_aaaa ? DF_DNS_TYPE_AAAA : DF_DNS_TYPE_A;
-	ret->has_edns = s->has_edns;
-	ret->edns_udp_size = UDP_SIZE;
+	struct df_pin *p = &w->pin;
+
+	if (s && s->is_listed)
+		return false;
+	if (p->n_told_asked < TOLD_ASKED_MAX) {
+		p->n_told_asked++;
+		return false;
+	}
+	if (w->now_ns >= p->next_tell_ns)
+		return false;
+	p->n_untold_asked++;
+	return true;
 }
 
-static void close_socket(struct df_worker *w, struct df_pin_slot *s)
+/* s NULL: no slot has it. */
+static void tell(struct df_worker *w, const struct df_pin_slot *s, const struct df_dname *name,
+		 struct df_msg_note m)
 {
-	if (s->fd < 0)
+	struct df_pin *p = &w->pin;
+
+	if (is_told_later(w, s))
 		return;
-	df_loop_remove(&w->loop, s->fd, &s->source);
-	(void)close(s->fd);
-	s->fd = -1;
+	if (!s || !s->is_listed) {
+		m.n_others = p->n_untold_asked;
+		p->n_untold_asked = 0;
+		p->next_tell_ns = w->now_ns + TELL_NS;
+	}
+	m.type = DF_MSG_NOTE;
+	m.name = *name;
+	df_report_send_note(w, &m);
 }
 
-static void pin_ready(struct df_source *source, uint32_t events);
-
-/* To the next resolver, from a port of its own.  0 or -errno. */
-static int send_query(struct df_worker *w, struct df_pin_slot *s)
+static void tell_cause(struct df_worker *w, struct df_pin_slot *s, enum df_pin_cause cause,
+		       uint32_t count)
 {
-	struct df_resolver to = {.port = htons(DF_DNS_PORT)};
-	struct df_dns_query q;
-	int r, len;
+	const uint16_t bit = (uint16_t)(1u << cause);
 
-	s->resolver = (uint8_t)((w->pin.good + s->n_tries) % w->meta->n_resolvers);
-	memcpy(to.addr, w->meta->resolvers[s->resolver], sizeof(to.addr));
-	s->n_tries++;
-	s->deadline_ns = w->now_ns + TRY_NS;
-	s->id = df_worker_random16(w);
-	query_of(s, &q);
-	len = df_dns_build_query(&q, s->id, false, w->answer, sizeof(w->answer));
-	if (len < 0)
-		return len;
-	r = df_upstream_connect(&to, SOCK_DGRAM);
-	if (r < 0)
-		return r;
-	s->fd = r;
-	s->source.ready = pin_ready;
-	r = df_loop_add(&w->loop, s->fd, EPOLLIN, &s->source);
-	if (r == 0 && send(s->fd, w->answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		r = -errno;
-	if (r < 0)
-		close_socket(w, s);
-	return r;
+	if (s->state->told & bit)
+		return;
+	s->state->told |= bit;
+	tell(w, s, &s->name,
+	     (struct df_msg_note){.what = DF_NOTE_PIN_FAILED,
+				  .why = cause,
+				  .count = count,
+				  .qtype = s->is_aaaa ? DF_DNS_TYPE_AAAA : DF_DNS_TYPE_A});
 }
 
-/* --- one name ------------------------------------------------------------------------- */
+void df_pin_failed(struct df_worker *w, struct df_pin_slot *s, enum df_pin_cause cause)
+{
+	s->is_failed = true;
+	w->pin.n_failures++;
+	if (cause != DF_PIN_UNREACHABLE || s->state->n_failures >= QUIET_FAILURES)
+		tell_cause(w, s, cause, 1);
+}
+
+/* What the name as a whole comes to: too many addresses, no room for them, or all is well. */
+static void tell_outcome(struct df_worker *w, struct df_pin_slot *s)
+{
+	const uint32_t n = s->n_addrs[0] + s->n_addrs[1];
+	const bool is_many = n > DF_LEARN_STICKY_MAX;
+
+	if (is_many)
+		tell_cause(w, s, DF_PIN_MANY, n);
+	if (s->is_unlearned)
+		df_pin_failed(w, s, DF_PIN_FULL);
+	if (s->is_failed || is_many || s->state->told == 0) {
+		if (!s->is_failed) /* what else there was is over, and would be told again */
+			s->state->told &= 1u << DF_PIN_MANY;
+		return;
+	}
+	s->state->told = 0;
+	tell(w, s, &s->name,
+	     (struct df_msg_note){.what = DF_NOTE_PIN_RECOVERED, .count = n > 0 ? n : 1});
+}
+
+/* --- when -------------------------------------------------------------------------- */
 
 static uint64_t jitter(struct df_worker *w, uint64_t ns)
 {
 	return ns + ns / 8 * (df_worker_random16(w) & 0xff) / 0x100;
 }
 
-static uint64_t again_ns(struct df_worker *w, const struct df_pin_slot *s, unsigned n_failures)
+static uint64_t again_ns(struct df_worker *w, const struct df_pin_slot *s)
 {
+	const unsigned n_failures = s->state->n_failures;
 	uint32_t ttl_s = s->ttl_s < AGAIN_MAX_S ? s->ttl_s : AGAIN_MAX_S;
 	uint64_t ns;
 
@@ -123,110 +147,31 @@ static uint64_t again_ns(struct df_worker *w, const struct df_pin_slot *s, unsig
 	return w->now_ns + jitter(w, ns < BACKOFF_MAX_NS ? ns : BACKOFF_MAX_NS);
 }
 
-static void finish(struct df_worker *w, struct df_pin_slot *s)
+static struct df_pin_asked *asked_of(const struct df_pin_slot *s)
 {
-	struct df_pin_name *n = s->listed >= 0 ? &w->pin.names[s->listed] : NULL;
-
-	s->is_busy = false;
-	if (n) {
-		n->is_busy = false;
-		if (!s->is_failed)
-			n->n_failures = 0;
-		else if (n->n_failures < UINT8_MAX)
-			n->n_failures++;
-		n->next_ns = again_ns(w, s, n->n_failures);
-	}
-	remember(w, &s->name, again_ns(w, s, n ? n->n_failures : s->is_failed * BACKOFF_STEPS));
+	return (struct df_pin_asked *)((char *)s->state - offsetof(struct df_pin_asked, state));
 }
 
-/* The next try, then the next type, then the end. */
-static void go_on(struct df_worker *w, struct df_pin_slot *s)
+void df_pin_finished(struct df_worker *w, struct df_pin_slot *s)
 {
-	w->pin.next_ns = 0;
-	for (;;) {
-		close_socket(w, s);
-		while (s->n_tries < TRIES_MAX)
-			if (send_query(w, s) == 0)
-				return;
-		s->is_failed |= s->n_tries == TRIES_MAX; /* an answer sets it beyond */
-		if (s->is_aaaa)
-			break;
-		s->is_aaaa = true;
-		s->n_tries = 0;
-	}
-	finish(w, s);
+	struct df_pin_state *state = s->state;
+
+	tell_outcome(w, s);
+	if (!s->is_failed)
+		state->n_failures = 0;
+	else if (state->n_failures < UINT8_MAX)
+		state->n_failures++;
+	state->next_ns = again_ns(w, s);
+	state->is_busy = s->is_busy = false;
+	remember(w, &s->name, state->next_ns);
+	/* one that was pinned is so again when it is asked for again */
+	if (!s->is_listed && !s->is_failed)
+		asked_of(s)->is_used = false;
 }
 
-/* Nothing more is to be had of this type. */
-static void type_done(struct df_worker *w, struct df_pin_slot *s)
-{
-	s->n_tries = TRIES_MAX + 1;
-	go_on(w, s);
-}
-
-static void learn(struct df_worker *w, struct df_pin_slot *s, const struct df_dns_answer *answer)
-{
-	const struct df_learn_scope scope = {.tables = df_teach_tables(&w->tables),
-					     .is_refusal = true,
-					     .is_pinned = s->listed >= 0};
-
-	df_learn_answer(w, &s->name, answer, &scope);
-	for (unsigned i = 0; i < answer->n_addrs; i++)
-		if (answer->addrs[i].ttl < s->ttl_s)
-			s->ttl_s = answer->addrs[i].ttl;
-	if (answer->n_addrs == 0 && s->ttl_s > AGAIN_NONE_S)
-		s->ttl_s = AGAIN_NONE_S;
-}
-
-/* A server that does not know EDNS, RFC 6891 7; maybe with a bare header. */
-static bool is_edns_unknown(const struct df_pin_slot *s, const uint8_t *pkt, size_t len)
-{
-	return s->has_edns && len >= DF_DNS_HEADER_LEN && (pkt[0] << 8 | pkt[1]) == s->id &&
-	       (pkt[2] & DF_DNS_QR_BIT) &&
-	       ((pkt[3] & 15) == DF_DNS_RCODE_FORMERR || (pkt[3] & 15) == DF_DNS_RCODE_NOTIMP);
-}
-
-static void take_answer(struct df_worker *w, struct df_pin_slot *s, const uint8_t *pkt, size_t len)
-{
-	struct df_dns_answer answer;
-	struct df_dns_query q;
-	int r;
-
-	if (is_edns_unknown(s, pkt, len)) {
-		s->has_edns = false;
-		s->n_tries--; /* the same one again */
-		go_on(w, s);
-		return;
-	}
-	query_of(s, &q);
-	r = df_dns_parse_answer(pkt, len, &q, s->id, &answer);
-	if (r == -ENOMSG)
-		return; /* to another question: go on waiting for ours */
-	if (r < 0 ||
-	    (answer.rcode != DF_DNS_RCODE_NOERROR && answer.rcode != DF_DNS_RCODE_NXDOMAIN)) {
-		go_on(w, s);
-		return;
-	}
-	w->pin.good = s->resolver;
-	learn(w, s, &answer);
-	type_done(w, s);
-}
-
-static void pin_ready(struct df_source *source, uint32_t events)
-{
-	struct df_pin_slot *s = (struct df_pin_slot *)source;
-	struct df_worker *w = s->worker;
-	ssize_t n = recv(s->fd, w->packet, sizeof(w->packet), MSG_DONTWAIT);
-
-	(void)events;
-	if (n >= 0)
-		take_answer(w, s, w->packet, (size_t)n);
-	else if (errno != EAGAIN && errno != EINTR)
-		go_on(w, s); /* ECONNREFUSED and the like: nobody listens there (ICMP) */
-}
-
-/* NULL: all are busy. */
-static struct df_pin_slot *start(struct df_worker *w, const struct df_dname *name, int16_t listed)
+/* false: all slots are busy. */
+static bool start(struct df_worker *w, const struct df_dname *name, struct df_pin_state *state,
+		  bool is_listed)
 {
 	for (unsigned i = 0; i < DF_PIN_SLOTS; i++) {
 		struct df_pin_slot *s = &w->pin.slots[i];
@@ -236,23 +181,24 @@ static struct df_pin_slot *start(struct df_worker *w, const struct df_dname *nam
 		*s = (struct df_pin_slot){.worker = w,
 					  .fd = -1,
 					  .is_busy = true,
-					  .listed = listed,
+					  .is_listed = is_listed,
+					  .state = state,
 					  .has_edns = true,
 					  .ttl_s = UINT32_MAX,
 					  .name = *name};
-		go_on(w, s);
-		return s;
+		state->is_busy = true;
+		remember(w, name, w->now_ns + AGAIN_MIN_S * NS_PER_S);
+		df_pin_ask(w, s);
+		return true;
 	}
-	return NULL;
+	return false;
 }
-
-/* --- what is due ---------------------------------------------------------------------------- */
 
 void df_pin_init(struct df_worker *w)
 {
 	struct df_pin *p = &w->pin;
 
-	for (unsigned t = 0; t < DF_TABLES && w->meta->n_resolvers > 0; t++) {
+	for (unsigned t = 0; t < DF_TABLES; t++) {
 		const struct df_policy *policy = &w->tables.tables[t];
 
 		if (!df_tables_has(&w->tables, t) ||
@@ -265,16 +211,50 @@ void df_pin_init(struct df_worker *w)
 	p->next_ns = p->n_names > 0 ? 0 : UINT64_MAX;
 }
 
+/* A free place, or that of the name that failed most often and waits; NULL: none. */
+static struct df_pin_asked *find_place(struct df_pin *p)
+{
+	struct df_pin_asked *worst = NULL;
+
+	for (unsigned i = 0; i < DF_PIN_ASKED; i++) {
+		struct df_pin_asked *a = &p->asked[i];
+
+		if (!a->is_used)
+			return a;
+		if (!a->state.is_busy && a->state.n_failures > 0 &&
+		    (!worst || a->state.n_failures > worst->state.n_failures))
+			worst = a;
+	}
+	return worst;
+}
+
+static bool is_asked(const struct df_pin *p, const struct df_dname *name)
+{
+	for (unsigned i = 0; i < DF_PIN_ASKED; i++)
+		if (p->asked[i].is_used && df_dname_is_equal(&p->asked[i].name, name))
+			return true;
+	return false;
+}
+
 void df_pin_refused(struct df_worker *w, enum df_table table, const struct df_dname *name)
 {
 	const struct df_policy *policy = &w->tables.tables[table];
 	struct df_pin *p = &w->pin;
+	struct df_pin_asked *place;
 
 	if (w->meta->n_resolvers == 0 || df_policy_pin_blocked(policy) == DF_POLICY_PIN_NO ||
-	    df_policy_raw_ip(policy) == DF_POLICY_RAW_BLOCK || p->n_queued == DF_PIN_QUEUE ||
-	    is_recent(w, name))
+	    df_policy_raw_ip(policy) == DF_POLICY_RAW_BLOCK || is_recent(w, name) ||
+	    is_asked(p, name))
 		return;
-	p->queue[(p->first_queued + p->n_queued++) % DF_PIN_QUEUE] = *name;
+	place = find_place(p);
+	if (!place) { /* its next query finds room, maybe */
+		p->n_failures++;
+		tell(w, NULL, name,
+		     (struct df_msg_note){
+			     .what = DF_NOTE_PIN_FAILED, .why = DF_PIN_QUEUE_FULL, .count = 1});
+		return;
+	}
+	*place = (struct df_pin_asked){.is_used = true, .name = *name};
 	remember(w, name, w->now_ns + AGAIN_MIN_S * NS_PER_S);
 	p->next_ns = 0;
 }
@@ -285,27 +265,30 @@ static void start_listed(struct df_worker *w)
 		struct df_pin_name *n = &w->pin.names[i];
 		struct df_dname name;
 
-		if (n->is_busy || w->now_ns < n->next_ns)
+		if (n->state.is_busy || w->now_ns < n->state.next_ns)
 			continue;
-		n->is_busy = true;
-		if (df_policy_pin_name_at(&w->tables.tables[n->table], n->index, &name) < 0 ||
-		    start(w, &name, (int16_t)i))
-			continue;
-		n->is_busy = false;
-		return; /* when a slot is free again */
+		if (df_policy_pin_name_at(&w->tables.tables[n->table], n->index, &name) < 0)
+			n->state.is_busy = true; /* for ever */
+		else if (!start(w, &name, &n->state, true))
+			return; /* when a slot is free again */
 	}
 }
 
-static void start_queued(struct df_worker *w)
+/* One at a time: a payload must not make us flood a resolver. */
+static void start_asked(struct df_worker *w)
 {
 	struct df_pin *p = &w->pin;
+	struct df_pin_asked *first = NULL;
 
-	if (p->n_queued == 0 || w->now_ns < p->queue_ns ||
-	    !start(w, &p->queue[p->first_queued], -1))
-		return;
-	p->first_queued = (p->first_queued + 1) % DF_PIN_QUEUE;
-	p->n_queued--;
-	p->queue_ns = w->now_ns + QUEUE_NS;
+	for (unsigned i = 0; w->now_ns >= p->asked_ns && i < DF_PIN_ASKED; i++) {
+		struct df_pin_asked *a = &p->asked[i];
+
+		if (a->is_used && !a->state.is_busy && w->now_ns >= a->state.next_ns &&
+		    (!first || a->state.next_ns < first->state.next_ns))
+			first = a;
+	}
+	if (first && start(w, &first->name, &first->state, false))
+		p->asked_ns = w->now_ns + START_NS;
 }
 
 static void sooner(uint64_t *ns, uint64_t other_ns)
@@ -325,10 +308,13 @@ static uint64_t next_due(const struct df_pin *p)
 			sooner(&ns, p->slots[i].deadline_ns);
 	}
 	for (unsigned i = 0; is_any_free && i < p->n_names; i++)
-		if (!p->names[i].is_busy)
-			sooner(&ns, p->names[i].next_ns);
-	if (is_any_free && p->n_queued > 0)
-		sooner(&ns, p->queue_ns);
+		if (!p->names[i].state.is_busy)
+			sooner(&ns, p->names[i].state.next_ns);
+	for (unsigned i = 0; is_any_free && i < DF_PIN_ASKED; i++)
+		if (p->asked[i].is_used && !p->asked[i].state.is_busy)
+			sooner(&ns, p->asked[i].state.next_ns > p->asked_ns
+					    ? p->asked[i].state.next_ns
+					    : p->asked_ns);
 	return ns;
 }
 
@@ -336,12 +322,14 @@ int df_pin_run(struct df_worker *w)
 {
 	struct df_pin *p = &w->pin;
 
+	if (w->meta->n_resolvers == 0)
+		return -1;
 	if (w->now_ns >= p->next_ns) {
 		for (unsigned i = 0; i < DF_PIN_SLOTS; i++)
 			if (p->slots[i].is_busy && w->now_ns >= p->slots[i].deadline_ns)
-				go_on(w, &p->slots[i]);
+				df_pin_ask_late(w, &p->slots[i]);
 		start_listed(w);
-		start_queued(w);
+		start_asked(w);
 		p->next_ns = next_due(p);
 	}
 	if (p->next_ns == UINT64_MAX)

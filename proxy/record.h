@@ -83,6 +83,9 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m);
 /* What was not learned; checked, as above. */
 int df_record_note(struct df_record *r, const struct df_msg_note *m);
 
+/* A refused name that could not be pinned, or is again; checked, as above. */
+int df_record_pin(struct df_record *r, const struct df_msg_note *m);
+
 /* Octets that passed and could not be understood; checked, as above. */
 int df_record_unread(struct df_record *r, const struct df_msg_note *m);
 

@@ -51,7 +51,7 @@ static void learn(struct df_worker *w, const struct df_asked *a, const struct df
 	const struct df_learn_scope scope = {.tables = a->teaches};
 
 	if (is_address || (df_worker_is_inert(w) && !answer->is_svcb_malformed))
-		df_learn_answer(w, &a->q.name, answer, &scope);
+		(void)df_learn_answer(w, &a->q.name, answer, &scope);
 }
 
 static void pass_on(struct df_worker *w, struct df_asked *a, const uint8_t *pkt, size_t len)

@@ -256,7 +256,7 @@ void df_report_summaries(struct df_worker *w, bool all)
 /* false: it was given before.  One that shares its slot may be given again. */
 static bool is_note_new(struct df_worker *w, const struct df_msg_note *m)
 {
-	uint64_t h = w->seen.seed ^ m->what;
+	uint64_t h = w->seen.seed ^ m->what ^ (uint64_t)m->why << 32;
 
 	for (size_t i = 0; i < sizeof(m->addr); i++)
 		h = (h ^ m->addr[i]) * 0x100000001b3ull;
@@ -285,6 +285,23 @@ void df_report_note(struct df_worker *w, enum df_note what, enum df_lever why,
 	} else if (!is_note_new(w, &m)) {
 		return;
 	}
-	if (send(w->channel, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	df_report_send_note(w, &m);
+}
+
+void df_report_many(struct df_worker *w, const struct df_dname *name)
+{
+	const struct df_msg_note m = {.type = DF_MSG_NOTE,
+				      .what = DF_NOTE_PIN_FAILED,
+				      .why = DF_PIN_MANY,
+				      .count = DF_LEARN_STICKY_MAX + 1,
+				      .name = *name};
+
+	if (is_note_new(w, &m))
+		df_report_send_note(w, &m);
+}
+
+void df_report_send_note(struct df_worker *w, const struct df_msg_note *m)
+{
+	if (send(w->channel, m, sizeof(*m), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		w->n_dropped++;
 }

@@ -48,6 +48,7 @@ static void send_pong(struct df_worker *w)
 		.n_mismatched = w->n_mismatched,
 		.n_untold_queries = w->n_untold_queries,
 		.n_untold_refusals = w->n_untold_refusals,
+		.n_unpinned = w->pin.n_failures,
 	};
 
 	(void)send(w->channel, &m, sizeof(m), MSG_NOSIGNAL);

@@ -238,6 +238,10 @@ void df_report_summaries(struct df_worker *w, bool all);
 /* Something was not learned.  Each once; for want of room every ten seconds at most. */
 void df_report_note(struct df_worker *w, enum df_note what, enum df_lever why,
 		    const uint8_t addr[static 16], const struct df_dname *name);
+/* A name has more addresses than are refused; told once. */
+void df_report_many(struct df_worker *w, const struct df_dname *name);
+/* As it is. */
+void df_report_send_note(struct df_worker *w, const struct df_msg_note *m);
 
 /* What a payload asks for.  Its number if somebody is looked up now, else 0. */
 uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
@@ -250,8 +254,11 @@ struct df_learn_scope {
 	bool is_refusal; /* of our own question for a refused name: it permits nothing */
 	bool is_pinned;  /* that the policy has us ask */
 };
-/* Before the client gets the answer; what it says is in the kernel's map then. */
-void df_learn_answer(struct df_worker *w, const struct df_dname *qname,
+/*
+ * Before the client gets the answer; what it says is in the kernel's map then.  Returns how
+ * many addresses found no room.
+ */
+unsigned df_learn_answer(struct df_worker *w, const struct df_dname *qname,
 		     const struct df_dns_answer *answer, const struct df_learn_scope *scope);
 
 /* payloads: the kernel's ring of them, the map of verdicts */

@@ -162,6 +162,44 @@ LOOK_UP='look_up() {
 	refute world_dns_log ' github\.com '
 }
 
+# getaddrinfo connects UDP sockets to what it got, to put it in order (RFC 6724).
+@test "refuse-dns sinkhole: a lookup alone is no attempt to connect" {
+	policy_sealed sinkhole 'refuse-dns sinkhole'
+	job -a deployfence.policy=sinkhole -v "$BATS_TEST_DIRNAME/probe.py:/probe.py:ro" -- sh -c '
+		python3 /probe.py sort github.com 200; curl -sS -m 10 http://github.com; echo "rc=$?"'
+	expect [ "$output" = 'rc=7' ]
+	expect_fence_gone
+	expect_event '.event == "connect_blocked" and .reason == "Sinkhole" and .port == 80' # the twin: curl's
+	refute_event '.reason == "Sinkhole" and .port != 80'
+	expect_event '.event == "stop" and (.message | test("; lost: 0 events, 0 dropped")) and (.message | test("; [0-9]+ UDP sockets for sorting addresses met the sinkhole"))'
+}
+
+@test "refuse-dns sinkhole: connected UDP sockets send with control messages, as without a fence" {
+	local unfenced
+	policy_sealed sinkhole 'refuse-dns sinkhole'
+	job -v "$BATS_TEST_DIRNAME/probe.py:/probe.py:ro" -n /run/netns/world -- python3 /probe.py ancillary 203.0.113.10 2001:db8:80::10
+	unfenced=$output
+	expect [ "$(grep -c ' sent [38].*, 1234\(5678\)\? came$' <<<"$unfenced")" = 19 ]
+	for policy in sinkhole default; do
+		job -a deployfence.policy=$policy -v "$BATS_TEST_DIRNAME/probe.py:/probe.py:ro" -n /run/netns/world -- \
+			python3 /probe.py ancillary 203.0.113.10 2001:db8:80::10
+		expect [ "$output" = "$unfenced" ]
+		refute_event '.event == "connect_blocked"'
+	done
+	# a message without an address is not what was refused: the address itself still is
+	job -a deployfence.policy=sinkhole -- python3 -c '
+import socket
+for family, to in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"), (socket.AF_INET6, "::ffff:0.0.0.0")):
+    for how in ("connect", "sendto"):
+        s = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            s.connect((to, 9)) if how == "connect" else s.sendto(b"x", (to, 9))
+            print(to, how, "passed")
+        except PermissionError:
+            print(to, how, "EPERM")'
+	expect [ "$(grep -c ' EPERM$' <<<"$output")" = 6 ]
+}
+
 @test "answers that do not belong to the question never reach the client" {
 	local mode
 	job_start -a deployfence=on -- sleep 1000

@@ -10,7 +10,10 @@
   evade RESOLVER4 RESOLVER6 NAME INTERFACE   port 53 past the redirect
   reserved                      the addresses and the port that belong to the proxy
   lookup NAME COUNT             gethostbyname() again and again
+  sort NAME COUNT               getaddrinfo() again and again, half of them in processes of their own
+  ancillary ADDRESS4 ADDRESS6   connected UDP sockets that send with control messages
 """
+import ctypes
 import errno
 import os
 import socket
@@ -251,6 +254,77 @@ def lookup(name, count):
         outcome(socket.gethostbyname, name)
 
 
+def sort(name, count):
+    """libc connects UDP sockets to all addresses to put them in order (RFC 6724)."""
+    for number in range(int(count)):
+        child = os.fork() if number % 2 else 0
+        try:
+            socket.getaddrinfo(name, 443)
+        except OSError as error:
+            print(f"lookup {number}: {error}")
+        if number % 2 and child == 0:
+            os._exit(0)
+        if child:
+            os.waitpid(child, 0)
+
+
+# --- messages with control data, which the kernel sends as if the socket was not connected
+
+def own_source(address):
+    sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
+    sock.connect((address, 9))
+    return socket.inet_pton(sock.family, sock.getsockname()[0])
+
+
+def control_messages(address):
+    """Name, level, type and data of what a client may give with a message."""
+    four, six, number = socket.IPPROTO_IP, socket.IPPROTO_IPV6, struct.Struct("i").pack
+    common = [("UDP_SEGMENT", socket.IPPROTO_UDP, 103, struct.pack("H", 4)),
+              ("SO_TIMESTAMPING", socket.SOL_SOCKET, 37, struct.pack("I", 2))]
+    if ":" not in address:
+        return common + [("IP_TOS", four, 1, number(0x10)), ("IP_TTL", four, 2, number(9)),
+                         ("IP_PKTINFO", four, 8, struct.pack("i", 0) + own_source(address) + bytes(4))]
+    return common + [("IPV6_TCLASS", six, 67, number(0x10)), ("IPV6_HOPLIMIT", six, 52, number(9)),
+                     ("IPV6_PKTINFO", six, 50, own_source(address) + struct.pack("i", 0)),
+                     ("IPV6_DONTFRAG", six, 62, number(1))]
+
+
+def send_with(peer, item, via):
+    """Both ends are in this namespace, which has every address."""
+    receiver = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    receiver.bind(("::", 0))
+    receiver.settimeout(TIMEOUT)
+    sock = socket.socket(family_of(peer), socket.SOCK_DGRAM)
+    sock.connect((peer, receiver.getsockname()[1]))
+    sent = sendmmsg(sock, item) if via == "sendmmsg" else f"sent {sock.sendmsg([b'12345678'], [item[1:]])}"
+    return f"{sent}, {receiver.recv(100).decode()} came"
+
+
+def sendmmsg(sock, item):
+    libc = ctypes.CDLL(None, use_errno=True)
+    level, kind, data = item[1:]
+    control = struct.pack("@Nii", 16 + len(data), level, kind) + data
+    control += bytes(-len(control) % 8)
+    octets, ancillary = ctypes.create_string_buffer(b"12345678", 8), ctypes.create_string_buffer(control, len(control))
+    vector = struct.pack("@PN", ctypes.addressof(octets), 8)
+    vectors = ctypes.create_string_buffer(vector, len(vector))
+    header = struct.pack("@PIxxxxPNPNiI", 0, 0, ctypes.addressof(vectors), 1, ctypes.addressof(ancillary),
+                         len(control), 0, 0) + struct.pack("@Ixxxx", 0)
+    headers = ctypes.create_string_buffer(header * 3, 3 * len(header))
+    count = libc.sendmmsg(sock.fileno(), headers, 3, 0)
+    if count < 0:
+        raise OSError(ctypes.get_errno(), "sendmmsg")
+    return f"sent {count} messages"
+
+
+def ancillary(address4, address6):
+    for peer in (address4, address6, "::ffff:" + address4):
+        items = control_messages(peer if not peer.startswith("::ffff:") else address4)
+        for item in items:
+            print(peer, item[0], outcome(send_with, peer, item, "sendmsg"))
+        print(peer, items[2][0], "sendmmsg", outcome(send_with, peer, items[2], "sendmmsg"))
+
+
 # --- past the redirect
 
 def ask_udp(sock, resolver, asked, ancillary=(), flags=0):
@@ -415,5 +489,5 @@ def reserved():
 
 
 TESTS = {function.__name__: function for function in
-         (pipeline, alternate, malformed, malformed_tcp, unconnected, crowd, evade, reserved, lookup)}
+         (pipeline, alternate, malformed, malformed_tcp, unconnected, crowd, evade, reserved, lookup, sort, ancillary)}
 TESTS[sys.argv[1].replace("-", "_")](*sys.argv[2:])

@@ -320,6 +320,10 @@ static void test_answer_limits(void **state)
 		assert_null(df_oracle_answer(m.b, m.len, &q, 1, &a, &r));
 		assert_int_equal(r, i < DF_DNS_MAX_ADDRS ? 0 : -E2BIG);
 		assert_int_equal(a.n_addrs, i < DF_DNS_MAX_ADDRS ? i + 1 : DF_DNS_MAX_ADDRS);
+		assert_int_equal(df_dns_parse_first(m.b, m.len, &q, 1, &a), 0);
+		assert_int_equal(a.n_addrs, i < DF_DNS_MAX_ADDRS ? i + 1 : DF_DNS_MAX_ADDRS);
+		assert_int_equal(a.n_more_addrs, i < DF_DNS_MAX_ADDRS ? 0 : 1);
+		assert_int_equal(a.addrs[0].addr[15], 0);
 	}
 	df_msg_init(&m, 1, 0x8180, "n0.x", DF_DNS_TYPE_A);
 	for (unsigned i = 0; i <= DF_DNS_MAX_CHAIN; i++) {

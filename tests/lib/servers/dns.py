@@ -4,7 +4,7 @@
 The resolvers of the test world: port 53 over UDP and TCP on every address of its network namespace. One line of log per
 query:  TIME UDP|TCP SOURCE#PORT RESOLVER NAME TYPE id=N edns=SIZE|- RCODE
 
---control is read whenever it changes; a line is  ADDRESS|* MODE [VALUE] [name=NAME]  and the first that fits is used:
+--control is read whenever it changes; a line is  ADDRESS|* MODE [VALUE] [name=NAME] [type=TYPE] [by=UDP|TCP]  and the first that fits is used:
   dead               no answer at all (TCP: accepted, then silence)
   refuse-tcp         TCP connections are closed at once
   delay MS           answers after MS milliseconds
@@ -221,6 +221,20 @@ def lie(query):
     return build(query, NOERROR, [(query.name.lower(), TYPES["A"], 60, ipaddress.ip_address("203.0.113.66").packed)])
 
 
+def some(query, answer):
+    """By UDP the first record that is an address and TC, in an answer that fits."""
+    if query.transport == "TCP":
+        return answer
+    records = [(query.name.lower(), query.qtype, 60, bytes([198, 51, 30, 1]) if query.qtype == 1 else bytes(16))]
+    return build(query, NOERROR, records, flags=AA | TC)
+
+
+def head(query, answer):
+    """The first alias of a chain, and nothing of where it leads."""
+    labels = ["hop2.chain.example" if query.name.lower() == "hop1.chain.example" else "hop1.chain.example"]
+    return build(query, NOERROR, [(query.name.lower(), TYPES["CNAME"], 60, encode_name(labels[0]))])
+
+
 # What a hostile or broken resolver sends instead of the honest answer: functions of (query, answer) to [datagram].
 HOSTILE = {
     "wrong-id": lambda q, a: [struct.pack("!H", q.id ^ 1) + a[2:]],
@@ -233,6 +247,8 @@ HOSTILE = {
     "trailing": lambda q, a: [a + b"trailing"],
     "cut": lambda q, a: [a[:-3]],
     "twice": lambda q, a: [a, a],
+    "some": lambda q, a: [some(q, a)],
+    "head": lambda q, a: [head(q, a)],
     "wrong-source": lambda q, a: [Elsewhere(lie(q)), a],
     "alias-loop": lambda q, a: [build(q, NOERROR, [(q.name.lower(), TYPES["CNAME"], 60, encode_name("loop2.example")),
                                                    ("loop2.example", TYPES["CNAME"], 60, encode_name(q.name))])],
@@ -257,8 +273,9 @@ class Control:
             with open(self.path, encoding="ascii") as lines:
                 self.rules = [line.split() for line in lines if line.split()]
         for address, mode, *rest in self.rules:
-            name = next((word[5:] for word in rest if word.startswith("name=")), None)
-            if address in ("*", query.resolver) and name in (None, query.name.lower()):
+            only = dict(word.split("=", 1) for word in rest if word.startswith(("name=", "type=", "by=")))
+            if address in ("*", query.resolver) and only.get("name") in (None, query.name.lower()) and \
+                    only.get("type") in (None, TYPE_NAMES.get(query.qtype)) and only.get("by") in (None, query.transport):
                 return mode, rest[0] if rest else ""
         return "", ""
 
