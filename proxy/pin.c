@@ -78,13 +78,16 @@ static void pin_ready(struct df_source *source, uint32_t events);
 /* To the next resolver, from a port of its own.  0 or -errno. */
 static int send_query(struct df_worker *w, struct df_pin_slot *s)
 {
-	struct df_resolver to = {.port = htons(DF_DNS_PORT)};
+	const unsigned which = w->pin.good + s->n_tries++;
+	struct df_resolver to;
 	struct df_dns_query q;
+	unsigned index;
 	int r, len;
 
-	s->resolver = (uint8_t)((w->pin.good + s->n_tries) % w->meta->n_resolvers);
-	memcpy(to.addr, w->meta->resolvers[s->resolver], sizeof(to.addr));
-	s->n_tries++;
+	if (!df_trust_pick(&w->trust, which, w->now_ns, &to, &index))
+		return -ENOENT;
+	s->resolver = (uint8_t)index;
+	memcpy(s->peer, to.addr, sizeof(s->peer));
 	s->deadline_ns = w->now_ns + TRY_NS;
 	s->id = df_worker_random16(w);
 	query_of(s, &q);
@@ -216,12 +219,12 @@ static void pin_ready(struct df_source *source, uint32_t events)
 {
 	struct df_pin_slot *s = (struct df_pin_slot *)source;
 	struct df_worker *w = s->worker;
-	ssize_t n = recv(s->fd, w->packet, sizeof(w->packet), MSG_DONTWAIT);
+	ssize_t n = df_upstream_receive(w, s->fd, s->peer, w->packet, sizeof(w->packet));
 
 	(void)events;
 	if (n >= 0)
 		take_answer(w, s, w->packet, (size_t)n);
-	else if (errno != EAGAIN && errno != EINTR)
+	else if (n != -EAGAIN && n != -EINTR && n != -ENOMSG)
 		go_on(w, s); /* ECONNREFUSED and the like: nobody listens there (ICMP) */
 }
 
@@ -252,7 +255,7 @@ void df_pin_init(struct df_worker *w)
 {
 	struct df_pin *p = &w->pin;
 
-	for (unsigned t = 0; t < DF_TABLES && w->meta->n_resolvers > 0; t++) {
+	for (unsigned t = 0; t < DF_TABLES && w->trust.n > 0; t++) {
 		const struct df_policy *policy = &w->tables.tables[t];
 
 		if (!df_tables_has(&w->tables, t) ||
@@ -270,7 +273,7 @@ void df_pin_refused(struct df_worker *w, enum df_table table, const struct df_dn
 	const struct df_policy *policy = &w->tables.tables[table];
 	struct df_pin *p = &w->pin;
 
-	if (w->meta->n_resolvers == 0 || df_policy_pin_blocked(policy) == DF_POLICY_PIN_NO ||
+	if (w->trust.n == 0 || df_policy_pin_blocked(policy) == DF_POLICY_PIN_NO ||
 	    df_policy_raw_ip(policy) == DF_POLICY_RAW_BLOCK || p->n_queued == DF_PIN_QUEUE ||
 	    is_recent(w, name))
 		return;
