@@ -344,6 +344,7 @@ enum df_counter {
 	DF_COUNT_TOKEN_FULL,
 	DF_COUNT_PASSED_OPEN,
 	DF_COUNT_SINKHOLE_PROBE,
+	DF_COUNT_FORGED,    /* packets for the proxy that a resolver elsewhere cannot have sent */
 	DF_N_COUNTERS = 16, /* room for later ones: the map keeps its size */
 };
 

@@ -350,4 +350,56 @@ int proxy_egress(struct __sk_buff *skb)
 	return sk && sk->dst_port == bpf_htons(DF_DNS_PORT) ? PASS : REFUSE;
 }
 
+/* 1: by its addresses the packet may be of a local resolver; see proxy_ingress. */
+static __always_inline __u32 is_local_pair(struct __sk_buff *skb)
+{
+	__u32 h[10] = {}; /* RFC 791 3.1: source and destination are words 3 and 4 */
+
+	if (skb->protocol == bpf_htons(ETH_P_IP_HOST)) {
+		if (bpf_skb_load_bytes(skb, 0, h, 20) < 0)
+			return 0;
+		return is_zero(h[3] ^ h[4]) | is_zero((bpf_ntohl(h[3]) >> 24) ^ 127);
+	}
+	if (skb->protocol == bpf_htons(ETH_P_IPV6_HOST)) {
+		if (bpf_skb_load_bytes(skb, 0, h, 40) < 0) /* RFC 8200 3: words 2 and 6 */
+			return 0;
+		return is_zero((h[2] ^ h[6]) | (h[3] ^ h[7]) | (h[4] ^ h[8]) | (h[5] ^ h[9])) |
+		       is_zero(h[2] | h[3] | h[4] | (h[5] ^ bpf_htonl(1)));
+	}
+	return 0;
+}
+
+/*
+ * The other direction.  The container shares the network namespace with the proxy: with
+ * IPV6_FREEBIND anybody there sends from a resolver's address, and /proc/net/udp6 tells
+ * where to.  Such a packet arrives on lo, while that of a resolver elsewhere comes by
+ * another interface.  The kernel connects to an address of the namespace itself from
+ * that same address, and to loopback from loopback: no other resolver answers on lo,
+ * whichever addresses the namespace is given later.  Answers on the listening port's
+ * side are queries, which come to token addresses on lo alone.
+ *
+ * Audit refuses nothing here either: a DNAT in the namespace may lead a query to a
+ * process in it (the DNS capture of a service mesh), whose answer looks the same.
+ */
+SEC("cgroup_skb/ingress")
+int proxy_ingress(struct __sk_buff *skb)
+{
+	struct df_conf *c = conf_get();
+	struct bpf_sock *sk = skb->sk;
+	__u32 is_listening, is_lo = skb->ifindex == LOOPBACK_IFINDEX;
+
+	if (!c)
+		return REFUSE;
+	sk = sk ? bpf_sk_fullsock(sk) : 0;
+	if (!sk)
+		return REFUSE;
+	is_listening = sk->src_port == bpf_ntohs(c->proxy_port);
+	if (is_listening)
+		return is_lo ? PASS : REFUSE;
+	if (!is_lo || is_local_pair(skb))
+		return PASS;
+	count(DF_COUNT_FORGED);
+	return c->mode == DF_MODE_AUDIT || (c->flags & DF_CONF_DISABLED) ? PASS : REFUSE;
+}
+
 char LICENSE[] SEC("license") = "GPL";

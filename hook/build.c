@@ -293,6 +293,7 @@ int df_hook_start_proxy(struct df_hook *h)
 	l.fds[DF_FD_LOCK - DF_FD_FIRST] = h->lock_fd;
 	l.fds[DF_FD_NETNS - DF_FD_FIRST] = h->container.netns_fd;
 	l.fds[DF_FD_REPORTS - DF_FD_FIRST] = h->reports_fd;
+	l.fds[DF_FD_RESOLV_CONF - DF_FD_FIRST] = h->container.resolv_conf_fd;
 	r = df_launch(&l, READY_TIMEOUT_MS);
 	if (r < 0)
 		return df_hook_fail(h, EX_TEMPFAIL, "the proxy " DF_PROXY_PATH " %s",

@@ -269,8 +269,11 @@ static void read_resolv_conf(struct df_container *c, const struct df_state *stat
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return;
+	c->resolv_conf_ctime = st.st_ctim;
 	if (df_read_all(fd, RESOLV_CONF_MAX, &text, &len) == 0)
 		df_resolv_conf_parse(text, &c->dns);
+	if (config->resolv_conf)
+		c->resolv_conf_fd = TAKE_FD(fd);
 }
 
 /* conmon's pipe at this moment: later only this very pipe is written to. */
@@ -295,7 +298,8 @@ int df_container_open(const struct df_state *state, const struct df_config *conf
 				     .pidfd = -1,
 				     .netns_fd = -1,
 				     .cgroup_root_fd = -1,
-				     .cgroup_fd = -1};
+				     .cgroup_fd = -1,
+				     .resolv_conf_fd = -1};
 	status = open_process(ret, ret_error);
 	if (status == 0)
 		status = open_cgroup_root(ret, ret_error);
@@ -304,6 +308,7 @@ int df_container_open(const struct df_state *state, const struct df_config *conf
 	if (status != 0)
 		return status;
 	read_resolv_conf(ret, state, config);
+	(void)df_process_image(ret->pid, &ret->image); /* else no later change counts */
 	note_stderr(ret);
 	return 0;
 }
@@ -314,4 +319,5 @@ void df_container_done(struct df_container *c)
 	df_closep(&c->netns_fd);
 	df_closep(&c->cgroup_root_fd);
 	df_closep(&c->cgroup_fd);
+	df_closep(&c->resolv_conf_fd);
 }

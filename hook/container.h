@@ -13,10 +13,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "hook/config.h"
-#include "hook/resolv_conf.h"
 #include "lib/launch.h"
+#include "lib/process.h"
+#include "lib/resolv_conf.h"
 
 #define DF_CONTAINER_ERROR_MAX 1024
 
@@ -32,6 +34,9 @@ struct df_container {
 	bool is_host_pidns;
 	bool has_own_userns;
 	struct df_resolv_conf dns; /* empty where the file cannot be read */
+	int resolv_conf_fd;        /* of its mount; -1: it has none */
+	struct timespec resolv_conf_ctime;
+	struct df_process_image image; /* what init runs now: the runtime */
 	bool is_stderr_pipe;
 	uint64_t stderr_dev, stderr_ino; /* of that pipe */
 };

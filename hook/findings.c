@@ -100,10 +100,11 @@ void df_findings_of_config(const struct df_config *config, const struct df_conta
 }
 
 void df_findings_collect(const char *bundle, const struct df_config *config,
-			 const struct df_container *container, struct df_findings *f)
+			 const struct df_container *container, bool is_docker,
+			 struct df_findings *f)
 {
 	df_findings_of_config(config, container, f);
 	df_findings_of_mounts(bundle, config, container, f);
 	df_findings_of_fds(config, container->pid, f);
-	df_findings_of_network(config, container, f);
+	df_findings_of_network(config, container, is_docker, f);
 }

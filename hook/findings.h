@@ -26,7 +26,8 @@ void df_findings_add(struct df_findings *f, enum df_finding finding, const char 
 
 /* All of those below.  bundle: absolute path. */
 void df_findings_collect(const char *bundle, const struct df_config *config,
-			 const struct df_container *container, struct df_findings *f);
+			 const struct df_container *container, bool is_docker,
+			 struct df_findings *f);
 
 /* By config.json alone, and by two facts of the container: no I/O. */
 void df_findings_of_config(const struct df_config *config, const struct df_container *container,
@@ -39,8 +40,11 @@ void df_findings_of_mounts(const char *bundle, const struct df_config *config,
 /* Descriptors that the payload gets from outside. */
 void df_findings_of_fds(const struct df_config *config, pid_t init, struct df_findings *f);
 
-/* Who else is in the network namespace, and where its resolvers are. */
+/*
+ * Who else is in the network namespace, and which resolvers the container could be itself.
+ * is_docker: 127.0.0.11 is the engine's.
+ */
 void df_findings_of_network(const struct df_config *config, const struct df_container *container,
-			    struct df_findings *f);
+			    bool is_docker, struct df_findings *f);
 
 #endif

@@ -7,7 +7,10 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "hook/findings.h"
@@ -105,37 +108,86 @@ static void find_neighbours(const struct df_config *config, const struct df_cont
 		look_at_everybody(c, f);
 }
 
-/* 127/8 but Docker's own 127.0.0.11, which the namespace's DNAT leads outside; ::1. */
-static bool is_suspect(const uint8_t addr[16])
+/*
+ * Whether packets to it stay in the namespace that we are in: the kernel connects to an address
+ * of its own from that address, and to loopback or the unspecified one from loopback.
+ */
+static bool is_local_here(const uint8_t addr[16])
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	static const uint8_t docker[4] = {127, 0, 0, 11}, one[16] = {[15] = 1};
+	const bool is_ipv4 = IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr);
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in4;
+		struct sockaddr_in6 in6;
+	} to = {}, own = {};
+	socklen_t len = sizeof(own);
+	_cleanup_close_ int fd = socket(is_ipv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	if (memcmp(addr, mapped, sizeof(mapped)) == 0)
-		return addr[12] == 127 && memcmp(addr + 12, docker, sizeof(docker)) != 0;
-	return memcmp(addr, one, sizeof(one)) == 0;
+	if (is_ipv4) {
+		to.in4 =
+			(struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(DF_DNS_PORT)};
+		memcpy(&to.in4.sin_addr, addr + 12, 4);
+	} else {
+		to.in6 = (struct sockaddr_in6){.sin6_family = AF_INET6,
+					       .sin6_port = htons(DF_DNS_PORT)};
+		memcpy(&to.in6.sin6_addr, addr, 16);
+	}
+	if (fd < 0 || connect(fd, &to.any, is_ipv4 ? sizeof(to.in4) : sizeof(to.in6)) < 0 ||
+	    getsockname(fd, &own.any, &len) < 0)
+		return false; /* it leads nowhere yet: with --uidmap the network comes later */
+	if (is_ipv4)
+		return own.in4.sin_addr.s_addr == to.in4.sin_addr.s_addr ||
+		       ntohl(own.in4.sin_addr.s_addr) >> 24 == 127;
+	return memcmp(&own.in6.sin6_addr, addr, 16) == 0 ||
+	       IN6_IS_ADDR_LOOPBACK(&own.in6.sin6_addr);
 }
 
-static void find_resolvers(const struct df_container *c, struct df_findings *f)
+/* Whatever the network looks like: 0/8, 127/8, ::/96 with such an address in it. */
+static bool is_nobody_else(const uint8_t addr[16])
 {
-	/* on the host it is the host's */
-	for (unsigned i = 0; !c->is_host_netns && i < c->dns.n_resolvers; i++) {
+	const bool is_ipv4 = IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr);
+
+	if (is_ipv4)
+		return addr[12] == 0 || addr[12] == 127;
+	return IN6_IS_ADDR_UNSPECIFIED((const struct in6_addr *)addr) ||
+	       IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)addr) ||
+	       (IN6_IS_ADDR_V4COMPAT((const struct in6_addr *)addr) &&
+		(addr[12] == 0 || addr[12] == 127));
+}
+
+static bool is_dockers(const uint8_t addr[16])
+{
+	static const uint8_t docker[16] = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 11};
+
+	return memcmp(addr, docker, sizeof(docker)) == 0;
+}
+
+static void find_resolvers(const struct df_container *c, bool is_docker, struct df_findings *f)
+{
+	_cleanup_close_ int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	const bool is_inside =
+		home >= 0 && c->netns_fd >= 0 && setns(c->netns_fd, CLONE_NEWNET) == 0;
+
+	for (unsigned i = 0; i < c->dns.n_resolvers; i++) {
 		const uint8_t *addr = c->dns.resolvers[i];
+		const bool is_ipv4 = IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr);
 		char text[INET6_ADDRSTRLEN];
 
-		if (!is_suspect(addr))
+		if ((is_docker && is_dockers(addr)) ||
+		    (!is_nobody_else(addr) && !(is_inside && is_local_here(addr))))
 			continue;
-		if (addr[15] == 1 && addr[12] == 0)
-			(void)inet_ntop(AF_INET6, addr, text, sizeof(text));
-		else
-			(void)inet_ntop(AF_INET, addr + 12, text, sizeof(text));
+		(void)inet_ntop(is_ipv4 ? AF_INET : AF_INET6, is_ipv4 ? addr + 12 : addr, text,
+				sizeof(text));
 		df_findings_add(f, DF_FINDING_LOOPBACK_RESOLVER, "nameserver %s", text);
 	}
+	if (is_inside)
+		(void)setns(home, CLONE_NEWNET); /* it was ours: see proc(5), setns(2) */
 }
 
 void df_findings_of_network(const struct df_config *config, const struct df_container *container,
-			    struct df_findings *f)
+			    bool is_docker, struct df_findings *f)
 {
 	find_neighbours(config, container, f);
-	find_resolvers(container, f);
+	if (!container->is_host_netns) /* on the host it is the host's */
+		find_resolvers(container, is_docker, f);
 }

@@ -204,7 +204,7 @@ static int fence(struct df_hook *h)
 	r = df_container_open(&h->state, &h->config, &h->container, error);
 	if (r != 0)
 		return df_hook_fail(h, r, "%s", error);
-	df_findings_collect(h->state.bundle, &h->config, &h->container, &h->findings);
+	df_findings_collect(h->state.bundle, &h->config, &h->container, h->is_docker, &h->findings);
 	r = df_hook_build(h);
 	if (r != 0)
 		return r;
@@ -318,13 +318,15 @@ static int create_runtime(struct df_hook *h)
 
 static void usage(FILE *to)
 {
-	(void)fputs("usage: deployfence [--require-annotation] < STATE-JSON\n"
+	(void)fputs("usage: deployfence [--require-annotation] [--engine=docker] < STATE-JSON\n"
 		    "\n"
 		    "OCI hook (createRuntime and poststop) that fences a container's network.\n"
 		    "Runtimes call it; see deployfence-hook(8).\n"
 		    "\n"
 		    "  --require-annotation  do nothing for a container that has no annotation\n"
 		    "                        whose key begins with \"deployfence\"\n"
+		    "  --engine=docker       127.0.0.11 is the resolver of Docker, which calls\n"
+		    "                        this; else the container could be that itself\n"
 		    "  --help                this text\n"
 		    "  --version             the version\n",
 		    to);
@@ -335,6 +337,7 @@ static int parse_arguments(int argc, char **argv, struct df_hook *h, int *ret_st
 {
 	static const struct option options[] = {
 		{"require-annotation", no_argument, NULL, 'r'},
+		{"engine", required_argument, NULL, 'e'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},
@@ -346,6 +349,14 @@ static int parse_arguments(int argc, char **argv, struct df_hook *h, int *ret_st
 		case 'r':
 			h->needs_annotation = true;
 			break;
+		case 'e':
+			h->is_docker = strcmp(optarg, "docker") == 0;
+			if (h->is_docker)
+				break;
+			(void)fprintf(stderr, "deployfence: --engine=%s: only docker is known\n",
+				      optarg);
+			*ret_status = EX_CONFIG;
+			return 1;
 		case 'h':
 			usage(stdout);
 			*ret_status = 0;

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -15,28 +17,6 @@ static void copy_text(char *to, size_t size, const char *from)
 	(void)snprintf(to, size, "%s", from ? from : "");
 }
 
-static bool is_loopback(const uint8_t addr[static 16])
-{
-	static const uint8_t mapped127[13] = {[10] = 0xff, [11] = 0xff, [12] = 127};
-	static const uint8_t loopback6[16] = {[15] = 1};
-
-	return memcmp(addr, mapped127, sizeof(mapped127)) == 0 ||
-	       memcmp(addr, loopback6, sizeof(loopback6)) == 0;
-}
-
-/*
- * In a namespace of its own the payload can run a resolver on lo and have any address
- * taught.  Docker's is behind DNAT rules that only CAP_NET_ADMIN changes.
- */
-static bool is_trusted(const struct df_hook *h, const uint8_t addr[static 16])
-{
-	static const uint8_t docker[16] = {
-		[10] = 0xff, [11] = 0xff, [12] = 127, [13] = 0, [14] = 0, [15] = 11};
-
-	return h->container.is_host_netns || !is_loopback(addr) ||
-	       memcmp(addr, docker, sizeof(docker)) == 0;
-}
-
 static void add_resolver(struct df_meta *m, const uint8_t addr[static 16])
 {
 	for (uint32_t i = 0; i < m->n_resolvers; i++)
@@ -46,11 +26,12 @@ static void add_resolver(struct df_meta *m, const uint8_t addr[static 16])
 		memcpy(m->resolvers[m->n_resolvers++], addr, 16);
 }
 
-/* Those of the policies; else those of the container's resolv.conf. */
+/*
+ * Those of the policies; else those of the container's resolv.conf, of which the proxy
+ * believes none that the container can be itself (proxy/trust.h).
+ */
 static void fill_resolvers(const struct df_hook *h, struct df_meta *m)
 {
-	bool are_named;
-
 	for (int t = 0; t < DF_TABLE_SHADOW; t++) {
 		const struct df_policy *p = &h->tables[t].policy;
 
@@ -61,10 +42,65 @@ static void fill_resolvers(const struct df_hook *h, struct df_meta *m)
 			add_resolver(m, addr);
 		}
 	}
-	are_named = m->n_resolvers > 0;
-	for (unsigned i = 0; !are_named && i < h->container.dns.n_resolvers; i++)
-		if (is_trusted(h, h->container.dns.resolvers[i]))
-			add_resolver(m, h->container.dns.resolvers[i]);
+	m->are_resolvers_named = m->n_resolvers > 0;
+	for (unsigned i = 0; !m->are_resolvers_named && i < h->container.dns.n_resolvers; i++)
+		add_resolver(m, h->container.dns.resolvers[i]);
+}
+
+/* Below the directory, or it. */
+static bool is_below(const char *path, const char *directory)
+{
+	size_t len = strlen(directory);
+
+	while (len > 1 && directory[len - 1] == '/')
+		len--;
+	return strncmp(path, directory, len) == 0 &&
+	       (path[len] == '/' || path[len] == '\0' || len == 1);
+}
+
+/* Whether a mount shows the file at path writable. */
+static bool shows_writable(const struct df_hook *h, const struct df_config_mount *m,
+			   const char *path)
+{
+	char source[PATH_MAX], real[PATH_MAX];
+
+	if (m->is_readonly || m->is_cgroup)
+		return false;
+	(void)snprintf(source, sizeof(source), "%s%s%s", m->source[0] == '/' ? "" : h->state.bundle,
+		       m->source[0] == '/' ? "" : "/", m->source);
+	return !realpath(source, real) || is_below(path, real);
+}
+
+/*
+ * What the file says counts after the start, too, if nobody inside can write it: by no mount
+ * of this container, not by another container that has its network and so its file, and not
+ * by a remount.
+ */
+static bool is_resolv_conf_trusted(const struct df_hook *h)
+{
+	char path[PATH_MAX];
+
+	if (h->container.resolv_conf_fd < 0 || !realpath(h->config.resolv_conf, path) ||
+	    h->config.is_in_pod || *h->findings.seen[DF_FINDING_SHARED_NETNS] ||
+	    (h->config.caps >> CAP_SYS_ADMIN & 1))
+		return false;
+	for (size_t i = 0; i < h->config.n_mounts; i++)
+		if (shows_writable(h, &h->config.mounts[i], path))
+			return false;
+	return true;
+}
+
+static void fill_resolv_conf(const struct df_hook *h, struct df_meta *m)
+{
+	const struct df_container *c = &h->container;
+
+	m->has_resolv_conf = c->resolv_conf_fd >= 0;
+	m->resolv_conf_s = c->resolv_conf_ctime.tv_sec;
+	m->resolv_conf_ns = c->resolv_conf_ctime.tv_nsec;
+	m->is_resolv_conf_trusted = is_resolv_conf_trusted(h);
+	m->init_exe_dev = c->image.exe_dev;
+	m->init_exe_ino = c->image.exe_ino;
+	m->init_arg_start = c->image.arg_start;
 }
 
 /* With host networking podman gives the host's, which tells no container from another. */
@@ -118,7 +154,9 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	copy_text(m->cgroup, sizeof(m->cgroup), h->container.cgroup);
 	copy_text(m->proxy_cgroup, sizeof(m->proxy_cgroup), h->proxy_cgroup);
 	m->is_host_netns = h->container.is_host_netns;
+	m->is_docker = h->is_docker;
 	fill_resolvers(h, m);
+	fill_resolv_conf(h, m);
 	m->n_search = h->container.dns.n_search;
 	memcpy(m->search, h->container.dns.search, m->n_search * sizeof(m->search[0]));
 	for (int i = 0; i < DF_FINDINGS; i++)

@@ -212,6 +212,11 @@ void df_fence_detach(const struct df_fence *f, int cgroup_fd)
 
 int df_fence_attach_proxy(const struct df_fence *f, int cgroup_fd)
 {
-	return bpf_prog_attach(bpf_program__fd(f->skel->progs.proxy_egress), cgroup_fd,
-			       BPF_CGROUP_INET_EGRESS, BPF_F_ALLOW_MULTI);
+	int r = bpf_prog_attach(bpf_program__fd(f->skel->progs.proxy_egress), cgroup_fd,
+				BPF_CGROUP_INET_EGRESS, BPF_F_ALLOW_MULTI);
+
+	if (r < 0)
+		return r;
+	return bpf_prog_attach(bpf_program__fd(f->skel->progs.proxy_ingress), cgroup_fd,
+			       BPF_CGROUP_INET_INGRESS, BPF_F_ALLOW_MULTI);
 }

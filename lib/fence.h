@@ -52,7 +52,10 @@ int df_fence_configure(int conf_map, const struct df_conf *conf);
 int df_fence_attach(const struct df_fence *f, int cgroup_fd);
 void df_fence_detach(const struct df_fence *f, int cgroup_fd);
 
-/* The program that confines the proxy, on the proxy's own cgroup. */
+/*
+ * The programs that confine the proxy and keep out what others send it, on the proxy's
+ * own cgroup, which is removed when this fails.
+ */
 int df_fence_attach_proxy(const struct df_fence *f, int cgroup_fd);
 
 #endif

@@ -44,6 +44,7 @@ enum df_fd {
 	DF_FD_POLICY_BASE,   /* the same, of base-policy */
 	DF_FD_POLICY_SHADOW, /* the same, of the shadow policy */
 	DF_FD_REPORTS,       /* directory of report-dir; if has_reports */
+	DF_FD_RESOLV_CONF,   /* the file mounted at its /etc/resolv.conf; if has_resolv_conf */
 	DF_FD_READY,         /* pipe: one octet when queries are answered */
 	DF_FD_END,
 };
@@ -58,7 +59,7 @@ enum df_table {
 
 #define DF_LAUNCH_CGROUP_PARENT "deployfence" /* below the cgroup2 mount, for the proxies */
 
-#define DF_META_VERSION 5
+#define DF_META_VERSION 6
 #define DF_META_ID_MAX 129
 #define DF_META_TEXT_MAX 1025
 #define DF_META_PATH_MAX 4096
@@ -77,6 +78,11 @@ struct df_meta {
 	uint32_t version; /* DF_META_VERSION */
 	uint32_t size;    /* sizeof(struct df_meta) */
 	int32_t init_pid;
+	/* the program that init is, before it executes the payload: see proxy/resolvers.c */
+	uint64_t init_exe_dev, init_exe_ino, init_arg_start;
+	int64_t resolv_conf_s, resolv_conf_ns; /* st_ctim of that file when the hook read it */
+	uint8_t has_resolv_conf;
+	uint8_t pad_init[7];
 	uint32_t mode; /* enum df_mode: ENFORCE or AUDIT; the stricter of own and base */
 	uint8_t table_modes[DF_TABLES]; /* the same of each table; 0: there is none */
 	uint8_t pad_modes;
@@ -98,8 +104,10 @@ struct df_meta {
 	char cgroup[DF_META_PATH_MAX];       /* as in /proc/PID/cgroup */
 	char proxy_cgroup[DF_META_PATH_MAX]; /* relative to the mount, no leading slash */
 	uint8_t is_host_netns;
-	uint8_t pad_resolvers[3];
-	uint32_t n_resolvers; /* trusted ones: only they teach addresses */
+	uint8_t are_resolvers_named;    /* by `resolver`; else those of its resolv.conf */
+	uint8_t is_docker;              /* --engine=docker: 127.0.0.11 is its resolver */
+	uint8_t is_resolv_conf_trusted; /* the container cannot write it: it counts later, too */
+	uint32_t n_resolvers;           /* only they may teach addresses; proxy/trust.h */
 	uint8_t resolvers[DF_META_RESOLVERS_MAX][16];
 	uint32_t n_search;
 	struct df_dname search[DF_META_SEARCH_MAX];

@@ -15,6 +15,7 @@
 #include "bpf/abi.h"
 #include "lib/dname.h"
 #include "lib/event.h"
+#include "lib/launch.h"
 
 enum df_msg_type {
 	DF_MSG_READY = 1,  /* worker: answers queries */
@@ -28,6 +29,7 @@ enum df_msg_type {
 	DF_MSG_IDENTITY,   /* reader: struct df_msg_identity */
 	DF_MSG_DESTROY,    /* worker: struct df_msg_destroy */
 	DF_MSG_PUSH,       /* worker → monitor → reader: struct df_msg_push */
+	DF_MSG_RESOLVERS,  /* monitor → worker: struct df_msg_resolvers */
 };
 
 struct df_msg_short {
@@ -168,6 +170,14 @@ struct df_msg_push {
 	uint32_t tgid; /* who connected */
 	uint64_t cookie;
 	uint64_t connect_time; /* CLOCK_BOOTTIME */
+};
+
+/* The container's resolv.conf has changed, and counts. */
+struct df_msg_resolvers {
+	uint32_t type;
+	uint32_t n_resolvers, n_search;
+	uint8_t resolvers[DF_META_RESOLVERS_MAX][16];
+	struct df_dname search[DF_META_SEARCH_MAX];
 };
 
 struct df_msg_lookup {

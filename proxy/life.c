@@ -2,9 +2,6 @@
 /* Events about the fence itself: its start, the addresses it stands before, its end. */
 #include <string.h>
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-
 #include "lib/util.h"
 #include "proxy/monitor.h"
 #include "proxy/own.h"
@@ -73,29 +70,14 @@ void df_life_addresses(struct df_monitor *m)
 	df_record_addresses(&m->record, "addresses", "the container's network came up", addrs, n);
 }
 
-/* One of the kernel programs' counters. */
-static uint64_t kernel_count(enum df_counter which)
-{
-	uint64_t values[1024] = {}, sum = 0;
-	const uint32_t key = which;
-	int n = libbpf_num_possible_cpus();
-
-	if (n <= 0 || (size_t)n > ARRAY_SIZE(values) ||
-	    bpf_map_lookup_elem(DF_FD_COUNTERS, &key, values) < 0)
-		return 0;
-	for (int i = 0; i < n; i++)
-		sum += values[i];
-	return sum;
-}
-
 void df_life_stop(struct df_monitor *m)
 {
 	const struct df_record *r = &m->record;
 	const struct df_msg_pong *now = &m->counts, *past = &m->past_counts;
 	const uint64_t queries = r->n_queries + now->n_untold_queries + past->n_untold_queries;
 	const uint64_t refusals = r->n_refusals + now->n_untold_refusals + past->n_untold_refusals;
-	const uint64_t lost = r->n_lost + r->n_suppressed + kernel_count(DF_COUNT_EVENT_LOST);
-	const uint64_t probes = kernel_count(DF_COUNT_SINKHOLE_PROBE);
+	const uint64_t lost = r->n_lost + r->n_suppressed + df_kernel_count(DF_COUNT_EVENT_LOST);
+	const uint64_t probes = df_kernel_count(DF_COUNT_SINKHOLE_PROBE);
 	char text[MESSAGE_MAX];
 	size_t n = 0;
 

@@ -267,6 +267,7 @@ static int init(struct df_monitor *m)
 	df_record_init(&m->record, m->meta, &m->tables);
 	m->record.learned = m->learned;
 	write_pid();
+	df_resolvers_init(m);
 	df_save_init(m);
 	return watch_container(m);
 }
@@ -299,9 +300,11 @@ static void housekeeping(struct df_monitor *m)
 		df_kernel_conf_close_raw(m);
 	if (m->record.n_kept > 0)
 		(void)df_record_retry(&m->record, false);
-	if (m->worker.pid == 0 && m->now_ns >= m->restart_at_ns)
+	if (m->worker.pid == 0 && m->now_ns >= m->restart_at_ns) {
 		if (df_child_start_worker(m) < 0)
 			m->restart_at_ns = m->now_ns + DF_RESTART_MAX_NS;
+		df_resolvers_hand_over(m);
+	}
 	if (m->worker.pid && m->now_ns >= m->next_ping_ns) {
 		if (m->is_pong_due) {
 			worker_died(m); /* it hangs */
@@ -311,6 +314,8 @@ static void housekeeping(struct df_monitor *m)
 		(void)send(m->worker.channel, &ping, sizeof(ping), MSG_DONTWAIT | MSG_NOSIGNAL);
 		m->next_ping_ns = m->now_ns + DF_PING_NS;
 		df_life_addresses(m);
+		df_resolvers_step(m);
+		df_strays_step(m);
 	}
 	if (m->meta->is_fail_open && m->worker.pid && m->now_ns >= m->next_beat_ns) {
 		df_kernel_conf_beat(m);
@@ -378,6 +383,7 @@ static void finish(struct df_monitor *m)
 
 	drain(m);
 	record_held_back(m);
+	df_strays_last(m);
 	(void)df_record_retry(&m->record, true);
 	df_life_stop(m);
 	if (memcmp(m->meta->token6_prefix, none, sizeof(none)) != 0)

@@ -13,9 +13,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "lib/launch.h"
 #include "lib/policy.h"
+#include "lib/resolv_conf.h"
 #include "proxy/channel.h"
 #include "proxy/destroy.h"
 #include "proxy/learn.h"
@@ -52,6 +54,18 @@ struct df_lookup {
 	struct df_msg_query record; /* has_record */
 };
 
+/* What is known of the container's resolv.conf. */
+struct df_resolvers {
+	struct df_source source;
+	int fd;                /* inotify, until the payload runs; or -1 */
+	bool is_started;       /* the payload runs */
+	bool has_changed;      /* counts is not what the hook read */
+	bool is_due;           /* there is something to tell */
+	struct timespec ctime; /* of what was read last */
+	struct df_resolv_conf counts, told;
+	uint64_t next_tell_ns;
+};
+
 struct df_monitor {
 	const struct df_meta *meta;
 	struct df_tables tables;
@@ -66,6 +80,11 @@ struct df_monitor {
 	int cgroup_events; /* cgroup.events of the container's cgroup */
 	struct df_record record;
 	struct df_destroy destroy;
+	struct df_resolvers resolvers;
+	struct {
+		uint64_t n_forged, n_mismatched; /* that an event has told */
+		uint64_t next_ns;
+	} strays;
 	struct df_conf conf;
 	uint8_t raw_opened; /* tables whose raw-ip block is audit now: the table is full */
 	uint64_t raw_open_until_ns;
@@ -109,6 +128,20 @@ void df_life_start(struct df_monitor *m);
 /* Where the network comes up after the start: its addresses, once they are there. */
 void df_life_addresses(struct df_monitor *m);
 void df_life_stop(struct df_monitor *m);
+
+/* What the programs have counted: enum df_counter. */
+uint64_t df_kernel_count(uint32_t counter);
+
+/* strays: answers that are none, once there are many */
+void df_strays_step(struct df_monitor *m);
+/* At the end, whatever their number is. */
+void df_strays_last(struct df_monitor *m);
+
+/* resolvers: the container's resolv.conf after the hook */
+void df_resolvers_init(struct df_monitor *m);
+void df_resolvers_step(struct df_monitor *m);
+/* To a worker that has just been started. */
+void df_resolvers_hand_over(struct df_monitor *m);
 
 /* save: events go to report-dir */
 void df_save_init(struct df_monitor *m);

@@ -211,6 +211,15 @@ void df_pin_init(struct df_worker *w)
 	p->next_ns = p->n_names > 0 ? 0 : UINT64_MAX;
 }
 
+void df_pin_again(struct df_worker *w)
+{
+	for (unsigned i = 0; i < w->pin.n_names; i++)
+		if (w->pin.names[i].state.n_failures > 0)
+			w->pin.names[i].state.next_ns = 0;
+	if (w->pin.n_names > 0)
+		w->pin.next_ns = 0;
+}
+
 /* A free place, or that of the name that failed most often and waits; NULL: none. */
 static struct df_pin_asked *find_place(struct df_pin *p)
 {
@@ -242,7 +251,7 @@ void df_pin_refused(struct df_worker *w, enum df_table table, const struct df_dn
 	struct df_pin *p = &w->pin;
 	struct df_pin_asked *place;
 
-	if (w->meta->n_resolvers == 0 || df_policy_pin_blocked(policy) == DF_POLICY_PIN_NO ||
+	if (w->trust.n == 0 || df_policy_pin_blocked(policy) == DF_POLICY_PIN_NO ||
 	    df_policy_raw_ip(policy) == DF_POLICY_RAW_BLOCK || is_recent(w, name) ||
 	    is_asked(p, name))
 		return;
@@ -322,7 +331,7 @@ int df_pin_run(struct df_worker *w)
 {
 	struct df_pin *p = &w->pin;
 
-	if (w->meta->n_resolvers == 0)
+	if (w->trust.n == 0)
 		return -1;
 	if (w->now_ns >= p->next_ns) {
 		for (unsigned i = 0; i < DF_PIN_SLOTS; i++)

@@ -24,6 +24,7 @@
 #include "proxy/channel.h"
 #include "proxy/dns_wire.h"
 #include "proxy/loop.h"
+#include "proxy/trust.h"
 
 #define DF_PIN_NAMES_MAX (DF_TABLES * DF_POLICY_PINS_MAX)
 #define DF_PIN_SLOTS 8       /* names that are being resolved */
@@ -64,7 +65,8 @@ struct df_pin_slot {
 	bool is_unlearned;          /* no room for an address */
 	uint8_t n_tries;            /* of this type; each goes to the next resolver */
 	uint8_t n_hops;             /* of a chain that one answer does not have as a whole */
-	uint8_t resolver;           /* that was asked last */
+	uint8_t resolver;           /* that was asked last: its place among those believed … */
+	struct df_resolver to;      /* … and its address */
 	enum df_pin_cause cause;    /* of the last try that failed */
 	uint16_t id;
 	uint32_t ttl_s; /* the smallest so far */
@@ -95,6 +97,9 @@ struct df_pin {
 };
 
 void df_pin_init(struct df_worker *w);
+
+/* The resolvers have changed: names that failed are asked for again now. */
+void df_pin_again(struct df_worker *w);
 
 /* A client's query for this name was refused by a rule of this table. */
 void df_pin_refused(struct df_worker *w, enum df_table table, const struct df_dname *name);

@@ -58,11 +58,8 @@ static void close_socket(struct df_worker *w, struct df_pin_slot *s)
 
 static int open_socket(struct df_worker *w, struct df_pin_slot *s, int type, uint32_t events)
 {
-	struct df_resolver to = {.port = htons(DF_DNS_PORT)};
-	int r;
+	int r = df_upstream_connect(&s->to, type);
 
-	memcpy(to.addr, w->meta->resolvers[s->resolver], sizeof(to.addr));
-	r = df_upstream_connect(&to, type);
 	if (r < 0)
 		return r;
 	s->fd = r;
@@ -76,10 +73,13 @@ static int open_socket(struct df_worker *w, struct df_pin_slot *s, int type, uin
 /* To the next resolver, from a port of its own.  0 or -errno. */
 static int send_query(struct df_worker *w, struct df_pin_slot *s)
 {
+	const unsigned which = w->pin.good + s->n_tries++;
+	unsigned index;
 	int r, len;
 
-	s->resolver = (uint8_t)((w->pin.good + s->n_tries) % w->meta->n_resolvers);
-	s->n_tries++;
+	if (!df_trust_pick(&w->trust, which, w->now_ns, &s->to, &index))
+		return -ENOENT;
+	s->resolver = (uint8_t)index;
 	s->is_stream = false;
 	s->deadline_ns = w->now_ns + TRY_NS;
 	s->id = df_worker_random16(w);
@@ -261,8 +261,11 @@ static void take_answer(struct df_worker *w, struct df_pin_slot *s, const uint8_
 /* The only place that reads what a resolver sent.  Octets, or -errno; 0 ends a stream. */
 static ssize_t receive(struct df_pin_slot *s, uint8_t *buf, size_t size)
 {
-	const ssize_t n = recv(s->fd, buf, size, MSG_DONTWAIT);
+	ssize_t n;
 
+	if (!s->is_stream)
+		return df_upstream_receive(s->worker, s->fd, s->to.addr, buf, size);
+	n = recv(s->fd, buf, size, MSG_DONTWAIT);
 	return n < 0 ? -errno : n;
 }
 
@@ -316,7 +319,7 @@ static void read_datagram(struct df_worker *w, struct df_pin_slot *s)
 
 	if (n >= 0)
 		take_answer(w, s, w->packet, (size_t)n);
-	else if (n != -EAGAIN && n != -EINTR)
+	else if (n != -EAGAIN && n != -EINTR && n != -ENOMSG)
 		fail_try(w, s, DF_PIN_UNREACHABLE); /* ECONNREFUSED and the like (ICMP) */
 }
 

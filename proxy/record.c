@@ -392,6 +392,14 @@ void df_record_stop(struct df_record *r, const char *message, uint64_t n_lost)
 	df_record_emit(r, &e, true);
 }
 
+void df_record_counted(struct df_record *r, const char *event, const char *message, uint64_t n)
+{
+	const struct df_event_line e = {
+		.event = event, .message = message, .is_warning = true, .count = n};
+
+	df_record_emit(r, &e, true);
+}
+
 void df_record_warning(struct df_record *r, const char *event, const char *message)
 {
 	const struct df_event_line e = {.event = event, .message = message, .is_warning = true};

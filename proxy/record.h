@@ -118,6 +118,8 @@ void df_record_findings(struct df_record *r);
 void df_record_stop(struct df_record *r, const char *message, uint64_t n_lost);
 
 /* As df_record_life, where somebody should act. */
+/* One with a number. */
+void df_record_counted(struct df_record *r, const char *event, const char *message, uint64_t n);
 void df_record_warning(struct df_record *r, const char *event, const char *message);
 
 #endif

@@ -100,14 +100,28 @@ void df_relay_refuse(struct df_worker *w, struct df_asked *a)
 		send_refusal(w, a);
 }
 
+static int send_upstream(struct df_worker *w, struct df_asked *a)
+{
+	if (a->client.connection >= 0)
+		return df_tcp_send_upstream(w, a);
+	return df_upstream_send(w, a);
+}
+
 void df_relay_forward(struct df_worker *w, struct df_asked *a)
 {
-	int r;
+	int r = send_upstream(w, a);
 
-	if (a->client.connection >= 0)
-		r = df_tcp_send_upstream(w, a);
-	else
-		r = df_upstream_send(w, a);
+	if (r == -ELOOP) {
+		/* the namespace has got that address since its own were last read */
+		w->own.until_ns = 0;
+		df_relay_find_route(w, a);
+		if (a->decision.is_enforced) {
+			a->is_refusal = true;
+			df_relay_refuse(w, a);
+			return;
+		}
+		r = send_upstream(w, a);
+	}
 	if (r == 0)
 		df_asked_wait(w, a);
 	else
@@ -136,11 +150,11 @@ void df_relay_find_route(struct df_worker *w, struct df_asked *a)
 	uint16_t learned = 0;
 	struct df_route r;
 
-	if (!df_route_is_trusted(w->meta, &a->token))
+	if (!df_route_is_trusted(&w->trust, &a->token, w->now_ns))
 		learned = df_learn_bits(
 			&w->learn, a->token.addr,
 			df_ports_class(&w->teach.ports, a->token.proto, DF_DNS_PORT), w->now_ns);
-	r = df_route(&w->teach, &a->token, learned);
+	r = df_route(&w->teach, &a->token, learned, w->now_ns);
 	a->to = r.to;
 	a->is_rerouted = r.is_rerouted;
 	a->teaches = r.teaches;

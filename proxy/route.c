@@ -6,14 +6,9 @@
 
 #include "proxy/addr.h"
 
-bool df_route_is_trusted(const struct df_meta *m, const struct df_token *token)
+bool df_route_is_trusted(struct df_trust *trust, const struct df_token *token, uint64_t now_ns)
 {
-	if (token->port != htons(DF_DNS_PORT))
-		return false;
-	for (uint32_t i = 0; i < m->n_resolvers && i < DF_META_RESOLVERS_MAX; i++)
-		if (memcmp(m->resolvers[i], token->addr, 16) == 0)
-			return true;
-	return false;
+	return token->port == htons(DF_DNS_PORT) && df_trust_has(trust, token->addr, now_ns);
 }
 
 static bool is_deny(const struct df_tables *t, unsigned table)
@@ -46,13 +41,14 @@ static uint8_t judged_deny_tables(const struct df_tables *t)
 }
 
 /* As a connection to the resolver would be judged. */
-static struct df_decision judge(const struct df_tables *t, const struct df_token *token,
-				uint16_t learned)
+static struct df_decision judge(const struct df_teach *teach, const struct df_token *token,
+				uint16_t learned, uint64_t now_ns)
 {
+	const struct df_tables *t = teach->tables;
 	struct df_decision d;
 
-	/* like every other connection to loopback: DESIGN 4, 3 */
-	if (df_addr_kind(token->addr) == DF_ADDR_LOOPBACK)
+	/* like every other connection that does not leave the container */
+	if (df_trust_is_local(teach->trust, token->addr, now_ns))
 		return (struct df_decision){};
 	d = df_tables_addr(t, token->addr, token->proto, DF_DNS_PORT, learned);
 	if (d.is_refusal)
@@ -60,30 +56,21 @@ static struct df_decision judge(const struct df_tables *t, const struct df_token
 	return d;
 }
 
-/* A link-local one can be reached only with the scope that its client gave. */
-static const uint8_t *first_resolver(const struct df_meta *m)
+struct df_route df_route(const struct df_teach *t, const struct df_token *token, uint16_t learned,
+			 uint64_t now_ns)
 {
-	for (uint32_t i = 0; i < m->n_resolvers && i < DF_META_RESOLVERS_MAX; i++)
-		if (df_addr_kind(m->resolvers[i]) != DF_ADDR_LINK_LOCAL)
-			return m->resolvers[i];
-	return m->resolvers[0];
-}
-
-struct df_route df_route(const struct df_teach *t, const struct df_token *token, uint16_t learned)
-{
-	const struct df_meta *m = t->tables->meta;
 	const int denying = denying_table(t->tables);
 	struct df_route r = {.to = {.port = token->port}};
 
 	memcpy(r.to.addr, token->addr, sizeof(r.to.addr));
-	if (df_route_is_trusted(m, token)) {
+	if (df_route_is_trusted(t->trust, token, now_ns)) {
+		r.to.may_be_local = df_trust_may_be_local(t->trust, token->addr);
 		r.teaches = df_teach_tables(t->tables);
 	} else if (denying < 0) {
+		r.to.may_be_local = true; /* it teaches nothing that is enforced */
 		r.teaches = judged_deny_tables(t->tables);
-		r.decision = judge(t->tables, token, learned);
-	} else if (m->n_resolvers > 0) {
-		r.to = (struct df_resolver){.port = htons(DF_DNS_PORT)};
-		memcpy(r.to.addr, first_resolver(m), sizeof(r.to.addr));
+		r.decision = judge(t, token, learned, now_ns);
+	} else if (df_trust_first(t->trust, now_ns, &r.to)) {
 		r.is_rerouted = true;
 		r.teaches = df_teach_tables(t->tables);
 	} else {

@@ -2,7 +2,7 @@
 /*
  * route: which resolver answers a query, and who learns from it (DESIGN 4).  Pure.
  *
- * Only trusted resolvers (struct df_meta) teach: a container could run one of its own and
+ * Only trusted resolvers (trust.h) teach: a container could run one of its own and
  * have any address allowed.  A query to another one
  *   - is answered by the first trusted one where an enforced policy has `default deny`, and
  *     fails if there is none;
@@ -15,11 +15,7 @@
 #define DF_ROUTE_H
 
 #include "proxy/teach.h"
-
-struct df_resolver {
-	uint8_t addr[16]; /* IPv4 as ::ffff:a.b.c.d */
-	uint16_t port;    /* network byte order */
-};
+#include "proxy/trust.h"
 
 struct df_route {
 	struct df_resolver to;
@@ -28,12 +24,13 @@ struct df_route {
 	struct df_decision decision; /* against asking it at all; for is_enforced there is no to */
 };
 
-bool df_route_is_trusted(const struct df_meta *m, const struct df_token *token);
+bool df_route_is_trusted(struct df_trust *trust, const struct df_token *token, uint64_t now_ns);
 
 /*
  * learned: what names say of the resolver's address at this port (df_learn_bits); it is of
  * no account for a trusted one.
  */
-struct df_route df_route(const struct df_teach *t, const struct df_token *token, uint16_t learned);
+struct df_route df_route(const struct df_teach *t, const struct df_token *token, uint16_t learned,
+			 uint64_t now_ns);
 
 #endif

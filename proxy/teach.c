@@ -160,23 +160,13 @@ static bool take_off(struct df_taught *taught, uint16_t mask)
 	return is_any;
 }
 
-static bool is_resolver(const struct df_teach *t, const uint8_t *addr)
-{
-	const struct df_meta *m = t->tables->meta;
-
-	for (uint32_t i = 0; i < m->n_resolvers && i < DF_META_RESOLVERS_MAX; i++)
-		if (memcmp(m->resolvers[i], addr, 16) == 0)
-			return true;
-	return false;
-}
-
 static enum df_lever lever_of(const struct df_teach *t, const uint8_t *addr)
 {
 	switch (df_addr_kind(addr)) {
 	case DF_ADDR_PUBLIC:
 		break;
 	case DF_ADDR_PRIVATE:
-		return is_resolver(t, addr) ? DF_LEVER_RESOLVER : DF_LEVER_PRIVATE;
+		return df_trust_lists(t->trust, addr) ? DF_LEVER_RESOLVER : DF_LEVER_PRIVATE;
 	case DF_ADDR_LOOPBACK:
 		return DF_LEVER_LOOPBACK;
 	case DF_ADDR_LINK_LOCAL:
@@ -186,7 +176,7 @@ static enum df_lever lever_of(const struct df_teach *t, const uint8_t *addr)
 	case DF_ADDR_UNSPECIFIED:
 		return DF_LEVER_UNSPECIFIED;
 	}
-	return is_resolver(t, addr) ? DF_LEVER_RESOLVER : DF_LEVER_NONE;
+	return df_trust_lists(t->trust, addr) ? DF_LEVER_RESOLVER : DF_LEVER_NONE;
 }
 
 /* By itself, or by the IPv4 address that is embedded in it, as the kernel's side has it. */

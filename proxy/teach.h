@@ -17,11 +17,13 @@
 #include "lib/ports.h"
 #include "proxy/learn.h"
 #include "proxy/tables.h"
+#include "proxy/trust.h"
 
 struct df_teach {
 	const struct df_tables *tables;
 	const struct df_search_list *search;
-	struct df_ports ports; /* of all tables, as the kernel's side has it */
+	struct df_trust *trust; /* set by the caller; not NULL when an answer is looked at */
+	struct df_ports ports;  /* of all tables, as the kernel's side has it */
 };
 
 /* What is said of one name, by class: elements of df_learned.bits. */

@@ -26,6 +26,9 @@
 #define IDLE_NS 5000000000ull
 #define ID_TRIES 32
 #define ANSWERS_A_ROUND 64 /* then the other sources have their turn */
+#define LOOPBACK_IFINDEX 1 /* of lo in every network namespace */
+
+static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
 static void close_upstream(struct df_worker *w, struct df_upstream *u)
 {
@@ -41,13 +44,15 @@ static void upstream_ready(struct df_source *s, uint32_t events)
 
 	(void)events;
 	for (int i = 0; i < ANSWERS_A_ROUND && u->fd >= 0; i++) {
-		ssize_t n = recv(u->fd, w->packet, sizeof(w->packet), MSG_DONTWAIT);
+		ssize_t n = df_upstream_receive(w, u->fd, u->addr, w->packet, sizeof(w->packet));
 
+		if (n == -ENOMSG)
+			continue;
 		if (n >= 0) {
 			df_relay_answer(w, (int)(u - w->upstreams), NULL, w->packet, (size_t)n);
 			continue;
 		}
-		if (errno == EAGAIN || errno == EINTR)
+		if (n == -EAGAIN || n == -EINTR)
 			return;
 		/* ECONNREFUSED and the like: nobody listens there (ICMP) */
 		df_relay_upstream_failed(w, (int)(u - w->upstreams), NULL);
@@ -55,9 +60,127 @@ static void upstream_ready(struct df_source *s, uint32_t events)
 	}
 }
 
+static bool is_mapped4(const uint8_t addr[static 16])
+{
+	return IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr);
+}
+
+static bool is_loopback(const uint8_t addr[static 16])
+{
+	return is_mapped4(addr) ? addr[12] == 127
+				: IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)addr);
+}
+
+/*
+ * To an address of the namespace the kernel connects from that same address, and to loopback
+ * from loopback: only then are there answers on lo.  The program proxy_ingress goes by the same.
+ */
+static bool is_local_pair(const uint8_t peer[static 16], const uint8_t own[static 16])
+{
+	return is_loopback(own) || memcmp(peer, own, 16) == 0;
+}
+
+/* The address that the kernel has chosen for fd.  0 or -errno. */
+static int own_address(int fd, uint8_t ret[static 16])
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in4;
+		struct sockaddr_in6 in6;
+	} own;
+	socklen_t len = sizeof(own);
+
+	if (getsockname(fd, &own.any, &len) < 0)
+		return -errno;
+	if (own.any.sa_family == AF_INET6) {
+		memcpy(ret, &own.in6.sin6_addr, 16);
+		return 0;
+	}
+	memcpy(ret, mapped, sizeof(mapped));
+	memcpy(ret + sizeof(mapped), &own.in4.sin_addr, 4);
+	return 0;
+}
+
+/* 0; -ELOOP; or -errno. */
+static int check_local(int fd, const struct df_resolver *to)
+{
+	uint8_t own[16];
+	int r;
+
+	if (to->may_be_local)
+		return 0;
+	r = own_address(fd, own);
+	if (r < 0)
+		return r;
+	return is_local_pair(to->addr, own) ? -ELOOP : 0;
+}
+
+/* The interface a datagram came by counts: asked for where it is not known by then. */
+static int want_interface(int fd, bool is_ipv6)
+{
+	const int one = 1;
+	int r;
+
+	if (is_ipv6)
+		r = setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof(one));
+	else
+		r = setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one));
+	return r < 0 ? -errno : 0;
+}
+
+/* Came by lo, to ret_own.  false: not, or it is not known. */
+static bool came_by_lo(struct msghdr *h, uint8_t ret_own[static 16])
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			struct in_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			memcpy(ret_own, mapped, sizeof(mapped));
+			memcpy(ret_own + sizeof(mapped), &info.ipi_addr, 4);
+			return info.ipi_ifindex == LOOPBACK_IFINDEX;
+		}
+		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+			struct in6_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			memcpy(ret_own, &info.ipi6_addr, 16);
+			return info.ipi6_ifindex == LOOPBACK_IFINDEX;
+		}
+	}
+	return false;
+}
+
+/*
+ * The program on our cgroup has seen to it before; where it lets forged ones pass, in audit,
+ * they pass here, too.
+ */
+ssize_t df_upstream_receive(struct df_worker *w, int fd, const uint8_t peer[static 16],
+			    uint8_t *buf, size_t size)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+		struct cmsghdr align;
+	} info;
+	struct iovec iov = {buf, size};
+	struct msghdr h = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = info.bytes,
+			   .msg_controllen = sizeof(info.bytes)};
+	ssize_t n = recvmsg(fd, &h, MSG_DONTWAIT);
+	uint8_t own[16];
+
+	if (n < 0)
+		return -errno;
+	if (df_worker_is_inert(w) || !came_by_lo(&h, own) || is_local_pair(peer, own))
+		return n;
+	w->n_mismatched++;
+	return -ENOMSG;
+}
+
 int df_upstream_connect(const struct df_resolver *to, int type)
 {
-	const bool is_ipv6 = !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)to->addr);
+	const bool is_ipv6 = !is_mapped4(to->addr);
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = to->port};
 	struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = to->port};
 	_cleanup_close_ int fd =
@@ -74,7 +197,10 @@ int df_upstream_connect(const struct df_resolver *to, int type)
 		r = connect(fd, (const void *)&in4, sizeof(in4));
 	if (r < 0 && errno != EINPROGRESS)
 		return -errno;
-	return TAKE_FD(fd);
+	r = check_local(fd, to);
+	if (r == 0 && type == SOCK_DGRAM)
+		r = want_interface(fd, is_ipv6);
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
 /* At a place of find_room; what idles there is closed only now that its successor is open. */
@@ -95,6 +221,7 @@ static int open_upstream(struct df_worker *w, struct df_upstream *u, const struc
 	u->worker = w;
 	memcpy(u->addr, to->addr, sizeof(u->addr));
 	u->port = to->port;
+	u->may_be_local = to->may_be_local;
 	u->n_in_flight = 0;
 	u->n_used = 0;
 	w->is_any_upstream_open = true;
@@ -103,7 +230,8 @@ static int open_upstream(struct df_worker *w, struct df_upstream *u, const struc
 
 static bool is_to(const struct df_upstream *u, const struct df_resolver *to)
 {
-	return u->fd >= 0 && u->port == to->port && memcmp(u->addr, to->addr, sizeof(u->addr)) == 0;
+	return u->fd >= 0 && u->port == to->port && u->may_be_local == to->may_be_local &&
+	       memcmp(u->addr, to->addr, sizeof(u->addr)) == 0;
 }
 
 /* A free place, if need be that of the longest idle socket; NULL: none is free or idle. */

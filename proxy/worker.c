@@ -54,20 +54,37 @@ static void send_pong(struct df_worker *w)
 	(void)send(w->channel, &m, sizeof(m), MSG_NOSIGNAL);
 }
 
+/* The container's resolv.conf, read again. */
+static void take_resolvers(struct df_worker *w, const struct df_msg_resolvers *m)
+{
+	w->n_search = m->n_search < DF_META_SEARCH_MAX ? m->n_search : DF_META_SEARCH_MAX;
+	memcpy(w->search_names, m->search, w->n_search * sizeof(w->search_names[0]));
+	w->search = (struct df_search_list){w->search_names, w->n_search};
+	if (!w->trust.are_named)
+		df_trust_replace(&w->trust, m->n_resolvers, m->resolvers);
+	df_pin_again(w);
+}
+
 static void channel_ready(struct df_source *s, uint32_t events)
 {
 	struct df_worker *w =
 		(struct df_worker *)((char *)s - offsetof(struct df_worker, channel_source));
-	struct df_msg_short m;
+	static union {
+		struct df_msg_short brief;
+		struct df_msg_resolvers resolvers;
+	} in;
 
 	(void)events;
 	for (;;) {
-		ssize_t n = recv(w->channel, &m, sizeof(m), MSG_DONTWAIT);
+		ssize_t n = recv(w->channel, &in, sizeof(in), MSG_DONTWAIT);
+		const struct df_msg_short m = in.brief;
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n <= 0)
 			_exit(0); /* the monitor is gone */
+		if (n == (ssize_t)sizeof(in.resolvers) && m.type == DF_MSG_RESOLVERS)
+			take_resolvers(w, &in.resolvers);
 		if (n != (ssize_t)sizeof(m))
 			continue;
 		if (m.type == DF_MSG_PING)
@@ -133,6 +150,8 @@ static int init(struct df_worker *w, const struct df_meta *meta, struct df_learn
 	w->channel = channel;
 	w->search = (struct df_search_list){meta->search, meta->n_search};
 	w->now_ns = df_now_ns();
+	df_trust_init(&w->trust, meta, &w->own);
+	w->teach.trust = &w->trust;
 	df_random(&w->seen.seed, sizeof(w->seen.seed));
 	df_upstream_init(w);
 	r = df_tables_open(meta, &w->tables);

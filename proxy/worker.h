@@ -86,6 +86,7 @@ struct df_upstream {
 	struct df_worker *worker;
 	uint8_t addr[16];
 	uint16_t port; /* network byte order */
+	bool may_be_local;
 	uint32_t n_in_flight, n_used;
 	uint64_t last_ns;
 };
@@ -140,6 +141,8 @@ struct df_worker {
 	const struct df_meta *meta;
 	struct df_tables tables;
 	struct df_search_list search;
+	uint32_t n_search; /* of search_names, once the list has changed */
+	struct df_dname search_names[DF_META_SEARCH_MAX];
 	struct df_teach teach;
 	struct df_learn learn;
 	struct df_flows flows;
@@ -147,6 +150,7 @@ struct df_worker {
 	struct ring_buffer *payloads;
 	unsigned n_payloads_left; /* that this round may still take */
 	struct df_own own;
+	struct df_trust trust;          /* of resolvers */
 	uint64_t noted[DF_NOTED_SLOTS]; /* hashes */
 	uint32_t n_unlearned;           /* since the last note of it */
 	uint64_t next_unlearned_note_ns;
@@ -273,8 +277,17 @@ int df_udp_token_lookup(const struct df_meta *meta, const struct in6_addr *addr,
 			struct df_token *ret);
 
 /* upstream */
-/* A socket of this type, connected (a stream: maybe not yet).  Or -errno. */
+/*
+ * A socket of this type, connected (a stream: maybe not yet).  Or -errno; -ELOOP: the address
+ * is one of this namespace, and must not be.
+ */
 int df_upstream_connect(const struct df_resolver *to, int type);
+/*
+ * One datagram of it.  Its length, or -errno; -ENOMSG: of another interface than its resolver's
+ * answers can come by, dropped and counted.
+ */
+ssize_t df_upstream_receive(struct df_worker *w, int fd, const uint8_t peer[static 16],
+			    uint8_t *buf, size_t size);
 /* Sends a's query under a new id and sets a->upstream and a->upstream_id.  0 or -errno. */
 int df_upstream_send(struct df_worker *w, struct df_asked *a);
 void df_upstream_init(struct df_worker *w);

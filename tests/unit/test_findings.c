@@ -468,7 +468,7 @@ static void check_network(const char *path, bool is_in_pod, const char *expected
 	struct df_container container = {.pid = getpid(), .netns_fd = netns_fd};
 	struct df_findings f = {};
 
-	df_findings_of_network(&c, &container, &f);
+	df_findings_of_network(&c, &container, false, &f);
 	if (strncmp(f.seen[DF_FINDING_SHARED_NETNS], expected, strlen(expected)) != 0 ||
 	    (!*expected && *f.seen[DF_FINDING_SHARED_NETNS]))
 		fail_msg("%s: %s", path ? path : "-", f.seen[DF_FINDING_SHARED_NETNS]);
@@ -502,7 +502,7 @@ static void test_host_network(void **state)
 	(void)state;
 	container.dns.n_resolvers = 1;
 	memcpy(container.dns.resolvers[0], (uint8_t[16]){[15] = 1}, 16);
-	df_findings_of_network(&c, &container, &f);
+	df_findings_of_network(&c, &container, false, &f);
 	check_names("host", &f, "host-network");
 }
 
@@ -514,11 +514,14 @@ static void test_resolvers(void **state)
 	} rows[] = {
 		{{[10] = 0xff, [11] = 0xff, 127, 0, 0, 53}, "nameserver 127.0.0.53"},
 		{{[10] = 0xff, [11] = 0xff, 127, 0, 0, 1}, "nameserver 127.0.0.1"},
-		{{[10] = 0xff, [11] = 0xff, 127, 0, 0, 11}, ""}, /* Docker's */
+		{{[10] = 0xff, [11] = 0xff, 127, 0, 0, 11}, "nameserver 127.0.0.11"},
+		{{[10] = 0xff, [11] = 0xff, 127, 1, 2, 3}, "nameserver 127.1.2.3"},
+		{{[10] = 0xff, [11] = 0xff, 0, 0, 0, 0}, "nameserver 0.0.0.0"},
+		{{}, "nameserver ::"},
 		{{[10] = 0xff, [11] = 0xff, 10, 0, 0, 1}, ""},
 		{{[15] = 1}, "nameserver ::1"},
 		{{[0] = 0xfd, [15] = 1}, ""},
-		{{[12] = 127, [15] = 1}, ""},
+		{{[12] = 127, [15] = 1}, "nameserver ::127.0.0.1"},
 	};
 
 	(void)state;
@@ -529,9 +532,26 @@ static void test_resolvers(void **state)
 
 		container.dns.n_resolvers = 1;
 		memcpy(container.dns.resolvers[0], rows[i].addr, 16);
-		df_findings_of_network(&c, &container, &f);
+		df_findings_of_network(&c, &container, false, &f);
 		assert_string_equal(f.seen[DF_FINDING_LOOPBACK_RESOLVER], rows[i].expected);
 	}
+}
+
+/* The engine says that it is Docker: its resolver is no finding, and no other is forgiven. */
+static void test_docker_resolver(void **state)
+{
+	struct df_container container = {.netns_fd = -1};
+	const struct df_config c = {};
+	struct df_findings f = {};
+
+	(void)state;
+	container.dns.n_resolvers = 2;
+	memcpy(container.dns.resolvers[0], (uint8_t[16]){[10] = 0xff, [11] = 0xff, 127, 0, 0, 11},
+	       16);
+	memcpy(container.dns.resolvers[1], (uint8_t[16]){[10] = 0xff, [11] = 0xff, 127, 0, 0, 12},
+	       16);
+	df_findings_of_network(&c, &container, true, &f);
+	assert_string_equal(f.seen[DF_FINDING_LOOPBACK_RESOLVER], "nameserver 127.0.0.12");
 }
 
 int main(void)
@@ -542,7 +562,7 @@ int main(void)
 		cmocka_unit_test(test_mounts),        cmocka_unit_test(test_layers),
 		cmocka_unit_test(test_root),          cmocka_unit_test(test_fds),
 		cmocka_unit_test(test_network),       cmocka_unit_test(test_host_network),
-		cmocka_unit_test(test_resolvers),
+		cmocka_unit_test(test_resolvers),     cmocka_unit_test(test_docker_resolver),
 	};
 
 	return cmocka_run_group_tests(tests, make_ground, remove_ground);

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "hook/resolv_conf.h"
+#include "lib/resolv_conf.h"
 #include "lib/util.h"
 
 #define A63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -60,9 +60,12 @@ static void test_lines(void **state)
 		{"nameserver fe80::1%eth0\n", "", "fe80::1"},
 		{"nameserver 10.0.0.1 10.0.0.2\n", "", "::ffff:10.0.0.1"},
 		/* what is no address is none */
-		{"nameserver\nnameserver dns.example\nnameserver 10.0.0\nnameserver %eth0\n"
-		 "nameserver 10.0.0.256\nnameserver 010.0.0.1\nNameserver 10.0.0.1\n",
+		{"nameserver\nnameserver dns.example\nnameserver 10.0.0.\nnameserver %eth0\n"
+		 "nameserver 10.0.0.256\nnameserver 010.0.0.9.1\nNameserver 10.0.0.1\n",
 		 "", ""},
+		/* what C libraries take for one is */
+		{"nameserver 127.1\nnameserver 0x7f000001\nnameserver 0\nnameserver 010.0.0.1\n",
+		 "", "::ffff:127.0.0.1 ::ffff:127.0.0.1 ::ffff:0.0.0.0 ::ffff:8.0.0.1"},
 		{"search a.example b.example\n", "a.example. b.example.", ""},
 		{"search a.example\ndomain b.example.\n", "b.example.", ""},
 		{"domain b.example\nsearch a.example c.example", "a.example. c.example.", ""},

@@ -25,6 +25,16 @@ static struct df_meta meta;
 static struct df_tables tables = {.meta = &meta};
 static struct df_search_list search;
 static struct df_teach teach;
+static struct df_own own; /* never read: it is good until the end of time */
+static struct df_trust trust;
+
+/* Of the meta data, as it is now. */
+static void use_resolvers(void)
+{
+	own.until_ns = UINT64_MAX;
+	df_trust_init(&trust, &meta, &own);
+	teach.trust = &trust;
+}
 
 static void parse(const char *text, uint8_t ret[static 16])
 {
@@ -52,6 +62,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&meta, 0, sizeof(meta));
+	memset(&own, 0, sizeof(own));
 	meta.n_resolvers = 2;
 	parse(TRUSTED, meta.resolvers[0]);
 	parse("fd00:53::1", meta.resolvers[1]);
@@ -79,7 +90,8 @@ static struct df_route route(const char *addr, uint16_t learned)
 {
 	const struct df_token t = token_to(addr, IPPROTO_UDP);
 
-	return df_route(&teach, &t, learned);
+	use_resolvers();
+	return df_route(&teach, &t, learned, 0);
 }
 
 static bool is_to(const struct df_route *r, const char *addr)
@@ -108,8 +120,8 @@ static void test_trusted(void **state)
 	assert_int_equal(r.teaches, OWN | SHADOW);
 	/* another port of the same address is another server */
 	t.port = htons(5353);
-	assert_false(df_route_is_trusted(&meta, &t));
-	assert_true(df_route(&teach, &t, 0).is_rerouted);
+	assert_false(df_route_is_trusted(&trust, &t, 0));
+	assert_true(df_route(&teach, &t, 0, 0).is_rerouted);
 }
 
 static void test_untrusted_under_allow(void **state)
@@ -255,6 +267,98 @@ static void test_address_of_an_untrusted_one(void **state)
 	assert_int_equal(route(OTHER, 0).decision.rule->line, 1);
 }
 
+static void own_address(const char *addr)
+{
+	parse(addr, own.addrs[own.n++]);
+}
+
+/* The container can be it: it teaches nothing, and under default deny is not asked. */
+static void test_local_resolver(void **state)
+{
+	static const char *const addrs[] = {
+		"127.0.0.1", "127.0.0.11", "127.255.255.254",  "0.0.0.0",
+		"::",        "::1",        "::127.0.0.1",      "::ffff:127.0.0.53",
+		"10.88.0.5", "fd00::5",    "64:ff9b::7f00:1",  "2002:7f00:1::",
+		"0.1.2.3",   "fe80::5",    "::ffff:10.88.0.5",
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(addrs); i++) {
+		struct df_route r;
+
+		setup(NULL);
+		own_address("10.88.0.5");
+		own_address("fd00::5");
+		own_address("fe80::5");
+		parse(addrs[i], meta.resolvers[0]);
+		use(DF_TABLE_OWN, "block github.com\nraw-ip block\n", ENFORCE);
+		r = route(addrs[i], 0);
+		if (!is_to(&r, addrs[i]) || r.teaches != 0 || r.decision.is_refusal ||
+		    !r.to.may_be_local)
+			fail_msg("%s under default allow", addrs[i]);
+		use(DF_TABLE_OWN, "default deny\n", ENFORCE);
+		r = route(addrs[i], 0);
+		if (!is_to(&r, "fd00:53::1") || !r.is_rerouted || r.teaches != OWN)
+			fail_msg("%s under default deny", addrs[i]);
+		meta.n_resolvers = 1;
+		r = route(addrs[i], 0);
+		if (!r.decision.is_enforced || r.decision.reason != DF_REASON_NO_RESOLVER)
+			fail_msg("%s alone under default deny", addrs[i]);
+		/* a policy names it: believed, whatever it is */
+		meta.are_resolvers_named = 1;
+		r = route(addrs[i], 0);
+		if (!is_to(&r, addrs[i]) || r.teaches != OWN || !r.to.may_be_local)
+			fail_msg("%s by a resolver statement", addrs[i]);
+		/* in the host's namespace it is the host's */
+		meta.are_resolvers_named = 0;
+		meta.is_host_netns = 1;
+		r = route(addrs[i], 0);
+		if (!is_to(&r, addrs[i]) || r.teaches != OWN || !r.to.may_be_local)
+			fail_msg("%s in the host's namespace", addrs[i]);
+	}
+}
+
+/* Docker's alone, and only where the hook was told so. */
+static void test_docker(void **state)
+{
+	struct df_route r;
+
+	(void)state;
+	use(DF_TABLE_OWN, "default deny\n", ENFORCE);
+	meta.is_docker = 1;
+	meta.n_resolvers = 1;
+	parse("127.0.0.11", meta.resolvers[0]);
+	r = route("127.0.0.11", 0);
+	assert_true(is_to(&r, "127.0.0.11"));
+	assert_int_equal(r.teaches, OWN);
+	parse("127.0.0.1", meta.resolvers[0]);
+	assert_true(route("127.0.0.1", 0).decision.is_enforced);
+}
+
+/* What becomes the namespace's own after the start is not believed any more. */
+static void test_address_that_comes_later(void **state)
+{
+	struct df_resolver to;
+	struct df_route r;
+	unsigned index;
+
+	(void)state;
+	use(DF_TABLE_OWN, "default deny\n", ENFORCE);
+	r = route(TRUSTED, 0);
+	assert_true(is_to(&r, TRUSTED));
+	assert_false(r.to.may_be_local);
+	own_address(TRUSTED);
+	assert_true(route(TRUSTED, 0).is_rerouted);
+	for (unsigned k = 0; k < 4; k++) {
+		assert_true(df_trust_pick(&trust, k, 0, &to, &index));
+		assert_int_equal(index, 0);
+		assert_int_equal(to.addr[0], 0xfd);
+	}
+	own_address("fd00:53::1");
+	assert_true(route("fd00:53::1", 0).decision.is_enforced);
+	assert_false(df_trust_pick(&trust, 0, 0, &to, &index));
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -266,6 +370,9 @@ int main(void)
 		T(test_untrusted_in_audit),
 		T(test_none_is_trusted),
 		T(test_address_of_an_untrusted_one),
+		T(test_local_resolver),
+		T(test_docker),
+		T(test_address_that_comes_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

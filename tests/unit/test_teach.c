@@ -25,7 +25,8 @@ static struct df_policy_result compiled[DF_TABLES];
 static struct df_meta meta;
 static struct df_tables tables = {.meta = &meta};
 static struct df_search_list search;
-static struct df_teach teach;
+static struct df_trust trust;
+static struct df_teach teach = {.trust = &trust};
 
 /* NULL: there is no such table. */
 static void use(const char *own, const char *base, const char *shadow)
@@ -56,6 +57,7 @@ static int teardown(void **state)
 		df_policy_result_done(&compiled[i]);
 	memset(compiled, 0, sizeof(compiled));
 	memset(&meta, 0, sizeof(meta));
+	memset(&trust, 0, sizeof(trust));
 	memset(&search, 0, sizeof(search));
 	return 0;
 }
@@ -234,9 +236,9 @@ static void test_too_many_classes(void **state)
 
 static void set_resolvers(const char *a, const char *b)
 {
-	meta.n_resolvers = 2;
-	parse(a, meta.resolvers[0]);
-	parse(b, meta.resolvers[1]);
+	trust.n = 2;
+	parse(a, trust.addrs[0]);
+	parse(b, trust.addrs[1]);
 }
 
 /* A blocked zone points at what the container needs. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* upstream: a query leaves by a socket that is open, also where no other can be had. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,6 +52,7 @@ static void test_none_to_be_had(void **state)
 
 	(void)state;
 	resolver = listen_udp(&asked.to);
+	asked.to.may_be_local = true;
 	df_msg_init(&msg, 1, 0x0100, "ok.example", 1);
 	assert_int_equal(df_dns_parse_query(msg.b, msg.len, &asked.q, &id), 0);
 	assert_int_equal(df_loop_init(&w.loop), 0);
@@ -89,10 +91,37 @@ static void test_none_to_be_had(void **state)
 	(void)close(resolver);
 }
 
+/* A resolver that the namespace itself has: loopback, and what leads there. */
+static void test_local_is_refused(void **state)
+{
+	static const struct df_resolver rows[] = {
+		{{[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}, 0x3500, false},
+		{{[10] = 0xff, [11] = 0xff, [12] = 127, [13] = 1, [15] = 53}, 0x3500, false},
+		{{[10] = 0xff, [11] = 0xff}, 0x3500, false},
+		{{[15] = 1}, 0x3500, false},
+		{{0}, 0x3500, false},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct df_resolver to = rows[i];
+		int fd = df_upstream_connect(&to, SOCK_DGRAM);
+
+		if (fd == -EADDRNOTAVAIL || fd == -EAFNOSUPPORT || fd == -ENETUNREACH)
+			continue; /* no IPv6 here */
+		assert_int_equal(fd, -ELOOP);
+		to.may_be_local = true;
+		fd = df_upstream_connect(&to, SOCK_DGRAM);
+		assert_true(fd >= 0);
+		(void)close(fd);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_none_to_be_had),
+		cmocka_unit_test(test_local_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

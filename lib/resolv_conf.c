@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "hook/resolv_conf.h"
+#include "lib/resolv_conf.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -23,15 +23,19 @@ static void parse_nameserver(char *words, struct df_resolv_conf *ret)
 {
 	const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	char *next = NULL, *word = strtok_r(words, BLANKS, &next);
+	struct in_addr in4;
 	uint8_t addr[16];
 
 	if (!word || ret->n_resolvers == DF_META_RESOLVERS_MAX)
 		return;
 	word[strcspn(word, "%")] = '\0'; /* fe80::1%eth0 */
 	memcpy(addr, mapped, sizeof(mapped));
-	if (inet_pton(AF_INET, word, addr + sizeof(mapped)) == 1 ||
-	    inet_pton(AF_INET6, word, addr) == 1)
-		memcpy(ret->resolvers[ret->n_resolvers++], addr, sizeof(addr));
+	/* as C libraries read them: "127.1" and "0x7f000001" as well */
+	if (inet_aton(word, &in4) != 0)
+		memcpy(addr + sizeof(mapped), &in4, sizeof(in4));
+	else if (inet_pton(AF_INET6, word, addr) != 1)
+		return;
+	memcpy(ret->resolvers[ret->n_resolvers++], addr, sizeof(addr));
 }
 
 /* The last "search" or "domain" line counts, and every "nameserver" line. */
