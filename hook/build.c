@@ -28,15 +28,20 @@ int df_hook_fail(struct df_hook *h, int status, const char *format, ...)
 	return status;
 }
 
+bool df_hook_asks_fail_open(const struct df_hook *h)
+{
+	if (h->state.fail != DF_CHOICE_UNSET)
+		return h->state.fail == DF_CHOICE_OPEN;
+	return h->conf.fail == DF_HOST_FAIL_OPEN;
+}
+
 bool df_hook_is_fail_open(const struct df_hook *h)
 {
 	if (h->is_final)
 		return false;
 	if (h->mode == DF_MODE_AUDIT || h->state.ask == DF_ASK_AUDIT)
 		return true;
-	if (h->state.fail != DF_CHOICE_UNSET)
-		return h->state.fail == DF_CHOICE_OPEN;
-	return h->conf.fail == DF_HOST_FAIL_OPEN;
+	return !h->sees_others && df_hook_asks_fail_open(h);
 }
 
 static int open_rundir(struct df_hook *h)

@@ -46,6 +46,7 @@ struct df_config {
 	bool has_own_cgroupns; /* a new one */
 	bool is_in_pod;        /* managers say that it shares namespaces */
 	char *netns_path;      /* of the network namespace that it joins */
+	char *pidns_path;      /* the same of the pid namespace */
 	char *proxies;         /* "http_proxy=http://10.0.0.1:3128, …" of its environment */
 	unsigned listen_fds;   /* LISTEN_FDS of its environment */
 	struct df_config_mount *mounts; /* what shows it files of the host, the root last */

@@ -132,6 +132,8 @@ static int read_namespaces(const struct df_json *doc, struct df_config *c, char 
 			c->has_own_cgroupns = !is_joined;
 		if (type && strcmp(type, "network") == 0 && is_joined && !c->netns_path)
 			status = df_oci_copy(path, &c->netns_path, error);
+		if (type && strcmp(type, "pid") == 0 && is_joined && !c->pidns_path)
+			status = df_oci_copy(path, &c->pidns_path, error);
 	}
 	return status;
 }

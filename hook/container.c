@@ -76,6 +76,27 @@ static bool has_hosts_namespace(pid_t pid, const char *kind)
 	return stat(path, &its) == 0 && own.st_ino == its.st_ino && own.st_dev == its.st_dev;
 }
 
+/*
+ * pid 1 of a pid namespace is its first process, and takes all others with it when it ends
+ * (pid_namespaces(7)): whoever has another number there has joined the namespace of somebody else.
+ */
+enum df_pidns df_container_pidns(pid_t pid)
+{
+	char path[64], text[4096], *line, *last;
+
+	if (has_hosts_namespace(pid, "pid"))
+		return DF_PIDNS_HOST;
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (df_read_small(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return DF_PIDNS_OWN;
+	line = strstr(text, "\nNSpid:");
+	if (!line)
+		return DF_PIDNS_OWN;
+	line[1 + strcspn(line + 1, "\n")] = '\0';
+	last = strrchr(line, '\t');
+	return last && strcmp(last, "\t1") == 0 ? DF_PIDNS_OWN : DF_PIDNS_SHARED;
+}
+
 static int open_process(struct df_container *c, char *error)
 {
 	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
@@ -89,7 +110,7 @@ static int open_process(struct df_container *c, char *error)
 		return fail(error, EX_DATAERR, "open the network namespace of pid %d: %s",
 			    (int)c->pid, strerror(-c->netns_fd));
 	c->is_host_netns = has_hosts_namespace(c->pid, "net");
-	c->is_host_pidns = has_hosts_namespace(c->pid, "pid");
+	c->pidns = df_container_pidns(c->pid);
 	c->has_own_userns = !has_hosts_namespace(c->pid, "user");
 	/* what was opened by number is init's only if init still lives */
 	if (syscall(SYS_pidfd_send_signal, c->pidfd, 0, NULL, 0) < 0)

@@ -20,6 +20,13 @@
 
 #define DF_CONTAINER_ERROR_MAX 1024
 
+/* Whose processes a container sees. */
+enum df_pidns {
+	DF_PIDNS_OWN,    /* its own alone */
+	DF_PIDNS_SHARED, /* others', too: of a container or a pod that it joins */
+	DF_PIDNS_HOST,   /* those of the hook, and so of every proxy */
+};
+
 /* Descriptors are owned; -1: not open. */
 struct df_container {
 	pid_t pid;
@@ -29,7 +36,7 @@ struct df_container {
 	int cgroup_fd;      /* directory of the container's cgroup */
 	char cgroup[DF_META_PATH_MAX];
 	bool is_host_netns;
-	bool is_host_pidns;
+	enum df_pidns pidns;
 	bool has_own_userns;
 	struct df_resolv_conf dns; /* empty where the file cannot be read */
 	bool is_stderr_pipe;
@@ -43,6 +50,9 @@ int df_container_check_privilege(char ret_error[static DF_CONTAINER_ERROR_MAX]);
 int df_container_open(const struct df_state *state, const struct df_config *config,
 		      struct df_container *ret, char ret_error[static DF_CONTAINER_ERROR_MAX]);
 void df_container_done(struct df_container *c);
+
+/* DF_PIDNS_OWN where /proc does not tell: then the process is gone. */
+enum df_pidns df_container_pidns(pid_t pid);
 
 /* Equal, or a child of a child …; false where /proc does not tell. */
 bool df_container_is_descendant(pid_t pid, pid_t ancestor);

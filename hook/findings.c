@@ -88,7 +88,7 @@ void df_findings_of_config(const struct df_config *config, const struct df_conta
 {
 	find_caps(config, container->has_own_userns, f);
 	if (!container->has_own_userns)
-		find_privileged(config, container->is_host_pidns, f);
+		find_privileged(config, container->pidns == DF_PIDNS_HOST, f);
 	find_cgroup_mounts(config, f);
 	if (config->has_tun)
 		df_findings_add(f, DF_FINDING_TUN_DEVICE, "device /dev/net/tun");
@@ -106,4 +106,5 @@ void df_findings_collect(const char *bundle, const struct df_config *config,
 	df_findings_of_mounts(bundle, config, container, f);
 	df_findings_of_fds(config, container->pid, f);
 	df_findings_of_network(config, container, f);
+	df_findings_of_processes(config, container, f);
 }

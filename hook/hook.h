@@ -47,7 +47,8 @@ struct df_hook {
 	struct df_fence_lsm *lsm; /* NULL: not attached */
 	struct df_layout layout;  /* of the kernel; lib/layout */
 	bool is_attached, is_switched_off;
-	bool is_final; /* the refusal stands, whatever fail says */
+	bool sees_others; /* their processes, by its pid namespace: see df_hook_is_fail_open */
+	bool is_final;    /* the refusal stands, whatever fail says */
 	int run_fd, lock_fd, reports_fd;
 	char proxy_cgroup[DF_META_PATH_MAX];
 	int proxy_cgroup_fd;
@@ -58,8 +59,14 @@ struct df_hook {
 int df_hook_fail(struct df_hook *h, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* fail=open, by annotation or host configuration; always in audit. */
+/*
+ * fail=open, by annotation or host configuration; always in audit.  Elsewhere not for a container
+ * that sees processes of others: it could stop the proxy by a signal, and so open the fence.
+ */
 bool df_hook_is_fail_open(const struct df_hook *h);
+
+/* Whether annotation or host configuration say so, whatever becomes of it. */
+bool df_hook_asks_fail_open(const struct df_hook *h);
 
 /* Journal and hook.log; newlines in line become blanks. */
 void df_hook_note(struct df_hook *h, enum df_log_level level, char *line);

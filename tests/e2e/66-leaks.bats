@@ -1,0 +1,209 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031 # job sets output, stderr and status; single-quoted scripts for containers
+# What a fence stands on, attacked by way of the host: its processes, its cgroup, programs above it, its files.
+
+load ../lib/ground
+load common
+
+teardown() {
+	local pid
+	helper_stop
+	for pid in $(fence_pid deployfence-pro); do kill -CONT "$pid" || true; done
+	podman pod rm -af -t 0 >/dev/null 2>&1 || true
+	podman rm -af -t 0 >/dev/null 2>&1 || true
+	end_test
+}
+
+helper_stop() {
+	[ -n "${HELPER:-}" ] || return 0
+	kill "$HELPER" 2>/dev/null || true
+	wait "$HELPER" 2>/dev/null || true
+	HELPER=
+}
+
+expect_finding() { # FINDING REGEX-OF-SEEN
+	expect_event ".event == \"finding\" and .finding == \"$1\" and (.seen | test(\"$2\")) and (.remedy | length > 10)"
+}
+
+findings() { # one line, sorted, of all fences of this test
+	event_lines | jq -rs '[.[] | select(.event == "finding") | .finding] | sort | unique | join(" ")'
+}
+
+strict() { # FINDING: a policy "strict-FINDING" that refuses it and warns of all others
+	policy "strict-$1" <<-POLICY
+		default allow
+		pin-blocked no
+		on-leak all warn
+		on-leak $1 refuse
+		block github.com
+	POLICY
+}
+
+# Logged by a policy that warns, refused by one that refuses, and said in audit, where nothing is refused.
+try() { # FINDING REGEX-OF-SEEN JOB-OPTION…
+	local finding=$1 seen=$2
+	shift 2
+	echo "$finding: $*"
+	strict "$finding"
+	rm -rf "$RUNDIR" "$REPORTS"
+	job "$@" -a deployfence=on -- sh -c "$VISIT"
+	expect [ "$status" = 0 ]
+	expect_fenced
+	expect_finding "$finding" "$seen"
+	job "$@" -a "deployfence.policy=strict-$finding" -- echo ran
+	expect [ "$status" != 0 ]
+	expect [ "$output" = "" ]
+	expect_match "$stderr" "refused: finding $finding: .*refused by strict-$finding\.policy: on-leak $finding refuse; "
+	expect_fence_gone
+	rm -rf "$RUNDIR" "$REPORTS"
+	job "$@" -a deployfence=audit -a "deployfence.policy=strict-$finding" -- echo ran
+	expect [ "$output" = ran ]
+	expect_finding "$finding" "$seen"
+}
+
+# The twin: with every finding refused it starts, is fenced, and nothing is said.
+try_none() { # JOB-OPTION…
+	echo "none: $*"
+	policy strict <<-'POLICY'
+		default allow
+		pin-blocked no
+		on-leak all refuse
+		block github.com
+	POLICY
+	rm -rf "$RUNDIR" "$REPORTS"
+	job "$@" -a deployfence.policy=strict -- sh -c "$VISIT"
+	expect [ "$status" = 0 ]
+	expect_fenced
+	expect_event '.event == "start"'
+	expect [ "$(findings)" = "" ]
+}
+
+# --- its processes
+
+# Unprivileged root in the host's pid namespace, nothing but the fence in its way.
+HOST_PID=(-o --pid=host -o --security-opt=seccomp=unconfined)
+
+@test "the proxy's processes can neither be read nor steered by root of a container that sees them" {
+	local name pid
+	job_start "${HOST_PID[@]}" -a deployfence=on -- sleep 1000
+	expect [ "$status" = 0 ]
+	job_exec "$JOB" sh -c "$VISIT"
+	expect_fenced
+	# the twin: a process of root without a capability, as the worker is
+	setpriv --bounding-set=-all --inh-caps=-all sleep 1000 3>&- 4>&- &
+	HELPER=$!
+	eventually grep -q '^CapPrm:.0000000000000000' "/proc/$HELPER/status"
+	job_exec "$JOB" intrude "$HELPER"
+	expect_match "$output" 'ptrace-attach ok'
+	expect_match "$output" 'successes 13$'
+	for name in deployfence-pro df-worker df-reader; do
+		eventually test -n "$(fence_pid $name)"
+		for pid in $(fence_pid $name); do
+			job_exec "$JOB" intrude "$pid" "$([ $name = df-worker ] && echo 10 || echo 1)"
+			echo "$name: $output"
+			expect_match "$output" 'ptrace-attach Operation not permitted'
+			expect_match "$output" 'successes 0$'
+		done
+	done
+	# a worker that was started again is no exception
+	pid=$(fence_pid df-worker)
+	kill -9 "$pid"
+	eventually is_other_pid df-worker "$pid"
+	job_exec "$JOB" intrude "$(fence_pid df-worker)"
+	expect_match "$output" 'successes 0$'
+	job_exec "$JOB" sh -c "$VISIT"
+	expect_fenced
+	job_stop "$JOB"
+}
+
+@test "the hook, too, while it runs" {
+	local fifo=$DF_HOST/state-fifo
+	[ -p "$fifo" ] || mkfifo "$fifo"
+	job_start "${HOST_PID[@]}" -- sleep 1000
+	# it waits for its state; without a capability, or these alone would keep the container out
+	setpriv --bounding-set=-all --inh-caps=-all "$HOOK" <"$fifo" 3>&- 4>&- &
+	HELPER=$!
+	exec 9>"$fifo"
+	eventually grep -q '^Name:.deployfence' "/proc/$HELPER/status"
+	eventually grep -q '^State:.S' "/proc/$HELPER/status"
+	job_exec "$JOB" intrude "$HELPER"
+	exec 9>&-
+	expect_match "$output" 'successes 0$'
+	job_stop "$JOB"
+}
+
+@test "host-pid and shared-pid: findings" {
+	local runtime
+	for runtime in podman+crun podman+runc; do
+		try host-pid "^the host's pid namespace$" -r "$runtime" -o --pid=host
+		podman run -d --name neighbour "$DF_IMAGE" sleep 1000 >/dev/null 3>&- 4>&-
+		try shared-pid '^pid namespace of process [0-9]+ sleep$' -r "$runtime" -o --pid=container:neighbour
+		podman rm -f -t 0 neighbour >/dev/null
+		try_none -r "$runtime"
+	done
+}
+
+@test "shared-pid: a pod that shares it, and one that does not" {
+	local out=$DF_HOST/pod
+	strict shared-pid
+	podman pod create --name pod --share-parent=false --share=net,pid --infra-image "$DF_IMAGE" --infra-command "sleep 1000" >/dev/null
+	! podman run --rm --pod pod --annotation deployfence.policy=strict-shared-pid "$DF_IMAGE" echo ran >"$out" 2>&1 3>&- 4>&-
+	expect grep -q 'finding shared-pid: pid namespace of ' "$out"
+	refute grep -qx ran "$out"
+	podman pod rm -f -t 0 pod >/dev/null
+	podman pod create --name pod --share-parent=false --share=net --infra-image "$DF_IMAGE" --infra-command "sleep 1000" >/dev/null
+	podman run --rm --pod pod --annotation deployfence.policy=strict-shared-pid "$DF_IMAGE" echo ran >"$out" 2>&1 3>&- 4>&-
+	expect grep -qx ran "$out"
+	podman pod rm -f -t 0 pod >/dev/null
+}
+
+@test "default deny refuses both" {
+	printf 'default deny\n' | policy deny
+	job -o --pid=host -a deployfence.policy=deny -- echo ran
+	expect [ "$output" = "" ]
+	expect_match "$stderr" 'finding host-pid: .*on-leak host-pid refuse, as by default with default deny; '
+	job -a deployfence.policy=deny -- echo ran
+	expect [ "$output" = ran ]
+}
+
+# Stops the monitor from inside, waits longer than a heartbeat may be old, and asks for what is refused.
+STOP='kill -STOP $MONITOR; sleep 4; for i in 1 2 3; do curl -sS -m 5 http://github.com; done; curl -sS -m 5 http://140.82.112.3'
+
+@test "a container that sees the proxy cannot open its fence by stopping it: fail=open does not count" {
+	local monitor
+	policy open <<-'POLICY'
+		pin-blocked no
+		block github.com
+		block 140.82.112.3
+	POLICY
+	for monitor in inside outside; do
+		job_start -a deployfence.policy=open -a deployfence.fail=open \
+			-o "$([ $monitor = inside ] && echo --pid=host || echo --read-only)" -- sleep 1000
+		expect [ "$status" = 0 ]
+		eventually test -n "$(fence_pid deployfence-pro)"
+		job_exec "$JOB" curl -sS -m 10 http://ok.example
+		expect_match "$output" hello
+		if [ $monitor = inside ]; then
+			job_exec -e MONITOR="$(fence_pid deployfence-pro)" "$JOB" sh -c "$STOP"
+			refute_match "$output" hello
+			expect_finding host-pid "^the host's pid namespace, so fail=open does not count, and the fence fails closed$"
+		else # the twin, stopped by the host
+			kill -STOP "$(fence_pid deployfence-pro)"
+			job_exec -e MONITOR=0 "$JOB" sh -c "${STOP#*;}"
+			expect_match "$output" 'hello from github\.com'
+		fi
+		kill -CONT "$(fence_pid deployfence-pro)"
+		job_stop "$JOB"
+		expect_fence_gone
+	done
+	# nor is it started without a fence
+	policy broken <<<'nonsense'
+	job -a deployfence.policy=broken -a deployfence.fail=open -o --pid=host -- echo ran
+	expect [ "$output" = "" ]
+	expect_match "$stderr" 'fail=open does not count for a container that sees the processes of others'
+	job -a deployfence.policy=broken -a deployfence.fail=open -- echo ran
+	expect [ "$output" = ran ]
+	# audit is inert
+	job -a deployfence.policy=broken -a deployfence=audit -o --pid=host -- echo ran
+	expect [ "$output" = ran ]
+}
