@@ -182,6 +182,13 @@ static int read_environment(const struct df_json *doc, struct df_config *c, char
 	return pos ? df_oci_copy(proxies, &c->proxies, error) : 0;
 }
 
+static int read_delegated_cgroup(const struct df_json *doc, struct df_config *c, char *error)
+{
+	const char *path = df_json_string(get(doc, "annotations", "run.oci.delegate-cgroup"));
+
+	return path && *path ? df_oci_copy(path, &c->delegated_cgroup, error) : 0;
+}
+
 /* Those of pods join a sandbox: containerd's annotation, and CRI-O's, which podman sets as well. */
 static bool is_in_pod(const struct df_json *doc)
 {
@@ -203,6 +210,8 @@ int df_config_read_limits(const struct df_json *doc, struct df_config *c, char *
 
 	if (status == 0)
 		status = read_environment(doc, c, error);
+	if (status == 0)
+		status = read_delegated_cgroup(doc, c, error);
 	read_caps(doc, c);
 	read_device_rules(doc, c);
 	read_devices(doc, c);

@@ -3,6 +3,9 @@
  * container: the container's init, cgroup, network namespace and resolver, as
  * they are at createRuntime.  Everything is opened once and used by descriptor.
  *
+ * The cgroup of a fence is the root of init's cgroup namespace, where init may stand in one below
+ * it: whatever cgroup the container makes or moves to is below that root.
+ *
  * Refused: a rootless caller, by a check of its own; a cgroup that is the root, the hook's own or
  * an ancestor of it, or that holds processes which are not the container's; a host without cgroup
  * v2 for this container.
@@ -33,8 +36,9 @@ struct df_container {
 	int pidfd;
 	int netns_fd;
 	int cgroup_root_fd; /* directory of the cgroup2 mount */
-	int cgroup_fd;      /* directory of the container's cgroup */
+	int cgroup_fd;      /* directory of the container's cgroup, the topmost that is its alone */
 	char cgroup[DF_META_PATH_MAX];
+	bool sees_more_cgroups; /* its cgroup namespace does not begin with that cgroup */
 	bool is_host_netns;
 	enum df_pidns pidns;
 	bool has_own_userns;

@@ -147,7 +147,7 @@ HOST_PID=(-o --pid=host -o --security-opt=seccomp=unconfined)
 	local out=$DF_HOST/pod
 	strict shared-pid
 	podman pod create --name pod --share-parent=false --share=net,pid --infra-image "$DF_IMAGE" --infra-command "sleep 1000" >/dev/null
-	! podman run --rm --pod pod --annotation deployfence.policy=strict-shared-pid "$DF_IMAGE" echo ran >"$out" 2>&1 3>&- 4>&-
+	podman run --rm --pod pod --annotation deployfence.policy=strict-shared-pid "$DF_IMAGE" echo ran >"$out" 2>&1 3>&- 4>&- || true
 	expect grep -q 'finding shared-pid: pid namespace of ' "$out"
 	refute grep -qx ran "$out"
 	podman pod rm -f -t 0 pod >/dev/null
@@ -206,4 +206,91 @@ STOP='kill -STOP $MONITOR; sleep 4; for i in 1 2 3; do curl -sS -m 5 http://gith
 	# audit is inert
 	job -a deployfence.policy=broken -a deployfence=audit -o --pid=host -- echo ran
 	expect [ "$output" = ran ]
+}
+
+# --- its cgroup
+
+# Leaves the cgroup where it was put for one beside it, for the root of what it sees, and for one below; visits from each.
+MOVE='mkdir -p /sys/fs/cgroup/free && for to in free . container/below free/a/b; do
+	mkdir -p /sys/fs/cgroup/$to && echo $$ >/sys/fs/cgroup/$to/cgroup.procs && echo "moved to $(sed -n s/^0:://p /proc/self/cgroup)"
+	'"$VISIT"'
+done'
+
+expect_moved_and_fenced() {
+	expect_match "$output" 'moved to /free'
+	expect_match "$output" $'moved to /\n'
+	expect_match "$output" 'moved to /free/a/b'
+	expect_match "$output" 'hello from ok\.example'
+	expect_match "$output" 'github\.com rc=6'
+	refute_match "$output" 'hello from github'
+}
+
+@test "run.oci.delegate-cgroup: the fence stands at the root of the cgroup namespace, not where init is put" {
+	local delegated
+	for delegated in sub /deep//./er/; do
+		echo "$delegated"
+		# the twin: it can indeed move
+		job -a "run.oci.delegate-cgroup=$delegated" -o --systemd=always -- sh -c "$MOVE"
+		expect_match "$output" $'moved to /free\nhello from github\.com'
+		job -a "run.oci.delegate-cgroup=$delegated" -o --systemd=always -a deployfence=on -- sh -c "$MOVE"
+		expect_moved_and_fenced
+		expect_fence_gone
+	done
+	# without a namespace, and without a way to write: what enters later stands above init
+	job_start -a run.oci.delegate-cgroup=sub -o --cgroupns=host -a deployfence=on -- sleep 1000
+	expect [ "$status" = 0 ]
+	expect_match "$(job_cgroup "$JOB")" '/sub$'
+	job_exec "$JOB" sh -c "cat /proc/self/cgroup; $VISIT"
+	expect_fenced
+	job_stop "$JOB"
+	# a process that is attributed, wherever it stands
+	rm -rf "$RUNDIR"
+	job -a run.oci.delegate-cgroup=sub -o --systemd=always -a deployfence=on -- sh -c "$MOVE"
+	expect_event '.event == "dns_blocked" and (.cmd | test("curl"))'
+}
+
+@test "run.oci.delegate-cgroup with the host's cgroup namespace and its cgroups to write: host-cgroup" {
+	strict host-cgroup
+	job -a run.oci.delegate-cgroup=sub -o --cgroupns=host -o --privileged -a deployfence.policy=strict-host-cgroup -- echo ran
+	expect [ "$output" = "" ]
+	expect_match "$stderr" 'finding host-cgroup: '
+}
+
+@test "--systemd=always and nested cgroups that the payload makes stay fenced, in every runtime" {
+	local runtime option
+	for runtime in podman+crun podman+runc; do
+		job -r "$runtime" -o --systemd=always -- sh -c "$MOVE"
+		expect_match "$output" $'moved to /free\nhello from github\.com'
+		try_none -r "$runtime" -o --systemd=always
+		job -r "$runtime" -o --systemd=always -a deployfence=on -- sh -c "$MOVE"
+		expect_moved_and_fenced
+		for option in --cgroupns=private --cgroupns=host --cgroups=no-conmon; do
+			try_none -r "$runtime" -o "$option"
+		done
+	done
+}
+
+@test "a cgroup namespace whose root is not the container's alone: host-cgroup where it can write there" {
+	local ns=$DF_CGROUP2/jobs-shared runtime
+	mkdir -p "$ns"
+	(
+		echo "$BASHPID" >"$ns/cgroup.procs"
+		exec unshare --cgroup sleep 1000 3>&- 4>&-
+	) &
+	HELPER=$!
+	eventually grep -q '^0::/jobs-shared' "/proc/$HELPER/cgroup"
+	eventually grep -q '^Name:.sleep' "/proc/$HELPER/status"
+	strict host-cgroup
+	for runtime in crun runc; do
+		job_parse -r "$runtime" -n none -a deployfence.policy=strict-host-cgroup -- sh -c 'mkdir -p /sys/fs/cgroup/x; cat /proc/self/cgroup; echo ran'
+		job_bundle
+		jq '(.linux.namespaces[] | select(.type == "cgroup")).path = "/proc/'"$HELPER"'/ns/cgroup" | (.mounts[] | select(.type == "cgroup")).options -= ["ro"]' \
+			"$J_DIR/config.json" >"$J_DIR/new" && mv "$J_DIR/new" "$J_DIR/config.json"
+		job_capture "$runtime" run --bundle "$J_DIR" "$JOB"
+		refute_match "$output" ran
+		expect_match "$stderr$(cat "$RUNDIR"/*/hook.log 2>/dev/null)" 'finding host-cgroup: '
+		job_forget "$JOB"
+	done
+	helper_stop
+	rmdir "$ns"
 }

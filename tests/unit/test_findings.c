@@ -235,6 +235,30 @@ static void test_pid_namespace(void **state)
 	df_config_done(&c);
 }
 
+/* The root of its cgroup namespace may lie above the cgroup that can be fenced. */
+static void test_cgroup_namespace(void **state)
+{
+	static const char *const own =
+		"{" CGROUP("\"rw\"") ",\"linux\":{\"namespaces\":[{\"type\":\"cgroup\"}]}}";
+	static const char *const readonly =
+		"{" CGROUP("\"ro\"") ",\"linux\":{\"namespaces\":[{\"type\":\"cgroup\"}]}}";
+	const struct df_container container = {.sees_more_cgroups = true};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct df_config c = parse(i == 0 ? own : readonly);
+		struct df_findings f = {};
+
+		df_findings_of_config(&c, &container, &f);
+		assert_string_equal(
+			f.seen[DF_FINDING_HOST_CGROUP],
+			i == 0 ? "writable cgroup mount at /sys/fs/cgroup, and the root of "
+				 "its cgroup namespace is not its own cgroup"
+			       : "");
+		df_config_done(&c);
+	}
+}
+
 static void check_processes(const char *json, enum df_pidns pidns, const char *expected)
 {
 	const struct df_container container = {.pidns = pidns};
@@ -583,12 +607,19 @@ static void test_resolvers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_engines),       cmocka_unit_test(test_causes),
-		cmocka_unit_test(test_pid_namespace), cmocka_unit_test(test_long_texts),
-		cmocka_unit_test(test_processes),     cmocka_unit_test(test_own_pid_namespace),
-		cmocka_unit_test(test_mounts),        cmocka_unit_test(test_layers),
-		cmocka_unit_test(test_root),          cmocka_unit_test(test_fds),
-		cmocka_unit_test(test_network),       cmocka_unit_test(test_host_network),
+		cmocka_unit_test(test_engines),
+		cmocka_unit_test(test_causes),
+		cmocka_unit_test(test_pid_namespace),
+		cmocka_unit_test(test_long_texts),
+		cmocka_unit_test(test_cgroup_namespace),
+		cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_own_pid_namespace),
+		cmocka_unit_test(test_mounts),
+		cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_root),
+		cmocka_unit_test(test_fds),
+		cmocka_unit_test(test_network),
+		cmocka_unit_test(test_host_network),
 		cmocka_unit_test(test_resolvers),
 	};
 
