@@ -322,6 +322,29 @@ static size_t find_top(struct df_container *c, const struct df_config *config)
 	return by_view < by_config ? by_view : by_config;
 }
 
+/* Those that it inherits programs from. */
+static int open_above(struct df_container *c, char *error)
+{
+	char path[DF_META_PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s", c->cgroup);
+	for (char *slash; (slash = strrchr(path, '/')) != NULL;) {
+		int fd;
+
+		*slash = '\0';
+		if (c->n_above == DF_CONTAINER_DEPTH_MAX)
+			return fail(error, EX_UNAVAILABLE, "cgroup %s has more than %d above it",
+				    c->cgroup, DF_CONTAINER_DEPTH_MAX);
+		fd = openat(c->cgroup_root_fd, *path ? path + 1 : ".",
+			    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			return fail(error, EX_UNAVAILABLE, "open cgroup %s/: %s", path,
+				    strerror(errno));
+		c->above_fds[c->n_above++] = fd;
+	}
+	return 0;
+}
+
 /* The cgroup of len octets of c->cgroup, if it is the container's alone. */
 static int take_cgroup(struct df_container *c, const char *own, size_t len, char *error)
 {
@@ -442,6 +465,8 @@ int df_container_open(const struct df_state *state, const struct df_config *conf
 		status = open_cgroup_root(ret, ret_error);
 	if (status == 0)
 		status = open_cgroup(ret, config, ret_error);
+	if (status == 0)
+		status = open_above(ret, ret_error);
 	if (status != 0)
 		return status;
 	read_resolv_conf(ret, state, config);
@@ -455,4 +480,6 @@ void df_container_done(struct df_container *c)
 	df_closep(&c->netns_fd);
 	df_closep(&c->cgroup_root_fd);
 	df_closep(&c->cgroup_fd);
+	while (c->n_above > 0)
+		df_closep(&c->above_fds[--c->n_above]);
 }

@@ -22,6 +22,7 @@
 #include "lib/launch.h"
 
 #define DF_CONTAINER_ERROR_MAX 1024
+#define DF_CONTAINER_DEPTH_MAX 32 /* cgroups above one another; systemd's are not ten deep */
 
 /* Whose processes a container sees. */
 enum df_pidns {
@@ -38,6 +39,8 @@ struct df_container {
 	int cgroup_root_fd; /* directory of the cgroup2 mount */
 	int cgroup_fd;      /* directory of the container's cgroup, the topmost that is its alone */
 	char cgroup[DF_META_PATH_MAX];
+	int above_fds[DF_CONTAINER_DEPTH_MAX]; /* of the cgroups above it, the next one first … */
+	unsigned n_above;                      /* … up to the mount's root, the last one */
 	bool sees_more_cgroups; /* its cgroup namespace does not begin with that cgroup */
 	bool is_host_netns;
 	enum df_pidns pidns;

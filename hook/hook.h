@@ -83,6 +83,13 @@ int df_hook_settle_mode(struct df_hook *h);
 /* /run/deployfence/ID and its lock, the kernel programs, their attachment. */
 int df_hook_build(struct df_hook *h);
 
+/*
+ * Looks at the programs of others on the container's cgroup and on those above it, as far as they
+ * can be seen.  0, with what filters there as findings; or 69: a fence would switch one of them
+ * off, is not admitted by one, or is one too many.
+ */
+int df_hook_look_above(struct df_hook *h);
+
 /* Who the container is, as far as state and config.json were read. */
 void df_hook_describe(const struct df_hook *h, struct df_meta *m);
 

@@ -11,6 +11,7 @@ teardown() {
 	for pid in $(fence_pid deployfence-pro); do kill -CONT "$pid" || true; done
 	podman pod rm -af -t 0 >/dev/null 2>&1 || true
 	podman rm -af -t 0 >/dev/null 2>&1 || true
+	[ -z "${SLICE:-}" ] || slice_down
 	end_test
 }
 
@@ -293,4 +294,145 @@ expect_moved_and_fenced() {
 	done
 	helper_stop
 	rmdir "$ns"
+}
+
+# --- programs of others on its cgroup's parents
+
+# A program of a type that a fence has too, attached to a cgroup: attach CGROUP TYPE multi|override|exclusive [RESULT]
+attach() {
+	local section program=$DF_HOST/foreign.o pin=/sys/fs/bpf/foreign-$2
+	case $2 in
+	egress) section=cgroup_skb/egress ;;
+	sock_create) section=cgroup/sock_create ;;
+	*) section=cgroup/$2 ;;
+	esac
+	printf '%s\n' '#include <linux/bpf.h>' "__attribute__((section(\"$section\"), used))" \
+		"int f_$2(void *ctx) { return ${4:-1}; }" '__attribute__((section("license"), used)) char gpl[] = "GPL";' >"$DF_HOST/foreign.c"
+	clang -O2 -target bpf -I"/usr/include/$(uname -m)-linux-gnu" -c -o "$program" "$DF_HOST/foreign.c"
+	bpftool prog load "$program" "$pin"
+	# shellcheck disable=SC2046 # no word for an exclusive one
+	bpftool cgroup attach "$1" "$2" pinned "$pin" $([ "$3" = exclusive ] || echo "$3")
+	rm "$pin"
+}
+
+# Below a slice of its own, with raw runtimes: in_slice RUNTIME JOB-OPTION… -- COMMAND…
+in_slice() {
+	local runtime=$1
+	shift
+	job_parse -r "$runtime" "$@"
+	job_bundle
+	jq --arg path "/leak.slice/$JOB" '.linux.cgroupsPath = $path' "$J_DIR/config.json" >"$J_DIR/new"
+	mv "$J_DIR/new" "$J_DIR/config.json"
+	job_capture "$runtime" run --bundle "$J_DIR" "$JOB"
+	job_forget "$JOB"
+}
+
+slice_up() {
+	SLICE=$DF_CGROUP2/leak.slice
+	mkdir -p "$SLICE"
+}
+
+slice_down() { # and with it what is attached
+	find "$SLICE" -depth -type d -exec rmdir {} + 2>/dev/null || true
+}
+
+@test "a parent's program with ALLOW_OVERRIDE or exclusive: 69 that names it, and it stays in force" {
+	local runtime how type
+	for runtime in crun runc; do
+		for how in override exclusive; do
+			for type in egress sock_create connect4 connect6 sendmsg4 sendmsg6 recvmsg4 recvmsg6 getpeername4 getpeername6; do
+				[ "$runtime" = crun ] || [ "$type" = connect4 ] || continue
+				echo "$runtime $how $type"
+				slice_up
+				attach "$SLICE" "$type" "$how"
+				in_slice "$runtime" -a deployfence=on -- echo ran
+				expect [ "$output" = "" ]
+				expect_syslog "refused: program f_$type \(id [0-9]+\) at $type of cgroup /leak\.slice is attached $([ $how = override ] && echo 'with BPF_F_ALLOW_OVERRIDE' || echo exclusively)"
+				expect_match "$stderr" 'exit (code:|status) 69|program f_'
+				# the twins: without a fence, and in audit, which touches nothing
+				in_slice "$runtime" -- echo ran
+				expect [ "$output" = ran ]
+				in_slice "$runtime" -a deployfence=audit -- echo ran
+				expect [ "$output" = ran ]
+				expect_syslog 'UNOBSERVED container='
+				slice_down
+			done
+		done
+	done
+	# one that lets others stand beside it
+	slice_up
+	attach "$SLICE" recvmsg4 multi
+	attach "$SLICE" connect4 multi
+	in_slice crun -a deployfence=on -- sh -c "$VISIT"
+	expect_fenced
+	slice_down
+}
+
+@test "a rule with ALLOW_OVERRIDE above what the hook can see: it is not replaced either" {
+	slice_up
+	mkdir "$SLICE/inner"
+	attach "$SLICE" connect4 override 0
+	job_parse -r crun -n none -a deployfence=on -- sh -c 'echo ran'
+	job_bundle
+	# shellcheck disable=SC2016 # for that shell
+	job_capture bash -c 'echo $BASHPID >"$1/inner/cgroup.procs" && exec unshare --cgroup --mount bash -c "
+		umount -l '"$DF_CGROUP2"' && mount -t cgroup2 cgroup2 '"$DF_CGROUP2"' && mkdir '"$DF_CGROUP2"'/here && echo \$\$ >'"$DF_CGROUP2"'/here/cgroup.procs &&
+		exec crun run --bundle $2 $3"' - "$SLICE" "$J_DIR" "$JOB"
+	expect [ "$output" = "" ]
+	expect_syslog 'refused: program f_connect4 \(id [0-9]+\) at connect4 of a cgroup above /jobs/.* would no longer hold'
+	job_forget "$JOB"
+	find "$SLICE" -depth -type d -exec rmdir {} + || true
+	slice_down
+}
+
+@test "parent-filter: a program that judges what the container sends, and not what the proxy sends" {
+	local type
+	strict parent-filter
+	for type in egress connect4 connect6 sendmsg4 sendmsg6; do
+		echo "$type"
+		rm -rf "$RUNDIR"
+		slice_up
+		attach "$SLICE" "$type" multi
+		in_slice crun -a deployfence=on -- sh -c "$VISIT"
+		expect_fenced
+		expect_finding parent-filter "^program f_$type \\\\(id [0-9]+\\\\) at $type of cgroup /leak\\\\.slice$"
+		in_slice crun -a deployfence.policy=strict-parent-filter -- echo ran
+		expect [ "$output" = "" ]
+		expect_syslog 'finding parent-filter: program f_'
+		slice_down
+	done
+	# the twins: what filters nothing that is sent, what stands above the proxy as well, and nothing
+	rm -rf "$RUNDIR"
+	slice_up
+	attach "$SLICE" recvmsg4 multi
+	attach "$SLICE" sock_create multi
+	attach "$DF_CGROUP2" egress multi
+	in_slice crun -a deployfence.policy=strict-parent-filter -- sh -c "$VISIT"
+	bpftool cgroup detach "$DF_CGROUP2" egress id "$(bpftool -j cgroup show "$DF_CGROUP2" | jq '.[] | select(.name == "f_egress") | .id')"
+	expect_fenced
+	expect_event '.event == "start"'
+	expect [ "$(findings)" = "" ]
+	slice_down
+	printf 'default deny\n' | policy deny
+	slice_up
+	attach "$SLICE" egress multi
+	in_slice runc -a deployfence.policy=deny -- echo ran
+	expect [ "$output" = "" ]
+	expect_match "$stderr" 'finding parent-filter: .*as by default with default deny; '
+	slice_down
+}
+
+@test "a fence below a fence: refused, and said why" {
+	local outer
+	job_start -r crun -a deployfence=on -- sleep 1000
+	outer=$JOB
+	job_parse -r crun -n none -a deployfence=on -- echo ran
+	job_bundle
+	jq --arg path "/jobs/$outer/inner" '.linux.cgroupsPath = $path' "$J_DIR/config.json" >"$J_DIR/new"
+	mv "$J_DIR/new" "$J_DIR/config.json"
+	job_capture crun run --bundle "$J_DIR" "$JOB"
+	expect [ "$output" = "" ]
+	expect_syslog "refused: program fence_[a-z0-9_]+ \(id [0-9]+\) at [a-z0-9]+ of cgroup /jobs/$outer is of another fence"
+	job_forget "$JOB"
+	job_stop "$outer"
 }
