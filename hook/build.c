@@ -28,15 +28,20 @@ int df_hook_fail(struct df_hook *h, int status, const char *format, ...)
 	return status;
 }
 
+bool df_hook_asks_fail_open(const struct df_hook *h)
+{
+	if (h->state.fail != DF_CHOICE_UNSET)
+		return h->state.fail == DF_CHOICE_OPEN;
+	return h->conf.fail == DF_HOST_FAIL_OPEN;
+}
+
 bool df_hook_is_fail_open(const struct df_hook *h)
 {
 	if (h->is_final)
 		return false;
 	if (h->mode == DF_MODE_AUDIT || h->state.ask == DF_ASK_AUDIT)
 		return true;
-	if (h->state.fail != DF_CHOICE_UNSET)
-		return h->state.fail == DF_CHOICE_OPEN;
-	return h->conf.fail == DF_HOST_FAIL_OPEN;
+	return !h->sees_others && df_hook_asks_fail_open(h);
 }
 
 static int open_rundir(struct df_hook *h)
@@ -188,6 +193,7 @@ static int load_fence(struct df_hook *h, const struct df_fill *fill)
 static int attach_fence(struct df_hook *h, const struct df_fill *fill)
 {
 	const struct df_conf conf = kernel_conf(h, fill);
+	struct df_fence_foreign lost = {};
 	struct df_fence_maps maps;
 	int r;
 
@@ -195,14 +201,25 @@ static int attach_fence(struct df_hook *h, const struct df_fill *fill)
 	r = df_fence_configure(maps.conf, &conf);
 	if (r < 0)
 		return df_hook_fail(h, EX_OSERR, "configure the fence: %s", strerror(-r));
-	r = df_fence_attach(h->fence, h->container.cgroup_fd);
+	r = df_hook_look_above(h);
+	if (r != 0)
+		return r;
+	r = df_fence_attach(h->fence, h->container.cgroup_fd, &lost);
+	if (r == -EEXIST)
+		return df_hook_fail(
+			h, EX_UNAVAILABLE,
+			"program %s (id %u) at %s of a cgroup above %s would no longer hold for "
+			"this container, since it is attached with BPF_F_ALLOW_OVERRIDE: attach it "
+			"with BPF_F_ALLOW_MULTI, or start the container outside of that cgroup",
+			lost.name, lost.id, lost.type, h->container.cgroup);
 	if (r < 0)
 		return df_hook_fail(
 			h, EX_UNAVAILABLE,
-			"attach to cgroup %s: %s; another program may hold it exclusively",
+			"attach to cgroup %s: %s; another program may hold one above it "
+			"exclusively",
 			h->container.cgroup, strerror(-r));
 	h->is_attached = true;
-	return 0;
+	return df_hook_look_above(h); /* what was attached meanwhile */
 }
 
 static int build_fence(struct df_hook *h)

@@ -142,6 +142,8 @@ void df_config_done(struct df_config *c)
 	free(c->k8s_namespace);
 	free(c->hostname);
 	free(c->netns_path);
+	free(c->delegated_cgroup);
+	free(c->pidns_path);
 	free(c->proxies);
 	for (size_t i = 0; i < c->n_mounts; i++) {
 		free(c->mounts[i].source);

@@ -39,15 +39,18 @@ struct df_config {
 	/* what confines it */
 	uint64_t caps;    /* of any set, by CAP_… of <linux/capability.h>; see config_limits.c */
 	bool has_seccomp; /* a filter that refuses something */
-	bool has_masked_paths; /* parts of /proc and /sys are hidden */
-	bool has_all_devices;  /* every device is allowed … */
-	bool may_use_tun;      /* … or /dev/net/tun at least … */
-	bool has_tun;          /* … which is made for it */
-	bool has_own_cgroupns; /* a new one */
-	bool is_in_pod;        /* managers say that it shares namespaces */
-	char *netns_path;      /* of the network namespace that it joins */
-	char *proxies;         /* "http_proxy=http://10.0.0.1:3128, …" of its environment */
-	unsigned listen_fds;   /* LISTEN_FDS of its environment */
+	bool has_masked_paths;  /* parts of /proc and /sys are hidden */
+	bool has_all_devices;   /* every device is allowed … */
+	bool may_use_tun;       /* … or /dev/net/tun at least … */
+	bool has_tun;           /* … which is made for it */
+	bool has_own_cgroupns;  /* a new one */
+	char *delegated_cgroup; /* crun's run.oci.delegate-cgroup: where in its cgroup init stands
+				 */
+	bool is_in_pod;         /* managers say that it shares namespaces */
+	char *netns_path;       /* of the network namespace that it joins */
+	char *pidns_path;       /* the same of the pid namespace */
+	char *proxies;          /* "http_proxy=http://10.0.0.1:3128, …" of its environment */
+	unsigned listen_fds;    /* LISTEN_FDS of its environment */
 	struct df_config_mount *mounts; /* what shows it files of the host, the root last */
 	size_t n_mounts, cap_mounts;
 };

@@ -132,6 +132,8 @@ static int read_namespaces(const struct df_json *doc, struct df_config *c, char 
 			c->has_own_cgroupns = !is_joined;
 		if (type && strcmp(type, "network") == 0 && is_joined && !c->netns_path)
 			status = df_oci_copy(path, &c->netns_path, error);
+		if (type && strcmp(type, "pid") == 0 && is_joined && !c->pidns_path)
+			status = df_oci_copy(path, &c->pidns_path, error);
 	}
 	return status;
 }
@@ -180,6 +182,13 @@ static int read_environment(const struct df_json *doc, struct df_config *c, char
 	return pos ? df_oci_copy(proxies, &c->proxies, error) : 0;
 }
 
+static int read_delegated_cgroup(const struct df_json *doc, struct df_config *c, char *error)
+{
+	const char *path = df_json_string(get(doc, "annotations", "run.oci.delegate-cgroup"));
+
+	return path && *path ? df_oci_copy(path, &c->delegated_cgroup, error) : 0;
+}
+
 /* Those of pods join a sandbox: containerd's annotation, and CRI-O's, which podman sets as well. */
 static bool is_in_pod(const struct df_json *doc)
 {
@@ -201,6 +210,8 @@ int df_config_read_limits(const struct df_json *doc, struct df_config *c, char *
 
 	if (status == 0)
 		status = read_environment(doc, c, error);
+	if (status == 0)
+		status = read_delegated_cgroup(doc, c, error);
 	read_caps(doc, c);
 	read_device_rules(doc, c);
 	read_devices(doc, c);

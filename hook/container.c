@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -76,6 +77,27 @@ static bool has_hosts_namespace(pid_t pid, const char *kind)
 	return stat(path, &its) == 0 && own.st_ino == its.st_ino && own.st_dev == its.st_dev;
 }
 
+/*
+ * pid 1 of a pid namespace is its first process, and takes all others with it when it ends
+ * (pid_namespaces(7)): whoever has another number there has joined the namespace of somebody else.
+ */
+enum df_pidns df_container_pidns(pid_t pid)
+{
+	char path[64], text[4096], *line, *last;
+
+	if (has_hosts_namespace(pid, "pid"))
+		return DF_PIDNS_HOST;
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (df_read_small(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return DF_PIDNS_OWN;
+	line = strstr(text, "\nNSpid:");
+	if (!line)
+		return DF_PIDNS_OWN;
+	line[1 + strcspn(line + 1, "\n")] = '\0';
+	last = strrchr(line, '\t');
+	return last && strcmp(last, "\t1") == 0 ? DF_PIDNS_OWN : DF_PIDNS_SHARED;
+}
+
 static int open_process(struct df_container *c, char *error)
 {
 	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
@@ -89,7 +111,7 @@ static int open_process(struct df_container *c, char *error)
 		return fail(error, EX_DATAERR, "open the network namespace of pid %d: %s",
 			    (int)c->pid, strerror(-c->netns_fd));
 	c->is_host_netns = has_hosts_namespace(c->pid, "net");
-	c->is_host_pidns = has_hosts_namespace(c->pid, "pid");
+	c->pidns = df_container_pidns(c->pid);
 	c->has_own_userns = !has_hosts_namespace(c->pid, "user");
 	/* what was opened by number is init's only if init still lives */
 	if (syscall(SYS_pidfd_send_signal, c->pidfd, 0, NULL, 0) < 0)
@@ -172,16 +194,16 @@ bool df_container_is_descendant(pid_t pid, pid_t ancestor)
 	return false;
 }
 
-static int check_processes(const struct df_container *c, char *error)
+/* The processes of one cgroup are the container's. */
+static int check_level(const struct df_container *c, int fd, const char *path, char *error)
 {
 	_cleanup_free_ char *procs = NULL;
-	char stat_text[1024];
 	char *next;
 	size_t len;
-	int r = df_read_file(c->cgroup_fd, "cgroup.procs", PROCS_MAX, &procs, &len);
+	int r = df_read_file(fd, "cgroup.procs", PROCS_MAX, &procs, &len);
 
 	if (r < 0)
-		return fail(error, EX_UNAVAILABLE, "read cgroup.procs of %s: %s", c->cgroup,
+		return fail(error, EX_UNAVAILABLE, "read cgroup.procs of %s: %s", path,
 			    strerror(-r));
 	for (char *word = strtok_r(procs, "\n", &next); word; word = strtok_r(NULL, "\n", &next)) {
 		int pid = atoi(word);
@@ -191,20 +213,166 @@ static int check_processes(const struct df_container *c, char *error)
 				error, EX_UNAVAILABLE,
 				"cgroup %s also holds pid %d, which is not the container's: the "
 				"fence would catch it too; give the container a cgroup of its own",
-				c->cgroup, pid);
+				path, pid);
 	}
-	if (df_read_small(c->cgroup_fd, "cgroup.stat", stat_text, sizeof(stat_text)) > 0 &&
-	    strncmp(stat_text, "nr_descendants 0\n", 17) != 0)
-		return fail(error, EX_UNAVAILABLE,
-			    "cgroup %s has child cgroups before the container has started: it is "
-			    "not the container's alone",
-			    c->cgroup);
 	return 0;
 }
 
-static int open_cgroup(struct df_container *c, char *error)
+/*
+ * Nobody else's: below the cgroup at path (len octets) there are no others than those on the way
+ * to init's, at init, and the processes of all of them are the container's.
+ */
+static int check_alone(const struct df_container *c, int top_fd, const char *init, size_t len,
+		       char *error)
+{
+	unsigned long n_below = 0, n_descendants = 0;
+	char path[DF_META_PATH_MAX], stat_text[1024];
+
+	for (size_t end = len;; end += 1 + strcspn(init + end + 1, "/")) {
+		_cleanup_close_ int fd = -1;
+		int status;
+
+		(void)snprintf(path, sizeof(path), "%.*s", (int)end, init);
+		fd = openat(c->cgroup_root_fd, path + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			return fail(error, EX_UNAVAILABLE, "open cgroup %s: %s", path,
+				    strerror(errno));
+		status = check_level(c, fd, path, error);
+		if (status != 0)
+			return status;
+		if (init[end] == '\0')
+			break;
+		n_below++;
+	}
+	if (df_read_small(top_fd, "cgroup.stat", stat_text, sizeof(stat_text)) > 0 &&
+	    sscanf(stat_text, "nr_descendants %lu", &n_descendants) == 1 &&
+	    n_descendants != n_below)
+		return fail(error, EX_UNAVAILABLE,
+			    "cgroup %.*s has child cgroups before the container has started: it is "
+			    "not the container's alone",
+			    (int)len, init);
+	return 0;
+}
+
+/*
+ * The path of init's cgroup as init itself sees it: from the root of its cgroup namespace, or
+ * with "/.." from outside of it (cgroup_namespaces(7)).  1; 0: that namespace is the hook's;
+ * -errno.
+ */
+static int read_own_view(pid_t pid, char *ret, size_t size)
+{
+	_cleanup_close_ int own = open("/proc/self/ns/cgroup", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int its = open_proc(pid, "ns/cgroup", O_RDONLY);
+	int r;
+
+	if (own < 0 || its < 0 || has_hosts_namespace(pid, "cgroup"))
+		return own < 0 ? -errno : its < 0 ? its : 0;
+	if (setns(its, CLONE_NEWCGROUP) < 0)
+		return -errno;
+	r = read_cgroup_path(pid, ret, size);
+	if (setns(own, CLONE_NEWCGROUP) < 0)
+		return -errno;
+	return r < 0 ? r : 1;
+}
+
+/* The length of path without the components of below at its end; strlen(path) if it ends otherwise.
+ */
+static size_t strip(const char *path, const char *below)
+{
+	size_t end = strlen(path), n = strlen(below);
+
+	while (n > 0) {
+		size_t from;
+
+		while (n > 0 && below[n - 1] == '/')
+			n--;
+		for (from = n; from > 0 && below[from - 1] != '/';)
+			from--;
+		if (n - from == 0 || (n - from == 1 && below[from] == '.')) {
+			n = from;
+			continue;
+		}
+		if (end <= n - from || path[end - (n - from) - 1] != '/' ||
+		    memcmp(path + end - (n - from), below + from, n - from) != 0)
+			return strlen(path);
+		end -= n - from + 1;
+		n = from;
+	}
+	return end;
+}
+
+/*
+ * How much of c->cgroup, where init stands, is the cgroup to fence.  crun makes the namespace first
+ * and then moves init further down (run.oci.delegate-cgroup); without a namespace, too, and what
+ * enters later then stands above init.
+ */
+static size_t find_top(struct df_container *c, const struct df_config *config)
+{
+	char view[DF_META_PATH_MAX];
+	size_t by_view = strlen(c->cgroup), by_config = by_view;
+	int r = read_own_view(c->pid, view, sizeof(view));
+
+	if (r == 1) {
+		by_view = strip(c->cgroup, view);
+		/* it is not below the root of its namespace, whatever that may be */
+		c->sees_more_cgroups = strncmp(view, "/..", 3) == 0;
+	}
+	if (config->delegated_cgroup)
+		by_config = strip(c->cgroup, config->delegated_cgroup);
+	return by_view < by_config ? by_view : by_config;
+}
+
+/* Those that it inherits programs from. */
+static int open_above(struct df_container *c, char *error)
+{
+	char path[DF_META_PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s", c->cgroup);
+	for (char *slash; (slash = strrchr(path, '/')) != NULL;) {
+		int fd;
+
+		*slash = '\0';
+		if (c->n_above == DF_CONTAINER_DEPTH_MAX)
+			return fail(error, EX_UNAVAILABLE, "cgroup %s has more than %d above it",
+				    c->cgroup, DF_CONTAINER_DEPTH_MAX);
+		fd = openat(c->cgroup_root_fd, *path ? path + 1 : ".",
+			    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			return fail(error, EX_UNAVAILABLE, "open cgroup %s/: %s", path,
+				    strerror(errno));
+		c->above_fds[c->n_above++] = fd;
+	}
+	return 0;
+}
+
+/* The cgroup of len octets of c->cgroup, if it is the container's alone. */
+static int take_cgroup(struct df_container *c, const char *own, size_t len, char *error)
+{
+	char path[DF_META_PATH_MAX];
+	_cleanup_close_ int fd = -1;
+	int status;
+
+	(void)snprintf(path, sizeof(path), "%.*s", (int)len, c->cgroup);
+	if (is_ancestor_or_equal(path, own))
+		return fail(error, EX_UNAVAILABLE,
+			    "the container's cgroup %s is that of its caller: it is not the "
+			    "container's alone; do not use --cgroups=disabled",
+			    path);
+	fd = openat(c->cgroup_root_fd, path + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return fail(error, EX_UNAVAILABLE, "open cgroup %s: %s", path, strerror(errno));
+	status = check_alone(c, fd, c->cgroup, len, error);
+	if (status != 0)
+		return status;
+	c->cgroup[len] = '\0';
+	c->cgroup_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int open_cgroup(struct df_container *c, const struct df_config *config, char *error)
 {
 	char own[DF_META_PATH_MAX];
+	size_t top;
 	int r = read_cgroup_path(c->pid, c->cgroup, sizeof(c->cgroup));
 
 	if (r == -ENOENT)
@@ -221,16 +389,12 @@ static int open_cgroup(struct df_container *c, char *error)
 			"the container's cgroup is %s, the host's own: the fence would catch the "
 			"whole host; do not use --cgroups=disabled",
 			c->cgroup);
-	if (is_ancestor_or_equal(c->cgroup, own))
-		return fail(error, EX_UNAVAILABLE,
-			    "the container's cgroup %s is that of its caller: it is not the "
-			    "container's alone; do not use --cgroups=disabled",
-			    c->cgroup);
-	c->cgroup_fd = openat(c->cgroup_root_fd, c->cgroup + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (c->cgroup_fd < 0)
-		return fail(error, EX_UNAVAILABLE, "open cgroup %s: %s", c->cgroup,
-			    strerror(errno));
-	return check_processes(c, error);
+	top = find_top(c, config);
+	if (top < strlen(c->cgroup) && top > 0 && take_cgroup(c, own, top, error) == 0)
+		return 0;
+	/* what it sees above its own cgroup is somebody else's, too */
+	c->sees_more_cgroups |= top < strlen(c->cgroup);
+	return take_cgroup(c, own, strlen(c->cgroup), error);
 }
 
 /*
@@ -304,7 +468,9 @@ int df_container_open(const struct df_state *state, const struct df_config *conf
 	if (status == 0)
 		status = open_cgroup_root(ret, ret_error);
 	if (status == 0)
-		status = open_cgroup(ret, ret_error);
+		status = open_cgroup(ret, config, ret_error);
+	if (status == 0)
+		status = open_above(ret, ret_error);
 	if (status != 0)
 		return status;
 	read_resolv_conf(ret, state, config);
@@ -320,4 +486,6 @@ void df_container_done(struct df_container *c)
 	df_closep(&c->cgroup_root_fd);
 	df_closep(&c->cgroup_fd);
 	df_closep(&c->resolv_conf_fd);
+	while (c->n_above > 0)
+		df_closep(&c->above_fds[--c->n_above]);
 }

@@ -71,14 +71,21 @@ static void find_privileged(const struct df_config *c, bool is_host_pidns, struc
 }
 
 /* A mount in a namespace of the container's own shows it nothing but its own cgroup. */
-static void find_cgroup_mounts(const struct df_config *c, struct df_findings *f)
+static void find_cgroup_mounts(const struct df_config *c, bool sees_more, struct df_findings *f)
 {
 	for (size_t i = 0; i < c->n_mounts; i++) {
 		const struct df_config_mount *m = &c->mounts[i];
 
-		if (m->is_cgroup && !m->is_readonly && !c->has_own_cgroupns)
+		if (!m->is_cgroup || m->is_readonly)
+			continue;
+		if (!c->has_own_cgroupns)
 			df_findings_add(f, DF_FINDING_HOST_CGROUP,
 					"writable cgroup mount at %s without a cgroup namespace",
+					m->destination);
+		else if (sees_more)
+			df_findings_add(f, DF_FINDING_HOST_CGROUP,
+					"writable cgroup mount at %s, and the root of its cgroup "
+					"namespace is not its own cgroup",
 					m->destination);
 	}
 }
@@ -88,8 +95,8 @@ void df_findings_of_config(const struct df_config *config, const struct df_conta
 {
 	find_caps(config, container->has_own_userns, f);
 	if (!container->has_own_userns)
-		find_privileged(config, container->is_host_pidns, f);
-	find_cgroup_mounts(config, f);
+		find_privileged(config, container->pidns == DF_PIDNS_HOST, f);
+	find_cgroup_mounts(config, container->sees_more_cgroups, f);
 	if (config->has_tun)
 		df_findings_add(f, DF_FINDING_TUN_DEVICE, "device /dev/net/tun");
 	else if (config->may_use_tun && has_cap(config, CAP_MKNOD) && !container->has_own_userns)
@@ -107,4 +114,5 @@ void df_findings_collect(const char *bundle, const struct df_config *config,
 	df_findings_of_mounts(bundle, config, container, f);
 	df_findings_of_fds(config, container->pid, f);
 	df_findings_of_network(config, container, is_docker, f);
+	df_findings_of_processes(config, container, f);
 }

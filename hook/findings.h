@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * findings: what of a container's set-up lets it around its fence (DESIGN 6), as it is
+ * findings: what of a container's set-up lets it around its fence, as it is
  * at createRuntime: the mounts are done, the payload does not run yet.
  *
  * What a container may be given later, or what joins it later, is not seen.  Where a
@@ -46,5 +46,9 @@ void df_findings_of_fds(const struct df_config *config, pid_t init, struct df_fi
  */
 void df_findings_of_network(const struct df_config *config, const struct df_container *container,
 			    bool is_docker, struct df_findings *f);
+
+/* Whose processes it sees. */
+void df_findings_of_processes(const struct df_config *config, const struct df_container *container,
+			      struct df_findings *f);
 
 #endif

@@ -48,7 +48,8 @@ struct df_hook {
 	struct df_fence_lsm *lsm; /* NULL: not attached */
 	struct df_layout layout;  /* of the kernel; lib/layout */
 	bool is_attached, is_switched_off;
-	bool is_final; /* the refusal stands, whatever fail says */
+	bool sees_others; /* their processes, by its pid namespace: see df_hook_is_fail_open */
+	bool is_final;    /* the refusal stands, whatever fail says */
 	int run_fd, lock_fd, reports_fd;
 	char proxy_cgroup[DF_META_PATH_MAX];
 	int proxy_cgroup_fd;
@@ -59,8 +60,14 @@ struct df_hook {
 int df_hook_fail(struct df_hook *h, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* fail=open, by annotation or host configuration; always in audit. */
+/*
+ * fail=open, by annotation or host configuration; always in audit.  Elsewhere not for a container
+ * that sees processes of others: it could stop the proxy by a signal, and so open the fence.
+ */
 bool df_hook_is_fail_open(const struct df_hook *h);
+
+/* Whether annotation or host configuration say so, whatever becomes of it. */
+bool df_hook_asks_fail_open(const struct df_hook *h);
 
 /* Journal and hook.log; newlines in line become blanks. */
 void df_hook_note(struct df_hook *h, enum df_log_level level, char *line);
@@ -76,6 +83,13 @@ int df_hook_settle_mode(struct df_hook *h);
 
 /* /run/deployfence/ID and its lock, the kernel programs, their attachment. */
 int df_hook_build(struct df_hook *h);
+
+/*
+ * Looks at the programs of others on the container's cgroup and on those above it, as far as they
+ * can be seen.  0, with what filters there as findings; or 69: a fence would switch one of them
+ * off, is not admitted by one, or is one too many.
+ */
+int df_hook_look_above(struct df_hook *h);
 
 /* Who the container is, as far as state and config.json were read. */
 void df_hook_describe(const struct df_hook *h, struct df_meta *m);

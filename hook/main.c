@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -106,6 +107,8 @@ static void reset_process(void)
 	(void)signal(SIGXFSZ, SIG_IGN); /* a write then fails with EFBIG instead */
 	(void)umask(077);
 	reset_limits();
+	/* it holds the fence's maps: nobody with fewer capabilities looks in */
+	(void)prctl(PR_SET_DUMPABLE, 0);
 	if (oom >= 0)
 		(void)df_write_all(oom, "0", 1);
 }
@@ -289,6 +292,7 @@ static int create_runtime(struct df_hook *h)
 
 	if (h->state.ask == DF_ASK_NONE && h->needs_annotation)
 		return 0;
+	h->sees_others = df_container_pidns(h->state.pid) != DF_PIDNS_OWN;
 	status = read_host_conf(h);
 	if (status == 0 && is_unfenced(h))
 		return 0;
@@ -311,7 +315,11 @@ static int create_runtime(struct df_hook *h)
 			     h->state.ask == DF_ASK_AUDIT || h->mode == DF_MODE_AUDIT, h->reason);
 		return 0;
 	}
-	(void)snprintf(line, sizeof(line), "container %s refused: %s", h->state.id, h->reason);
+	(void)snprintf(line, sizeof(line), "container %s refused: %s%s", h->state.id, h->reason,
+		       h->sees_others && !h->is_final && df_hook_asks_fail_open(h)
+			       ? "; fail=open does not count for a container that sees the "
+				 "processes of others (its pid namespace)"
+			       : "");
 	say(h, DF_LOG_ERR, line);
 	return status;
 }

@@ -19,7 +19,8 @@
 
 /* Names of our programs as the kernel keeps them begin so; for left-overs on a cgroup. */
 #define PROGRAM_PREFIX "fence_"
-#define PROGRAMS_MAX 64
+#define PROGRAMS_MAX 64    /* of one cgroup and type: the kernel's BPF_CGROUP_MAX_PROGS */
+#define EFFECTIVE_MAX 1024 /* with those of all cgroups above */
 
 struct df_fence {
 	struct fence_bpf *skel;
@@ -30,22 +31,23 @@ enum { N_PROGRAMS = 10 };
 
 struct attachment {
 	enum bpf_attach_type type;
+	const char *name; /* as bpftool has it */
 	const struct bpf_program *program;
 };
 
 static void attachments(const struct df_fence *f, struct attachment ret[static N_PROGRAMS])
 {
 	const struct attachment list[N_PROGRAMS] = {
-		{BPF_CGROUP_INET_EGRESS, f->skel->progs.fence_egress},
-		{BPF_CGROUP_INET_SOCK_CREATE, f->skel->progs.fence_sock_create},
-		{BPF_CGROUP_UDP4_RECVMSG, f->skel->progs.fence_recvmsg4},
-		{BPF_CGROUP_UDP6_RECVMSG, f->skel->progs.fence_recvmsg6},
-		{BPF_CGROUP_INET4_GETPEERNAME, f->skel->progs.fence_getpeername4},
-		{BPF_CGROUP_INET6_GETPEERNAME, f->skel->progs.fence_getpeername6},
-		{BPF_CGROUP_UDP4_SENDMSG, f->skel->progs.fence_sendmsg4},
-		{BPF_CGROUP_UDP6_SENDMSG, f->skel->progs.fence_sendmsg6},
-		{BPF_CGROUP_INET4_CONNECT, f->skel->progs.fence_connect4},
-		{BPF_CGROUP_INET6_CONNECT, f->skel->progs.fence_connect6},
+		{BPF_CGROUP_INET_EGRESS, "egress", f->skel->progs.fence_egress},
+		{BPF_CGROUP_INET_SOCK_CREATE, "sock_create", f->skel->progs.fence_sock_create},
+		{BPF_CGROUP_UDP4_RECVMSG, "recvmsg4", f->skel->progs.fence_recvmsg4},
+		{BPF_CGROUP_UDP6_RECVMSG, "recvmsg6", f->skel->progs.fence_recvmsg6},
+		{BPF_CGROUP_INET4_GETPEERNAME, "getpeername4", f->skel->progs.fence_getpeername4},
+		{BPF_CGROUP_INET6_GETPEERNAME, "getpeername6", f->skel->progs.fence_getpeername6},
+		{BPF_CGROUP_UDP4_SENDMSG, "sendmsg4", f->skel->progs.fence_sendmsg4},
+		{BPF_CGROUP_UDP6_SENDMSG, "sendmsg6", f->skel->progs.fence_sendmsg6},
+		{BPF_CGROUP_INET4_CONNECT, "connect4", f->skel->progs.fence_connect4},
+		{BPF_CGROUP_INET6_CONNECT, "connect6", f->skel->progs.fence_connect6},
 	};
 
 	memcpy(ret, list, sizeof(list));
@@ -159,6 +161,74 @@ static int program_id(int fd, uint32_t *ret)
 	return r;
 }
 
+/* Named as one of a fence: 15 octets of the name are kept. */
+static bool is_of_a_fence(const struct bpf_prog_info *info)
+{
+	return strncmp(info->name, PROGRAM_PREFIX, strlen(PROGRAM_PREFIX)) == 0;
+}
+
+/* 0; -errno: it is gone. */
+static int read_program(uint32_t id, const char *type, struct bpf_prog_info *info,
+			struct df_fence_foreign *ret)
+{
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+	uint32_t len = sizeof(*info);
+	int r = fd < 0 ? fd : bpf_obj_get_info_by_fd(fd, info, &len);
+
+	if (r < 0)
+		return r;
+	*ret = (struct df_fence_foreign){.type = type, .id = id};
+	memcpy(ret->name, info->name, sizeof(ret->name) - 1);
+	return 0;
+}
+
+/* Whether what it says holds for the container's own sockets, and not for the proxy's. */
+static bool is_filter(enum bpf_attach_type type)
+{
+	return type == BPF_CGROUP_INET_EGRESS || type == BPF_CGROUP_INET4_CONNECT ||
+	       type == BPF_CGROUP_INET6_CONNECT || type == BPF_CGROUP_UDP4_SENDMSG ||
+	       type == BPF_CGROUP_UDP6_SENDMSG;
+}
+
+static enum df_fence_foreign_kind kind_of(enum bpf_attach_type type, uint32_t flags,
+					  const struct bpf_prog_info *info)
+{
+	if (is_of_a_fence(info))
+		return DF_FENCE_NESTED;
+	if (flags & BPF_F_ALLOW_MULTI)
+		return is_filter(type) ? DF_FENCE_FILTER : DF_FENCE_HARMLESS;
+	return flags & BPF_F_ALLOW_OVERRIDE ? DF_FENCE_OVERRIDE : DF_FENCE_EXCLUSIVE;
+}
+
+int df_fence_foreign(const struct df_fence *f, int cgroup_fd, struct df_fence_foreign *ret,
+		     unsigned max)
+{
+	struct attachment list[N_PROGRAMS];
+	unsigned n_found = 0;
+
+	attachments(f, list);
+	for (unsigned i = 0; i < N_PROGRAMS; i++) {
+		uint32_t ids[PROGRAMS_MAX], n = PROGRAMS_MAX, flags = 0, own = 0;
+		int r = bpf_prog_query(cgroup_fd, list[i].type, 0, &flags, ids, &n);
+
+		if (r < 0)
+			return r;
+		(void)program_id(bpf_program__fd(list[i].program), &own);
+		for (uint32_t k = 0; k < n; k++) {
+			struct bpf_prog_info info = {};
+			struct df_fence_foreign one;
+
+			if (ids[k] == own || read_program(ids[k], list[i].name, &info, &one) < 0)
+				continue;
+			one.kind = kind_of(list[i].type, flags, &info);
+			if (n_found < max)
+				ret[n_found] = one;
+			n_found++;
+		}
+	}
+	return (int)n_found;
+}
+
 /* Detaches programs named like ours, but not ours, from a cgroup that is used again. */
 static void detach_left_over(int cgroup_fd, const struct attachment *ours)
 {
@@ -175,21 +245,64 @@ static void detach_left_over(int cgroup_fd, const struct attachment *ours)
 		if (ids[i] == own)
 			continue;
 		fd = bpf_prog_get_fd_by_id(ids[i]);
-		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
-			continue;
-		if (strncmp(info.name, PROGRAM_PREFIX, strlen(PROGRAM_PREFIX)) == 0)
+		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && is_of_a_fence(&info))
 			(void)bpf_prog_detach2(fd, cgroup_fd, ours->type);
 	}
 }
 
-int df_fence_attach(const struct df_fence *f, int cgroup_fd)
+/* What judges the processes of a cgroup, whichever cgroup it is attached to. */
+struct effective {
+	uint32_t n, ids[EFFECTIVE_MAX];
+};
+
+static int read_effective(int cgroup_fd, enum bpf_attach_type type, struct effective *ret)
+{
+	uint32_t flags;
+
+	ret->n = EFFECTIVE_MAX;
+	return bpf_prog_query(cgroup_fd, type, BPF_F_QUERY_EFFECTIVE, &flags, ret->ids, &ret->n);
+}
+
+static bool is_in(const struct effective *list, uint32_t id)
+{
+	for (uint32_t i = 0; i < list->n; i++)
+		if (list->ids[i] == id)
+			return true;
+	return false;
+}
+
+/* Attaches one.  What counted before counts on, wherever it is attached: no cgroup is out of view.
+ */
+static int attach_one(const struct attachment *a, int cgroup_fd, struct df_fence_foreign *ret_lost)
+{
+	struct effective before, after;
+	int r = read_effective(cgroup_fd, a->type, &before);
+
+	if (r == 0)
+		r = bpf_prog_attach(bpf_program__fd(a->program), cgroup_fd, a->type,
+				    BPF_F_ALLOW_MULTI);
+	if (r == 0)
+		r = read_effective(cgroup_fd, a->type, &after);
+	for (uint32_t i = 0; r == 0 && i < before.n; i++) {
+		struct bpf_prog_info info = {};
+
+		/* one that its owner has taken away meanwhile is no loss */
+		if (is_in(&after, before.ids[i]) ||
+		    read_program(before.ids[i], a->name, &info, ret_lost) < 0)
+			continue;
+		ret_lost->kind = DF_FENCE_OVERRIDE;
+		r = -EEXIST;
+	}
+	return r;
+}
+
+int df_fence_attach(const struct df_fence *f, int cgroup_fd, struct df_fence_foreign *ret_lost)
 {
 	struct attachment list[N_PROGRAMS];
 
 	attachments(f, list);
 	for (unsigned i = 0; i < N_PROGRAMS; i++) {
-		int fd = bpf_program__fd(list[i].program);
-		int r = bpf_prog_attach(fd, cgroup_fd, list[i].type, BPF_F_ALLOW_MULTI);
+		int r = attach_one(&list[i], cgroup_fd, ret_lost);
 
 		if (r < 0) {
 			df_fence_detach(f, cgroup_fd);

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "bpf/abi.h"
 
@@ -44,12 +45,37 @@ void df_fence_maps(const struct df_fence *f, struct df_fence_maps *ret);
 /* Writes the configuration entry.  0 or -errno. */
 int df_fence_configure(int conf_map, const struct df_conf *conf);
 
+/* What a program of somebody else, on the cgroup of a fence or on one above it, means for it. */
+enum df_fence_foreign_kind {
+	DF_FENCE_HARMLESS, /* it goes on beside the fence, for the proxy as well or whatever it does
+			    */
+	DF_FENCE_FILTER,   /* it goes on, and judges what the container itself sends */
+	DF_FENCE_NESTED,   /* it is of another fence */
+	DF_FENCE_OVERRIDE, /* a program below takes its place (BPF_F_ALLOW_OVERRIDE) */
+	DF_FENCE_EXCLUSIVE, /* it admits none below */
+};
+
+struct df_fence_foreign {
+	enum df_fence_foreign_kind kind;
+	const char *type; /* "connect4", as bpftool calls it; static */
+	uint32_t id;
+	char name[16]; /* BPF_OBJ_NAME_LEN; the kernel admits letters, digits, '_' and '.' */
+};
+
+/*
+ * The programs that are attached to this very cgroup, of the types that a fence has, without
+ * those of f.  Their number, of which at most max are in ret; or -errno.
+ */
+int df_fence_foreign(const struct df_fence *f, int cgroup_fd, struct df_fence_foreign *ret,
+		     unsigned max);
+
 /*
  * Attaches all programs of the container's fence to cgroup_fd; then detaches
  * programs that an earlier fence left on a re-used cgroup.  On error nothing of
- * ours stays attached.
+ * ours stays attached.  -EEXIST: ours would take the place of *ret_lost, which is attached
+ * to some cgroup above.
  */
-int df_fence_attach(const struct df_fence *f, int cgroup_fd);
+int df_fence_attach(const struct df_fence *f, int cgroup_fd, struct df_fence_foreign *ret_lost);
 void df_fence_detach(const struct df_fence *f, int cgroup_fd);
 
 /*

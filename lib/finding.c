@@ -58,9 +58,9 @@ static const char *const remedies[DF_FINDINGS] = {
 	[DF_FINDING_HOST_SOCKET] =
 		"mount no socket of a server that hands out descriptors or acts for its clients; "
 		"any other may stay",
-	[DF_FINDING_HOST_PID] = "give it a pid namespace of its own (no --pid=host)",
-	[DF_FINDING_SHARED_PID] =
-		"give it a pid namespace of its own, or fence all containers that share it",
+	[DF_FINDING_HOST_PID] = "give it a pid namespace of its own (no --pid=host, no hostPID)",
+	[DF_FINDING_SHARED_PID] = "give it a pid namespace of its own (no --pid=container:, no "
+				  "shareProcessNamespace), or fence all that share it",
 	[DF_FINDING_HOST_MOUNT] =
 		"mount the one file or directory that it needs, read-only, and nothing above it",
 	[DF_FINDING_RUNTIME_ANNOTATION] =

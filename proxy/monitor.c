@@ -408,7 +408,9 @@ int main(void)
 
 	ignore_signals();
 	libbpf_set_print(log_nothing);
-	r = init(m);
+	r = df_sandbox_hide();
+	if (r == 0)
+		r = init(m);
 	if (r == 0)
 		r = df_sandbox_monitor();
 	if (r < 0)

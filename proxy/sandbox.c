@@ -4,11 +4,17 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/prctl.h>
+
+/* The worker has no capability more than root of a container: this alone keeps that one out. */
+int df_sandbox_hide(void)
+{
+	return prctl(PR_SET_DUMPABLE, 0) < 0 ? -errno : 0;
+}
 
 #ifndef DF_WITH_SANITIZERS
 
 #include <linux/bpf.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include <bpf/bpf.h>
@@ -124,7 +130,8 @@ static int keep_capabilities(const cap_value_t *values, int n)
 	(void)cap_free(caps);
 	if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		r = -errno;
-	return r;
+	/* other credentials may set it to fs.suid_dumpable (credentials(7)) */
+	return r == 0 ? df_sandbox_hide() : r;
 }
 
 static bool is_permitted(cap_value_t value)

@@ -14,6 +14,13 @@
 #define DF_SANDBOX_H
 
 /*
+ * No other process of this user may read or trace this one, or take its descriptors
+ * (ptrace(2), "Ptrace access mode checking"), but with CAP_SYS_PTRACE.  It leaves no core either.
+ * Children inherit it; a program starts without it.  First of all things.
+ */
+int df_sandbox_hide(void);
+
+/*
  * Each is called by the process that it is about, once, with its descriptors open.  0,
  * or -errno: then the process must not go on.  df_sandbox_worker keeps CAP_BPF where the
  * kernel wants it for elements of maps (before 5.19), found by trying with map_fd.

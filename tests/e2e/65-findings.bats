@@ -121,12 +121,12 @@ try() {
 			expect [ "$output" = ran ]
 		done
 	done
-	for option in -t --user=1234 --read-only --systemd=always --cgroupns=host --uidmap=0:100000:65536 --pid=host; do
+	for option in -t --user=1234 --read-only --systemd=always --cgroupns=host --uidmap=0:100000:65536; do
 		echo "$option"
 		job -a deployfence.policy=strict -o "$option" -- echo ran
 		expect_match "$output" '^ran'
 	done
-	job -a deployfence.policy=strict -v /sys/fs/cgroup:/sys/fs/cgroup:ro -v /etc:/host-etc -d 127.0.0.11 -e no_proxy=x -- echo ran
+	job -a deployfence.policy=strict -v /sys/fs/cgroup:/sys/fs/cgroup:ro -d 127.0.0.11 -e no_proxy=x -- echo ran
 	expect [ "$output" = ran ]
 	expect [ "$(findings)" = "" ]
 }

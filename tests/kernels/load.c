@@ -247,6 +247,7 @@ static void try_fence(const char *cgroup)
 			       .mode = DF_MODE_ENFORCE,
 			       .proxy_port = htons(PROXY_PORT)};
 	_cleanup_close_ int cgroup_fd = join(cgroup), before = connected(DF_DNS_PORT);
+	struct df_fence_foreign lost;
 	struct df_fence *fence = NULL;
 	struct df_fence_maps maps;
 	const struct df_fence_options options = {
@@ -258,7 +259,7 @@ static void try_fence(const char *cgroup)
 	check(r == 0, "load the fence as the hook does%s%s", r ? ": " : "", r ? what : "");
 	if (r < 0 || cgroup_fd < 0)
 		return;
-	r = df_fence_attach(fence, cgroup_fd);
+	r = df_fence_attach(fence, cgroup_fd, &lost);
 	check(r == 0, "attach the fence%s%s", r ? ": " : "", r ? strerror(-r) : "");
 	check(connected(9) == -EPERM, "a fence that is not configured denies");
 	df_fence_maps(fence, &maps);

@@ -96,7 +96,8 @@ static void test_engines(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		_cleanup_free_ char *text = NULL;
 		struct df_container container = {.has_own_userns = rows[i].has_own_userns,
-						 .is_host_pidns = rows[i].is_host_pidns};
+						 .pidns = rows[i].is_host_pidns ? DF_PIDNS_HOST
+										: DF_PIDNS_OWN};
 		struct df_findings f = {};
 		struct df_config c;
 		char path[4096];
@@ -223,7 +224,7 @@ static void test_causes(void **state)
 
 static void test_pid_namespace(void **state)
 {
-	const struct df_container container = {.is_host_pidns = true};
+	const struct df_container container = {.pidns = DF_PIDNS_HOST};
 	struct df_config c = parse(CAPS("bounding", "\"CAP_SYS_PTRACE\""));
 	struct df_findings f = {};
 
@@ -232,6 +233,75 @@ static void test_pid_namespace(void **state)
 	assert_string_equal(f.seen[DF_FINDING_PRIVILEGED],
 			    "CAP_SYS_PTRACE in the host's pid namespace");
 	df_config_done(&c);
+}
+
+/* The root of its cgroup namespace may lie above the cgroup that can be fenced. */
+static void test_cgroup_namespace(void **state)
+{
+	static const char *const own =
+		"{" CGROUP("\"rw\"") ",\"linux\":{\"namespaces\":[{\"type\":\"cgroup\"}]}}";
+	static const char *const readonly =
+		"{" CGROUP("\"ro\"") ",\"linux\":{\"namespaces\":[{\"type\":\"cgroup\"}]}}";
+	const struct df_container container = {.sees_more_cgroups = true};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct df_config c = parse(i == 0 ? own : readonly);
+		struct df_findings f = {};
+
+		df_findings_of_config(&c, &container, &f);
+		assert_string_equal(
+			f.seen[DF_FINDING_HOST_CGROUP],
+			i == 0 ? "writable cgroup mount at /sys/fs/cgroup, and the root of "
+				 "its cgroup namespace is not its own cgroup"
+			       : "");
+		df_config_done(&c);
+	}
+}
+
+static void check_processes(const char *json, enum df_pidns pidns, const char *expected)
+{
+	const struct df_container container = {.pidns = pidns};
+	struct df_config c = parse(json);
+	struct df_findings f = {};
+
+	df_findings_of_processes(&c, &container, &f);
+	if (strcmp(findings_text(&f), expected) != 0)
+		fail_msg("%s:\n%s", json, findings_text(&f));
+	df_config_done(&c);
+}
+
+#define PIDNS(path) LINUX("\"namespaces\":[{\"type\":\"pid\"" path "}]")
+#define IN_POD                                                                                     \
+	"\"annotations\":{\"io.kubernetes.cri.container-type\":\"container\","                     \
+	"\"io.kubernetes.cri.sandbox-name\":\"web-0\"}"
+
+static void test_processes(void **state)
+{
+	(void)state;
+	check_processes("{}", DF_PIDNS_OWN, "");
+	check_processes(PIDNS(""), DF_PIDNS_OWN, "");
+	/* made by somebody who put nobody in: its first process is this one */
+	check_processes(PIDNS(",\"path\":\"/run/pidns/x\""), DF_PIDNS_OWN, "");
+	check_processes("{" IN_POD "}", DF_PIDNS_OWN, "");
+	check_processes("{}", DF_PIDNS_HOST, "host-pid: the host's pid namespace\n");
+	check_processes(PIDNS(",\"path\":\"/proc/1/ns/pid\""), DF_PIDNS_HOST,
+			"host-pid: the host's pid namespace\n");
+	check_processes(PIDNS(",\"path\":\"/proc/2147483647/ns/pid\""), DF_PIDNS_SHARED,
+			"shared-pid: pid namespace of process 2147483647\n");
+	check_processes(PIDNS(",\"path\":\"/run/pidns/x\""), DF_PIDNS_SHARED,
+			"shared-pid: pid namespace /run/pidns/x\n");
+	check_processes("{}", DF_PIDNS_SHARED, "shared-pid: pid namespace of others\n");
+	check_processes("{" IN_POD "}", DF_PIDNS_SHARED,
+			"shared-pid: pid namespace of pod web-0\n");
+}
+
+/* This process is in the namespace that this program calls the host's. */
+static void test_own_pid_namespace(void **state)
+{
+	(void)state;
+	assert_int_equal(df_container_pidns(getpid()), DF_PIDNS_HOST);
+	assert_int_equal(df_container_pidns(INT32_MAX), DF_PIDNS_OWN);
 }
 
 static void test_long_texts(void **state)
@@ -557,12 +627,21 @@ static void test_docker_resolver(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_engines),       cmocka_unit_test(test_causes),
-		cmocka_unit_test(test_pid_namespace), cmocka_unit_test(test_long_texts),
-		cmocka_unit_test(test_mounts),        cmocka_unit_test(test_layers),
-		cmocka_unit_test(test_root),          cmocka_unit_test(test_fds),
-		cmocka_unit_test(test_network),       cmocka_unit_test(test_host_network),
-		cmocka_unit_test(test_resolvers),     cmocka_unit_test(test_docker_resolver),
+		cmocka_unit_test(test_engines),
+		cmocka_unit_test(test_causes),
+		cmocka_unit_test(test_pid_namespace),
+		cmocka_unit_test(test_long_texts),
+		cmocka_unit_test(test_cgroup_namespace),
+		cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_own_pid_namespace),
+		cmocka_unit_test(test_mounts),
+		cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_root),
+		cmocka_unit_test(test_fds),
+		cmocka_unit_test(test_network),
+		cmocka_unit_test(test_host_network),
+		cmocka_unit_test(test_resolvers),
+		cmocka_unit_test(test_docker_resolver),
 	};
 
 	return cmocka_run_group_tests(tests, make_ground, remove_ground);

@@ -1,0 +1,438 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031 # job sets output, stderr and status; single-quoted scripts for containers
+# What a fence stands on, attacked by way of the host: its processes, its cgroup, programs above it, its files.
+
+load ../lib/ground
+load common
+
+teardown() {
+	local pid
+	helper_stop
+	for pid in $(fence_pid deployfence-pro); do kill -CONT "$pid" || true; done
+	podman pod rm -af -t 0 >/dev/null 2>&1 || true
+	podman rm -af -t 0 >/dev/null 2>&1 || true
+	[ -z "${SLICE:-}" ] || slice_down
+	end_test
+}
+
+helper_stop() {
+	[ -n "${HELPER:-}" ] || return 0
+	kill "$HELPER" 2>/dev/null || true
+	wait "$HELPER" 2>/dev/null || true
+	HELPER=
+}
+
+expect_finding() { # FINDING REGEX-OF-SEEN
+	expect_event ".event == \"finding\" and .finding == \"$1\" and (.seen | test(\"$2\")) and (.remedy | length > 10)"
+}
+
+findings() { # one line, sorted, of all fences of this test
+	event_lines | jq -rs '[.[] | select(.event == "finding") | .finding] | sort | unique | join(" ")'
+}
+
+strict() { # FINDING: a policy "strict-FINDING" that refuses it and warns of all others
+	policy "strict-$1" <<-POLICY
+		default allow
+		pin-blocked no
+		on-leak all warn
+		on-leak $1 refuse
+		block github.com
+	POLICY
+}
+
+# Logged by a policy that warns, refused by one that refuses, and said in audit, where nothing is refused.
+try() { # FINDING REGEX-OF-SEEN JOB-OPTION…
+	local finding=$1 seen=$2
+	shift 2
+	echo "$finding: $*"
+	strict "$finding"
+	rm -rf "$RUNDIR" "$REPORTS"
+	job "$@" -a deployfence=on -- sh -c "$VISIT"
+	expect [ "$status" = 0 ]
+	expect_fenced
+	expect_finding "$finding" "$seen"
+	job "$@" -a "deployfence.policy=strict-$finding" -- echo ran
+	expect [ "$status" != 0 ]
+	expect [ "$output" = "" ]
+	expect_match "$stderr" "refused: finding $finding: .*refused by strict-$finding\.policy: on-leak $finding refuse; "
+	expect_fence_gone
+	rm -rf "$RUNDIR" "$REPORTS"
+	job "$@" -a deployfence=audit -a "deployfence.policy=strict-$finding" -- echo ran
+	expect [ "$output" = ran ]
+	expect_finding "$finding" "$seen"
+}
+
+# The twin: with every finding refused it starts, is fenced, and nothing is said.
+try_none() { # JOB-OPTION…
+	echo "none: $*"
+	policy strict <<-'POLICY'
+		default allow
+		pin-blocked no
+		on-leak all refuse
+		block github.com
+	POLICY
+	rm -rf "$RUNDIR" "$REPORTS"
+	job "$@" -a deployfence.policy=strict -- sh -c "$VISIT"
+	expect [ "$status" = 0 ]
+	expect_fenced
+	expect_event '.event == "start"'
+	expect [ "$(findings)" = "" ]
+}
+
+# --- its processes
+
+# Unprivileged root in the host's pid namespace, nothing but the fence in its way.
+HOST_PID=(-o --pid=host -o --security-opt=seccomp=unconfined)
+
+@test "the proxy's processes can neither be read nor steered by root of a container that sees them" {
+	local name pid
+	job_start "${HOST_PID[@]}" -a deployfence=on -- sleep 1000
+	expect [ "$status" = 0 ]
+	job_exec "$JOB" sh -c "$VISIT"
+	expect_fenced
+	# the twin: a process of root without a capability, as the worker is
+	setpriv --bounding-set=-all --inh-caps=-all sleep 1000 3>&- 4>&- &
+	HELPER=$!
+	eventually grep -q '^CapPrm:.0000000000000000' "/proc/$HELPER/status"
+	job_exec "$JOB" intrude "$HELPER"
+	expect_match "$output" 'ptrace-attach ok'
+	expect_match "$output" 'successes 13$'
+	for name in deployfence-pro df-worker df-reader; do
+		eventually test -n "$(fence_pid $name)"
+		for pid in $(fence_pid $name); do
+			job_exec "$JOB" intrude "$pid" "$([ $name = df-worker ] && echo 10 || echo 1)"
+			echo "$name: $output"
+			expect_match "$output" 'ptrace-attach Operation not permitted'
+			expect_match "$output" 'successes 0$'
+		done
+	done
+	# a worker that was started again is no exception
+	pid=$(fence_pid df-worker)
+	kill -9 "$pid"
+	eventually is_other_pid df-worker "$pid"
+	job_exec "$JOB" intrude "$(fence_pid df-worker)"
+	expect_match "$output" 'successes 0$'
+	job_exec "$JOB" sh -c "$VISIT"
+	expect_fenced
+	job_stop "$JOB"
+}
+
+@test "the hook, too, while it runs" {
+	local fifo=$DF_HOST/state-fifo
+	[ -p "$fifo" ] || mkfifo "$fifo"
+	job_start "${HOST_PID[@]}" -- sleep 1000
+	# it waits for its state; without a capability, or these alone would keep the container out
+	setpriv --bounding-set=-all --inh-caps=-all "$HOOK" <"$fifo" 3>&- 4>&- &
+	HELPER=$!
+	exec 9>"$fifo"
+	eventually grep -q '^Name:.deployfence' "/proc/$HELPER/status"
+	eventually grep -q '^State:.S' "/proc/$HELPER/status"
+	job_exec "$JOB" intrude "$HELPER"
+	exec 9>&-
+	expect_match "$output" 'successes 0$'
+	job_stop "$JOB"
+}
+
+@test "host-pid and shared-pid: findings" {
+	local runtime
+	for runtime in podman+crun podman+runc; do
+		try host-pid "^the host's pid namespace$" -r "$runtime" -o --pid=host
+		podman run -d --name neighbour "$DF_IMAGE" sleep 1000 >/dev/null 3>&- 4>&-
+		try shared-pid '^pid namespace of process [0-9]+ sleep$' -r "$runtime" -o --pid=container:neighbour
+		podman rm -f -t 0 neighbour >/dev/null
+		try_none -r "$runtime"
+	done
+}
+
+@test "shared-pid: a pod that shares it, and one that does not" {
+	local out=$DF_HOST/pod
+	strict shared-pid
+	podman pod create --name pod --share-parent=false --share=net,pid --infra-image "$DF_IMAGE" --infra-command "sleep 1000" >/dev/null
+	podman run --rm --pod pod --annotation deployfence.policy=strict-shared-pid "$DF_IMAGE" echo ran >"$out" 2>&1 3>&- 4>&- || true
+	expect grep -q 'finding shared-pid: pid namespace of ' "$out"
+	refute grep -qx ran "$out"
+	podman pod rm -f -t 0 pod >/dev/null
+	podman pod create --name pod --share-parent=false --share=net --infra-image "$DF_IMAGE" --infra-command "sleep 1000" >/dev/null
+	podman run --rm --pod pod --annotation deployfence.policy=strict-shared-pid "$DF_IMAGE" echo ran >"$out" 2>&1 3>&- 4>&-
+	expect grep -qx ran "$out"
+	podman pod rm -f -t 0 pod >/dev/null
+}
+
+@test "default deny refuses both" {
+	printf 'default deny\n' | policy deny
+	job -o --pid=host -a deployfence.policy=deny -- echo ran
+	expect [ "$output" = "" ]
+	expect_match "$stderr" 'finding host-pid: .*on-leak host-pid refuse, as by default with default deny; '
+	job -a deployfence.policy=deny -- echo ran
+	expect [ "$output" = ran ]
+}
+
+# Stops the monitor from inside, waits longer than a heartbeat may be old, and asks for what is refused.
+STOP='kill -STOP $MONITOR; sleep 4; for i in 1 2 3; do curl -sS -m 5 http://github.com; done; curl -sS -m 5 http://140.82.112.3'
+
+@test "a container that sees the proxy cannot open its fence by stopping it: fail=open does not count" {
+	local monitor
+	policy open <<-'POLICY'
+		pin-blocked no
+		block github.com
+		block 140.82.112.3
+	POLICY
+	for monitor in inside outside; do
+		job_start -a deployfence.policy=open -a deployfence.fail=open \
+			-o "$([ $monitor = inside ] && echo --pid=host || echo --read-only)" -- sleep 1000
+		expect [ "$status" = 0 ]
+		eventually test -n "$(fence_pid deployfence-pro)"
+		job_exec "$JOB" curl -sS -m 10 http://ok.example
+		expect_match "$output" hello
+		if [ $monitor = inside ]; then
+			job_exec -e MONITOR="$(fence_pid deployfence-pro)" "$JOB" sh -c "$STOP"
+			refute_match "$output" hello
+			expect_finding host-pid "^the host's pid namespace, so fail=open does not count, and the fence fails closed$"
+		else # the twin, stopped by the host
+			kill -STOP "$(fence_pid deployfence-pro)"
+			job_exec -e MONITOR=0 "$JOB" sh -c "${STOP#*;}"
+			expect_match "$output" 'hello from github\.com'
+		fi
+		kill -CONT "$(fence_pid deployfence-pro)"
+		job_stop "$JOB"
+		expect_fence_gone
+	done
+	# nor is it started without a fence
+	policy broken <<<'nonsense'
+	job -a deployfence.policy=broken -a deployfence.fail=open -o --pid=host -- echo ran
+	expect [ "$output" = "" ]
+	expect_match "$stderr" 'fail=open does not count for a container that sees the processes of others'
+	job -a deployfence.policy=broken -a deployfence.fail=open -- echo ran
+	expect [ "$output" = ran ]
+	# audit is inert
+	job -a deployfence.policy=broken -a deployfence=audit -o --pid=host -- echo ran
+	expect [ "$output" = ran ]
+}
+
+# --- its cgroup
+
+# Leaves the cgroup where it was put for one beside it, for the root of what it sees, and for one below; visits from each.
+MOVE='mkdir -p /sys/fs/cgroup/free && for to in free . container/below free/a/b; do
+	mkdir -p /sys/fs/cgroup/$to && echo $$ >/sys/fs/cgroup/$to/cgroup.procs && echo "moved to $(sed -n s/^0:://p /proc/self/cgroup)"
+	'"$VISIT"'
+done'
+
+expect_moved_and_fenced() {
+	expect_match "$output" 'moved to /free'
+	expect_match "$output" $'moved to /\n'
+	expect_match "$output" 'moved to /free/a/b'
+	expect_match "$output" 'hello from ok\.example'
+	expect_match "$output" 'github\.com rc=6'
+	refute_match "$output" 'hello from github'
+}
+
+@test "run.oci.delegate-cgroup: the fence stands at the root of the cgroup namespace, not where init is put" {
+	local delegated
+	for delegated in sub /deep//./er/; do
+		echo "$delegated"
+		# the twin: it can indeed move
+		job -a "run.oci.delegate-cgroup=$delegated" -o --systemd=always -- sh -c "$MOVE"
+		expect_match "$output" $'moved to /free\nhello from github\.com'
+		job -a "run.oci.delegate-cgroup=$delegated" -o --systemd=always -a deployfence=on -- sh -c "$MOVE"
+		expect_moved_and_fenced
+		expect_fence_gone
+	done
+	# without a namespace, and without a way to write: what enters later stands above init
+	job_start -a run.oci.delegate-cgroup=sub -o --cgroupns=host -a deployfence=on -- sleep 1000
+	expect [ "$status" = 0 ]
+	expect_match "$(job_cgroup "$JOB")" '/sub$'
+	job_exec "$JOB" sh -c "cat /proc/self/cgroup; $VISIT"
+	expect_fenced
+	job_stop "$JOB"
+	# a process that is attributed, wherever it stands
+	rm -rf "$RUNDIR"
+	job -a run.oci.delegate-cgroup=sub -o --systemd=always -a deployfence=on -- sh -c "$MOVE"
+	expect_event '.event == "dns_blocked" and (.cmd | test("curl"))'
+}
+
+@test "run.oci.delegate-cgroup with the host's cgroup namespace and its cgroups to write: host-cgroup" {
+	strict host-cgroup
+	job -a run.oci.delegate-cgroup=sub -o --cgroupns=host -o --privileged -a deployfence.policy=strict-host-cgroup -- echo ran
+	expect [ "$output" = "" ]
+	expect_match "$stderr" 'finding host-cgroup: '
+}
+
+@test "--systemd=always and nested cgroups that the payload makes stay fenced, in every runtime" {
+	local runtime option
+	for runtime in podman+crun podman+runc; do
+		job -r "$runtime" -o --systemd=always -- sh -c "$MOVE"
+		expect_match "$output" $'moved to /free\nhello from github\.com'
+		try_none -r "$runtime" -o --systemd=always
+		job -r "$runtime" -o --systemd=always -a deployfence=on -- sh -c "$MOVE"
+		expect_moved_and_fenced
+		for option in --cgroupns=private --cgroupns=host --cgroups=no-conmon; do
+			try_none -r "$runtime" -o "$option"
+		done
+	done
+}
+
+@test "a cgroup namespace whose root is not the container's alone: host-cgroup where it can write there" {
+	local ns=$DF_CGROUP2/jobs-shared runtime
+	mkdir -p "$ns"
+	(
+		echo "$BASHPID" >"$ns/cgroup.procs"
+		exec unshare --cgroup sleep 1000 3>&- 4>&-
+	) &
+	HELPER=$!
+	eventually grep -q '^0::/jobs-shared' "/proc/$HELPER/cgroup"
+	eventually grep -q '^Name:.sleep' "/proc/$HELPER/status"
+	strict host-cgroup
+	for runtime in crun runc; do
+		job_parse -r "$runtime" -n none -a deployfence.policy=strict-host-cgroup -- sh -c 'mkdir -p /sys/fs/cgroup/x; cat /proc/self/cgroup; echo ran'
+		job_bundle
+		jq '(.linux.namespaces[] | select(.type == "cgroup")).path = "/proc/'"$HELPER"'/ns/cgroup" | (.mounts[] | select(.type == "cgroup")).options -= ["ro"]' \
+			"$J_DIR/config.json" >"$J_DIR/new" && mv "$J_DIR/new" "$J_DIR/config.json"
+		job_capture "$runtime" run --bundle "$J_DIR" "$JOB"
+		refute_match "$output" ran
+		expect_match "$stderr$(cat "$RUNDIR"/*/hook.log 2>/dev/null)" 'finding host-cgroup: '
+		job_forget "$JOB"
+	done
+	helper_stop
+	rmdir "$ns"
+}
+
+# --- programs of others on its cgroup's parents
+
+# A program of a type that a fence has too, attached to a cgroup: attach CGROUP TYPE multi|override|exclusive [RESULT]
+attach() {
+	local section program=$DF_HOST/foreign.o pin=/sys/fs/bpf/foreign-$2
+	case $2 in
+	egress) section=cgroup_skb/egress ;;
+	sock_create) section=cgroup/sock_create ;;
+	*) section=cgroup/$2 ;;
+	esac
+	printf '%s\n' '#include <linux/bpf.h>' "__attribute__((section(\"$section\"), used))" \
+		"int f_$2(void *ctx) { return ${4:-1}; }" '__attribute__((section("license"), used)) char gpl[] = "GPL";' >"$DF_HOST/foreign.c"
+	clang -O2 -target bpf -I"/usr/include/$(uname -m)-linux-gnu" -c -o "$program" "$DF_HOST/foreign.c"
+	bpftool prog load "$program" "$pin"
+	# shellcheck disable=SC2046 # no word for an exclusive one
+	bpftool cgroup attach "$1" "$2" pinned "$pin" $([ "$3" = exclusive ] || echo "$3")
+	rm "$pin"
+}
+
+# Below a slice of its own, with raw runtimes: in_slice RUNTIME JOB-OPTION… -- COMMAND…
+in_slice() {
+	local runtime=$1
+	shift
+	job_parse -r "$runtime" "$@"
+	job_bundle
+	jq --arg path "/leak.slice/$JOB" '.linux.cgroupsPath = $path' "$J_DIR/config.json" >"$J_DIR/new"
+	mv "$J_DIR/new" "$J_DIR/config.json"
+	job_capture "$runtime" run --bundle "$J_DIR" "$JOB"
+	job_forget "$JOB"
+}
+
+slice_up() {
+	SLICE=$DF_CGROUP2/leak.slice
+	mkdir -p "$SLICE"
+}
+
+slice_down() { # and with it what is attached
+	find "$SLICE" -depth -type d -exec rmdir {} + 2>/dev/null || true
+}
+
+@test "a parent's program with ALLOW_OVERRIDE or exclusive: 69 that names it, and it stays in force" {
+	local runtime how type
+	for runtime in crun runc; do
+		for how in override exclusive; do
+			for type in egress sock_create connect4 connect6 sendmsg4 sendmsg6 recvmsg4 recvmsg6 getpeername4 getpeername6; do
+				[ "$runtime" = crun ] || [ "$type" = connect4 ] || continue
+				echo "$runtime $how $type"
+				slice_up
+				attach "$SLICE" "$type" "$how"
+				in_slice "$runtime" -a deployfence=on -- echo ran
+				expect [ "$output" = "" ]
+				expect_syslog "refused: program f_$type \(id [0-9]+\) at $type of cgroup /leak\.slice is attached $([ $how = override ] && echo 'with BPF_F_ALLOW_OVERRIDE' || echo exclusively)"
+				expect_match "$stderr" 'exit (code:|status) 69|program f_'
+				# the twins: without a fence, and in audit, which touches nothing
+				in_slice "$runtime" -- echo ran
+				expect [ "$output" = ran ]
+				in_slice "$runtime" -a deployfence=audit -- echo ran
+				expect [ "$output" = ran ]
+				expect_syslog 'UNOBSERVED container='
+				slice_down
+			done
+		done
+	done
+	# one that lets others stand beside it
+	slice_up
+	attach "$SLICE" recvmsg4 multi
+	attach "$SLICE" connect4 multi
+	in_slice crun -a deployfence=on -- sh -c "$VISIT"
+	expect_fenced
+	slice_down
+}
+
+@test "a rule with ALLOW_OVERRIDE above what the hook can see: it is not replaced either" {
+	slice_up
+	mkdir "$SLICE/inner"
+	attach "$SLICE" connect4 override 0
+	job_parse -r crun -n none -a deployfence=on -- sh -c 'echo ran'
+	job_bundle
+	# shellcheck disable=SC2016 # for that shell
+	job_capture bash -c 'echo $BASHPID >"$1/inner/cgroup.procs" && exec unshare --cgroup --mount bash -c "
+		umount -l '"$DF_CGROUP2"' && mount -t cgroup2 cgroup2 '"$DF_CGROUP2"' && mkdir '"$DF_CGROUP2"'/here && echo \$\$ >'"$DF_CGROUP2"'/here/cgroup.procs &&
+		exec crun run --bundle $2 $3"' - "$SLICE" "$J_DIR" "$JOB"
+	expect [ "$output" = "" ]
+	expect_syslog 'refused: program f_connect4 \(id [0-9]+\) at connect4 of a cgroup above /jobs/.* would no longer hold'
+	job_forget "$JOB"
+	find "$SLICE" -depth -type d -exec rmdir {} + || true
+	slice_down
+}
+
+@test "parent-filter: a program that judges what the container sends, and not what the proxy sends" {
+	local type
+	strict parent-filter
+	for type in egress connect4 connect6 sendmsg4 sendmsg6; do
+		echo "$type"
+		rm -rf "$RUNDIR"
+		slice_up
+		attach "$SLICE" "$type" multi
+		in_slice crun -a deployfence=on -- sh -c "$VISIT"
+		expect_fenced
+		expect_finding parent-filter "^program f_$type \\\\(id [0-9]+\\\\) at $type of cgroup /leak\\\\.slice$"
+		in_slice crun -a deployfence.policy=strict-parent-filter -- echo ran
+		expect [ "$output" = "" ]
+		expect_syslog 'finding parent-filter: program f_'
+		slice_down
+	done
+	# the twins: what filters nothing that is sent, what stands above the proxy as well, and nothing
+	rm -rf "$RUNDIR"
+	slice_up
+	attach "$SLICE" recvmsg4 multi
+	attach "$SLICE" sock_create multi
+	attach "$DF_CGROUP2" egress multi
+	in_slice crun -a deployfence.policy=strict-parent-filter -- sh -c "$VISIT"
+	bpftool cgroup detach "$DF_CGROUP2" egress id "$(bpftool -j cgroup show "$DF_CGROUP2" | jq '.[] | select(.name == "f_egress") | .id')"
+	expect_fenced
+	expect_event '.event == "start"'
+	expect [ "$(findings)" = "" ]
+	slice_down
+	printf 'default deny\n' | policy deny
+	slice_up
+	attach "$SLICE" egress multi
+	in_slice runc -a deployfence.policy=deny -- echo ran
+	expect [ "$output" = "" ]
+	expect_match "$stderr" 'finding parent-filter: .*as by default with default deny; '
+	slice_down
+}
+
+@test "a fence below a fence: refused, and said why" {
+	local outer
+	job_start -r crun -a deployfence=on -- sleep 1000
+	outer=$JOB
+	job_parse -r crun -n none -a deployfence=on -- echo ran
+	job_bundle
+	jq --arg path "/jobs/$outer/inner" '.linux.cgroupsPath = $path' "$J_DIR/config.json" >"$J_DIR/new"
+	mv "$J_DIR/new" "$J_DIR/config.json"
+	job_capture crun run --bundle "$J_DIR" "$JOB"
+	expect [ "$output" = "" ]
+	expect_syslog "refused: program fence_[a-z0-9_]+ \(id [0-9]+\) at [a-z0-9]+ of cgroup /jobs/$outer is of another fence"
+	job_forget "$JOB"
+	job_stop "$outer"
+}
