@@ -9,6 +9,7 @@
 #define DF_ADDRESS_BPF_H
 
 #include "bpf/dest.bpf.h"
+#include "bpf/embedded.h"
 
 static __always_inline __u32 is_udp(__u32 proto)
 {
@@ -44,20 +45,20 @@ __noinline __u32 class_of(__u64 rest)
 
 _Static_assert(DF_CLASS_TCP == 0, "class_of: nothing is set for it");
 
-static __always_inline __u32 net_says(const struct dest *d, __u32 class)
+static __always_inline __u32 net_says(const __u32 addr[4], __u32 class)
 {
 	struct df_net_key key = {.prefix_len = 128};
 	struct df_net *net;
 
-	__builtin_memcpy(key.addr, d->addr, sizeof(key.addr));
+	__builtin_memcpy(key.addr, addr, sizeof(key.addr));
 	net = bpf_map_lookup_elem(&nets, &key);
 	return net ? net->verdicts[class % DF_PORT_CLASSES] : 0;
 }
 
 /* Permissions count until their end, and move it when they are used; a refusal is sticky. */
-static __always_inline __u32 names_say(const struct dest *d, __u32 class)
+static __always_inline __u32 names_say(const __u32 addr[4], __u32 class)
 {
-	struct df_learned *l = bpf_map_lookup_elem(&learned, d->addr);
+	struct df_learned *l = bpf_map_lookup_elem(&learned, addr);
 	const struct df_conf *c = conf_get();
 	__u64 now, left;
 	__u32 bits, lapsed;
@@ -72,6 +73,14 @@ static __always_inline __u32 names_say(const struct dest *d, __u32 class)
 	if (!lapsed && left < c->keep_learned_ns)
 		l->until = now + c->keep_learned_ns;
 	return bits;
+}
+
+/* What rules and names say of one address: said, and bits << 16. */
+__noinline __u32 look_up(__u64 high, __u64 low, __u32 class)
+{
+	const struct dest d = unpack(high, low, 0);
+
+	return net_says(d.addr, class) | names_say(d.addr, class) << 16;
 }
 
 /*
@@ -114,12 +123,47 @@ __noinline __u64 weigh(__u64 rest, __u32 said, __u32 bits)
 	       (__u64)(__u8)said << OPINION_SAID | (__u64)(__u16)bits << OPINION_BITS;
 }
 
+static __always_inline __u32 look_up_ipv4(__u32 ipv4, __u32 class)
+{
+	const struct dest d = {.addr = {0, 0, bpf_htonl(0xffff), ipv4}};
+	struct dest_args a = pack(&d);
+
+	return look_up(a.high, a.low, class);
+}
+
+/* Of what is said of an IPv4 address that another one holds; all of it where it is the same host.
+ */
+static __always_inline __u32 carry_over(__u32 found, __u32 is_same_host)
+{
+	__u32 bits = found >> 16;
+	__u32 refused = bits & ~(bits << DF_LEARNED_BLOCKED) & DF_TABLES_ALL << DF_LEARNED_BLOCKED;
+
+	return (found & (DF_TABLES_ALL << 3 | mask_if(is_same_host))) | refused << 16;
+}
+
+_Static_assert(DF_LEARNED_ALLOWED == 0, "carry_over: one shift leads from permission to refusal");
+
+/*
+ * The same of an address and the IPv4 addresses that it holds.  What names say of
+ * 64:ff9b::a.b.c.d is entered as a.b.c.d (lib/addr_embedded.h).
+ */
+__noinline __u32 look_up_all(__u64 high, __u64 low, __u32 class)
+{
+	const struct dest d = unpack(high, low, 0);
+	const struct df_embedded e = df_embedded_of(d.addr);
+	__u32 found = look_up(high, low, class);
+
+	if (!e.n)
+		return found;
+	found |= carry_over(look_up_ipv4(e.ipv4[0], class), e.is_same_host);
+	return e.n == 1 ? found : found | carry_over(look_up_ipv4(e.ipv4[1], class), 0);
+}
+
 __noinline __u64 judge_address(__u64 high, __u64 low, __u64 rest)
 {
-	const struct dest d = unpack(high, low, rest);
-	__u32 class = class_of(rest);
+	__u32 found = look_up_all(high, low, class_of(rest));
 
-	return weigh(rest, net_says(&d, class), names_say(&d, class));
+	return weigh(rest, found & 0xff, found >> 16);
 }
 
 static __always_inline __u64 opinion_of(const struct dest *d)

@@ -3,17 +3,28 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/addr_embedded.h"
 #include "lib/util.h"
-#include "proxy/addr.h"
 #include "proxy/worker.h"
 
 /* RFC 2181 8 lets a TTL be 68 years; what comes again is learned again. */
 #define TTL_MAX_S (7u * 24 * 3600)
 #define NS_PER_S 1000000000ull
 
+/* Itself, or an IPv4 address that it holds. */
 static bool is_own(struct df_worker *w, const struct df_taught *taught, const uint8_t *addr)
 {
-	return df_teach_has(taught, DF_LEARN_BLOCKED) && df_own_has(&w->own, addr, w->now_ns);
+	uint8_t embedded[DF_EMBEDDED_MAX][16];
+	bool is_same_host, is_any;
+	unsigned n;
+
+	if (!df_teach_has(taught, DF_LEARN_BLOCKED))
+		return false;
+	is_any = df_own_has(&w->own, addr, w->now_ns);
+	n = df_addr_embedded(addr, embedded, &is_same_host);
+	for (unsigned i = 0; i < n; i++)
+		is_any |= df_own_has(&w->own, embedded[i], w->now_ns);
+	return is_any;
 }
 
 static void put(struct df_worker *w, const uint8_t *addr, struct df_lesson *lesson,
@@ -23,19 +34,6 @@ static void put(struct df_worker *w, const uint8_t *addr, struct df_lesson *less
 	memcpy(lesson->bits, taught->bits, sizeof(lesson->bits));
 	if (df_learn_put(&w->learn, addr, lesson, w->now_ns) < 0)
 		df_report_note(w, DF_NOTE_UNLEARNED, DF_LEVER_NONE, addr, lesson->name);
-}
-
-/* Who can reach the address may reach it by NAT64, too, and the other way round. */
-static void put_twin(struct df_worker *w, const uint8_t *addr, struct df_lesson lesson,
-		     struct df_taught taught)
-{
-	uint8_t twin[16];
-
-	if (!df_teach_has(&taught, DF_LEARN_BLOCKED) || !df_addr_nat64(addr, twin))
-		return;
-	lesson.is_twin = lesson.is_refusal = true;
-	(void)df_teach_limit_refusal(&w->teach, twin, is_own(w, &taught, twin), &taught);
-	put(w, twin, &lesson, &taught);
 }
 
 /* One name's say on one address, without what would make it a lever. */
@@ -52,7 +50,6 @@ static void teach(struct df_worker *w, const struct df_dns_addr *a, struct df_le
 		df_report_note(w, DF_NOTE_REBINDING_IGNORED, why, a->addr, lesson.name);
 	lesson.ttl_ns = (a->ttl < TTL_MAX_S ? a->ttl : TTL_MAX_S) * NS_PER_S;
 	put(w, a->addr, &lesson, &taught);
-	put_twin(w, a->addr, lesson, taught);
 }
 
 static void teach_all(struct df_worker *w, const struct df_dns_answer *answer,

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/addr_embedded.h"
 #include "lib/util.h"
 #include "proxy/addr.h"
 
@@ -160,7 +161,7 @@ static bool take_off(struct df_taught *taught, uint16_t mask)
 	return is_any;
 }
 
-static bool is_resolver(const struct df_teach *t, const uint8_t *addr)
+static bool is_in_resolvers(const struct df_teach *t, const uint8_t *addr)
 {
 	const struct df_meta *m = t->tables->meta;
 
@@ -168,6 +169,18 @@ static bool is_resolver(const struct df_teach *t, const uint8_t *addr)
 		if (memcmp(m->resolvers[i], addr, 16) == 0)
 			return true;
 	return false;
+}
+
+/* Itself, or by an IPv4 address that it holds. */
+static bool is_resolver(const struct df_teach *t, const uint8_t *addr)
+{
+	uint8_t embedded[DF_EMBEDDED_MAX][16];
+	bool is_same_host, is_any = is_in_resolvers(t, addr);
+	unsigned n = df_addr_embedded(addr, embedded, &is_same_host);
+
+	for (unsigned i = 0; i < n; i++)
+		is_any |= is_in_resolvers(t, embedded[i]);
+	return is_any;
 }
 
 static enum df_lever lever_of(const struct df_teach *t, const uint8_t *addr)
@@ -189,18 +202,15 @@ static enum df_lever lever_of(const struct df_teach *t, const uint8_t *addr)
 	return is_resolver(t, addr) ? DF_LEVER_RESOLVER : DF_LEVER_NONE;
 }
 
-/* By itself, or by the IPv4 address that is embedded in it, as the kernel's side has it. */
 static bool is_allowed_by_rule(const struct df_teach *t, unsigned table, const uint8_t *addr,
 			       unsigned cls)
 {
 	const struct df_policy_rule *rule;
-	uint8_t proto, twin[16];
+	uint8_t proto;
 	uint16_t port;
 
 	df_ports_representative(&t->ports, cls, &proto, &port);
 	rule = df_policy_lookup_addr(policy_of(t, table), addr, proto, port);
-	if (!rule && df_addr_nat64(addr, twin))
-		rule = df_policy_lookup_addr(policy_of(t, table), twin, proto, port);
 	return rule && rule->action == DF_POLICY_ALLOW;
 }
 
