@@ -87,13 +87,15 @@ __noinline __u32 look_up(__u64 high, __u64 low, __u32 class)
  * Sets of tables in the opinion of an address, by their shifts: that block it; whose
  * verdict its payload must show; that allow it by a rule though a blocked name has it,
  * too; and those of the first whose verdict is enforced.  Behind them what
- * struct df_event carries: said, bits.
+ * struct df_event carries: said, bits; and OWN, 1 bit: it passes as an address of the
+ * container alone.
  */
 #define OPINION_AGAINST 0
 #define OPINION_UNDECIDED 4
 #define OPINION_NOTED 8
 #define OPINION_ENFORCED 12
 #define OPINION_SAID 16
+#define OPINION_OWN 24
 #define OPINION_BITS 32
 
 /* said: of address rules; bits: of learned names. */
@@ -159,20 +161,6 @@ __noinline __u32 look_up_all(__u64 high, __u64 low, __u32 class)
 	return e.n == 1 ? found : found | carry_over(look_up_ipv4(e.ipv4[1], class), 0);
 }
 
-__noinline __u64 judge_address(__u64 high, __u64 low, __u64 rest)
-{
-	__u32 found = look_up_all(high, low, class_of(rest));
-
-	return weigh(rest, found & 0xff, found >> 16);
-}
-
-static __always_inline __u64 opinion_of(const struct dest *d)
-{
-	struct dest_args a = pack(d);
-
-	return judge_address(a.high, a.low, a.rest);
-}
-
 static __always_inline __u32 opinion_set(__u64 opinion, int shift)
 {
 	return (__u32)(opinion >> shift) & DF_TABLES_ALL;
@@ -182,6 +170,39 @@ static __always_inline __u32 opinion_set(__u64 opinion, int shift)
 static __always_inline __u32 opinion_any(__u64 opinion, int shift)
 {
 	return is_zero(opinion_set(opinion, shift)) ^ 1;
+}
+
+#define MAY_BE_OWN 32 /* of judge_address's last argument: 1 bit */
+
+/*
+ * An address of the container itself is loopback to it, and passes but for a rule that blocks
+ * it.  Asked for only where something else is against the address, or would want to see a
+ * name.  What passes for that alone must not leave the namespace: egress sees to it, so that
+ * an entry which is out of date opens nothing.
+ */
+__noinline __u64 judge_address(__u64 high, __u64 low, __u64 rest)
+{
+	const struct dest d = unpack(high, low, rest);
+	__u32 found = look_up_all(high, low, class_of(rest)), said = found & 0xff;
+	__u64 opinion = weigh(rest, said, found >> 16);
+	__u32 is_passing = is_zero(opinion_set(opinion, OPINION_AGAINST) |
+				   opinion_set(opinion, OPINION_UNDECIDED));
+	__u32 wants_name = is_zero(found) & is_web(d.port) & is_tcp(d.proto);
+
+	if (!(rest >> MAY_BE_OWN & 1) || (is_passing & (wants_name ^ 1)))
+		return opinion;
+	if (!bpf_map_lookup_elem(&own_addrs, d.addr))
+		return opinion;
+	/* as if each table that does not block it by a rule allowed it by one */
+	said |= ~(said >> 3) & DF_TABLES_ALL;
+	return weigh(rest, said, 0) | (__u64)(is_passing ^ 1) << OPINION_OWN;
+}
+
+static __always_inline __u64 opinion_of(const struct dest *d, __u32 may_be_own)
+{
+	struct dest_args a = pack(d);
+
+	return judge_address(a.high, a.low, a.rest | (__u64)(may_be_own & 1) << MAY_BE_OWN);
 }
 
 #endif

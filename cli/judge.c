@@ -82,8 +82,22 @@ static bool judge_special(const struct df_policy *p, const uint8_t addr[static 1
 	return true;
 }
 
-static void judge_raw(const struct df_policy *p, struct df_judgement *j)
+/* RFC 1918, RFC 6598, RFC 4193, RFC 4291 2.5.6: what containers mostly have. */
+static bool is_private(const uint8_t addr[static 16])
 {
+	const uint8_t *v4 = addr + 12;
+
+	if (memcmp(addr, mapped, sizeof(mapped)) != 0)
+		return (addr[0] & 0xfe) == 0xfc || (addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80);
+	return v4[0] == 10 || (v4[0] == 172 && (v4[1] & 0xf0) == 16) ||
+	       (v4[0] == 192 && v4[1] == 168) || (v4[0] == 100 && (v4[1] & 0xc0) == 64);
+}
+
+static void judge_raw(const struct df_policy *p, const uint8_t addr[static 16],
+		      struct df_judgement *j)
+{
+	if (df_policy_raw_ip(p) != DF_POLICY_RAW_ALLOW && is_private(addr))
+		j->hint = "passes if the container itself has this address";
 	switch (df_policy_raw_ip(p)) {
 	case DF_POLICY_RAW_ALLOW:
 		set_text(p, j, false, "raw-ip allow");
@@ -119,7 +133,7 @@ static void judge_address(const struct df_policy *p, const uint8_t addr[static 1
 	if (rule)
 		set_rule(p, j, rule);
 	else
-		judge_raw(p, j);
+		judge_raw(p, addr, j);
 }
 
 static void refuse(struct df_judgement *j, const char *what)
