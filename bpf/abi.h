@@ -15,7 +15,7 @@
 
 #include <linux/types.h>
 
-#define DF_ABI_VERSION 3
+#define DF_ABI_VERSION 4
 
 /* 127.192.0.0/10: the low 22 bits are the token.  RFC 1122 3.2.1.3(g): loopback. */
 #define DF_TOKEN4_NET 0x7fc00000u
@@ -110,6 +110,12 @@ struct df_net {
 	__u8 verdicts[DF_PORT_CLASSES];
 };
 
+/*
+ * Map "own_addrs": address (16 octets) -> 1, those of the container's network namespace.  Written
+ * by the monitor; empty where the namespace is the host's.
+ */
+#define DF_OWN_MAX 1024 /* a node of a cluster may have hundreds; those beyond are not seen */
+
 #define DF_LEARNED_MAX 4096 /* addresses in map "learned"; its buckets cost 16 octets each */
 #define DF_FLOWS_MAX 1024
 
@@ -171,7 +177,8 @@ struct df_sock {
 	__u64 time;    /* CLOCK_BOOTTIME */
 	__u8 is_read;  /* 1: the first payload has passed; 2: it was a request to a server */
 	__u8 is_named; /* a rule allows the address, or a name that has it */
-	__u8 pad[6];
+	__u8 is_own;   /* passed as an address of the container alone: it leaves by lo, or not */
+	__u8 pad[5];
 };
 
 _Static_assert(sizeof(struct df_sock) == 48, "df_sock: layout is shared with the kernel programs");

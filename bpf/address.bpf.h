@@ -9,6 +9,7 @@
 #define DF_ADDRESS_BPF_H
 
 #include "bpf/dest.bpf.h"
+#include "bpf/embedded.h"
 
 static __always_inline __u32 is_udp(__u32 proto)
 {
@@ -44,20 +45,20 @@ __noinline __u32 class_of(__u64 rest)
 
 _Static_assert(DF_CLASS_TCP == 0, "class_of: nothing is set for it");
 
-static __always_inline __u32 net_says(const struct dest *d, __u32 class)
+static __always_inline __u32 net_says(const __u32 addr[4], __u32 class)
 {
 	struct df_net_key key = {.prefix_len = 128};
 	struct df_net *net;
 
-	__builtin_memcpy(key.addr, d->addr, sizeof(key.addr));
+	__builtin_memcpy(key.addr, addr, sizeof(key.addr));
 	net = bpf_map_lookup_elem(&nets, &key);
 	return net ? net->verdicts[class % DF_PORT_CLASSES] : 0;
 }
 
 /* Permissions count until their end, and move it when they are used; a refusal is sticky. */
-static __always_inline __u32 names_say(const struct dest *d, __u32 class)
+static __always_inline __u32 names_say(const __u32 addr[4], __u32 class)
 {
-	struct df_learned *l = bpf_map_lookup_elem(&learned, d->addr);
+	struct df_learned *l = bpf_map_lookup_elem(&learned, addr);
 	const struct df_conf *c = conf_get();
 	__u64 now, left;
 	__u32 bits, lapsed;
@@ -74,17 +75,27 @@ static __always_inline __u32 names_say(const struct dest *d, __u32 class)
 	return bits;
 }
 
+/* What rules and names say of one address: said, and bits << 16. */
+__noinline __u32 look_up(__u64 high, __u64 low, __u32 class)
+{
+	const struct dest d = unpack(high, low, 0);
+
+	return net_says(d.addr, class) | names_say(d.addr, class) << 16;
+}
+
 /*
  * Sets of tables in the opinion of an address, by their shifts: that block it; whose
  * verdict its payload must show; that allow it by a rule though a blocked name has it,
  * too; and those of the first whose verdict is enforced.  Behind them what
- * struct df_event carries: said, bits.
+ * struct df_event carries: said, bits; and OWN, 1 bit: it passes as an address of the
+ * container alone.
  */
 #define OPINION_AGAINST 0
 #define OPINION_UNDECIDED 4
 #define OPINION_NOTED 8
 #define OPINION_ENFORCED 12
 #define OPINION_SAID 16
+#define OPINION_OWN 24
 #define OPINION_BITS 32
 
 /* said: of address rules; bits: of learned names. */
@@ -114,19 +125,40 @@ __noinline __u64 weigh(__u64 rest, __u32 said, __u32 bits)
 	       (__u64)(__u8)said << OPINION_SAID | (__u64)(__u16)bits << OPINION_BITS;
 }
 
-__noinline __u64 judge_address(__u64 high, __u64 low, __u64 rest)
+static __always_inline __u32 look_up_ipv4(__u32 ipv4, __u32 class)
 {
-	const struct dest d = unpack(high, low, rest);
-	__u32 class = class_of(rest);
+	const struct dest d = {.addr = {0, 0, bpf_htonl(0xffff), ipv4}};
+	struct dest_args a = pack(&d);
 
-	return weigh(rest, net_says(&d, class), names_say(&d, class));
+	return look_up(a.high, a.low, class);
 }
 
-static __always_inline __u64 opinion_of(const struct dest *d)
+/* Of what is said of an IPv4 address that another one holds; all of it where it is the same host.
+ */
+static __always_inline __u32 carry_over(__u32 found, __u32 is_same_host)
 {
-	struct dest_args a = pack(d);
+	__u32 bits = found >> 16;
+	__u32 refused = bits & ~(bits << DF_LEARNED_BLOCKED) & DF_TABLES_ALL << DF_LEARNED_BLOCKED;
 
-	return judge_address(a.high, a.low, a.rest);
+	return (found & (DF_TABLES_ALL << 3 | mask_if(is_same_host))) | refused << 16;
+}
+
+_Static_assert(DF_LEARNED_ALLOWED == 0, "carry_over: one shift leads from permission to refusal");
+
+/*
+ * The same of an address and the IPv4 addresses that it holds.  What names say of
+ * 64:ff9b::a.b.c.d is entered as a.b.c.d (lib/addr_embedded.h).
+ */
+__noinline __u32 look_up_all(__u64 high, __u64 low, __u32 class)
+{
+	const struct dest d = unpack(high, low, 0);
+	const struct df_embedded e = df_embedded_of(d.addr);
+	__u32 found = look_up(high, low, class);
+
+	if (!e.n)
+		return found;
+	found |= carry_over(look_up_ipv4(e.ipv4[0], class), e.is_same_host);
+	return e.n == 1 ? found : found | carry_over(look_up_ipv4(e.ipv4[1], class), 0);
 }
 
 static __always_inline __u32 opinion_set(__u64 opinion, int shift)
@@ -138,6 +170,39 @@ static __always_inline __u32 opinion_set(__u64 opinion, int shift)
 static __always_inline __u32 opinion_any(__u64 opinion, int shift)
 {
 	return is_zero(opinion_set(opinion, shift)) ^ 1;
+}
+
+#define MAY_BE_OWN 32 /* of judge_address's last argument: 1 bit */
+
+/*
+ * An address of the container itself is loopback to it, and passes but for a rule that blocks
+ * it.  Asked for only where something else is against the address, or would want to see a
+ * name.  What passes for that alone must not leave the namespace: egress sees to it, so that
+ * an entry which is out of date opens nothing.
+ */
+__noinline __u64 judge_address(__u64 high, __u64 low, __u64 rest)
+{
+	const struct dest d = unpack(high, low, rest);
+	__u32 found = look_up_all(high, low, class_of(rest)), said = found & 0xff;
+	__u64 opinion = weigh(rest, said, found >> 16);
+	__u32 is_passing = is_zero(opinion_set(opinion, OPINION_AGAINST) |
+				   opinion_set(opinion, OPINION_UNDECIDED));
+	__u32 wants_name = is_zero(found) & is_web(d.port) & is_tcp(d.proto);
+
+	if (!(rest >> MAY_BE_OWN & 1) || (is_passing & (wants_name ^ 1)))
+		return opinion;
+	if (!bpf_map_lookup_elem(&own_addrs, d.addr))
+		return opinion;
+	/* as if each table that does not block it by a rule allowed it by one */
+	said |= ~(said >> 3) & DF_TABLES_ALL;
+	return weigh(rest, said, 0) | (__u64)(is_passing ^ 1) << OPINION_OWN;
+}
+
+static __always_inline __u64 opinion_of(const struct dest *d, __u32 may_be_own)
+{
+	struct dest_args a = pack(d);
+
+	return judge_address(a.high, a.low, a.rest | (__u64)(may_be_own & 1) << MAY_BE_OWN);
 }
 
 #endif

@@ -247,19 +247,32 @@ static __always_inline __u64 refuse_packet(__u32 kind)
 	return (__u64)kind << PACKET_KIND | (__u64)DF_TABLES_ALL << OPINION_ENFORCED;
 }
 
-/* A packet that neither connect nor sendmsg has judged. */
-static __always_inline __u64 judge_stray(const struct df_conf *c, const struct packet *p)
+/*
+ * A packet that neither connect nor sendmsg has judged; or they did, as one to an address of
+ * the container, and it leaves by another interface than lo (is_moved).  rest as judge_packet
+ * has it, without the offset, and with is_on_lo << 48, is_moved << 49.
+ */
+__noinline __u64 judge_stray(__u64 high, __u64 low, __u64 rest)
 {
+	const struct packet packet = {
+		.to = unpack(high, low, rest),
+		.icmp_type = (__u8)(rest >> 32),
+		.tcp_flags = (__u8)(rest >> 40),
+	};
+	const struct packet *p = &packet;
+	const struct df_conf *c = conf_get();
 	__u64 opinion;
 
+	if (!c)
+		return refuse_packet(DF_EVENT_EGRESS_UNPARSABLE);
 	/* a connection that is there, and answers of a server here */
-	if (p->to.proto == IPPROTO_TCP && !is_opening(p))
+	if (p->to.proto == IPPROTO_TCP && !is_opening(p) && !(rest >> 49 & 1))
 		return 0;
 	if (p->to.port == bpf_htons(DF_DNS_PORT))
 		return is_passing_open(c) ? 0 : refuse_packet(DF_EVENT_EGRESS_DNS);
 	if (is_loopback(&p->to) | is_neighbour_discovery(p))
 		return 0;
-	opinion = opinion_of(&p->to);
+	opinion = opinion_of(&p->to, (__u32)(rest >> 48));
 	/* what its payload would have to show nobody would look at */
 	opinion |= (__u64)opinion_set(opinion, OPINION_UNDECIDED) << OPINION_AGAINST |
 		   (__u64)(opinion_set(opinion, OPINION_UNDECIDED) & c->enforcing)
@@ -280,13 +293,13 @@ __noinline __u64 judge_packet(struct __sk_buff *skb, __u64 high, __u64 low, __u6
 	};
 	const struct df_conf *c = conf_get();
 	struct df_sock *s = storage_of(skb);
-	__u32 token;
+	__u32 token, is_moved, is_on_lo = is_zero(skb->ifindex ^ LOOPBACK_IFINDEX);
 
 	if (!c)
 		return refuse_packet(DF_EVENT_EGRESS_UNPARSABLE);
 	if (is_reserved(&p.to) | is_loopback(&p.to)) {
 		/* IP_UNICAST_IF, IP_PKTINFO: the rewritten packet would leave the host */
-		if (skb->ifindex != LOOPBACK_IFINDEX)
+		if (!is_on_lo)
 			return refuse_packet(DF_EVENT_EGRESS_TOKEN);
 		token = token_of(c, &p.to);
 		if (token) {
@@ -294,8 +307,11 @@ __noinline __u64 judge_packet(struct __sk_buff *skb, __u64 high, __u64 low, __u6
 			return 0;
 		}
 	}
-	if (!s || !s->verdict)
-		return judge_stray(c, &p);
+	is_moved = s ? s->is_own & (is_on_lo ^ 1) : 0;
+	if (!s || !s->verdict || is_moved)
+		return judge_stray(high, low,
+				   (rest & ((1ull << 48) - 1)) | (__u64)is_on_lo << 48 |
+					   (__u64)is_moved << 49);
 	return p.payload ? (__u64)is_held(skb, &p, s, is_enforcing(c)) << PACKET_HELD : 0;
 }
 

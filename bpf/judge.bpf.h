@@ -8,8 +8,8 @@
 
 /*
  * Egress passes what is remembered here, whatever NAT makes of the destination.
- * rest also has verdict << 32, is_connect << 40 and is_named << 41.  -1: there is no room
- * (optmem_max, which a program may fill), and egress would not look at what TCP sends.
+ * rest also has verdict << 32, is_connect << 40, is_named << 41 and is_own << 42.  -1: there is no
+ * room (optmem_max, which a program may fill), and egress would not look at what TCP sends.
  */
 __noinline int remember(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 rest)
 {
@@ -27,9 +27,11 @@ __noinline int remember(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 
 		 */
 		if (!s->connected && d.port)
 			s->verdict = (__u8)(rest >> 32);
+		s->is_own = (s->is_own & s->connected) | (rest >> 42 & 1);
 		return 0;
 	}
 	s->verdict = (__u8)(rest >> 32);
+	s->is_own = (__u8)(rest >> 42) & 1;
 	s->is_named = (__u8)(rest >> 41) & 1;
 	s->connected = 1;
 	s->token = 0;
@@ -96,10 +98,12 @@ static __always_inline __u64 judge_port53(struct bpf_sock_addr *ctx, const struc
 	return refuse_dest(kind);
 }
 
-static __always_inline __u64 judge_other(const struct df_conf *c, const struct dest *d,
-					 int is_connect)
+static __always_inline __u64 judge_other(struct bpf_sock_addr *ctx, const struct df_conf *c,
+					 const struct dest *d, int is_connect)
 {
-	__u64 opinion = opinion_of(d);
+	/* in a namespace inside of the container its addresses are others' */
+	__u32 is_here = !c->netns_cookie || bpf_get_netns_cookie(ctx) == c->netns_cookie;
+	__u64 opinion = opinion_of(d, is_here);
 	__u32 waits;
 
 	/*
@@ -144,7 +148,7 @@ __noinline __u64 judge(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 r
 		return judge_port53(ctx, c, d, is_connect);
 	if (is_loopback(d) | is_unspecified(d))
 		return judge_sinkhole(c, d, is_connect);
-	return judge_other(c, d, is_connect);
+	return judge_other(ctx, c, d, is_connect);
 }
 
 /*
@@ -166,7 +170,8 @@ static __always_inline __u64 remembered(__u64 outcome, const struct df_conf *c,
 	__u64 verdict = DF_VERDICT_ALLOW + is_seen * (DF_VERDICT_SEEN - DF_VERDICT_ALLOW) +
 			is_pending * (DF_VERDICT_UNDECIDED - DF_VERDICT_ALLOW);
 
-	return verdict << 32 | (__u64)(is_zero(named) ^ 1) << 41;
+	return verdict << 32 | (__u64)(is_zero(named) ^ 1) << 41 |
+	       (outcome >> OPINION_OWN & 1) << 42;
 }
 
 #endif

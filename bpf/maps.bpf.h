@@ -69,6 +69,15 @@ struct {
 	__type(value, struct df_learned);
 } learned SEC(".maps");
 
+/* Written by the monitor as addresses come and go. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DF_OWN_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u8[16]);
+	__type(value, __u32);
+} own_addrs SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, DF_FLOWS_MAX);

@@ -11,7 +11,6 @@
 #define PORT_DNS 53
 
 static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}; /* RFC 4291 2.5.5.2 */
-static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};    /* RFC 6052 2.1 */
 static const uint8_t loopback6[16] = {[15] = 1}, none[16] = {0};
 
 static void set_verdict(const struct df_policy *p, struct df_judgement *j, bool is_refusal)
@@ -83,8 +82,22 @@ static bool judge_special(const struct df_policy *p, const uint8_t addr[static 1
 	return true;
 }
 
-static void judge_raw(const struct df_policy *p, struct df_judgement *j)
+/* RFC 1918, RFC 6598, RFC 4193, RFC 4291 2.5.6: what containers mostly have. */
+static bool is_private(const uint8_t addr[static 16])
 {
+	const uint8_t *v4 = addr + 12;
+
+	if (memcmp(addr, mapped, sizeof(mapped)) != 0)
+		return (addr[0] & 0xfe) == 0xfc || (addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80);
+	return v4[0] == 10 || (v4[0] == 172 && (v4[1] & 0xf0) == 16) ||
+	       (v4[0] == 192 && v4[1] == 168) || (v4[0] == 100 && (v4[1] & 0xc0) == 64);
+}
+
+static void judge_raw(const struct df_policy *p, const uint8_t addr[static 16],
+		      struct df_judgement *j)
+{
+	if (df_policy_raw_ip(p) != DF_POLICY_RAW_ALLOW && is_private(addr))
+		j->hint = "passes if the container itself has this address";
 	switch (df_policy_raw_ip(p)) {
 	case DF_POLICY_RAW_ALLOW:
 		set_text(p, j, false, "raw-ip allow");
@@ -102,8 +115,8 @@ static void judge_raw(const struct df_policy *p, struct df_judgement *j)
 static void judge_address(const struct df_policy *p, const uint8_t addr[static 16],
 			  struct df_judgement *j)
 {
-	const struct df_policy_rule *rule, *embedded;
-	uint8_t ipv4[16], proto = j->proto;
+	const struct df_policy_rule *rule;
+	uint8_t proto = j->proto;
 	uint16_t port = j->port;
 	struct df_ports ports;
 
@@ -117,17 +130,10 @@ static void judge_address(const struct df_policy *p, const uint8_t addr[static 1
 	if (port == 0 && df_ports_add(&ports, p) == 0)
 		df_ports_representative(&ports, DF_PORTS_OTHER_TCP, &proto, &port);
 	rule = df_policy_lookup_addr(p, addr, proto, port);
-	if (!is_block(rule) && memcmp(addr, nat64, sizeof(nat64)) == 0) {
-		memcpy(ipv4, mapped, sizeof(mapped));
-		memcpy(ipv4 + 12, addr + 12, 4);
-		embedded = df_policy_lookup_addr(p, ipv4, proto, port);
-		if (is_block(embedded))
-			rule = embedded;
-	}
 	if (rule)
 		set_rule(p, j, rule);
 	else
-		judge_raw(p, j);
+		judge_raw(p, addr, j);
 }
 
 static void refuse(struct df_judgement *j, const char *what)

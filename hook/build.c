@@ -302,6 +302,7 @@ int df_hook_start_proxy(struct df_hook *h)
 	l.fds[DF_FD_FLOWS - DF_FD_FIRST] = maps.flows;
 	l.fds[DF_FD_PAYLOADS - DF_FD_FIRST] = maps.payloads;
 	l.fds[DF_FD_RECENT - DF_FD_FIRST] = maps.recent;
+	l.fds[DF_FD_OWN - DF_FD_FIRST] = maps.own;
 	l.fds[DF_FD_META - DF_FD_FIRST] = meta_fd;
 	l.fds[DF_FD_PIDFD - DF_FD_FIRST] = h->container.pidfd;
 	l.fds[DF_FD_CGROUP - DF_FD_FIRST] = h->container.cgroup_fd;

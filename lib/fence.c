@@ -139,6 +139,7 @@ void df_fence_maps(const struct df_fence *f, struct df_fence_maps *ret)
 	ret->flows = bpf_map__fd(f->skel->maps.flows);
 	ret->payloads = bpf_map__fd(f->skel->maps.payloads);
 	ret->recent = bpf_map__fd(f->skel->maps.recent);
+	ret->own = bpf_map__fd(f->skel->maps.own_addrs);
 	ret->classes = bpf_map__fd(f->skel->maps.classes);
 	ret->nets = bpf_map__fd(f->skel->maps.nets);
 }

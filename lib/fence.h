@@ -28,7 +28,7 @@ struct df_fence_options {
 /* Descriptors borrowed from the object; valid until df_fence_free. */
 struct df_fence_maps {
 	int conf, tok, events, counters;
-	int learned, flows, payloads, recent;
+	int learned, flows, payloads, recent, own;
 	int classes, nets; /* for lib/fence_fill */
 };
 

@@ -19,23 +19,6 @@ _Static_assert((int)DF_PORTS_OTHER_TCP == DF_CLASS_TCP &&
 		       (int)DF_PORTS_OTHER_UDP == DF_CLASS_UDP,
 	       "the programs know these classes by their numbers");
 
-static const uint8_t mapped4[12] = {[10] = 0xff, [11] = 0xff};
-static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b}; /* RFC 6052 2.1 */
-
-static bool begins(const struct df_fill_net *net, const uint8_t prefix[static 12])
-{
-	return net->prefix_len >= 96 && memcmp(net->addr, prefix, 12) == 0;
-}
-
-/* The same network with its last 32 bits behind another prefix. */
-static struct df_fill_net embed(const struct df_fill_net *net, const uint8_t prefix[static 12])
-{
-	struct df_fill_net other = *net;
-
-	memcpy(other.addr, prefix, 12);
-	return other;
-}
-
 static int compare(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct df_fill_net));
@@ -52,7 +35,7 @@ static int collect(struct df_fill *f)
 			n += df_policy_n_nets(f->tables[t].policy);
 	if (n == 0)
 		return 0;
-	f->nets = calloc(n * 2, sizeof(*f->nets)); /* each may have a NAT64 form */
+	f->nets = calloc(n, sizeof(*f->nets));
 	if (!f->nets)
 		return -ENOMEM;
 	n = 0;
@@ -65,8 +48,6 @@ static int collect(struct df_fill *f)
 
 			df_policy_net_at(p, i, net->addr, &prefix_len);
 			net->prefix_len = (uint8_t)prefix_len;
-			if (begins(net, mapped4))
-				f->nets[n++] = embed(net, nat64);
 		}
 	}
 	qsort(f->nets, n, sizeof(*f->nets), compare);
@@ -183,30 +164,19 @@ void df_fill_conf(const struct df_fill *f, struct df_conf *conf)
 		conf->flags |= DF_CONF_PORTS;
 }
 
-static const struct df_policy_rule *ask(const struct df_policy *p, const struct df_fill_net *net,
-					uint8_t proto, uint16_t port)
-{
-	return df_policy_lookup_net(p, net->addr, net->prefix_len, proto, port);
-}
-
 uint8_t df_fill_verdict(const struct df_fill *f, const struct df_fill_net *net, unsigned class)
 {
-	const struct df_fill_net embedded = embed(net, mapped4);
-	const bool is_nat64 = begins(net, nat64);
 	uint8_t verdict = 0, proto;
 	uint16_t port;
 
 	df_ports_representative(&f->ports, class, &proto, &port);
 	for (unsigned t = 0; t < DF_TABLES_BITS; t++) {
 		const struct df_policy *p = f->tables[t].policy;
-		const struct df_policy_rule *rule, *other;
+		const struct df_policy_rule *rule;
 
 		if (!f->tables[t].mode)
 			continue;
-		rule = ask(p, net, proto, port);
-		other = is_nat64 ? ask(p, &embedded, proto, port) : NULL;
-		if (!rule || (other && other->action == DF_POLICY_BLOCK))
-			rule = other;
+		rule = df_policy_lookup_net(p, net->addr, net->prefix_len, proto, port);
 		if (rule)
 			verdict |= (uint8_t)(rule->action == DF_POLICY_BLOCK ? 8u << t : 1u << t);
 	}

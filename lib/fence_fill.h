@@ -5,8 +5,9 @@
  * All tables are asked here, once, for each class of ports and each network that a rule
  * names; the programs then look up one octet.  Names stay in user space: proxy/learn.
  *
- * NAT64 (RFC 6052 2.1): what is said of an IPv4 network holds for 64:ff9b::/96 with it
- * embedded, too; of a rule for either, block wins (DESIGN 4).
+ * Networks stand here as rules have them.  The programs find the IPv4 addresses that an IPv6
+ * address holds by themselves, and look those up, too (bpf/embedded.h): some of these forms
+ * are no prefixes.
  */
 #ifndef DF_FENCE_FILL_H
 #define DF_FENCE_FILL_H

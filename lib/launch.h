@@ -33,6 +33,7 @@ enum df_fd {
 	DF_FD_FLOWS,
 	DF_FD_PAYLOADS,
 	DF_FD_RECENT,
+	DF_FD_OWN,
 	DF_FD_POLICY,        /* sealed memfd: the table of policy.h */
 	DF_FD_META,          /* sealed memfd: struct df_meta */
 	DF_FD_PIDFD,         /* of the container's init */

@@ -165,13 +165,15 @@ int df_policy_pin_name_at(const struct df_policy *p, uint32_t i, struct df_dname
 
 /*
  * Longest prefix with a rule for this port; at the same prefix a rule with ports, then
- * block.  Rules for IPv6 say nothing of IPv4 addresses, not even ::/0.
+ * block.  Rules for IPv6 say nothing of IPv4 addresses, not even ::/0.  An IPv6 address is
+ * also judged by the IPv4 addresses that it holds (addr_embedded.h): a rule that blocks one
+ * of them wins, and one that allows counts for 64:ff9b::/96 where there is none for itself.
  */
 const struct df_policy_rule *df_policy_lookup_addr(const struct df_policy *p,
 						   const uint8_t addr[static 16], uint8_t proto,
 						   uint16_t port);
 
-/* The rule that decides the net as far as no longer prefix does. */
+/* The rule that decides the net as far as no longer prefix does; by its own form alone. */
 const struct df_policy_rule *df_policy_lookup_net(const struct df_policy *p,
 						  const uint8_t addr[static 16],
 						  unsigned prefix_len, uint8_t proto,

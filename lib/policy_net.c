@@ -2,6 +2,7 @@
 /* policy: addresses and ports. */
 #include <string.h>
 
+#include "lib/addr_embedded.h"
 #include "lib/policy_format.h"
 
 static const uint8_t ipv4[12] = {[10] = 0xff, [11] = 0xff}; /* RFC 4291 2.5.5.2 */
@@ -63,11 +64,26 @@ const struct df_policy_rule *df_policy_lookup_net(const struct df_policy *p,
 	return NULL;
 }
 
+static bool is_block(const struct df_policy_rule *rule)
+{
+	return rule && rule->action == DF_POLICY_BLOCK;
+}
+
 const struct df_policy_rule *df_policy_lookup_addr(const struct df_policy *p,
 						   const uint8_t addr[static 16], uint8_t proto,
 						   uint16_t port)
 {
-	return df_policy_lookup_net(p, addr, 128, proto, port);
+	const struct df_policy_rule *rule = df_policy_lookup_net(p, addr, 128, proto, port), *inner;
+	uint8_t embedded[DF_EMBEDDED_MAX][16];
+	bool is_same_host;
+	unsigned n = df_addr_embedded(addr, embedded, &is_same_host);
+
+	for (unsigned i = 0; i < n && !is_block(rule); i++) {
+		inner = df_policy_lookup_net(p, embedded[i], 128, proto, port);
+		if (is_block(inner) || (!rule && is_same_host))
+			rule = inner;
+	}
+	return rule;
 }
 
 uint32_t df_policy_n_nets(const struct df_policy *p)

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "lib/addr_embedded.h"
 #include "lib/util.h"
 
 struct net {
@@ -13,7 +14,6 @@ struct net {
 };
 
 static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};
 
 /* The more specific ones first. */
 static const struct net nets4[] = {
@@ -48,42 +48,18 @@ static enum df_addr_kind kind_in(const uint8_t *addr, const struct net *nets, si
 	return DF_ADDR_PUBLIC;
 }
 
-/* The IPv4 address that an IPv6 one stands for, or NULL. */
-static const uint8_t *embedded4(const uint8_t *addr)
-{
-	static const uint8_t none[12];
-
-	if (memcmp(addr, mapped, sizeof(mapped)) == 0 || memcmp(addr, nat64, sizeof(nat64)) == 0)
-		return addr + 12;
-	if (addr[0] == 0x20 && addr[1] == 0x02)
-		return addr + 2;
-	/* but for :: and ::1, which are what they are */
-	if (memcmp(addr, none, sizeof(none)) == 0 && (addr[12] || addr[13] || addr[14]))
-		return addr + 12;
-	return NULL;
-}
-
 enum df_addr_kind df_addr_kind(const uint8_t addr[static 16])
 {
-	const uint8_t *addr4 = embedded4(addr);
-
-	return addr4 ? kind_in(addr4, nets4, ARRAY_SIZE(nets4))
-		     : kind_in(addr, nets6, ARRAY_SIZE(nets6));
-}
-
-bool df_addr_nat64(const uint8_t addr[static 16], uint8_t ret[static 16])
-{
-	const uint8_t *to;
-	uint8_t twin[16];
+	uint8_t embedded[DF_EMBEDDED_MAX][16];
+	enum df_addr_kind kind;
+	bool is_same_host;
+	unsigned n;
 
 	if (memcmp(addr, mapped, sizeof(mapped)) == 0)
-		to = nat64;
-	else if (memcmp(addr, nat64, sizeof(nat64)) == 0)
-		to = mapped;
-	else
-		return false;
-	memcpy(twin, to, 12);
-	memcpy(twin + 12, addr + 12, 4);
-	memcpy(ret, twin, sizeof(twin));
-	return true;
+		return kind_in(addr + sizeof(mapped), nets4, ARRAY_SIZE(nets4));
+	kind = kind_in(addr, nets6, ARRAY_SIZE(nets6));
+	n = df_addr_embedded(addr, embedded, &is_same_host);
+	for (unsigned i = 0; i < n && kind == DF_ADDR_PUBLIC; i++)
+		kind = kind_in(embedded[i] + sizeof(mapped), nets4, ARRAY_SIZE(nets4));
+	return kind;
 }

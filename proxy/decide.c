@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "proxy/decide.h"
 
-#include <netinet/in.h>
 #include <stddef.h>
-
-#include "proxy/addr.h"
 
 static bool is_block(const struct df_policy_rule *r)
 {
@@ -76,25 +73,10 @@ struct df_decision df_decide_name(const struct df_policy *p, const struct df_dna
 	return (struct df_decision){.is_refusal = true, .reason = DF_REASON_UNLISTED};
 }
 
-/* The rule of an address; of NAT64's the IPv4 address in it is judged as well, block wins. */
-static const struct df_policy_rule *addr_rule(const struct df_policy *p,
-					      const uint8_t addr[static 16], uint8_t proto,
-					      uint16_t port)
-{
-	const struct df_policy_rule *rule = df_policy_lookup_addr(p, addr, proto, port), *inner;
-	uint8_t embedded[16];
-
-	if (is_block(rule) || !df_addr_nat64(addr, embedded) ||
-	    !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)embedded))
-		return rule;
-	inner = df_policy_lookup_addr(p, embedded, proto, port);
-	return inner ? inner : rule;
-}
-
 struct df_decision df_decide_addr(const struct df_policy *p, const uint8_t addr[static 16],
 				  uint8_t proto, uint16_t port, enum df_learned_as as)
 {
-	const struct df_policy_rule *rule = addr_rule(p, addr, proto, port);
+	const struct df_policy_rule *rule = df_policy_lookup_addr(p, addr, proto, port);
 
 	if (rule)
 		return (struct df_decision){.is_refusal = is_block(rule),

@@ -65,7 +65,7 @@ static void name_rule(const struct df_judge *j, const uint8_t *addr, struct df_d
 	struct df_learned learned;
 	enum df_table table;
 
-	if (!d->is_refusal || d->rule || j->learn->map->get(addr, &learned) < 0 ||
+	if (!d->is_refusal || d->rule || df_learn_blocker(j->learn->map->get, addr, &learned) < 0 ||
 	    df_tables_rule(j->tables, learned.rule, &table, &rule) < 0)
 		return;
 	if (j->tables->meta->table_modes[table] == j->tables->meta->table_modes[d->table] &&

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/addr_embedded.h"
 #include "lib/util.h"
-#include "proxy/addr.h"
 #include "proxy/learn_store.h"
 
 static bool is_sticky(const struct df_learn_pair *p)
@@ -32,40 +32,22 @@ static void unstick(struct df_learn *l, uint16_t pair)
 	(void)settle(l, addr, 0);
 }
 
-/* The pair of the same name that was made for the address's NAT64 twin.  0: none. */
-static uint16_t twin_of(const struct df_learn *l, const struct df_learn_pair *p)
-{
-	uint8_t twin[16];
-	uint16_t addr, pair = 0;
-
-	if (!df_addr_nat64(df_learn_addr_at(l, p->addr)->addr, twin))
-		return 0;
-	addr = df_learn_find_addr(l, twin);
-	if (addr)
-		pair = df_learn_find_pair(l, addr, p->name);
-	return pair && df_learn_pair_at(l, pair)->is_twin ? pair : 0;
-}
-
 /* One refused address of the name less: the one that no answer has named for longest. */
 static void unstick_oldest(struct df_learn *l, uint16_t name)
 {
-	uint16_t oldest = 0, twin;
+	uint16_t oldest = 0;
 
 	for (uint16_t i = df_learn_name_at(l, name)->first_pair; i;
 	     i = df_learn_pair_at(l, i)->name_next) {
 		const struct df_learn_pair *p = df_learn_pair_at(l, i);
 
-		if (!p->is_twin && is_sticky(p) &&
-		    (!oldest || p->seen_ns < df_learn_pair_at(l, oldest)->seen_ns))
+		if (is_sticky(p) && (!oldest || p->seen_ns < df_learn_pair_at(l, oldest)->seen_ns))
 			oldest = i;
 	}
 	if (!oldest)
 		return;
 	l->n_unstuck++;
-	twin = twin_of(l, df_learn_pair_at(l, oldest));
 	unstick(l, oldest);
-	if (twin)
-		unstick(l, twin);
 }
 
 static uint16_t find_pair(const struct df_learn *l, const uint8_t *addr,
@@ -113,7 +95,6 @@ static struct df_learn_state merge(const struct df_learn_pair *p, const struct d
 {
 	struct df_learn_state state = {
 		.is_pinned = p->is_pinned || lesson->is_pinned,
-		.is_twin = lesson->is_twin && (p->is_twin || !is_sticky(p)),
 		.rule = lesson->rule,
 	};
 
@@ -134,21 +115,23 @@ static int make_sticky_room(struct df_learn *l, const struct df_learn_pair *p,
 		return 0;
 	if (!state->is_pinned && l->n_unpinned >= DF_LEARN_UNPINNED_MAX)
 		return -ENOSPC;
-	if (!state->is_twin && df_learn_name_at(l, p->name)->n_sticky >= DF_LEARN_STICKY_MAX)
+	if (df_learn_name_at(l, p->name)->n_sticky >= DF_LEARN_STICKY_MAX)
 		unstick_oldest(l, p->name);
 	return 0;
 }
 
-int df_learn_put(struct df_learn *l, const uint8_t addr[static 16], const struct df_lesson *lesson,
+int df_learn_put(struct df_learn *l, const uint8_t given[static 16], const struct df_lesson *lesson,
 		 uint64_t now_ns)
 {
 	const bool is_empty = !df_learn_has_any(lesson->bits, DF_LEARN_BLOCKED | DF_LEARN_PERMITS);
 	struct df_learn_state state;
 	struct df_learn_pair *p;
 	uint64_t until_ns = 0;
+	uint8_t addr[16];
 	uint16_t a, pair;
 	int r, result;
 
+	df_addr_canonical(given, addr);
 	if (is_empty && !find_pair(l, addr, lesson->name))
 		return 0;
 	pair = take_pair(l, addr, lesson, now_ns);
@@ -174,19 +157,67 @@ int df_learn_put(struct df_learn *l, const uint8_t addr[static 16], const struct
 bool df_learn_has(const struct df_learn *l, const uint8_t addr[static 16],
 		  const struct df_dname *name)
 {
-	const uint16_t pair = find_pair(l, addr, name);
+	uint8_t canonical[16];
+	uint16_t pair;
 
+	df_addr_canonical(addr, canonical);
+	pair = find_pair(l, canonical, name);
 	return pair && df_learn_has_any(df_learn_pair_at(l, pair)->bits, DF_LEARN_PERMITS);
 }
 
-uint16_t df_learn_bits(struct df_learn *l, const uint8_t addr[static 16], unsigned cls,
-		       uint64_t now_ns)
+static uint16_t bits_of(struct df_learn *l, const uint8_t addr[static 16], unsigned cls,
+			uint64_t now_ns)
 {
 	uint16_t a = df_learn_find_addr(l, addr);
 
 	if (a && df_learn_expire_permits(l, a, now_ns))
 		a = 0;
 	return a ? df_learn_addr_at(l, a)->bits[cls] : 0;
+}
+
+/* As names_say of bpf/address.bpf.h has it. */
+uint16_t df_learn_bits(struct df_learn *l, const uint8_t addr[static 16], unsigned cls,
+		       uint64_t now_ns)
+{
+	uint8_t embedded[DF_EMBEDDED_MAX][16];
+	bool is_same_host;
+	unsigned n = df_addr_embedded(addr, embedded, &is_same_host);
+	uint16_t bits, inner;
+
+	if (is_same_host)
+		return bits_of(l, embedded[0], cls, now_ns);
+	bits = bits_of(l, addr, cls, now_ns);
+	for (unsigned i = 0; i < n; i++) {
+		inner = bits_of(l, embedded[i], cls, now_ns);
+		bits |= df_learn_refusals(inner);
+	}
+	return bits;
+}
+
+static bool is_blocker(const struct df_learned *l)
+{
+	return df_learn_has_any(l->bits, DF_LEARN_BLOCKED);
+}
+
+int df_learn_blocker(int (*get)(const uint8_t addr[static 16], struct df_learned *ret),
+		     const uint8_t addr[static 16], struct df_learned *ret)
+{
+	uint8_t embedded[DF_EMBEDDED_MAX][16];
+	bool is_same_host;
+	unsigned n = df_addr_embedded(addr, embedded, &is_same_host);
+	struct df_learned found;
+
+	if (get(addr, &found) == 0 && is_blocker(&found)) {
+		*ret = found;
+		return 0;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (get(embedded[i], &found) < 0 || !is_blocker(&found))
+			continue;
+		*ret = found;
+		return 0;
+	}
+	return -ENOENT;
 }
 
 int df_learn_name(const struct df_learn_shared *s, uint32_t slot, struct df_dname *ret)

@@ -51,6 +51,14 @@
 #define DF_LEARN_ALLOWED ((uint16_t)(DF_TABLES_ALL << DF_LEARNED_ALLOWED))
 #define DF_LEARN_PERMITS ((uint16_t)(DF_LEARN_ALLOWED | DF_LEARN_DEFAULT))
 
+/* Of a set of bits: the refusals that no allow rule for another name lifts. */
+static inline uint16_t df_learn_refusals(uint16_t bits)
+{
+	return (uint16_t)(bits & DF_LEARN_BLOCKED &
+			  ~((bits & DF_LEARN_ALLOWED)
+			    << (DF_LEARNED_BLOCKED - DF_LEARNED_ALLOWED)));
+}
+
 struct df_learn_shared; /* what outlives a worker */
 
 /* The kernel's map: 0 or -errno; get: -ENOENT where there is no entry. */
@@ -95,7 +103,6 @@ struct df_lesson {
 	uint64_t ttl_ns; /* the permissions' end, before keep-learned is added */
 	uint32_t rule;   /* that blocks (tables.h), where bits have BLOCKED */
 	bool is_pinned;  /* the name is one that the policy has resolved */
-	bool is_twin;    /* of NAT64: does not count as an address of the name */
 	bool is_refusal; /* permissions, those of before included, stay as they are */
 	uint16_t bits[DF_PORT_CLASSES];
 };
@@ -109,7 +116,8 @@ void df_learn_start(struct df_learn *l, struct df_learn_shared *s, const struct 
 		    uint64_t keep_ns, uint8_t raw_passes);
 
 /*
- * Takes the lesson's place of what was known of this address and name; the kernel knows
+ * An address is entered by its canonical form (lib/addr_embedded.h), as the programs look it
+ * up.  Takes the lesson's place of what was known of this address and name; the kernel knows
  * when it returns.  -ENOSPC: no room, nothing has changed.  Other -errno of the map.
  */
 int df_learn_put(struct df_learn *l, const uint8_t addr[static 16], const struct df_lesson *lesson,
@@ -119,9 +127,19 @@ int df_learn_put(struct df_learn *l, const uint8_t addr[static 16], const struct
 bool df_learn_has(const struct df_learn *l, const uint8_t addr[static 16],
 		  const struct df_dname *name);
 
-/* What is known of an address at a class: an element of df_learned.bits. */
+/*
+ * What is known of an address at a class: an element of df_learned.bits.  The refusals of the
+ * IPv4 addresses that it holds are in it.
+ */
 uint16_t df_learn_bits(struct df_learn *l, const uint8_t addr[static 16], unsigned cls,
 		       uint64_t now_ns);
+
+/*
+ * The kernel's entry by which an address is refused: its own, or that of an IPv4 address which
+ * it holds.  For the monitor as well.  -ENOENT: there is none.
+ */
+int df_learn_blocker(int (*get)(const uint8_t addr[static 16], struct df_learned *ret),
+		     const uint8_t addr[static 16], struct df_learned *ret);
 
 /* Looks at a part of the table for what has lapsed.  Cheap; once a second or less often. */
 void df_learn_sweep(struct df_learn *l, uint64_t now_ns);

@@ -3,17 +3,28 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/addr_embedded.h"
 #include "lib/util.h"
-#include "proxy/addr.h"
 #include "proxy/worker.h"
 
 /* RFC 2181 8 lets a TTL be 68 years; what comes again is learned again. */
 #define TTL_MAX_S (7u * 24 * 3600)
 #define NS_PER_S 1000000000ull
 
+/* Itself, or an IPv4 address that it holds. */
 static bool is_own(struct df_worker *w, const struct df_taught *taught, const uint8_t *addr)
 {
-	return df_teach_has(taught, DF_LEARN_BLOCKED) && df_own_has(&w->own, addr, w->now_ns);
+	uint8_t embedded[DF_EMBEDDED_MAX][16];
+	bool is_same_host, is_any;
+	unsigned n;
+
+	if (!df_teach_has(taught, DF_LEARN_BLOCKED))
+		return false;
+	is_any = df_own_has(&w->own, addr, w->now_ns);
+	n = df_addr_embedded(addr, embedded, &is_same_host);
+	for (unsigned i = 0; i < n; i++)
+		is_any |= df_own_has(&w->own, embedded[i], w->now_ns);
+	return is_any;
 }
 
 /* 1: no room for it. */
@@ -33,26 +44,12 @@ static unsigned put(struct df_worker *w, const uint8_t *addr, struct df_lesson *
 	return r < 0;
 }
 
-/* Who can reach the address may reach it by NAT64, too, and the other way round. */
-static void put_twin(struct df_worker *w, const uint8_t *addr, struct df_lesson lesson,
-		     struct df_taught taught)
-{
-	uint8_t twin[16];
-
-	if (!df_teach_has(&taught, DF_LEARN_BLOCKED) || !df_addr_nat64(addr, twin))
-		return;
-	lesson.is_twin = lesson.is_refusal = true;
-	(void)df_teach_limit_refusal(&w->teach, twin, is_own(w, &taught, twin), &taught);
-	(void)put(w, twin, &lesson, &taught);
-}
-
 /* One name's say on one address, without what would make it a lever.  1: no room for it. */
 static unsigned teach(struct df_worker *w, const struct df_dns_addr *a, struct df_lesson lesson,
 		      struct df_taught taught)
 {
 	const bool own = is_own(w, &taught, a->addr);
 	enum df_lever why = df_teach_limit_refusal(&w->teach, a->addr, own, &taught);
-	unsigned n;
 
 	if (why != DF_LEVER_NONE)
 		df_report_note(w, DF_NOTE_PIN_IGNORED, why, a->addr, lesson.name);
@@ -60,9 +57,7 @@ static unsigned teach(struct df_worker *w, const struct df_dns_addr *a, struct d
 	if (why != DF_LEVER_NONE)
 		df_report_note(w, DF_NOTE_REBINDING_IGNORED, why, a->addr, lesson.name);
 	lesson.ttl_ns = (a->ttl < TTL_MAX_S ? a->ttl : TTL_MAX_S) * NS_PER_S;
-	n = put(w, a->addr, &lesson, &taught);
-	put_twin(w, a->addr, lesson, taught);
-	return n;
+	return put(w, a->addr, &lesson, &taught);
 }
 
 static unsigned teach_all(struct df_worker *w, const struct df_dns_answer *answer,

@@ -106,8 +106,7 @@ static void evict(struct df_learn *l, uint16_t i)
 void df_learn_weaken(struct df_learn *l, uint16_t i, uint16_t mask)
 {
 	const struct df_learn_pair *p = df_learn_pair_at(l, i);
-	struct df_learn_state state = {
-		.is_pinned = p->is_pinned, .is_twin = p->is_twin, .rule = p->rule};
+	struct df_learn_state state = {.is_pinned = p->is_pinned, .rule = p->rule};
 
 	for (unsigned k = 0; k < DF_PORT_CLASSES; k++)
 		state.bits[k] = p->bits[k] & (uint16_t)~mask;

@@ -281,8 +281,7 @@ static void count(struct df_learn *l, const struct df_learn_pair *p, int by)
 
 	if (!df_learn_has_any(p->bits, DF_LEARN_BLOCKED))
 		return;
-	if (!p->is_twin)
-		n->n_sticky = (uint16_t)(n->n_sticky + by);
+	n->n_sticky = (uint16_t)(n->n_sticky + by);
 	if (!p->is_pinned)
 		l->n_unpinned += (uint32_t)by;
 }
@@ -337,7 +336,6 @@ void df_learn_set(struct df_learn *l, uint16_t i, const struct df_learn_state *s
 	if (p->rule != state->rule && i == a->blocker)
 		a->is_dirty = true;
 	p->is_pinned = state->is_pinned;
-	p->is_twin = state->is_twin;
 	p->rule = state->rule;
 	memcpy(p->bits, state->bits, sizeof(p->bits));
 	count(l, p, 1);
@@ -392,7 +390,6 @@ static uint32_t rehash_pair(struct df_learn *l, uint32_t i)
 	struct df_learn_pair *p = df_learn_pair_at(l, i);
 
 	p->is_pinned = p->is_pinned != 0;
-	p->is_twin = p->is_twin != 0;
 	for (unsigned k = 0; k < DF_PORT_CLASSES; k++)
 		p->bits[k] &= DF_LEARN_PERMITS | DF_LEARN_BLOCKED;
 	chain(l, (uint16_t)i);

@@ -21,7 +21,7 @@ struct df_learn_name {
 	struct df_learn_slot slot;
 	uint16_t generation; /* rises with every other name that gets the slot */
 	uint16_t first_pair; /* made anew */
-	uint16_t n_sticky;   /* made anew: refused addresses, twins not counted */
+	uint16_t n_sticky;   /* made anew: refused addresses */
 	struct df_dname name;
 };
 
@@ -44,7 +44,7 @@ struct df_learn_pair {
 	uint32_t rule;
 	uint16_t addr, name;
 	uint16_t addr_prev, addr_next, name_prev, name_next; /* made anew */
-	uint8_t is_pinned, is_twin; /* 0 or 1; no bool, since any octet may stand there */
+	uint8_t is_pinned; /* 0 or 1; no bool, since any octet may stand there */
 	uint16_t bits[DF_PORT_CLASSES];
 };
 
@@ -92,7 +92,7 @@ void df_learn_drop_addr(struct df_learn *l, uint16_t i); /* that has no pair */
 void df_learn_drop_name(struct df_learn *l, uint16_t i); /* that has no pair */
 
 struct df_learn_state {
-	bool is_pinned, is_twin;
+	bool is_pinned;
 	uint32_t rule;
 	uint16_t bits[DF_PORT_CLASSES];
 };

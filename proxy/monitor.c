@@ -269,7 +269,8 @@ static int init(struct df_monitor *m)
 	write_pid();
 	df_resolvers_init(m);
 	df_save_init(m);
-	return watch_container(m);
+	r = df_own_map_start(m);
+	return r == 0 ? watch_container(m) : r;
 }
 
 static int log_nothing(enum libbpf_print_level level, const char *format, va_list args)
@@ -295,6 +296,7 @@ static void housekeeping(struct df_monitor *m)
 	const struct df_msg_short ping = {.type = DF_MSG_PING};
 
 	df_save_step(m);
+	df_own_map_step(m);
 	df_lookup_expire(m);
 	if (m->raw_opened && m->now_ns >= m->raw_open_until_ns)
 		df_kernel_conf_close_raw(m);
@@ -329,6 +331,8 @@ static int ms_to_sleep(const struct df_monitor *m)
 
 	if (m->meta->is_fail_open && m->worker.pid && m->next_beat_ns < until)
 		until = m->next_beat_ns;
+	if (m->own_due_ns && m->own_due_ns < until)
+		until = m->own_due_ns;
 	if (df_lookup_is_any_open(m) && m->now_ns + DF_LOOKUP_DEADLINE_NS < until)
 		until = m->now_ns + DF_LOOKUP_DEADLINE_NS;
 	if (m->record.n_kept > 0 && m->now_ns + DF_RETRY_NS < until)

@@ -75,9 +75,11 @@ struct df_monitor {
 	pid_t saver; /* keeps events in report-dir; 0: not running */
 	/* readers that were killed and have not ended: the kernel holds them for somebody's page */
 	pid_t stuck[DF_STUCK_MAX];
-	struct df_source cgroup_source, pidfd_source, ring_source;
+	struct df_source cgroup_source, pidfd_source, ring_source, own_source;
 	struct ring_buffer *ring;
-	int cgroup_events; /* cgroup.events of the container's cgroup */
+	int cgroup_events;                /* cgroup.events of the container's cgroup */
+	int own_events;                   /* netlink: addresses came or went */
+	uint64_t own_due_ns, own_read_ns; /* due: when they are read again; 0: nothing came */
 	struct df_record record;
 	struct df_destroy destroy;
 	struct df_resolvers resolvers;
@@ -122,6 +124,13 @@ int df_child_start_reader(struct df_monitor *m);
 void df_child_stop(struct df_monitor *m, struct df_child *c);
 /* Those that ended since. */
 void df_child_reap(struct df_monitor *m);
+
+/*
+ * own_map: the kernel's map of the container's own addresses.  Nothing where the network
+ * namespace is the host's.  0 or -errno; the map is as of now when start returns.
+ */
+int df_own_map_start(struct df_monitor *m);
+void df_own_map_step(struct df_monitor *m);
 
 /* life: events about the fence itself */
 void df_life_start(struct df_monitor *m);

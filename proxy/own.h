@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DF_OWN_MAX 1024 /* a node of a cluster may have hundreds; those beyond are not seen */
+#include "bpf/abi.h"
+
 #define DF_OWN_KEEP_NS 5000000000ull
 
 struct df_own {

@@ -7,6 +7,7 @@
 
 #include <bpf/bpf.h>
 
+#include "lib/addr_embedded.h"
 #include "lib/util.h"
 #include "proxy/record_emit.h"
 
@@ -69,19 +70,15 @@ static uint8_t proto_of(const struct df_event *k)
 	return k->proto == IPPROTO_TCP || k->proto == IPPROTO_MPTCP ? IPPROTO_TCP : 0;
 }
 
-/* The rule of an address, or of the IPv4 address that NAT64 has in it (RFC 6052 2.1). */
 static const struct df_policy_rule *address_rule(const struct df_policy *p,
 						 const struct df_event *k)
 {
-	static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};
-	uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff};
-	const struct df_policy_rule *rule =
-		df_policy_lookup_addr(p, k->addr, proto_of(k), ntohs(k->port));
+	return df_policy_lookup_addr(p, k->addr, proto_of(k), ntohs(k->port));
+}
 
-	if ((rule && rule->action == DF_POLICY_BLOCK) || memcmp(k->addr, nat64, sizeof(nat64)) != 0)
-		return rule;
-	memcpy(mapped + 12, k->addr + 12, 4);
-	return df_policy_lookup_addr(p, mapped, proto_of(k), ntohs(k->port));
+static int get_learned(const uint8_t addr[static 16], struct df_learned *ret)
+{
+	return bpf_map_lookup_elem(DF_FD_LEARNED, addr, ret);
 }
 
 /* The blocked name that has the address; the programs' verdict was by its bits. */
@@ -93,7 +90,7 @@ static void name_blocked(const struct df_record *r, const struct df_event *k,
 	struct df_dname name;
 	enum df_table table;
 
-	if (bpf_map_lookup_elem(DF_FD_LEARNED, k->addr, &learned) < 0)
+	if (df_learn_blocker(get_learned, k->addr, &learned) < 0)
 		return; /* unpinned meanwhile */
 	if (r->learned && df_learn_name(r->learned, learned.slot, &name) == 0) {
 		(void)df_dname_to_text(&name, f->domain);
@@ -111,9 +108,11 @@ static bool name_allowed_elsewhere(const struct df_record *r, const struct df_ev
 	const struct df_policy_rule *rule, *at_port;
 	struct df_learned learned;
 	struct df_dname name;
+	uint8_t addr[16];
 
-	if (!r->learned || bpf_map_lookup_elem(DF_FD_LEARNED, k->addr, &learned) < 0 ||
-	    learned.until <= k->time || df_learn_name(r->learned, learned.slot, &name) < 0)
+	df_addr_canonical(k->addr, addr);
+	if (!r->learned || get_learned(addr, &learned) < 0 || learned.until <= k->time ||
+	    df_learn_name(r->learned, learned.slot, &name) < 0)
 		return false;
 	rule = df_policy_lookup(p, &name);
 	at_port = df_policy_lookup_port(p, &name, proto_of(k), ntohs(k->port));

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/addr_embedded.h"
 #include "lib/util.h"
 #include "proxy/addr.h"
 
@@ -160,13 +161,25 @@ static bool take_off(struct df_taught *taught, uint16_t mask)
 	return is_any;
 }
 
+/* Itself, or by an IPv4 address that it holds. */
+static bool is_resolver(const struct df_teach *t, const uint8_t *addr)
+{
+	uint8_t embedded[DF_EMBEDDED_MAX][16];
+	bool is_same_host, is_any = df_trust_lists(t->trust, addr);
+	unsigned n = df_addr_embedded(addr, embedded, &is_same_host);
+
+	for (unsigned i = 0; i < n; i++)
+		is_any |= df_trust_lists(t->trust, embedded[i]);
+	return is_any;
+}
+
 static enum df_lever lever_of(const struct df_teach *t, const uint8_t *addr)
 {
 	switch (df_addr_kind(addr)) {
 	case DF_ADDR_PUBLIC:
 		break;
 	case DF_ADDR_PRIVATE:
-		return df_trust_lists(t->trust, addr) ? DF_LEVER_RESOLVER : DF_LEVER_PRIVATE;
+		return is_resolver(t, addr) ? DF_LEVER_RESOLVER : DF_LEVER_PRIVATE;
 	case DF_ADDR_LOOPBACK:
 		return DF_LEVER_LOOPBACK;
 	case DF_ADDR_LINK_LOCAL:
@@ -176,21 +189,18 @@ static enum df_lever lever_of(const struct df_teach *t, const uint8_t *addr)
 	case DF_ADDR_UNSPECIFIED:
 		return DF_LEVER_UNSPECIFIED;
 	}
-	return df_trust_lists(t->trust, addr) ? DF_LEVER_RESOLVER : DF_LEVER_NONE;
+	return is_resolver(t, addr) ? DF_LEVER_RESOLVER : DF_LEVER_NONE;
 }
 
-/* By itself, or by the IPv4 address that is embedded in it, as the kernel's side has it. */
 static bool is_allowed_by_rule(const struct df_teach *t, unsigned table, const uint8_t *addr,
 			       unsigned cls)
 {
 	const struct df_policy_rule *rule;
-	uint8_t proto, twin[16];
+	uint8_t proto;
 	uint16_t port;
 
 	df_ports_representative(&t->ports, cls, &proto, &port);
 	rule = df_policy_lookup_addr(policy_of(t, table), addr, proto, port);
-	if (!rule && df_addr_nat64(addr, twin))
-		rule = df_policy_lookup_addr(policy_of(t, table), twin, proto, port);
 	return rule && rule->action == DF_POLICY_ALLOW;
 }
 

@@ -162,6 +162,9 @@ cli_as_nobody() { # ARGUMENT…
 	printf 'default deny\nallow a.example\nraw-ip audit\n' | policy deny
 	cli check -p deny 192.0.2.1
 	expect_match "$output" '^192\.0\.2\.1  would-block  raw-ip audit$'
+	# nothing of it depends on the machine, so it cannot know this
+	cli check -p deny 10.88.0.5
+	expect_match "$output" 'raw-ip audit  hint: passes if the container itself has this address$'
 	printf 'raw-ip block\nrefuse-dns sinkhole\n' | policy sink
 	cli check -p sink 0.0.0.0 127.0.0.1 192.0.2.1
 	expect_match "$output" '^0\.0\.0\.0 +blocked +refuse-dns sinkhole'

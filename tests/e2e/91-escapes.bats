@@ -264,6 +264,25 @@ tried() {
 	matrix nat64 "EPERM, no packet" connect
 }
 
+@test "IPv4 inside of IPv6 (6to4, Teredo, IPv4-compatible, a site's NAT64): refused by the one that is in it" {
+	begin
+	policy nets <<<'block 198.51.100.0/24'
+	matrix ipv4-in-ipv6 FAILED -
+	local refused='2002:c633:6409::1 2001:0:c633:6409::1 2001::39cc:9bf6 ::198.51.100.9 64:ff9b:1:2::198.51.100.9' fence
+	local passing='2002:cb00:710a::1 2001:0:cb00:710a::1 2001::34ff:8ef5 ::203.0.113.10 64:ff9b:1:2::203.0.113.10'
+	for fence in off on; do
+		world_mark
+		tried -a "deployfence=$fence" -a deployfence.policy=nets -- sh -c 'for address; do
+			python3 /escape.py at $address tcp-ip6 udp-sendto-ip6; done' - $refused $passing
+		expect [ "$(grep -c EPERM <<<"$output")" = "$([ "$fence" = on ] && echo 10 || echo 0)" ]
+		expect [ "$(grep -c ok <<<"$output")" = "$([ "$fence" = on ] && echo 10 || echo 20)" ]
+	done
+	expect_no_packet 2002:c633:6409::1 2001:0:c633:6409::1 2001::39cc:9bf6 ::c633:6409 ::198.51.100.9 64:ff9b:1:2::c633:6409
+	expect_packet 2002:cb00:710a::1 2001:0:cb00:710a::1 2001::34ff:8ef5 64:ff9b:1:2::cb00:710a
+	sed -i '$d' "$R/matrix"
+	matrix ipv4-in-ipv6 "EPERM, no packet" connect
+}
+
 @test "MPTCP subflow to an address that the peer announces: no packet" {
 	begin
 	command -v nsenter >/dev/null && ip mptcp limits show >/dev/null 2>&1 || skip "no MPTCP here"

@@ -5,6 +5,7 @@
  * The oracle: an entry of the map permits and refuses what the pairs that were put into
  * the table say, is never taken away while it is used, and never lives without a pair.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,6 @@
 #include <cmocka.h>
 
 #include "lib/util.h"
-#include "proxy/addr.h"
 #include "proxy/learn.h"
 #include "proxy/learn_store.h"
 
@@ -434,27 +434,63 @@ static void test_sticky_limit_of_a_name(void **state)
 	check_consistency();
 }
 
-static void test_twins(void **state)
+static void parse(const char *text, uint8_t ret[static 16])
 {
-	const struct df_dname name = name_of("github.com");
-	struct df_lesson l = lesson_all(&name, BLOCKED), t = l;
-	uint8_t twin[16];
+	assert_int_equal(inet_pton(AF_INET6, text, ret), 1);
+}
+
+/* 64:ff9b::a.b.c.d is a.b.c.d, in both directions and for permissions, too. */
+static void test_nat64(void **state)
+{
+	const uint8_t *v4 = addr4(0x8c527003);
+	uint8_t nat64[16];
 
 	(void)state;
-	t.is_twin = true;
-	for (uint32_t i = 0; i < 2 * DF_LEARN_STICKY_MAX; i++) {
-		const uint8_t *addr = addr4(0xcb000000 + i);
+	parse("64:ff9b::140.82.112.3", nat64);
+	assert_int_equal(put(nat64, "github.com", BLOCKED, S), 0);
+	assert_int_equal(n_entries, 1);
+	assert_int_equal(use(v4, 0, S), BLOCKED);
+	assert_int_equal(df_learn_bits(&learn, nat64, 0, S), BLOCKED);
+	assert_int_equal(put(v4, "ok.example", ALLOWED, S), 0);
+	assert_int_equal(df_learn_bits(&learn, nat64, 0, S), BLOCKED | ALLOWED);
+	assert_true(knows(nat64, "ok.example"));
+	assert_int_equal(n_entries, 1);
+	check_consistency();
+}
 
-		assert_true(df_addr_nat64(addr, twin));
-		assert_int_equal(df_learn_put(&learn, addr, &l, S + i), 0);
-		assert_int_equal(df_learn_put(&learn, twin, &t, S + i), 0);
+/* Of the other forms refusals alone carry over, and only from the IPv4 address. */
+static void test_embedded(void **state)
+{
+	static const char *const forms[] = {"2002:8c52:7003::1", "2001:0:8c52:7003::3fff:fdfe",
+					    "2001:0:c000:201::73ad:8ffc", "::140.82.112.3",
+					    "64:ff9b:1::140.82.112.3"};
+	const uint64_t later = S + TTL + 2 * KEEP;
+	const uint8_t *v4 = addr4(0x8c527003);
+	struct df_learned found;
+	uint8_t form[16];
+
+	(void)state;
+	assert_int_equal(put(v4, "ok.example", ALLOWED | DEFAULT, S), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(forms); i++) {
+		parse(forms[i], form);
+		assert_int_equal(df_learn_bits(&learn, form, 0, S), 0);
+		assert_false(knows(form, "ok.example"));
+		assert_int_equal(df_learn_blocker(map.get, form, &found), -ENOENT);
 	}
-	/* twins are not counted, and went with the addresses they belong to */
-	assert_int_equal(n_entries, 2 * DF_LEARN_STICKY_MAX);
-	assert_true(df_addr_nat64(addr4(0xcb000000), twin));
-	assert_int_equal(use(twin, 0, S), 0);
-	assert_true(df_addr_nat64(addr4(0xcb00007f), twin));
-	assert_int_equal(use(twin, 0, S), BLOCKED);
+	assert_int_equal(put(v4, "github.com", BLOCKED, S), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(forms); i++) {
+		parse(forms[i], form);
+		/* an allow rule for the other name lifts the refusal of the IPv4 address */
+		assert_int_equal(df_learn_bits(&learn, form, 0, S), 0);
+	}
+	assert_int_equal(df_learn_bits(&learn, v4, 0, later), BLOCKED);
+	for (unsigned i = 0; i < ARRAY_SIZE(forms); i++) {
+		parse(forms[i], form);
+		assert_int_equal(df_learn_bits(&learn, form, 0, later), BLOCKED);
+		assert_int_equal(df_learn_blocker(map.get, form, &found), 0);
+		assert_int_equal(put(form, "own.example", BLOCKED, S), 0);
+	}
+	assert_int_equal(n_entries, 1 + ARRAY_SIZE(forms));
 	check_consistency();
 }
 
@@ -836,7 +872,8 @@ int main(void)
 		T(test_permission_ends_refusal_stays),
 		T(test_refusal_keeps_permission_of_ports),
 		T(test_sticky_limit_of_a_name),
-		T(test_twins),
+		T(test_nat64),
+		T(test_embedded),
 		T(test_unpinned_limit),
 		T(test_full_of_needed),
 		T(test_full_of_permits_has_room_for_refusals),

@@ -153,7 +153,7 @@ static void test_addresses(void **state)
 		{"block 10.0.0.0/8\n", "10.0.0.0", ICMP, 0, "1 block 10.0.0.0/8"},
 		{"block 10.0.0.0/8\n", "11.0.0.0", TCP, 80, NULL},
 		{"block 10.0.0.0/8\n", "9.255.255.255", TCP, 80, NULL},
-		{"block 10.0.0.0/8\n", "::10.1.2.3", TCP, 80, NULL}, /* not the mapped form */
+		{"allow 10.0.0.0/8\n", "::10.1.2.3", TCP, 80, NULL}, /* not the mapped form */
 		{"block 192.0.2.7\n", "192.0.2.7", TCP, 80, "1 block 192.0.2.7"},
 		{"block 192.0.2.7\n", "192.0.2.6", TCP, 80, NULL},
 		{"block 2001:db8::/32\n", "2001:db8:ffff::1", UDP, 1, "1 block 2001:db8::/32"},
@@ -199,6 +199,25 @@ static void test_addresses(void **state)
 		/* but an IPv4 address is one in whichever form it is written */
 		{"block ::ffff:192.0.2.0/120\n", "192.0.2.1", TCP, 80,
 		 "1 block ::ffff:192.0.2.0/120"},
+		/* IPv4 inside of IPv6: a block carries over, a permission from 64:ff9b::/96 alone
+		 */
+		{"block 192.0.2.0/24\n", "64:ff9b::192.0.2.1", TCP, 80, "1 block 192.0.2.0/24"},
+		{"block 192.0.2.0/24\n", "2002:c000:201::1", TCP, 80, "1 block 192.0.2.0/24"},
+		{"block 192.0.2.0/24\n", "2001:0:c000:201::1", TCP, 80, "1 block 192.0.2.0/24"},
+		{"block 192.0.2.0/24\n", "2001::3fff:fdfe", TCP, 80, "1 block 192.0.2.0/24"},
+		{"block 192.0.2.0/24\n", "::192.0.2.1", TCP, 80, "1 block 192.0.2.0/24"},
+		{"block 192.0.2.0/24\n", "64:ff9b:1:2::192.0.2.1", TCP, 80, "1 block 192.0.2.0/24"},
+		{"block 192.0.2.0/24:443\n", "2002:c000:201::1", TCP, 80, NULL},
+		{"allow 192.0.2.1\n", "64:ff9b::192.0.2.1", TCP, 80, "1 allow 192.0.2.1"},
+		{"allow 192.0.2.1\n", "2002:c000:201::1", TCP, 80, NULL},
+		{"allow 192.0.2.1\n", "64:ff9b:1::192.0.2.1", TCP, 80, NULL},
+		{"allow 2002::/16\nblock 192.0.2.1\n", "2002:c000:201::1", TCP, 80,
+		 "2 block 192.0.2.1"},
+		{"allow 2002::/16\nallow 192.0.2.1\n", "2002:c000:201::1", TCP, 80,
+		 "1 allow 2002::/16"},
+		{"block 64:ff9b::/96\nallow 192.0.2.1\n", "64:ff9b::192.0.2.1", TCP, 80,
+		 "1 block 64:ff9b::/96"},
+		{"block 64:ff9b::/96\n", "192.0.2.1", TCP, 80, NULL}, /* not the other way round */
 		/* names do not matter here */
 		{"block test\nallow a.test:80\n", "192.0.2.1", TCP, 80, NULL},
 	};
