@@ -39,6 +39,9 @@ void df_findings_of_mounts(const char *bundle, const struct df_config *config,
 /* Descriptors that the payload gets from outside. */
 void df_findings_of_fds(const struct df_config *config, pid_t init, struct df_findings *f);
 
+/* Sockets that the init of a restored container has already. */
+void df_findings_of_restored(pid_t init, struct df_findings *f);
+
 /* Who else is in the network namespace, and where its resolvers are. */
 void df_findings_of_network(const struct df_config *config, const struct df_container *container,
 			    struct df_findings *f);

@@ -46,7 +46,7 @@ struct df_hook {
 	struct df_fence *fence;
 	struct df_fence_lsm *lsm; /* NULL: not attached */
 	struct df_layout layout;  /* of the kernel; lib/layout */
-	bool is_attached, is_switched_off;
+	bool is_attached, is_switched_off, is_void_switch_said;
 	bool is_final; /* the refusal stands, whatever fail says */
 	int run_fd, lock_fd, reports_fd;
 	char proxy_cgroup[DF_META_PATH_MAX];
