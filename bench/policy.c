@@ -114,7 +114,7 @@ static long compile_memory_kb(const char *name, const char *const *dirs)
 	if (pid == 0) {
 		struct df_policy_result r;
 
-		_exit(df_policy_compile_name(name, dirs, &r) < 0);
+		_exit(df_policy_compile_name(name, dirs, DF_POLICY_TRUST_ANY, &r) < 0);
 	}
 	if (wait4(pid, &status, 0, &use) != pid || status != 0)
 		die("cannot compile");
@@ -168,7 +168,7 @@ int main(int argc, char **argv)
 		double begin = now_ns(CLOCK_PROCESS_CPUTIME_ID), middle;
 
 		df_policy_result_done(&result);
-		if (df_policy_compile_name(name, dirs, &result) < 0)
+		if (df_policy_compile_name(name, dirs, DF_POLICY_TRUST_ANY, &result) < 0)
 			die("cannot compile");
 		middle = now_ns(CLOCK_PROCESS_CPUTIME_ID);
 		if (df_policy_open(result.table, result.table_size, &p) < 0)

@@ -66,6 +66,18 @@ static int default_name(struct check *c)
 	return 0;
 }
 
+/* Where the hook reads policies it refuses those that others could have written. */
+static enum df_policy_trust trust_of(const char *path)
+{
+	static const char *const dirs[] = {DF_POLICY_DIR "/", DF_POLICY_DATA_DIR "/"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		if (strncmp(path, dirs[i], strlen(dirs[i])) == 0)
+			return DF_POLICY_TRUST_WARN;
+	}
+	return DF_POLICY_TRUST_ANY;
+}
+
 static int compile(struct check *c)
 {
 	static const char *const dirs[] = {DF_POLICY_DIR, DF_POLICY_DATA_DIR, NULL};
@@ -73,12 +85,14 @@ static int compile(struct check *c)
 
 	if (c->asked && is_path(c->asked)) {
 		name_of(c->asked, c->name);
-		r = df_policy_compile_file_in(c->name, c->asked, DF_POLICY_DATA_DIR, &c->compiled);
+		r = df_policy_compile_file_in(c->name, c->asked, DF_POLICY_DATA_DIR,
+					      trust_of(c->asked), &c->compiled);
 	} else {
 		r = c->asked ? 0 : default_name(c);
 		if (r < 0)
 			return r;
-		r = df_policy_compile_name(c->asked ? c->asked : c->name, dirs, &c->compiled);
+		r = df_policy_compile_name(c->asked ? c->asked : c->name, dirs,
+					   DF_POLICY_TRUST_WARN, &c->compiled);
 		if (c->asked && r == 0)
 			(void)snprintf(c->name, sizeof(c->name), "%s", c->asked);
 	}

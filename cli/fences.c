@@ -81,7 +81,7 @@ static int read_entries(struct df_fences *f, const char *prefix, DIR *dir)
 	while ((entry = readdir(dir))) {
 		bool is_whole = prefix && strcmp(entry->d_name, prefix) == 0;
 
-		if (entry->d_name[0] == '.' ||
+		if (entry->d_name[0] == '.' || entry->d_name[0] == '@' ||
 		    (prefix && strncmp(entry->d_name, prefix, strlen(prefix)) != 0))
 			continue;
 		if (is_whole)

@@ -68,6 +68,8 @@ static int read_names(const struct df_json *doc, struct df_config *c, char *erro
 	const struct df_json *annotations = NULL;
 	int status = df_oci_annotations(doc, "config.json", &annotations, error);
 
+	if (!status)
+		status = df_runtime_annotations_read(annotations, &c->runtime, error);
 	for (size_t i = 0; !status && i < ARRAY_SIZE(sources); i++) {
 		char **field = (char **)((char *)c + sources[i].field);
 		const char *text = df_json_string(df_json_get(annotations, sources[i].key));
@@ -145,6 +147,7 @@ void df_config_done(struct df_config *c)
 	free(c->delegated_cgroup);
 	free(c->pidns_path);
 	free(c->proxies);
+	df_runtime_annotations_done(&c->runtime);
 	for (size_t i = 0; i < c->n_mounts; i++) {
 		free(c->mounts[i].source);
 		free(c->mounts[i].destination);

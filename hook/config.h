@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hook/runtime_annotations.h"
 #include "hook/state.h"
 
 struct df_config_mount {
@@ -33,6 +34,7 @@ struct df_config {
 	char *image;
 	char *pod;
 	char *k8s_namespace;
+	struct df_runtime_annotations runtime;
 	char *hostname;        /* of its own UTS namespace: whoever starts it chooses */
 	bool is_ipv6_disabled; /* by linux.sysctl; runc sets those after the hooks */
 

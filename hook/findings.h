@@ -40,6 +40,9 @@ void df_findings_of_mounts(const char *bundle, const struct df_config *config,
 /* Descriptors that the payload gets from outside. */
 void df_findings_of_fds(const struct df_config *config, pid_t init, struct df_findings *f);
 
+/* Sockets that the init of a restored container has already. */
+void df_findings_of_restored(pid_t init, struct df_findings *f);
+
 /*
  * Who else is in the network namespace, and which resolvers the container could be itself.
  * is_docker: 127.0.0.11 is the engine's.

@@ -143,6 +143,27 @@ static void look_at(pid_t init, unsigned fd, bool is_preserved, struct df_findin
 	}
 }
 
+/*
+ * What a restored init has open already.  runc calls the hook before CRIU opens the sockets
+ * of the image, so that their connects are judged like others; CRIU's own are not counted.
+ */
+void df_findings_of_restored(pid_t init, struct df_findings *f)
+{
+	for (unsigned fd = 0; fd < FDS_MAX; fd++) {
+		char path[64], protocol[32];
+		struct stat st;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%u", (int)init, fd);
+		if (stat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+			continue;
+		protocol_of(path, protocol, sizeof(protocol));
+		if (strncmp(protocol, "UNIX", 4) != 0 && strcmp(protocol, "NETLINK") != 0)
+			df_findings_add(f, DF_FINDING_PASSED_FDS,
+					"descriptor %u: socket %s, open before the fence", fd,
+					protocol);
+	}
+}
+
 void df_findings_of_fds(const struct df_config *config, pid_t init, struct df_findings *f)
 {
 	const unsigned n = preserved(config, init);

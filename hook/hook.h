@@ -47,7 +47,7 @@ struct df_hook {
 	struct df_fence *fence;
 	struct df_fence_lsm *lsm; /* NULL: not attached */
 	struct df_layout layout;  /* of the kernel; lib/layout */
-	bool is_attached, is_switched_off;
+	bool is_attached, is_switched_off, is_void_switch_said;
 	bool sees_others; /* their processes, by its pid namespace: see df_hook_is_fail_open */
 	bool is_final;    /* the refusal stands, whatever fail says */
 	int run_fd, lock_fd, reports_fd;

@@ -26,6 +26,7 @@
 #include "hook/hook.h"
 #include "hook/rundir.h"
 #include "hook/say.h"
+#include "hook/stage.h"
 #include "lib/log.h"
 #include "lib/util.h"
 
@@ -170,14 +171,28 @@ static int read_host_conf(struct df_hook *h)
 /* The host's kill switch is thrown: said once, with the container's name as far as it is known. */
 static bool is_disabled(struct df_hook *h)
 {
-	char reason[DF_CONF_DISABLED_REASON_MAX], line[DF_HOOK_REASON_MAX];
+	char text[DF_CONF_SWITCH_TEXT_MAX], line[DF_HOOK_REASON_MAX];
 
-	if (!df_conf_is_disabled(DF_DISABLED_FILE, time(NULL), reason))
-		return false;
-	(void)snprintf(line, sizeof(line), DF_DISABLED_FILE " exists%s%s", *reason ? ": " : "",
-		       reason);
-	say_unfenced(h, DF_LOG_NOTICE, false, line);
-	return true;
+	switch (df_conf_switch(DF_DISABLED_FILE, time(NULL), text)) {
+	case DF_CONF_SWITCH_NONE:
+		break;
+	case DF_CONF_SWITCH_VOID:
+		if (h->is_void_switch_said)
+			break;
+		h->is_void_switch_said = true;
+		(void)snprintf(line, sizeof(line),
+			       "container=%s: " DF_DISABLED_FILE
+			       " does not count as kill switch: %s; " DF_CONF_SWITCH_REMEDY
+			       "" DF_DISABLED_FILE ", else remove it",
+			       h->state.id ? h->state.id : "(unknown)", text);
+		say(h, DF_LOG_WARNING, line);
+		break;
+	case DF_CONF_SWITCH_THROWN:
+		(void)snprintf(line, sizeof(line), DF_DISABLED_FILE " exists: %s", text);
+		say_unfenced(h, DF_LOG_NOTICE, false, line);
+		return true;
+	}
+	return false;
 }
 
 static int read_mode(struct df_hook *h)
@@ -194,6 +209,13 @@ static int read_mode(struct df_hook *h)
 	return r;
 }
 
+static void note_runtime_annotations(struct df_hook *h, const struct df_runtime_annotations *a)
+{
+	for (unsigned i = 0; i < a->n; i++)
+		df_findings_add(&h->findings, DF_FINDING_RUNTIME_ANNOTATION, "annotation %s",
+				a->text[i]);
+}
+
 static int fence(struct df_hook *h)
 {
 	char error[DF_CONTAINER_ERROR_MAX] = "";
@@ -208,6 +230,10 @@ static int fence(struct df_hook *h)
 	if (r != 0)
 		return df_hook_fail(h, r, "%s", error);
 	df_findings_collect(h->state.bundle, &h->config, &h->container, h->is_docker, &h->findings);
+	note_runtime_annotations(h, &h->state.runtime);
+	note_runtime_annotations(h, &h->config.runtime);
+	if (h->state.status == DF_STATUS_STOPPED)
+		df_findings_of_restored(h->container.pid, &h->findings);
 	r = df_hook_build(h);
 	if (r != 0)
 		return r;
@@ -285,15 +311,26 @@ static void sweep(struct df_hook *h, bool is_retrying)
 	df_rundir_sweep(&reports);
 }
 
-static int create_runtime(struct df_hook *h)
+static int refuse(struct df_hook *h, int status)
 {
 	char line[DF_HOOK_REASON_MAX + 256];
-	int status;
 
-	if (h->state.ask == DF_ASK_NONE && h->needs_annotation)
-		return 0;
+	trim(h->reason);
+	(void)snprintf(line, sizeof(line), "container %s refused: %s%s",
+		       h->state.id ? h->state.id : "(unknown)", h->reason,
+		       h->sees_others && !h->is_final && df_hook_asks_fail_open(h)
+			       ? "; fail=open does not count for a container that sees the "
+				 "processes of others (its pid namespace)"
+			       : "");
+	say(h, DF_LOG_ERR, line);
+	return status;
+}
+
+static int create_runtime(struct df_hook *h)
+{
+	int status = read_host_conf(h);
+
 	h->sees_others = df_container_pidns(h->state.pid) != DF_PIDNS_OWN;
-	status = read_host_conf(h);
 	if (status == 0 && is_unfenced(h))
 		return 0;
 	if (status == 0)
@@ -309,19 +346,13 @@ static int create_runtime(struct df_hook *h)
 	df_hook_undo(h);
 	if (status == 0)
 		return 0;
-	trim(h->reason);
 	if (df_hook_is_fail_open(h)) {
+		trim(h->reason);
 		say_unfenced(h, DF_LOG_WARNING,
 			     h->state.ask == DF_ASK_AUDIT || h->mode == DF_MODE_AUDIT, h->reason);
 		return 0;
 	}
-	(void)snprintf(line, sizeof(line), "container %s refused: %s%s", h->state.id, h->reason,
-		       h->sees_others && !h->is_final && df_hook_asks_fail_open(h)
-			       ? "; fail=open does not count for a container that sees the "
-				 "processes of others (its pid namespace)"
-			       : "");
-	say(h, DF_LOG_ERR, line);
-	return status;
+	return refuse(h, status);
 }
 
 static void usage(FILE *to)
@@ -386,27 +417,44 @@ static int parse_arguments(int argc, char **argv, struct df_hook *h, int *ret_st
 	return 1;
 }
 
-static int run(struct df_hook *h)
+static void clean_up(struct df_hook *h)
 {
-	char line[DF_HOOK_REASON_MAX + 256];
-	int status = read_state(h);
+	df_rundir_wait(h->state.id, POSTSTOP_TIMEOUT_MS);
+	df_hook_find_reports(h);
+	sweep(h, true);
+	df_hook_sweep_policies();
+}
 
-	/* whatever is wrong with the state: the kill switch comes first */
-	if (h->state.status != DF_STATUS_STOPPED && (status != 0 || h->state.ask != DF_ASK_NONE) &&
-	    is_disabled(h))
+/* status: of the arguments. */
+static int run(struct df_hook *h, int status)
+{
+	int r = read_state(h);
+	enum df_stage stage = h->state.id ? df_stage_of(&h->state) : DF_STAGE_START;
+
+	if (stage == DF_STAGE_STOP) {
+		clean_up(h);
 		return 0;
-	if (status != 0) {
-		(void)snprintf(line, sizeof(line), "container %s refused: %s",
-			       h->state.id ? h->state.id : "(unknown)", h->reason);
-		say(h, DF_LOG_ERR, line);
-		return status;
 	}
-	if (h->state.status == DF_STATUS_STOPPED) {
-		df_rundir_wait(h->state.id, POSTSTOP_TIMEOUT_MS);
-		df_hook_find_reports(h);
-		sweep(h, true);
-		df_hook_sweep_policies();
+	if (stage == DF_STAGE_UNCLEAR) {
+		clean_up(h);
+		r = df_hook_fail(h, EX_DATAERR,
+				 "state: status \"stopped\" with pid %d, which lives and is older "
+				 "than the runtime; a container that ended has no pid, and one that is "
+				 "restored a new one",
+				 (int)h->state.pid);
+	}
+	if (r == 0 && status == 0 && h->needs_annotation && h->state.ask == DF_ASK_NONE)
 		return 0;
+	/* whatever is wrong with arguments, state, configuration or policy: the switch is first */
+	if (is_disabled(h))
+		return 0;
+	if (r != 0)
+		return refuse(h, r);
+	if (status != 0) {
+		(void)df_hook_fail(h, status,
+				   "unknown arguments of the hook, in whatever calls it (a JSON file "
+				   "of hooks.d?); deployfence-hook(8) lists those that it has");
+		return refuse(h, status);
 	}
 	return create_runtime(h);
 }
@@ -420,13 +468,13 @@ int main(int argc, char **argv)
 		.proxy_cgroup_fd = -1,
 		.container = {.pidfd = -1, .netns_fd = -1, .cgroup_root_fd = -1, .cgroup_fd = -1},
 		.listen = {.udp4 = -1, .udp6 = -1, .tcp4 = -1, .tcp6 = -1}};
-	int status;
+	int status = 0;
 
 	reset_process();
 	df_conf_init(&h.conf);
-	if (parse_arguments(argc, argv, &h, &status) != 0)
-		return status;
-	status = run(&h);
+	if (parse_arguments(argc, argv, &h, &status) != 0 && status == 0)
+		return 0;
+	status = run(&h, status);
 	/* the kernel takes back memory and descriptors; attached programs stay */
 	return status;
 }

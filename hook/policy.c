@@ -10,6 +10,7 @@
 #include "lib/policy_store.h"
 #include "lib/util.h"
 
+#define OLD_CACHE_DIR DF_RUNDIR "/.policies" /* of 0.1.0; a container could have this id */
 #define COMPILE_TIMEOUT_MS 2000 /* for another start that compiles; then we do, too */
 
 static const char *const policy_dirs[] = {DF_POLICY_DIR, DF_POLICY_DATA_DIR, NULL};
@@ -98,7 +99,8 @@ static void share(struct df_hook *h, int cache, const char *name, struct df_hook
 static int make_table(struct df_hook *h, int cache, const char *name, struct df_hook_table *t)
 {
 	struct df_policy_result *compiled = &t->compiled;
-	int r = df_policy_compile_name(name, policy_dirs, compiled), r2 = -ENOENT;
+	int r = df_policy_compile_name(name, policy_dirs, DF_POLICY_TRUST_DEMAND, compiled);
+	int r2 = -ENOENT;
 
 	if (r == 0) {
 		keep_table(h, name, compiled);
@@ -170,6 +172,7 @@ void df_hook_sweep_policies(void)
 
 	if (cache >= 0)
 		df_policy_cache_sweep(cache, DF_POLICY_CACHE_YOUNG_S);
+	df_policy_cache_retire(OLD_CACHE_DIR);
 }
 
 static const char *or_empty(const char *s)

@@ -197,6 +197,12 @@ static void remove_logs(int parent, const char *id, int run_fd)
 	(void)unlinkat(parent, id, AT_REMOVEDIR);
 }
 
+/* No container's: ids begin with neither. */
+static bool is_own_name(const char *name)
+{
+	return name[0] == '.' || name[0] == '@';
+}
+
 /* Removes the logs of ended fences that are older than cutoff; how many are left. */
 static unsigned sweep_logs(int parent, time_t cutoff)
 {
@@ -211,7 +217,7 @@ static unsigned sweep_logs(int parent, time_t cutoff)
 		_cleanup_close_ int run_fd = -1;
 		struct stat st;
 
-		if (entry->d_name[0] == '.')
+		if (is_own_name(entry->d_name))
 			continue;
 		run_fd = openat(parent, entry->d_name,
 				O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -257,7 +263,7 @@ void df_rundir_sweep(struct df_rundir_reports *reports)
 	while ((entry = readdir(dir))) {
 		_cleanup_close_ int run_fd = -1;
 
-		if (entry->d_name[0] == '.')
+		if (is_own_name(entry->d_name))
 			continue;
 		run_fd = openat(parent, entry->d_name,
 				O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -22,6 +22,14 @@ static bool is_own_stderr_lost(void)
 	       (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3));
 }
 
+/* runc reads it, and shows what it holds only if the hook fails: not a warning. */
+static bool is_own_stderr_pipe(void)
+{
+	struct stat st;
+
+	return fstat(STDERR_FILENO, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
 /*
  * The file of "crun --log-format=json --log FILE", from the runtime's command
  * line: the runtime is the hook's parent.  False: it was not started so.
@@ -84,7 +92,8 @@ void df_say_to_caller(pid_t pid, enum df_log_level level, const char *line)
 
 	if (!is_own_stderr_lost()) {
 		(void)fprintf(stderr, "deployfence: %s\n", line);
-		return;
+		if (level != DF_LOG_WARNING || !is_own_stderr_pipe())
+			return;
 	}
 	if (pid <= 0 || level > DF_LOG_WARNING)
 		return;

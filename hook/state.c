@@ -14,14 +14,17 @@
 
 #define _cleanup_state_ __attribute__((cleanup(df_state_done)))
 
-/* It becomes a directory name and a part of log lines. */
+/*
+ * It becomes a directory name and a part of log lines.  runc accepts these characters and
+ * crun all but '/'.  Names that begin with '.' or '@' are no containers': "." and "..",
+ * what readdir(3) users skip, and our own below /run/deployfence.
+ */
 static bool is_id(const char *id)
 {
 	size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 			      "0123456789_+.-");
 
-	return n > 0 && n <= DF_STATE_ID_MAX && id[n] == '\0' && strcmp(id, ".") != 0 &&
-	       strcmp(id, "..") != 0;
+	return n > 0 && n <= DF_STATE_ID_MAX && id[n] == '\0' && id[0] != '.';
 }
 
 static int read_id(const struct df_json *doc, struct df_state *s, char *error)
@@ -38,7 +41,9 @@ static int read_id(const struct df_json *doc, struct df_state *s, char *error)
 	(void)df_escape(id, strlen(id), shown, sizeof(shown));
 	if (!is_id(id))
 		return df_oci_refuse(
-			error, "state: bad id \"%s\"; accepted: 1 to 128 of A-Z a-z 0-9 _ + . -",
+			error,
+			"state: bad id \"%s\"; accepted: 1 to 128 of A-Z a-z 0-9 _ + . -, "
+			"the first no dot",
 			shown);
 	return df_oci_copy(id, &s->id, error);
 }
@@ -115,7 +120,25 @@ static int read_created(const struct df_json *doc, struct df_state *s, char *err
 		status = read_bundle(doc, s, error);
 	if (!status)
 		status = df_oci_annotations(doc, "state", &annotations, error);
+	if (!status)
+		status = df_runtime_annotations_read(annotations, &s->runtime, error);
 	return status ? status : df_annotations_read(annotations, s, error);
+}
+
+/*
+ * No pid, or 0: nothing runs, and nothing but the id counts.  With a pid the process may
+ * live: runc restore calls createRuntime hooks with the status of before, "stopped", and
+ * the pid of the new init.  The caller looks whether it does.
+ */
+static int read_stopped(const struct df_json *doc, struct df_state *s, char *error)
+{
+	const struct df_json *v = df_json_get(doc, "pid");
+	const char *bundle = df_json_string(df_json_get(doc, "bundle"));
+	int64_t pid;
+
+	if (v && (df_json_int(v, &pid) < 0 || pid > 0))
+		return read_created(doc, s, error);
+	return df_oci_is_path(bundle) ? df_oci_copy(bundle, &s->bundle, error) : 0;
 }
 
 int df_state_parse(const char *text, size_t len, struct df_state *ret,
@@ -131,17 +154,16 @@ int df_state_parse(const char *text, size_t len, struct df_state *ret,
 		status = read_status(doc, &s.status, ret_error);
 	if (status)
 		return status;
-	if (s.status == DF_STATUS_CREATE) {
+	if (s.status == DF_STATUS_CREATE)
 		status = read_created(doc, &s, ret_error);
-	} else {
-		const char *bundle = df_json_string(df_json_get(doc, "bundle"));
-
-		if (df_oci_is_path(bundle))
-			status = df_oci_copy(bundle, &s.bundle, ret_error);
-	}
-	if (status && status != EX_USAGE)
+	else
+		status = read_stopped(doc, &s, ret_error);
+	if (status && status != EX_USAGE && (s.status == DF_STATUS_CREATE || s.pid == 0))
 		return status;
-	/* a refused annotation too: the person who wrote it is to see why, by way of the pid */
+	/*
+	 * A refused annotation too: the person who wrote it is to see why, by way of the pid.  And
+	 * "stopped" with a pid: whether anything is to be refused depends on that process.
+	 */
 	*ret = s;
 	s = (struct df_state){0};
 	return status;
@@ -156,6 +178,7 @@ void df_state_done(struct df_state *s)
 	free(s->owner);
 	free(s->containers);
 	free(s->name);
+	df_runtime_annotations_done(&s->runtime);
 	for (size_t i = 0; i < s->n_x; i++) {
 		free(s->x[i].key);
 		free(s->x[i].value);

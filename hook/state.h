@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "hook/runtime_annotations.h"
+
 #define DF_STATE_JSON_MAX (1u << 20) /* state JSON and config.json, each */
 #define DF_STATE_ID_MAX 128          /* also a directory name below /run/deployfence */
 #define DF_STATE_POLICY_MAX 128
@@ -26,7 +28,7 @@
 
 enum df_state_status {
 	DF_STATUS_CREATE,  /* "creating" or "created": the createRuntime stage */
-	DF_STATUS_STOPPED, /* "stopped": poststop */
+	DF_STATUS_STOPPED, /* "stopped": poststop, or createRuntime of a restore; hook/stage */
 };
 
 enum df_state_ask {
@@ -47,11 +49,11 @@ struct df_state_pair {
 
 /* All strings are owned.  Free with df_state_done. */
 struct df_state {
-	char *id;     /* [A-Za-z0-9_+.-]+, not "." or ".." */
-	pid_t pid;    /* of the container's init, in the hook's pid namespace; 0 with STOPPED */
+	char *id;     /* [A-Za-z0-9_+.-]+, without a dot in front */
+	pid_t pid;    /* of the container's init, in the hook's pid namespace; with STOPPED, if any */
 	char *bundle; /* absolute path; NULL with STOPPED if it was missing or unusable */
 	enum df_state_status status;
-	enum df_state_ask ask; /* NONE with STOPPED, and nothing below is read then */
+	enum df_state_ask ask; /* NONE with STOPPED without pid, and nothing below is read then */
 	bool is_ask_written;   /* the key "deployfence" itself is there */
 	char *policy;          /* NULL: the host's default */
 	char *shadow;          /* NULL: none */
@@ -63,6 +65,7 @@ struct df_state {
 	bool is_left_out; /* by containers: not fenced */
 	size_t n_x;
 	struct df_state_pair x[DF_STATE_X_MAX]; /* deployfence.x-…, in order of appearance */
+	struct df_runtime_annotations runtime;
 };
 
 /*
@@ -70,9 +73,10 @@ struct df_state {
  * annotation, 65 state or config.json, 71 out of memory.  Then error is filled
  * (no newline at its end, control characters of the input escaped) and *ret is
  * untouched, but with 64: then it is filled (and to be done with), so that the
- * reason can be shown where the container's init writes.
+ * reason can be shown where the container's init writes; and so with DF_STATUS_STOPPED and
+ * a pid, as far as it was read: whether that process lives decides what becomes of it.
  *
- * With DF_STATUS_STOPPED only the id must be right: poststop cleans up whatever
+ * With DF_STATUS_STOPPED and no pid only the id must be right: poststop cleans up whatever
  * the annotations are by now, and runtimes leave out what they no longer know.
  */
 int df_state_parse(const char *text, size_t len, struct df_state *ret,

@@ -2,11 +2,12 @@
 #include "lib/conf.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/policy_value.h"
 #include "lib/stmt.h"
+#include "lib/trust.h"
 #include "lib/util.h"
 
 #define STATEMENTS_MAX 16                 /* more than there are */
@@ -338,14 +339,30 @@ int df_conf_parse(const char *file, const char *text, size_t len, struct df_conf
 	return 0;
 }
 
+static int read_trusted(const char *path, char **ret, size_t *ret_len,
+			char ret_why[static DF_TRUST_WHY_MAX])
+{
+	_cleanup_close_ int fd = df_trust_open(path, geteuid(), ret_why);
+
+	return fd < 0 ? fd : df_read_all(fd, DF_CONF_FILE_MAX, ret, ret_len);
+}
+
+static bool is_link(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 int df_conf_load(const char *path, struct df_conf_host *ret, char **ret_messages)
 {
 	_cleanup_free_ char *text = NULL;
+	char why[DF_TRUST_WHY_MAX];
 	size_t len;
-	int r = df_read_file(AT_FDCWD, path, DF_CONF_FILE_MAX, &text, &len);
+	int r = read_trusted(path, &text, &len, why);
 
 	*ret_messages = NULL;
-	if (r == -ENOENT) {
+	if (r == -ENOENT && !is_link(path)) {
 		df_conf_init(ret);
 		return 0;
 	}
@@ -354,9 +371,11 @@ int df_conf_load(const char *path, struct df_conf_host *ret, char **ret_messages
 		int r2;
 
 		df_messages_error(&messages, 0, 0, "%s",
-				  r == -E2BIG    ? "too big; at most 64 KiB"
-				  : r == -EINVAL ? "not a regular file"
-						 : strerror(-r));
+				  *why            ? why
+				  : r == -E2BIG   ? "too big; at most 64 KiB"
+				  : r == -EINVAL  ? "not a regular file"
+				  : r == -ENOENT  ? "a link to a file that is missing"
+						  : strerror(-r));
 		r2 = df_messages_text(&messages, ret_messages);
 		df_messages_done(&messages);
 		return r2 < 0 ? r2 : r;

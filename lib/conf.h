@@ -15,9 +15,11 @@
 #include "lib/policy_compile.h"
 #include "lib/reports.h"
 #include "lib/stmt.h"
+#include "lib/trust.h"
 
 #define DF_CONF_FILE_MAX (64u << 10)    /* a dozen statements with their comments */
-#define DF_CONF_DISABLED_REASON_MAX 256 /* for one log line */
+#define DF_CONF_REASON_MAX 256      /* octets of a reason, escaped */
+#define DF_CONF_SWITCH_TEXT_MAX DF_TRUST_WHY_MAX
 
 enum df_conf_fail { DF_HOST_FAIL_CLOSED = 1, DF_HOST_FAIL_OPEN = 2 };
 
@@ -61,7 +63,8 @@ bool df_conf_has_name(const struct df_conf_names *list, const char *name);
 
 /*
  * Reads path; a file that does not exist yields the defaults.  0; -EINVAL: errors
- * in the messages; -ENOMEM; other -errno of open or read, also with a message.
+ * in the messages; -EPERM: others than root could have written it (lib/trust.h); -ENOMEM;
+ * other -errno of open or read, also with a message.
  * *ret only on success; *ret_messages always (malloc'd, lines with '\n', or NULL).
  */
 int df_conf_load(const char *path, struct df_conf_host *ret, char **ret_messages);
@@ -70,14 +73,26 @@ int df_conf_load(const char *path, struct df_conf_host *ret, char **ret_messages
 int df_conf_parse(const char *file, const char *text, size_t len, struct df_conf_host *ret,
 		  char **ret_messages);
 
+/* What the file of the host's kill switch says. */
+enum df_conf_switch {
+	DF_CONF_SWITCH_NONE,   /* there is none, or its time is over */
+	DF_CONF_SWITCH_THROWN, /* the host is switched off */
+	DF_CONF_SWITCH_VOID,   /* there is a file, and it does not count */
+};
+
 /*
- * The host's kill switch.  1: disabled, and ret_reason says why ("" if the file
- * does not).  0: not.  That the file exists is what disables, whatever it holds
- * and also if it cannot be read: in an emergency `touch` must do.  One line
- * "until RFC3339" ends it then; more than one, or a malformed one, ends nothing.
- * ret_reason is escaped for a log line.
+ * The host's kill switch.  Its file counts only if it is root's alone (lib/trust.h) and if
+ * every line of it is "reason TEXT", "until RFC3339", a comment or blank, with exactly one
+ * reason and at most one end: a runtime can be told to leave a file there (crun's
+ * run.oci.hooks.stderr), which is empty or holds what programs print.
+ *
+ * ret_text: with THROWN the reason, with VOID why it does not count; escaped for a log line.
  */
-int df_conf_is_disabled(const char *path, time_t now, char ret_reason[DF_CONF_DISABLED_REASON_MAX]);
+enum df_conf_switch df_conf_switch(const char *path, time_t now,
+				   char ret_text[static DF_CONF_SWITCH_TEXT_MAX]);
+
+/* What to do about DF_CONF_SWITCH_VOID. */
+#define DF_CONF_SWITCH_REMEDY "to switch the host off, write as root: echo 'reason TEXT' >"
 
 /* RFC 3339 5.6 date-time, whole text: "2026-01-31T12:00:00Z", "…T13:00:00.5+01:00".  -EINVAL. */
 int df_conf_parse_time(const char *s, size_t len, time_t *ret);

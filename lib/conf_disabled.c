@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The kill switch of conf.h: parsed leniently, as it must work in an emergency. */
+/* The kill switch of conf.h: nothing but its own lines counts. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "lib/conf.h"
+#include "lib/trust.h"
 #include "lib/util.h"
 
 /* n decimal digits at *s, moved over; -1 if there are not. */
@@ -111,11 +111,12 @@ int df_conf_parse_time(const char *s, size_t len, time_t *ret)
 }
 
 struct disabled {
-	const char *reason; /* the first; NULL: none */
+	const char *reason; /* NULL: none yet */
 	size_t reason_len;
-	unsigned n_until;
-	bool is_until_bad;
+	bool has_until;
 	time_t until;
+	unsigned line;    /* of the text, from 1 */
+	const char *what; /* is wrong in that line; NULL: nothing */
 };
 
 static bool is_white(char c)
@@ -123,16 +124,12 @@ static bool is_white(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* The rest of a line "WORD rest", trimmed; false if it begins with something else. */
+/* The rest of a trimmed line "WORD rest"; false if it begins with something else. */
 static bool take_word(const char *line, size_t len, const char *word, const char **ret,
 		      size_t *ret_len)
 {
 	size_t n = strlen(word);
 
-	while (len > 0 && is_white(line[len - 1]))
-		len--;
-	for (; len > 0 && is_white(*line); len--)
-		line++;
 	if (len < n || memcmp(line, word, n) != 0 || (len > n && !is_white(line[n])))
 		return false;
 	for (; n < len && is_white(line[n]); n++)
@@ -142,28 +139,43 @@ static bool take_word(const char *line, size_t len, const char *word, const char
 	return true;
 }
 
-/* Other lines say nothing to us: somebody may have used echo or a template. */
 static void read_line(const char *line, size_t len, struct disabled *d)
 {
 	const char *rest;
 	size_t rest_len;
 
-	if (take_word(line, len, "reason", &rest, &rest_len) && !d->reason) {
+	while (len > 0 && is_white(line[len - 1]))
+		len--;
+	for (; len > 0 && is_white(*line); len--)
+		line++;
+	if (len == 0 || *line == '#')
+		return;
+	if (take_word(line, len, "reason", &rest, &rest_len)) {
+		if (d->reason)
+			d->what = "a second reason";
+		else if (rest_len == 0)
+			d->what = "a reason without a text";
 		d->reason = rest;
 		d->reason_len = rest_len;
 	} else if (take_word(line, len, "until", &rest, &rest_len)) {
-		d->n_until++;
-		if (df_conf_parse_time(rest, rest_len, &d->until) < 0)
-			d->is_until_bad = true;
+		if (d->has_until)
+			d->what = "a second 'until'";
+		else if (df_conf_parse_time(rest, rest_len, &d->until) < 0)
+			d->what = "'until' needs a time such as 2026-12-01T12:00:00Z";
+		d->has_until = true;
+	} else {
+		d->what = "neither 'reason TEXT' nor 'until TIME' nor a comment";
 	}
 }
 
+/* Up to the first line that is wrong. */
 static void read_lines(const char *text, size_t len, struct disabled *d)
 {
-	while (len > 0) {
+	while (len > 0 && !d->what) {
 		const char *lf = memchr(text, '\n', len);
 		size_t n = lf ? (size_t)(lf - text) : len;
 
+		d->line++;
 		read_line(text, n, d);
 		n += lf ? 1 : 0;
 		text += n;
@@ -171,33 +183,50 @@ static void read_lines(const char *text, size_t len, struct disabled *d)
 	}
 }
 
-int df_conf_is_disabled(const char *path, time_t now, char ret_reason[DF_CONF_DISABLED_REASON_MAX])
+static int read_file(const char *path, char **ret, size_t *ret_len,
+		     char why[static DF_TRUST_WHY_MAX])
 {
-	static const char bad_until[] = " (unreadable 'until': without end)";
+	_cleanup_close_ int fd = df_trust_open(path, geteuid(), why);
+	int r = fd < 0 ? fd : df_read_all(fd, DF_CONF_FILE_MAX, ret, ret_len);
+
+	if (r < 0 && !*why)
+		(void)snprintf(why, DF_TRUST_WHY_MAX, "%s",
+			       r == -EINVAL   ? "it is no regular file"
+			       : r == -E2BIG  ? "it is too big; at most 64 KiB"
+			       : r == -ENOENT ? "it is a link to a file that is missing"
+					      : strerror(-r));
+	return r;
+}
+
+enum df_conf_switch df_conf_switch(const char *path, time_t now,
+				   char ret_text[static DF_CONF_SWITCH_TEXT_MAX])
+{
 	_cleanup_free_ char *text = NULL;
+	char why[DF_TRUST_WHY_MAX];
 	struct disabled d = {0};
 	struct stat st;
-	bool is_bad;
-	size_t len, pos;
-	int r;
+	size_t len;
 
 	/* lstat: a dangling link is a file that somebody has put there. */
-	if (lstat(path, &st) < 0)
-		return 0;
-	r = df_read_file(AT_FDCWD, path, DF_CONF_FILE_MAX, &text, &len);
-	if (r < 0) {
-		(void)snprintf(ret_reason, DF_CONF_DISABLED_REASON_MAX, "(file unreadable: %s)",
-			       strerror(-r));
-		return 1;
+	if (lstat(path, &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return DF_CONF_SWITCH_NONE;
+	ret_text[0] = '\0';
+	if (read_file(path, &text, &len, why) < 0) {
+		(void)snprintf(ret_text, DF_CONF_SWITCH_TEXT_MAX, "%s", why);
+		return DF_CONF_SWITCH_VOID;
 	}
 	read_lines(text, len, &d);
-	is_bad = d.is_until_bad || d.n_until > 1;
-	if (d.n_until == 1 && !is_bad && d.until <= now)
-		return 0;
-	pos = d.reason ? df_escape(d.reason, d.reason_len, ret_reason,
-				   DF_CONF_DISABLED_REASON_MAX - sizeof(bad_until) + 1)
-		       : 0;
-	(void)snprintf(ret_reason + pos, DF_CONF_DISABLED_REASON_MAX - pos, "%s",
-		       is_bad ? bad_until + (pos == 0) : "");
-	return 1;
+	if (d.what) {
+		(void)snprintf(ret_text, DF_CONF_SWITCH_TEXT_MAX, "line %u: %s", d.line, d.what);
+		return DF_CONF_SWITCH_VOID;
+	}
+	if (!d.reason) {
+		(void)snprintf(ret_text, DF_CONF_SWITCH_TEXT_MAX, "%s",
+			       len == 0 ? "it is empty" : "it names no reason");
+		return DF_CONF_SWITCH_VOID;
+	}
+	if (d.has_until && d.until <= now)
+		return DF_CONF_SWITCH_NONE;
+	(void)df_escape(d.reason, d.reason_len, ret_text, DF_CONF_REASON_MAX);
+	return DF_CONF_SWITCH_THROWN;
 }

@@ -440,3 +440,30 @@ void df_policy_cache_sweep(int dir_fd, unsigned young_s)
 	}
 	free(needed.tables);
 }
+
+static void retire_one(int dir_fd, const char *file)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st = {0};
+
+	if (has_suffix(file, TABLE_SUFFIX)) {
+		fd = open_own(dir_fd, file, &st);
+		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+			return;
+	}
+	(void)unlinkat(dir_fd, file, 0);
+}
+
+void df_policy_cache_retire(const char *path)
+{
+	_cleanup_close_ int fd = df_policy_cache_open(path, false);
+	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	const struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			retire_one(fd, e->d_name);
+	}
+	if (dir)
+		(void)rmdir(path);
+}

@@ -68,6 +68,12 @@ int df_policy_cache_put(int dir_fd, const char *name, const struct df_policy_res
 			unsigned settle_ms, struct df_policy_mapped *ret);
 
 /*
+ * Removes a cache that is used no more, but for tables that running fences hold.  A path that
+ * does not exist is fine.
+ */
+void df_policy_cache_retire(const char *path);
+
+/*
  * Removes indices that no longer count, and tables that nobody needs, if they are older
  * than young_s (DF_POLICY_CACHE_YOUNG_S but for tests).
  */

@@ -89,7 +89,7 @@ int df_policy_compile_text(const char *name, const char *file, const char *text,
 	return finish(&messages, r, ret);
 }
 
-static const char *read_error(int r)
+static const char *read_error(const struct df_policy_files *files, int r)
 {
 	switch (r) {
 	case -E2BIG:
@@ -97,7 +97,7 @@ static const char *read_error(int r)
 	case -EINVAL:
 		return "not a regular file; put the policy itself there";
 	default:
-		return df_policy_files_error(r);
+		return df_policy_files_error(files, r);
 	}
 }
 
@@ -112,11 +112,11 @@ static bool is_link(const char *path)
 
 int df_policy_compile_file(const char *name, const char *path, struct df_policy_result *ret)
 {
-	return df_policy_compile_file_in(name, path, NULL, ret);
+	return df_policy_compile_file_in(name, path, NULL, DF_POLICY_TRUST_ANY, ret);
 }
 
 int df_policy_compile_file_in(const char *name, const char *path, const char *data_dir,
-			      struct df_policy_result *ret)
+			      enum df_policy_trust trust, struct df_policy_result *ret)
 {
 	const struct df_policy_reading all = {.can_read = true, .data_dir = data_dir};
 	struct df_messages messages = {.file = path};
@@ -124,12 +124,14 @@ int df_policy_compile_file_in(const char *name, const char *path, const char *da
 	size_t len, index;
 	int r;
 
-	*ret = (struct df_policy_result){0};
+	*ret = (struct df_policy_result){.files.trust = trust};
 	r = df_policy_files_read(&ret->files, path, DF_POLICY_FILE_MAX, &text, &len, &index);
+	if (r == 0)
+		df_policy_warn_untrusted(&messages, &ret->files, (uint32_t)index);
 	if (r == -ENOENT && is_link(path))
 		df_messages_error(&messages, 0, 0, "a link to a file that is missing");
 	else if (r < 0)
-		df_messages_error(&messages, 0, 0, "%s", read_error(r));
+		df_messages_error(&messages, 0, 0, "%s", read_error(&ret->files, r));
 	else
 		r = compile(name, text, len, &all, &messages, ret);
 	return finish(&messages, r, ret);
@@ -169,7 +171,8 @@ static int report_missing(const char *name, const char *const *dirs, struct df_p
 	return finish(&messages, -ENOENT, ret);
 }
 
-int df_policy_compile_name(const char *name, const char *const *dirs, struct df_policy_result *ret)
+int df_policy_compile_name(const char *name, const char *const *dirs, enum df_policy_trust trust,
+			   struct df_policy_result *ret)
 {
 	const char *data_dir = NULL;
 
@@ -192,7 +195,7 @@ int df_policy_compile_name(const char *name, const char *const *dirs, struct df_
 
 		if (asprintf(&path, "%s/%s.policy", dirs[i], name) < 0)
 			return -ENOMEM;
-		r = df_policy_compile_file_in(name, path, data_dir, ret);
+		r = df_policy_compile_file_in(name, path, data_dir, trust, ret);
 		/* Only absence leads on: what cannot be read is not replaced by another. */
 		if ((r != -ENOENT && r != -ENOTDIR) || is_link(path))
 			return r;

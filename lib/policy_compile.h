@@ -58,7 +58,7 @@ int df_policy_compile_file(const char *name, const char *path, struct df_policy_
 
 /* The same; data_dir is where the shipped list for encrypted-dns is.  NULL: nowhere. */
 int df_policy_compile_file_in(const char *name, const char *path, const char *data_dir,
-			      struct df_policy_result *ret);
+			      enum df_policy_trust trust, struct df_policy_result *ret);
 
 /* [A-Za-z0-9][A-Za-z0-9._-]* of at most DF_POLICY_NAME_MAX octets. */
 bool df_policy_is_name(const char *s, size_t len);
@@ -68,6 +68,7 @@ bool df_policy_is_name(const char *s, size_t len);
  * -ENOENT: nowhere, the message lists where it was looked for.  -EINVAL also for
  * a NAME that is none.  The last of dirs is where packages put policies: data_dir.
  */
-int df_policy_compile_name(const char *name, const char *const *dirs, struct df_policy_result *ret);
+int df_policy_compile_name(const char *name, const char *const *dirs, enum df_policy_trust trust,
+			   struct df_policy_result *ret);
 
 #endif

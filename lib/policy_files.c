@@ -90,18 +90,37 @@ static int read_octets(int fd, size_t size, size_t max, char **ret, size_t *ret_
 	return 0;
 }
 
+/* A descriptor or -errno; files->why is set for what others could have written. */
+static int open_file(struct df_policy_files *files, const char *path)
+{
+	int fd = -EPERM;
+
+	files->why[0] = '\0';
+	if (files->trust != DF_POLICY_TRUST_ANY) {
+		/* a warning is about root's files, whoever looks at them */
+		fd = df_trust_open(path, files->trust == DF_POLICY_TRUST_WARN ? 0 : geteuid(),
+				   files->why);
+		if (!*files->why || files->trust == DF_POLICY_TRUST_DEMAND)
+			return fd;
+	}
+	/* O_NONBLOCK: a FIFO put in the file's place must not hold us. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
 int df_policy_files_read(struct df_policy_files *files, const char *path, size_t max, char **ret,
 			 size_t *ret_len, size_t *ret_index)
 {
-	/* O_NONBLOCK: a FIFO put in the file's place must not hold us. */
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	_cleanup_close_ int fd = open_file(files, path);
 	_cleanup_free_ char *text = NULL;
 	struct df_policy_stamp stamp, after;
 	struct stat st;
 	size_t len = 0;
 	int r;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
@@ -137,8 +156,10 @@ char *df_policy_files_resolve(const char *from, const char *path)
 	return resolved;
 }
 
-const char *df_policy_files_error(int r)
+const char *df_policy_files_error(const struct df_policy_files *files, int r)
 {
+	if (r == -EPERM && *files->why)
+		return files->why;
 	switch (r) {
 	case -E2BIG:
 		return "too big";

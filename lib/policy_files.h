@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "lib/trust.h"
+
 #define DF_POLICY_FILES_MAX 64 /* of one policy; each is looked at, at every container's start */
 
 struct df_policy_stamp {
@@ -26,7 +28,16 @@ struct df_policy_file {
 	uint32_t name; /* for who reads it: of the base name, in the strings of the table */
 };
 
+/* What becomes of files that others than root could have written (lib/trust.h). */
+enum df_policy_trust {
+	DF_POLICY_TRUST_ANY,    /* they are read: a policy that is looked at before it is installed */
+	DF_POLICY_TRUST_WARN,   /* they are read, and a warning says that the hook will not */
+	DF_POLICY_TRUST_DEMAND, /* they are refused: the hook */
+};
+
 struct df_policy_files {
+	enum df_policy_trust trust;
+	char why[DF_TRUST_WHY_MAX]; /* of the last one read: why it is not to be trusted; or "" */
 	struct df_policy_file list[DF_POLICY_FILES_MAX];
 	size_t n;
 	bool has_changed; /* a file was written while it was read: the stamps say nothing */
@@ -36,8 +47,9 @@ void df_policy_files_done(struct df_policy_files *files);
 
 /*
  * Opens, reads and notes a regular file.  *ret is malloc'd, *ret_index its number.  -EINVAL:
- * not a regular file; -E2BIG: larger than max; -EMFILE: more files than there may be; other
- * -errno of open and read.  After an error nothing is noted.
+ * not a regular file; -E2BIG: larger than max; -EMFILE: more files than there may be; -EPERM
+ * with files->why: others could have written it; other -errno of open and read.  After an
+ * error nothing is noted.
  */
 int df_policy_files_read(struct df_policy_files *files, const char *path, size_t max, char **ret,
 			 size_t *ret_len, size_t *ret_index);
@@ -53,7 +65,7 @@ int df_policy_stamp_of(const char *path, struct df_policy_stamp *ret);
  * memory. */
 char *df_policy_files_resolve(const char *from, const char *path);
 
-/* For people. */
-const char *df_policy_files_error(int r);
+/* For people, of what df_policy_files_read returned last. */
+const char *df_policy_files_error(const struct df_policy_files *files, int r);
 
 #endif

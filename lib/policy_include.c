@@ -41,7 +41,7 @@ static int refuse_file(struct df_policy_parser *p, unsigned column, const char *
 	if (r == -E2BIG)
 		df_stmt_error(&p->stmt, column, "%s: too big; at most %zu MiB", quote, max >> 20);
 	else
-		df_stmt_error(&p->stmt, column, "%s: %s", quote, df_policy_files_error(r));
+		df_stmt_error(&p->stmt, column, "%s: %s", quote, df_policy_files_error(p->src->files, r));
 	return -EINVAL;
 }
 
@@ -141,6 +141,7 @@ int df_policy_parse_include(struct df_policy_parser *p)
 	r = df_policy_files_read(p->src->files, path, DF_POLICY_FILE_MAX, &text, &len, &file);
 	if (r < 0)
 		return refuse_file(p, column, path, r, DF_POLICY_FILE_MAX);
+	df_policy_warn_untrusted(p->stmt.messages, p->src->files, (uint32_t)file);
 	return parse_included(p, (uint32_t)file, text, len);
 }
 
@@ -170,9 +171,10 @@ int df_policy_parse_implied(struct df_policy_parser *p, const char *data_dir)
 		df_policy_warn(p->stmt.messages, files, place,
 			       "%s: %s; encrypted resolvers are refused by other rules alone",
 			       df_messages_quote(path, strlen(path), quote),
-			       df_policy_files_error(r));
+			       df_policy_files_error(files, r));
 		return 0;
 	}
+	df_policy_warn_untrusted(p->stmt.messages, files, (uint32_t)file);
 	p->is_implied = true;
 	p->owner = p->hint = 0;
 	p->has_hint = true;
@@ -283,6 +285,7 @@ static int read_list(struct df_policy_parser *p, struct reading *reading, struct
 
 	if (r < 0)
 		return refuse_file(p, reading->column, path, r, DF_POLICY_LIST_MAX);
+	df_policy_warn_untrusted(p->stmt.messages, src->files, (uint32_t)file);
 	if (df_array_reserve(&src->lists, &src->lists_cap, src->n_lists + 1, sizeof(*src->lists)) <
 	    0)
 		return -ENOMEM;

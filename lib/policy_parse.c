@@ -50,6 +50,16 @@ void df_policy_warn(struct df_messages *messages, const struct df_policy_files *
 	free(text);
 }
 
+void df_policy_warn_untrusted(struct df_messages *messages, const struct df_policy_files *files,
+			      uint32_t file)
+{
+	const struct df_policy_place place = {.file = file};
+
+	if (*files->why)
+		df_policy_warn(messages, files, &place, "the hook refuses this file: %s",
+			       files->why);
+}
+
 struct df_policy_place df_policy_here(const struct df_policy_parser *p)
 {
 	return (struct df_policy_place){p->file, p->stmt.line, p->stmt.keyword.column};
@@ -322,6 +332,8 @@ int df_policy_parse_file(struct df_policy_parser *p, uint32_t file, const char *
 	df_policy_set_file(messages, p->src->files, file);
 	df_stmt_init(&p->stmt, text, len, messages);
 	while (r == 0 && df_stmt_next(&p->stmt)) {
+		if (file == 0)
+			p->src->n_statements++;
 		r = parse_statement(p);
 		/* -EINVAL is in the messages; the other errors of the file are wanted too. */
 		if (r == -EINVAL)
@@ -361,6 +373,11 @@ int df_policy_parse(const char *text, size_t len, const struct df_policy_reading
 	r = df_policy_parse_file(&p, 0, text, len);
 	if (r < 0)
 		return r;
+	/* a file that was cut or never written must not allow everything */
+	if (ret->n_statements == 0 && messages->n_errors == 0)
+		df_messages_error(messages, 0, 0,
+				  "the policy is empty; write at least one statement, as "
+				  "'default allow'");
 	df_policy_settings_finish(&p);
 	warn_of_nothing_allowed(&p);
 	if (reading->data_dir && wants_list(&ret->settings))

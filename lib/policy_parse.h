@@ -95,6 +95,7 @@ struct df_policy_source {
 	size_t names_len, names_cap;
 	struct df_strpool strings;
 	struct df_ports ports; /* of all rules */
+	unsigned n_statements; /* of the policy itself */
 };
 
 struct df_policy_reading {
@@ -107,6 +108,9 @@ void df_policy_source_done(struct df_policy_source *src);
 /* From now on messages are about this file, and at this place. */
 void df_policy_set_file(struct df_messages *messages, const struct df_policy_files *files,
 			uint32_t file);
+/* Where the file that was read last is one that the hook would refuse: says so. */
+void df_policy_warn_untrusted(struct df_messages *messages, const struct df_policy_files *files,
+			      uint32_t file);
 void df_policy_warn(struct df_messages *messages, const struct df_policy_files *files,
 		    const struct df_policy_place *place, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

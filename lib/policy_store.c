@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "lib/policy_compile.h"
+#include "lib/trust.h"
 #include "lib/util.h"
 
 #define SUFFIX ".table"
@@ -39,6 +40,19 @@ static int make_directories(const char *path)
 	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+/* Nobody else can have put another directory, or one above, in its place. */
+static int open_directory(const char *path)
+{
+	char why[DF_TRUST_WHY_MAX];
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return -errno;
+	if (S_ISLNK(st.st_mode))
+		return -ELOOP;
+	return df_trust_open_dir(path, geteuid(), why);
+}
+
 int df_policy_store_open(const char *path, bool create)
 {
 	_cleanup_close_ int fd = -1;
@@ -46,9 +60,9 @@ int df_policy_store_open(const char *path, bool create)
 
 	if (r < 0)
 		return r;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open_directory(path);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	r = check_owner(fd, S_IFDIR);
 	return r < 0 ? r : TAKE_FD(fd);
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "lib/reports_limit.h"
+#include "lib/trust.h"
 #include "lib/util.h"
 
 #define MARK_MAX 96
@@ -38,18 +39,20 @@ static int make_directories(const char *path)
 
 int df_reports_open(const char *path, bool create)
 {
-	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-	_cleanup_close_ int fd = open(path, flags);
+	char why[DF_TRUST_WHY_MAX];
+	_cleanup_close_ int fd = df_trust_open_dir(path, geteuid(), why);
 	struct stat st;
 
-	if (fd < 0 && errno == ENOENT && create) {
+	if (fd == -ENOENT && create) {
 		int r = make_directories(path);
 
 		if (r < 0)
 			return r;
-		fd = open(path, flags);
+		fd = df_trust_open_dir(path, geteuid(), why);
 	}
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)))
 		return -EPERM;

@@ -159,7 +159,7 @@ column_cleaned_up() { # RUNTIME
 		esac
 		expect_fence_gone
 		leftovers_check
-		expect [ "$(find "$RUNDIR" -mindepth 2 ! -path '*/.policies/*' ! -name '*.log' ! -name '*.jsonl' ! -name reported)" = "" ]
+		expect [ "$(find "$RUNDIR" -mindepth 2 ! -path '*/@policies/*' ! -name '*.log' ! -name '*.jsonl' ! -name reported)" = "" ]
 	done
 	expect [ "$(event_lines | jq -s '[.[] | select(.event == "stop")] | length')" = 3 ]
 }

@@ -312,7 +312,7 @@ expect_refused() { # REGEX
 tables_in_use() { # how many processes map which table
 	local pid
 	for pid in $(fence_processes | awk '{print $1}'); do
-		grep -o -m 1 "$RUNDIR/\.policies/[0-9a-f]*\.table" "/proc/$pid/maps"
+		grep -o -m 1 "$RUNDIR/@policies/[0-9a-f]*\.table" "/proc/$pid/maps"
 	done | sort | uniq -c
 }
 
@@ -322,16 +322,16 @@ tables_in_use() { # how many processes map which table
 	sleep 2.1 # a file that was just written is read again
 	job_start -r crun -n none -a deployfence.policy=shared -- sleep 1000
 	one=$JOB
-	before=$(stat -c '%n %i %y' "$RUNDIR"/.policies/*)
+	before=$(stat -c '%n %i %y' "$RUNDIR"/@policies/*)
 	expect_match "$before" '/shared\.index '
 	expect_match "$before" '/[0-9a-f]{32}\.table '
 	job_start -r crun -n none -a deployfence.policy=shared -- sleep 1000
 	two=$JOB
-	after=$(stat -c '%n %i %y' "$RUNDIR"/.policies/*)
+	after=$(stat -c '%n %i %y' "$RUNDIR"/@policies/*)
 	expect [ "$before" = "$after" ]
 	expect [ "$(tables_in_use | wc -l)" = 1 ]
 	expect [ "$(tables_in_use | awk '{print ($1 >= 4)}')" = 1 ] # monitor and worker of each
-	expect [ "$(stat -c '%a %U' "$RUNDIR/.policies" "$RUNDIR"/.policies/*.table | sort -u | paste -sd ' ')" = '400 root 700 root' ]
+	expect [ "$(stat -c '%a %U' "$RUNDIR/@policies" "$RUNDIR"/@policies/*.table | sort -u | paste -sd ' ')" = '400 root 700 root' ]
 	# the twin: what was added counts at once, and for new fences only
 	echo 'block ok.example' >>"$POLICIES/shared.policy"
 	job -a deployfence.policy=shared -- sh -c "$VISIT"
@@ -349,18 +349,18 @@ tables_in_use() { # how many processes map which table
 	echo 'allow github.com' | policy other
 	sleep 2.1
 	job -a deployfence.policy=other -- true
-	table=$(echo "$RUNDIR"/.policies/*.table)
+	table=$(echo "$RUNDIR"/@policies/*.table)
 	job -a deployfence.policy=shared -- sh -c "$VISIT"
 	expect_fenced
 	# as if another's content stood under its name
-	for table in "$RUNDIR"/.policies/*.table; do
+	for table in "$RUNDIR"/@policies/*.table; do
 		chmod 600 "$table"
 		printf 'x' | dd of="$table" bs=1 seek=40 conv=notrunc status=none
 		chmod 400 "$table"
 	done
 	job -a deployfence.policy=shared -- sh -c "$VISIT"
 	expect_fenced
-	chmod 755 "$RUNDIR/.policies"
+	chmod 755 "$RUNDIR/@policies"
 	job -a deployfence.policy=shared -- sh -c "$VISIT"
 	expect_fenced
 }

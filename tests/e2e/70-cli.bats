@@ -337,7 +337,7 @@ subprocess.run(["getent", "hosts", "github.com", "x\x1b[31m\nblocked 1 forged", 
 	expect [ "$output" = "$(event_texts)" ]
 	job -a deployfence.policy=nowhere -- echo ran
 	expect [ "$status" = 126 ]
-	second=$(find "$RUNDIR" -mindepth 1 -maxdepth 1 -name '[!.]*' ! -name "$first" -printf '%f')
+	second=$(find "$RUNDIR" -mindepth 1 -maxdepth 1 -name '[!.@]*' ! -name "$first" -printf '%f')
 	cli logs "$second"
 	expect [ "$status" = 0 ]
 	expect_match "$output" "^[0-9-]+T[0-9:.]+Z container $second refused: .*nowhere"

@@ -182,7 +182,7 @@ expect_syslog() { # REGEX
 # The id that the hook knew the last job by.
 job_id() {
 	case $J_RUNTIME in
-	podman+*) find "$RUNDIR" -mindepth 1 -maxdepth 1 -name '[!.]*' -printf '%T@ %f\n' | sort -n | tail -n 1 | cut -d ' ' -f 2 ;;
+	podman+*) find "$RUNDIR" -mindepth 1 -maxdepth 1 -name '[!.@]*' -printf '%T@ %f\n' | sort -n | tail -n 1 | cut -d ' ' -f 2 ;;
 	*) echo "$JOB" ;;
 	esac
 }

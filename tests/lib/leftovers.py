@@ -124,7 +124,7 @@ def own_state():
     keeps what the hook said of it. The cache of compiled policies belongs to the host."""
     if os.path.isdir(OWN_DIRECTORY):
         for entry in os.scandir(OWN_DIRECTORY):
-            if entry.is_dir() and entry.name != ".policies":
+            if entry.is_dir() and entry.name != "@policies":
                 is_unfenced = '"event":"unfenced"' in read(os.path.join(entry.path, "events.jsonl"))[-4096:]
                 for found in files(entry.path, "file", KEPT_FILES):
                     if not (is_unfenced and found.endswith("/unreported")):

@@ -246,71 +246,105 @@ static void test_load(void **state)
 
 #define NOW 1767225600 /* 2026-01-01T00:00:00Z */
 
-static void test_disabled(void **state)
+#define NONE DF_CONF_SWITCH_NONE
+#define THROWN DF_CONF_SWITCH_THROWN
+#define VOID DF_CONF_SWITCH_VOID
+
+static void test_switch(void **state)
 {
 	static const struct {
 		const char *text;
-		int want;
-		const char *reason;
+		enum df_conf_switch want;
+		const char *said; /* with NONE nothing */
 	} rows[] = {
-		{"", 1, ""},
-		{"reason incident 4711\n", 1, "incident 4711"},
-		{"  reason\t two  words \r\n", 1, "two  words"},
-		{"reason a\nreason b\n", 1, "a"},
-		{"reason a \"b\"\x1b[0m\n", 1, "a \\\"b\\\"\\x1b[0m"},
-		{"reasons x\nanything\n", 1, ""},
+		{"reason incident 4711\n", THROWN, "incident 4711"},
+		{"  reason\t two  words \r\n", THROWN, "two  words"},
+		{"reason a \"b\"\x1b[0m\n", THROWN, "a \\\"b\\\"\\x1b[0m"},
+		{"# why\n\n reason x\n\t# who\n", THROWN, "x"},
+		{"reason x", THROWN, "x"},
+		{"reason # no comment\n", THROWN, "# no comment"},
 		/* the end */
-		{"until 2026-01-01T00:00:01Z\nreason x\n", 1, "x"},
-		{"until 2026-01-01T00:00:00Z\nreason x\n", 0, NULL},
-		{"reason x\nuntil 2025-12-31T23:59:59Z", 0, NULL},
-		{"until 2026-01-01T01:00:00+01:00\n", 0, NULL},
-		{"until 2026-01-01T01:00:01+01:00\n", 1, ""},
-		/* without end, if it is not clear */
-		{"until yesterday\nreason x\n", 1, "x (unreadable 'until': without end)"},
-		{"until\n", 1, "(unreadable 'until': without end)"},
-		{"until 2025-12-31\n", 1, "(unreadable 'until': without end)"},
-		{"until 2025-12-31T23:59:59\n", 1, "(unreadable 'until': without end)"},
-		{"until 2025-01-01T00:00:00Z\nuntil 2025-02-01T00:00:00Z\n", 1,
-		 "(unreadable 'until': without end)"},
+		{"until 2026-01-01T00:00:01Z\nreason x\n", THROWN, "x"},
+		{"until 2026-01-01T01:00:01+01:00\nreason x\n", THROWN, "x"},
+		{"until 2026-01-01T00:00:00Z\nreason x\n", NONE, NULL},
+		{"reason x\nuntil 2025-12-31T23:59:59Z", NONE, NULL},
+		{"reason x\nuntil 2026-01-01T01:00:00+01:00\n", NONE, NULL},
+		/* what a runtime, or touch, leaves there */
+		{"", VOID, "it is empty"},
+		{"\n\n", VOID, "it names no reason"},
+		{"# reason x\n", VOID, "it names no reason"},
+		{"until 2026-01-01T00:00:01Z\n", VOID, "it names no reason"},
+		{"deployfence: container x refused: reason y\n", VOID, "line 1: neither 'reason"},
+		{"reason x\nmore\n", VOID, "line 2: neither 'reason"},
+		{"reasons x\n", VOID, "line 1: neither"},
+		{"Reason x\n", VOID, "line 1: neither"},
+		{"\xef\xbb\xbfreason x\n", VOID, "line 1: neither"},
+		{"reason\n", VOID, "line 1: a reason without a text"},
+		{"reason   \n", VOID, "line 1: a reason without a text"},
+		{"reason a\nreason b\n", VOID, "line 2: a second reason"},
+		{"reason x\nuntil yesterday\n", VOID, "line 2: 'until' needs a time such as 2026"},
+		{"reason x\nuntil\n", VOID, "line 2: 'until' needs"},
+		{"reason x\nuntil 2025-12-31\n", VOID, "line 2: 'until' needs"},
+		{"reason x\nuntil 2025-12-31T23:59:59\n", VOID, "line 2: 'until' needs"},
+		{"reason x\nuntil 2027-01-01T00:00:00Z\nuntil 2027-02-01T00:00:00Z\n", VOID,
+		 "line 3: a second 'until'"},
 	};
 	const struct place *place = *state;
-	char reason[DF_CONF_DISABLED_REASON_MAX];
+	char text[DF_CONF_SWITCH_TEXT_MAX];
 
-	assert_int_equal(df_conf_is_disabled(place->path, NOW, reason), 0);
+	assert_int_equal(df_conf_switch(place->path, NOW, text), NONE);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		write_file(place->path, rows[i].text);
-		if (df_conf_is_disabled(place->path, NOW, reason) != rows[i].want)
+		if (df_conf_switch(place->path, NOW, text) != rows[i].want)
 			fail_msg("%s", rows[i].text);
-		if (rows[i].reason)
-			assert_string_equal(reason, rows[i].reason);
+		if (rows[i].want == THROWN)
+			assert_string_equal(text, rows[i].said);
+		if (rows[i].want == VOID && strncmp(text, rows[i].said, strlen(rows[i].said)) != 0)
+			fail_msg("%s: %s", rows[i].text, text);
 	}
 }
 
-static void test_disabled_unreadable(void **state)
+/* Others could have written it, a directory, a dangling link, a link to a good one. */
+static void test_switch_of_others(void **state)
 {
 	const struct place *place = *state;
-	char reason[DF_CONF_DISABLED_REASON_MAX];
+	char text[DF_CONF_SWITCH_TEXT_MAX], good[512];
 
-	/* A directory, a dangling link, a long reason. */
-	assert_int_equal(df_conf_is_disabled(place->dir, NOW, reason), 1);
-	assert_non_null(strstr(reason, "unreadable"));
+	write_file(place->path, "reason x\n");
+	assert_int_equal(chmod(place->path, 0664), 0);
+	assert_int_equal(df_conf_switch(place->path, NOW, text), VOID);
+	assert_non_null(strstr(text, "can be written by others"));
+	assert_non_null(strstr(text, "chmod go-w "));
+	assert_int_equal(chmod(place->path, 0600), 0);
+	assert_int_equal(df_conf_switch(place->path, NOW, text), THROWN);
+	assert_int_equal(chmod(place->dir, 0777), 0);
+	assert_int_equal(df_conf_switch(place->path, NOW, text), VOID);
+	assert_int_equal(chmod(place->dir, 0700), 0);
+
+	assert_int_equal(df_conf_switch(place->dir, NOW, text), VOID);
+	assert_string_equal(text, "it is no regular file");
+	(void)snprintf(good, sizeof(good), "%s.good", place->path);
+	assert_int_equal(rename(place->path, good), 0);
 	assert_int_equal(symlink("nowhere", place->path), 0);
-	assert_int_equal(df_conf_is_disabled(place->path, NOW, reason), 1);
-	assert_non_null(strstr(reason, "unreadable"));
+	assert_int_equal(df_conf_switch(place->path, NOW, text), VOID);
+	assert_string_equal(text, "it is a link to a file that is missing");
 	assert_int_equal(unlink(place->path), 0);
+	assert_int_equal(symlink(good, place->path), 0);
+	assert_int_equal(df_conf_switch(place->path, NOW, text), THROWN);
+	assert_int_equal(unlink(place->path), 0);
+	assert_int_equal(unlink(good), 0);
 }
 
-static void test_disabled_long_reason(void **state)
+static void test_switch_long_reason(void **state)
 {
 	const struct place *place = *state;
-	char text[2000] = "until x\nreason ", reason[DF_CONF_DISABLED_REASON_MAX];
-	size_t n = strlen(text);
+	char reason[2000] = "reason ", text[DF_CONF_SWITCH_TEXT_MAX];
+	size_t n = strlen(reason);
 
-	memset(text + n, 'y', sizeof(text) - n - 1);
-	write_file(place->path, text);
-	assert_int_equal(df_conf_is_disabled(place->path, NOW, reason), 1);
-	assert_int_equal(strlen(reason), DF_CONF_DISABLED_REASON_MAX - 1);
-	assert_non_null(strstr(reason, "y (unreadable 'until': without end)"));
+	memset(reason + n, 'y', sizeof(reason) - n - 1);
+	write_file(place->path, reason);
+	assert_int_equal(df_conf_switch(place->path, NOW, text), THROWN);
+	assert_int_equal(strlen(text), DF_CONF_REASON_MAX - 1);
 }
 
 static void test_time(void **state)
@@ -377,9 +411,9 @@ int main(void)
 		cmocka_unit_test(test_demands),
 		cmocka_unit_test(test_many_names),
 		cmocka_unit_test_setup_teardown(test_load, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_disabled, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_disabled_unreadable, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_disabled_long_reason, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_switch, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_switch_of_others, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_switch_long_reason, set_up, tear_down),
 		cmocka_unit_test(test_time),
 	};
 

@@ -30,7 +30,7 @@ static void test_settings(void **state)
 		enum df_policy_mode mode;
 		enum df_policy_refuse_dns refuse_dns;
 	} rows[] = {
-		{"", DF_POLICY_ENFORCE, DF_POLICY_NXDOMAIN},
+		{"block a.example\n", DF_POLICY_ENFORCE, DF_POLICY_NXDOMAIN},
 		{"mode enforce\n", DF_POLICY_ENFORCE, DF_POLICY_NXDOMAIN},
 		{"mode audit\n", DF_POLICY_AUDIT, DF_POLICY_NXDOMAIN},
 		{"\tmode   audit\t# why\r\nrefuse-dns refused\r\n", DF_POLICY_AUDIT,
@@ -338,8 +338,13 @@ static const struct {
 	{"# \xed\xa0\x80\n", "t:1:3: octet 0xed is not UTF-8; save the file as UTF-8\n"},
 	{"# \xf4\x90\x80\x80\n", "t:1:3: octet 0xf4 is not UTF-8; save the file as UTF-8\n"},
 	{"# \xe2\x82\n", "t:1:3: octet 0xe2 is not UTF-8; save the file as UTF-8\n"},
-	{"# \xe2\x82\xac \xf0\x9f\x9a\xa7 \xc2\xa0\n", NULL},
-	{"\n\r\n \t\n#\n# block a.example\n   # x\n", NULL},
+	{"# \xe2\x82\xac \xf0\x9f\x9a\xa7 \xc2\xa0\nmode audit\n", NULL},
+	{"\n\r\n \t\n#\n# block a.example\n   # x\nmode audit\n", NULL},
+	/* a file that was cut, or never written, would allow everything */
+	{"", "t: the policy is empty; write at least one statement, as 'default allow'\n"},
+	{"\n\r\n \t\n#\n# block a.example\n   # x\n",
+	 "t: the policy is empty; write at least one statement, as 'default allow'\n"},
+	{"default allow\n", NULL},
 	/* doubles and contradictions */
 	{"block a.example\nallow b.example\nblock A.Example. # again\n",
 	 "t:3:1: warning: the same rule as in line 1; remove one\n"},
@@ -414,17 +419,21 @@ static void test_all_errors_are_reported(void **state)
 static void test_line_limit(void **state)
 {
 	static const size_t limit = 65536;
-	_cleanup_free_ char *text = malloc(limit + 1);
+	static const char first[] = "mode audit\n";
+	_cleanup_free_ char *text = malloc(sizeof(first) + limit);
 	struct df_policy_result result;
 
 	(void)state;
 	assert_non_null(text);
-	memset(text, '#', limit + 1);
-	assert_int_equal(df_policy_compile_text("t", "t", text, limit, &result), 0);
+	memset(text, '#', sizeof(first) - 1 + limit + 1);
+	memcpy(text, first, sizeof(first) - 1);
+	assert_int_equal(df_policy_compile_text("t", "t", text, sizeof(first) - 1 + limit, &result),
+			 0);
 	df_policy_result_done(&result);
-	assert_int_equal(df_policy_compile_text("t", "t", text, limit + 1, &result), -EINVAL);
+	assert_int_equal(
+		df_policy_compile_text("t", "t", text, sizeof(first) + limit, &result), -EINVAL);
 	assert_string_equal(result.messages,
-			    "t:1:65537: line is longer than 65536 octets; break it up\n");
+			    "t:2:65537: line is longer than 65536 octets; break it up\n");
 	df_policy_result_done(&result);
 }
 
@@ -701,7 +710,7 @@ static void test_files(void **state)
 	assert_non_null(mkdtemp(one));
 	assert_non_null(mkdtemp(two));
 	write_file(two, "a.policy", "mode audit\n");
-	assert_int_equal(df_policy_compile_name("a", dirs, &result), 0);
+	assert_int_equal(df_policy_compile_name("a", dirs, DF_POLICY_TRUST_ANY, &result), 0);
 	assert_int_equal(df_policy_open(result.table, result.table_size, &policy), 0);
 	assert_int_equal(df_policy_mode(&policy), DF_POLICY_AUDIT);
 	assert_string_equal(df_policy_name(&policy), "a");
@@ -709,7 +718,7 @@ static void test_files(void **state)
 
 	/* The first match wins, and an error there is not passed over. */
 	write_file(one, "a.policy", "mode x\n");
-	assert_int_equal(df_policy_compile_name("a", dirs, &result), -EINVAL);
+	assert_int_equal(df_policy_compile_name("a", dirs, DF_POLICY_TRUST_ANY, &result), -EINVAL);
 	(void)snprintf(path, sizeof(path),
 		       "%s/a.policy:1:6: unknown value 'x'; write enforce | audit\n", one);
 	assert_string_equal(result.messages, path);
@@ -719,12 +728,12 @@ static void test_files(void **state)
 	(void)snprintf(path, sizeof(path), "%s/a.policy", one);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(symlink("/no/such/file", path), 0);
-	assert_int_equal(df_policy_compile_name("a", dirs, &result), -ENOENT);
+	assert_int_equal(df_policy_compile_name("a", dirs, DF_POLICY_TRUST_ANY, &result), -ENOENT);
 	(void)snprintf(path, sizeof(path), "%s/a.policy: a link to a file that is missing\n", one);
 	assert_string_equal(result.messages, path);
 	df_policy_result_done(&result);
 
-	assert_int_equal(df_policy_compile_name("b", dirs, &result), -ENOENT);
+	assert_int_equal(df_policy_compile_name("b", dirs, DF_POLICY_TRUST_ANY, &result), -ENOENT);
 	(void)snprintf(path, sizeof(path), "b: no such policy; looked for b.policy in %s, %s\n",
 		       one, two);
 	assert_string_equal(result.messages, path);
@@ -763,7 +772,7 @@ static void test_policy_names(void **state)
 		struct df_policy_result result;
 
 		assert_false(df_policy_is_name(bad[i], strlen(bad[i])));
-		assert_int_equal(df_policy_compile_name(bad[i], no_dirs, &result), -EINVAL);
+		assert_int_equal(df_policy_compile_name(bad[i], no_dirs, DF_POLICY_TRUST_ANY, &result), -EINVAL);
 		assert_non_null(result.messages);
 		df_policy_result_done(&result);
 	}

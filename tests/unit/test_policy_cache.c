@@ -86,7 +86,7 @@ static void settle(void)
 
 static void compile(const char *name, struct df_policy_result *ret)
 {
-	int r = df_policy_compile_name(name, dirs, ret);
+	int r = df_policy_compile_name(name, dirs, DF_POLICY_TRUST_ANY, ret);
 
 	if (r < 0)
 		print_error("%s", ret->messages);
@@ -433,7 +433,7 @@ static void test_at_once(void **state)
 			struct df_policy_mapped m = DF_POLICY_MAPPED_NONE;
 			struct df_policy_result result;
 
-			if (df_policy_compile_name("p", dirs, &result) < 0 ||
+			if (df_policy_compile_name("p", dirs, DF_POLICY_TRUST_ANY, &result) < 0 ||
 			    df_policy_cache_put(cache, "p", &result, SETTLE_MS, &m) < 0)
 				_exit(1);
 			df_policy_result_done(&result);

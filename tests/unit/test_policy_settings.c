@@ -19,7 +19,7 @@ static void test_defaults(void **state)
 	_cleanup_compiled_ struct compiled allow = {0}, deny = {0};
 
 	(void)state;
-	compile("", &allow);
+	compile("default allow\n", &allow);
 	assert_int_equal(df_policy_mode(&allow.policy), DF_POLICY_ENFORCE);
 	assert_int_equal(df_policy_default(&allow.policy), DF_POLICY_ALLOW);
 	assert_int_equal(df_policy_refuse_dns(&allow.policy), DF_POLICY_NXDOMAIN);
@@ -113,7 +113,7 @@ static void test_on_leak(void **state)
 	static const struct {
 		const char *text, *refused;
 	} rows[] = {
-		{"", " "},
+		{"default allow\n", " "},
 		{DENY, " " LEAKS LATER_LEAKS},
 		{"on-leak all refuse\n", " " LEAKS CIRCUMSTANCES LATER_LEAKS},
 		{DENY "on-leak all warn\n", " "},

@@ -226,7 +226,7 @@ static void test_address_of_an_untrusted_one(void **state)
 		uint16_t learned;
 		unsigned strictness;
 	} rows[] = {
-		{"", OTHER, 0, 0},
+		{"default allow\n", OTHER, 0, 0},
 		{"block 8.8.8.8\n", OTHER, 0, 2},
 		{"block 8.8.8.8\n", "64:ff9b::8.8.8.8", 0, 2},
 		{"block 8.8.8.8\n", "8.8.4.4", 0, 0},
@@ -241,9 +241,9 @@ static void test_address_of_an_untrusted_one(void **state)
 		{"raw-ip audit\n", OTHER, 0, 1},
 		{"raw-ip block\n", "127.0.0.1", 0, 0}, /* loopback is the container's own */
 		{"raw-ip block\n", "::1", 0, 0},
-		{"", OTHER, B, 2},
-		{"", OTHER, B | D, 2},
-		{"", OTHER, B | A, 0},
+		{"default allow\n", OTHER, B, 2},
+		{"default allow\n", OTHER, B | D, 2},
+		{"default allow\n", OTHER, B | A, 0},
 		{"shared-address allow\n", OTHER, B | D, 0},
 		{"shared-address allow\n", OTHER, B, 2},
 		{"allow 8.8.8.8\n", OTHER, B, 0},

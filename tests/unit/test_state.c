@@ -38,6 +38,9 @@ static const struct df_case bad_states[] = {
 	{WITH_ID("\".\""), 65, "bad id \".\""},
 	{WITH_ID("\"..\""), 65, "bad id \"..\""},
 	{WITH_ID("\"../x\""), 65, "bad id \"../x\""},
+	{WITH_ID("\".policies\""), 65, "bad id \".policies\"; accepted: 1 to 128 of A-Z a-z 0-9 _ + . -, "
+				     "the first no dot"},
+	{WITH_ID("\"@policies\""), 65, "bad id \"@policies\""},
 	{WITH_ID("\"a/b\""), 65, "bad id"},
 	{WITH_ID("\"a\\/b\""), 65, "bad id \"a/b\""},
 	{WITH_ID("\"/\""), 65, "bad id"},
@@ -192,9 +195,42 @@ static void test_stopped(void **state)
 	check_stopped(STOPPED("{\"deployfence\":1}"), "/b");
 	check_stopped(STOPPED("null"), "/b");
 	check_stopped("{\"id\":\"c1\",\"status\":\"stopped\"}", NULL);
-	check_stopped("{\"id\":\"c1\",\"status\":\"stopped\",\"pid\":4242,\"bundle\":\"b\"}", NULL);
 	check_stopped("{\"id\":\"c1\",\"status\":\"stopped\",\"pid\":-1,\"bundle\":7}", NULL);
 	df_case_check(bad, ARRAY_SIZE(bad));
+}
+
+/* runc restore: the caller must look whether the process lives, and then needs all of it. */
+static void test_stopped_with_pid(void **state)
+{
+	struct df_state s = df_case_accepted(STATE("\"c1\"", "\"stopped\"", "4242", "\"/b\"",
+						   "{\"deployfence.policy\":\"ci\"}"));
+	char error[DF_STATE_ERROR_MAX];
+	static const char no_bundle[] = "{\"id\":\"c1\",\"status\":\"stopped\",\"pid\":4242}";
+	static const char typo[] = STATE("\"c1\"", "\"stopped\"", "4242", "\"/b\"",
+					 "{\"deployfence\":\"On\"}");
+
+	static const char one[] = STATE("\"c1\"", "\"stopped\"", "1", "\"/b\"", "{}");
+	static const char text[] = STATE("\"c1\"", "\"stopped\"", "\"42\"", "\"/b\"", "{}");
+
+	(void)state;
+	assert_int_equal(s.status, DF_STATUS_STOPPED);
+	assert_int_equal(s.pid, 4242);
+	assert_int_equal(s.ask, DF_ASK_ON);
+	assert_string_equal(s.policy, "ci");
+	df_state_done(&s);
+	/* refused only if it lives: id and pid are known by then */
+	assert_int_equal(df_state_parse(no_bundle, strlen(no_bundle), &s, error), 65);
+	assert_string_equal(error, "state: bundle is missing");
+	assert_string_equal(s.id, "c1");
+	assert_int_equal(s.pid, 4242);
+	df_state_done(&s);
+	assert_int_equal(df_state_parse(typo, strlen(typo), &s, error), 64);
+	assert_int_equal(s.pid, 4242);
+	df_state_done(&s);
+	assert_int_equal(df_state_parse(one, strlen(one), &s, error), 65);
+	assert_string_equal(error, "state: pid 1 is out of range; accepted: 2 to 4194303");
+	assert_int_equal(df_state_parse(text, strlen(text), &s, error), 65);
+	assert_string_equal(error, "state: pid is not an integer");
 }
 
 static void check_real(const char *text, enum df_state_status status, pid_t pid,
@@ -278,7 +314,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bad_state), cmocka_unit_test(test_cut_and_huge),
 		cmocka_unit_test(test_limits),    cmocka_unit_test(test_stopped),
-		cmocka_unit_test(test_real),
+		cmocka_unit_test(test_stopped_with_pid), cmocka_unit_test(test_real),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
