@@ -70,7 +70,7 @@ dirty_hook() { # PATH PROGRAM: one that is called for every container
 
 # On a ground of that machine; bats inside must not take itself for a part of this one.
 inner() { # [NAME=VALUE]… COMMAND…
-	run env -u DF_HOST -u DF_SYSLOG -u DF_WORLD -u DF_CGROUP2 -u DF_OUTSIDE -u DF_ROOTFS \
+	run env -u DF_HOST -u DF_SYSLOG -u DF_WORLD -u DF_CGROUP2 -u DF_ROOTFS \
 		$(compgen -e BATS_ | sed 's/^/-u /') DF_UNDER="$DIRTY" "$@" 3>&- 4>&- </dev/null
 }
 

@@ -292,7 +292,7 @@ child_from_inside() { # RUNTIME
 # --- the other arrangement of cgroups: a ground inside the ground
 
 @test "hybrid cgroups: one fenced job, one typo, nothing left" {
-	env -u DF_HOST -u DF_SYSLOG -u DF_WORLD -u DF_CGROUP2 -u DF_OUTSIDE DF_CGROUPS=hybrid bash "$DF_LIB/host.bash" \
+	env -u DF_HOST -u DF_SYSLOG -u DF_WORLD -u DF_CGROUP2 DF_CGROUPS=hybrid bash "$DF_LIB/host.bash" \
 		bash "$BATS_TEST_DIRNAME/hybrid.bash" >"$DF_HOST/hybrid.out" 2>&1 3>&- 4>&- </dev/null || status=$?
 	cat "$DF_HOST/hybrid.out"
 	expect [ "${status:-0}" = 0 ]

@@ -47,6 +47,7 @@ begin() {
 
 teardown() {
 	stop_helper
+	umount /sys/kernel/security 2>/dev/null || true
 	[ -z "${HAS_BEGUN:-}" ] || end_test
 }
 
@@ -438,10 +439,31 @@ expect_found() {
 	matrix "$technique" "$RESULT" "finding $finding: warned of, or not started"
 }
 
+# The ground has no securityfs, so the hook does not know of an LSM there. On a host like most it does; where the kernel
+# then takes the program, the socket is refused and CAP_NET_RAW is no finding. Some kernels do not let anybody load it.
+lsm_row() { # TECHNIQUE FAMILY TYPE
+	mount -t securityfs securityfs /sys/kernel/security || return 0
+	tried -- python3 /escape.py family "$2" "$3"
+	expect_match "$output" created # without a fence
+	job "${PROBES[@]}" -a deployfence.policy=nets -- python3 /escape.py family "$2" "$3"
+	umount /sys/kernel/security
+	expect [ "$status" = 0 ]
+	if [[ $output = *EPERM* ]]; then
+		expect_event '.event == "socket_blocked" and .reason == "SocketFamily"'
+		refute_event '.event == "finding"'
+		matrix "$1" EPERM lsm_cgroup
+	else
+		expect_event '.event == "finding" and .finding == "cap-net-raw"'
+	fi
+	expect_fence_gone
+	rm -rf "$RUNDIR"
+}
+
 @test "AF_PACKET: refused by the kernel, or the capability is a finding" {
 	begin
 	policy nets <<<'block 198.51.100.0/24'
-	matrix af-packet FAILED -
+	lsm_row af-packet 17 3
+	matrix af-packet-no-lsm FAILED -
 	tried -a deployfence.policy=nets -- sh -c 'curl -s -o /dev/null http://203.0.113.10; python3 /escape.py packet 198.51.100.9'
 	if [[ $output = *EPERM* ]]; then
 		expect_no_packet 198.51.100.9
@@ -450,7 +472,7 @@ expect_found() {
 		expect_packet 198.51.100.9
 		RESULT="open with CAP_NET_RAW"
 	fi
-	expect_found af-packet cap-net-raw -c NET_RAW
+	expect_found af-packet-no-lsm cap-net-raw -c NET_RAW
 	job -a deployfence.policy=nets -v "$E2E/escape.py:/escape.py:ro" -- python3 /escape.py packet 198.51.100.9
 	expect_match "$output" EPERM # podman gives no such capability of itself
 }
@@ -458,11 +480,12 @@ expect_found() {
 @test "AF_XDP: refused by the kernel, or the capability is a finding" {
 	begin
 	policy nets <<<'block 198.51.100.0/24'
-	matrix af-xdp FAILED -
+	lsm_row af-xdp 44 3
+	matrix af-xdp-no-lsm FAILED -
 	tried -a deployfence.policy=nets -- python3 /escape.py family 44 3
 	RESULT="open with CAP_NET_RAW"
 	[[ $output != *EPERM* ]] || RESULT="EPERM"
-	expect_found af-xdp cap-net-raw -c NET_RAW
+	expect_found af-xdp-no-lsm cap-net-raw -c NET_RAW
 	job -a deployfence.policy=nets -v "$E2E/escape.py:/escape.py:ro" -- python3 /escape.py family 44 3
 	expect_match "$output" EPERM
 }
@@ -524,7 +547,8 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$@" </dev/null
 @test "AF_VSOCK: refused by the kernel, and where that has no lsm_cgroup, said to be open" {
 	begin
 	policy nets <<<'block 198.51.100.0/24'
-	matrix af-vsock FAILED -
+	lsm_row af-vsock 40 1
+	matrix af-vsock-no-lsm FAILED -
 	tried -a deployfence.policy=nets -- python3 /escape.py family 40 1
 	if [[ $output = *EPERM* ]]; then
 		RESULT=EPERM
@@ -533,7 +557,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$@" </dev/null
 		grep -qi vsock "$E2E/../../docs/man/deployfence-hook.8"
 	fi
 	sed -i '$d' "$R/matrix"
-	matrix af-vsock "$RESULT" "lsm_cgroup, where the kernel has it"
+	matrix af-vsock-no-lsm "$RESULT" "needs lsm_cgroup"
 }
 
 @test "netfilter in the container (CAP_NET_ADMIN): what was allowed is led elsewhere, which is a finding" {

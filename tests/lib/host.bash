@@ -97,7 +97,7 @@ df_cpuset_prepare() {
 }
 
 df_host_outside() {
-	local unified name mount status=0 child
+	local unified name mount status=0 child outside
 	unified=$(findmnt -rno TARGET -t cgroup2 | head -n 1)
 	[ -n "$unified" ] || df_die "no cgroup v2 hierarchy is mounted"
 	df_sweep "$unified"
@@ -107,11 +107,16 @@ df_host_outside() {
 		[ "$mount" = "$unified" ] || df_cpuset_prepare "$mount/$name"
 	done < <(df_hierarchies)
 
+	# For who looks at the whole machine: a process there, its cgroup v2 mount, and there the cgroup of the run; also for a
+	# ground inside a ground.
+	outside="$$ $unified $unified/$name"
+	[ -z "${DF_OUTSIDE:-}" ] || outside="$DF_OUTSIDE/$name"
+
 	( # the child that moves; its namespaces see these cgroups as their roots
 		while read -r mount; do
 			echo "$BASHPID" >"$mount/$name/cgroup.procs" || exit 1
 		done < <(df_hierarchies)
-		DF_OUTSIDE="$$ $unified/$name" DF_MACHINE="$(readlink /proc/self/ns/net) $(readlink /proc/self/ns/mnt) $(readlink /proc/self/ns/pid)" \
+		DF_OUTSIDE="$outside" DF_MACHINE="$(readlink /proc/self/ns/net) $(readlink /proc/self/ns/mnt) $(readlink /proc/self/ns/pid)" \
 			exec unshare --mount --net --cgroup --propagation private \
 			bash "$DF_LIB/host.bash" --inside "$@"
 	) <&0 &

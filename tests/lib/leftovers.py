@@ -93,11 +93,10 @@ def loaded():
 
 def loaded_by_others():
     """Beginnings of the lines of programs that are attached outside this ground, and of their maps."""
-    outside, own_cgroup = os.environ.get("DF_OUTSIDE", "0 /").split()
+    outside, top, own_cgroup = os.environ.get("DF_OUTSIDE", "0 / /").split()
     if outside == "0":
         return ()
-    listing = command("nsenter", "--target", outside, "--mount", "--cgroup", "--", "bpftool", "cgroup", "tree",
-                      os.path.dirname(own_cgroup))
+    listing = command("nsenter", "--target", outside, "--mount", "--cgroup", "--", "bpftool", "cgroup", "tree", top)
     found = {int(words[0]) for path, words in tree(listing) if not (path + "/").startswith(own_cgroup + "/")}
     maps = {number for entry in listed("prog") if entry["id"] in found for number in entry.get("map_ids", [])}
     return tuple([f"prog {number} " for number in found] + [f"map {number} " for number in maps])
