@@ -87,7 +87,6 @@ static int send_query(struct df_worker *w, struct df_pin_slot *s)
 	if (!df_trust_pick(&w->trust, which, w->now_ns, &to, &index))
 		return -ENOENT;
 	s->resolver = (uint8_t)index;
-	memcpy(s->peer, to.addr, sizeof(s->peer));
 	s->deadline_ns = w->now_ns + TRY_NS;
 	s->id = df_worker_random16(w);
 	query_of(s, &q);
@@ -219,7 +218,7 @@ static void pin_ready(struct df_source *source, uint32_t events)
 {
 	struct df_pin_slot *s = (struct df_pin_slot *)source;
 	struct df_worker *w = s->worker;
-	ssize_t n = df_upstream_receive(w, s->fd, s->peer, w->packet, sizeof(w->packet));
+	ssize_t n = df_upstream_receive(w, s->fd, w->packet, sizeof(w->packet));
 
 	(void)events;
 	if (n >= 0)

@@ -45,7 +45,6 @@ struct df_pin_slot {
 	bool is_failed;   /* one of the two had no answer */
 	uint8_t n_tries;  /* of this type; each goes to the next resolver */
 	uint8_t resolver; /* that was asked last */
-	uint8_t peer[16]; /* its address */
 	uint16_t id;
 	uint32_t ttl_s; /* the smallest so far */
 	uint64_t deadline_ns;
