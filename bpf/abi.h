@@ -27,6 +27,7 @@
 #define DF_TOKEN6_NET 0xfd646670u /* first 32 bits of every fence's prefix */
 
 #define DF_DNS_PORT 53
+#define DF_PRIORITY_LOCAL 5 /* SO_PRIORITY of a proxy's socket that expects answers on lo */
 #define DF_COMM_LEN 16
 #define DF_TICK_NS 10000000ull /* USER_HZ: start times in /proc/PID/stat; 32 bits last 497 days */
 
@@ -43,6 +44,7 @@ enum df_conf_flag {
 	DF_CONF_NESTED_NETNS = 1 << 3, /* nested-netns allow */
 	DF_CONF_DISABLED = 1 << 4,     /* kill switch: judge and log, refuse nothing */
 	DF_CONF_PORTS = 1 << 5,        /* map "classes" has entries */
+	DF_CONF_DOCKER = 1 << 6,       /* 127.0.0.11 is the engine's resolver */
 };
 
 /*

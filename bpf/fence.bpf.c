@@ -315,6 +315,21 @@ __noinline __u64 judge_packet(struct __sk_buff *skb, __u64 high, __u64 low, __u6
 	return p.payload ? (__u64)is_held(skb, &p, s, is_enforcing(c)) << PACKET_HELD : 0;
 }
 
+/*
+ * An answer in the name of Docker's resolver.  That one does not listen at 127.0.0.11:53
+ * itself: a DNAT of the namespace leads on.  So the payload can bind it, and who sends from
+ * there to a port of the proxy before the proxy asks has its queries by conntrack.
+ */
+static __always_inline __u32 is_dockers_answer(struct __sk_buff *skb, const struct packet *p)
+{
+	__u32 source = 0; /* RFC 791 3.1 */
+
+	if (p->sport != bpf_htons(DF_DNS_PORT) || skb->protocol != bpf_htons(ETH_P_IP_HOST) ||
+	    bpf_skb_load_bytes(skb, 12, &source, sizeof(source)) < 0)
+		return 0;
+	return source == bpf_htonl(0x7f00000b);
+}
+
 SEC("cgroup_skb/egress")
 int fence_egress(struct __sk_buff *skb)
 {
@@ -327,6 +342,10 @@ int fence_egress(struct __sk_buff *skb)
 	if (!c || c->mode == DF_MODE_DENY)
 		return REFUSE;
 	if (parse(skb, &p) == 0) {
+		if ((c->flags & DF_CONF_DOCKER) && is_dockers_answer(skb, &p) && is_enforcing(c)) {
+			count(DF_COUNT_FORGED);
+			return REFUSE;
+		}
 		to = pack(&p.to);
 		judged = judge_packet(skb, to.high, to.low,
 				      to.rest | (__u64)p.icmp_type << 32 |
@@ -366,33 +385,13 @@ int proxy_egress(struct __sk_buff *skb)
 	return sk && sk->dst_port == bpf_htons(DF_DNS_PORT) ? PASS : REFUSE;
 }
 
-/* 1: by its addresses the packet may be of a local resolver; see proxy_ingress. */
-static __always_inline __u32 is_local_pair(struct __sk_buff *skb)
-{
-	__u32 h[10] = {}; /* RFC 791 3.1: source and destination are words 3 and 4 */
-
-	if (skb->protocol == bpf_htons(ETH_P_IP_HOST)) {
-		if (bpf_skb_load_bytes(skb, 0, h, 20) < 0)
-			return 0;
-		return is_zero(h[3] ^ h[4]) | is_zero((bpf_ntohl(h[3]) >> 24) ^ 127);
-	}
-	if (skb->protocol == bpf_htons(ETH_P_IPV6_HOST)) {
-		if (bpf_skb_load_bytes(skb, 0, h, 40) < 0) /* RFC 8200 3: words 2 and 6 */
-			return 0;
-		return is_zero((h[2] ^ h[6]) | (h[3] ^ h[7]) | (h[4] ^ h[8]) | (h[5] ^ h[9])) |
-		       is_zero(h[2] | h[3] | h[4] | (h[5] ^ bpf_htonl(1)));
-	}
-	return 0;
-}
-
 /*
  * The other direction.  The container shares the network namespace with the proxy: with
  * IPV6_FREEBIND anybody there sends from a resolver's address, and /proc/net/udp6 tells
  * where to.  Such a packet arrives on lo, while that of a resolver elsewhere comes by
- * another interface.  The kernel connects to an address of the namespace itself from
- * that same address, and to loopback from loopback: no other resolver answers on lo,
- * whichever addresses the namespace is given later.  Answers on the listening port's
- * side are queries, which come to token addresses on lo alone.
+ * another interface.  Which sockets ask one that the namespace has itself the worker
+ * says by their priority, when the routing has told it so.  What comes to the listening
+ * port are queries, to token addresses on lo alone.
  *
  * Audit refuses nothing here either: a DNAT in the namespace may lead a query to a
  * process in it (the DNS capture of a service mesh), whose answer looks the same.
@@ -412,7 +411,7 @@ int proxy_ingress(struct __sk_buff *skb)
 	is_listening = sk->src_port == bpf_ntohs(c->proxy_port);
 	if (is_listening)
 		return is_lo ? PASS : REFUSE;
-	if (!is_lo || is_local_pair(skb))
+	if (!is_lo || sk->priority == DF_PRIORITY_LOCAL)
 		return PASS;
 	count(DF_COUNT_FORGED);
 	return c->mode == DF_MODE_AUDIT || (c->flags & DF_CONF_DISABLED) ? PASS : REFUSE;

@@ -96,6 +96,8 @@ static struct df_conf kernel_conf(const struct df_hook *h, const struct df_fill 
 		c.flags |= DF_CONF_IPV6;
 	if (df_hook_is_fail_open(h))
 		c.flags |= DF_CONF_FAIL_OPEN;
+	if (h->is_docker)
+		c.flags |= DF_CONF_DOCKER;
 	df_fill_conf(fill, &c);
 	return c;
 }

@@ -10,10 +10,10 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "hook/findings.h"
+#include "lib/local.h"
 #include "lib/util.h"
 
 #define PROCESSES_MAX 32768 /* that are looked at: 20 µs each on a slow machine */
@@ -108,40 +108,6 @@ static void find_neighbours(const struct df_config *config, const struct df_cont
 		look_at_everybody(c, f);
 }
 
-/*
- * Whether packets to it stay in the namespace that we are in: the kernel connects to an address
- * of its own from that address, and to loopback or the unspecified one from loopback.
- */
-static bool is_local_here(const uint8_t addr[16])
-{
-	const bool is_ipv4 = IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr);
-	union {
-		struct sockaddr any;
-		struct sockaddr_in in4;
-		struct sockaddr_in6 in6;
-	} to = {}, own = {};
-	socklen_t len = sizeof(own);
-	_cleanup_close_ int fd = socket(is_ipv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (is_ipv4) {
-		to.in4 =
-			(struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(DF_DNS_PORT)};
-		memcpy(&to.in4.sin_addr, addr + 12, 4);
-	} else {
-		to.in6 = (struct sockaddr_in6){.sin6_family = AF_INET6,
-					       .sin6_port = htons(DF_DNS_PORT)};
-		memcpy(&to.in6.sin6_addr, addr, 16);
-	}
-	if (fd < 0 || connect(fd, &to.any, is_ipv4 ? sizeof(to.in4) : sizeof(to.in6)) < 0 ||
-	    getsockname(fd, &own.any, &len) < 0)
-		return false; /* it leads nowhere yet: with --uidmap the network comes later */
-	if (is_ipv4)
-		return own.in4.sin_addr.s_addr == to.in4.sin_addr.s_addr ||
-		       ntohl(own.in4.sin_addr.s_addr) >> 24 == 127;
-	return memcmp(&own.in6.sin6_addr, addr, 16) == 0 ||
-	       IN6_IS_ADDR_LOOPBACK(&own.in6.sin6_addr);
-}
-
 /* Whatever the network looks like: 0/8, 127/8, ::/96 with such an address in it. */
 static bool is_nobody_else(const uint8_t addr[16])
 {
@@ -174,7 +140,7 @@ static void find_resolvers(const struct df_container *c, bool is_docker, struct 
 		char text[INET6_ADDRSTRLEN];
 
 		if ((is_docker && is_dockers(addr)) ||
-		    (!is_nobody_else(addr) && !(is_inside && is_local_here(addr))))
+		    (!is_nobody_else(addr) && !(is_inside && df_is_local(addr))))
 			continue;
 		(void)inet_ntop(is_ipv4 ? AF_INET : AF_INET6, is_ipv4 ? addr + 12 : addr, text,
 				sizeof(text));

@@ -89,6 +89,12 @@ void df_own_read(struct df_own *o)
 		;
 }
 
+void df_own_add(struct df_own *o, const uint8_t addr[static 16])
+{
+	if (o->n < DF_OWN_MAX)
+		memcpy(o->addrs[o->n++], addr, sizeof(o->addrs[0]));
+}
+
 bool df_own_has(struct df_own *o, const uint8_t addr[static 16], uint64_t now_ns)
 {
 	if (now_ns >= o->until_ns) {

@@ -24,6 +24,9 @@ struct df_own {
 /* Asks the kernel now. */
 void df_own_read(struct df_own *o);
 
+/* It has got this one, too, since. */
+void df_own_add(struct df_own *o, const uint8_t addr[static 16]);
+
 bool df_own_has(struct df_own *o, const uint8_t addr[static 16], uint64_t now_ns);
 
 #endif

@@ -264,7 +264,7 @@ static ssize_t receive(struct df_pin_slot *s, uint8_t *buf, size_t size)
 	ssize_t n;
 
 	if (!s->is_stream)
-		return df_upstream_receive(s->worker, s->fd, s->to.addr, buf, size);
+		return df_upstream_receive(s->worker, s->fd, buf, size);
 	n = recv(s->fd, buf, size, MSG_DONTWAIT);
 	return n < 0 ? -errno : n;
 }

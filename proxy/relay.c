@@ -113,7 +113,7 @@ void df_relay_forward(struct df_worker *w, struct df_asked *a)
 
 	if (r == -ELOOP) {
 		/* the namespace has got that address since its own were last read */
-		w->own.until_ns = 0;
+		df_own_add(&w->own, a->to.addr);
 		df_relay_find_route(w, a);
 		if (a->decision.is_enforced) {
 			a->is_refusal = true;

@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "lib/local.h"
 #include "lib/util.h"
 #include "proxy/worker.h"
 
@@ -28,8 +29,6 @@
 #define ANSWERS_A_ROUND 64 /* then the other sources have their turn */
 #define LOOPBACK_IFINDEX 1 /* of lo in every network namespace */
 
-static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
 static void close_upstream(struct df_worker *w, struct df_upstream *u)
 {
 	df_loop_remove(&w->loop, u->fd, &u->source);
@@ -44,7 +43,7 @@ static void upstream_ready(struct df_source *s, uint32_t events)
 
 	(void)events;
 	for (int i = 0; i < ANSWERS_A_ROUND && u->fd >= 0; i++) {
-		ssize_t n = df_upstream_receive(w, u->fd, u->addr, w->packet, sizeof(w->packet));
+		ssize_t n = df_upstream_receive(w, u->fd, w->packet, sizeof(w->packet));
 
 		if (n == -ENOMSG)
 			continue;
@@ -65,54 +64,29 @@ static bool is_mapped4(const uint8_t addr[static 16])
 	return IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr);
 }
 
-static bool is_loopback(const uint8_t addr[static 16])
-{
-	return is_mapped4(addr) ? addr[12] == 127
-				: IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)addr);
-}
-
 /*
- * To an address of the namespace the kernel connects from that same address, and to loopback
- * from loopback: only then are there answers on lo.  The program proxy_ingress goes by the same.
+ * A resolver that the namespace has itself answers on lo: the program proxy_ingress knows by
+ * the priority that this is right.  0; -ELOOP: it must not be one; or -errno.
  */
-static bool is_local_pair(const uint8_t peer[static 16], const uint8_t own[static 16])
+static int expect_local(int fd, const struct df_resolver *to)
 {
-	return is_loopback(own) || memcmp(peer, own, 16) == 0;
+	const int priority = DF_PRIORITY_LOCAL;
+
+	if (!df_is_local(to->addr))
+		return 0;
+	if (!to->may_be_local)
+		return -ELOOP;
+	return setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority)) < 0 ? -errno
+											: 0;
 }
 
-/* The address that the kernel has chosen for fd.  0 or -errno. */
-static int own_address(int fd, uint8_t ret[static 16])
+static bool is_local_expected(int fd)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in in4;
-		struct sockaddr_in6 in6;
-	} own;
-	socklen_t len = sizeof(own);
+	int priority = 0;
+	socklen_t len = sizeof(priority);
 
-	if (getsockname(fd, &own.any, &len) < 0)
-		return -errno;
-	if (own.any.sa_family == AF_INET6) {
-		memcpy(ret, &own.in6.sin6_addr, 16);
-		return 0;
-	}
-	memcpy(ret, mapped, sizeof(mapped));
-	memcpy(ret + sizeof(mapped), &own.in4.sin_addr, 4);
-	return 0;
-}
-
-/* 0; -ELOOP; or -errno. */
-static int check_local(int fd, const struct df_resolver *to)
-{
-	uint8_t own[16];
-	int r;
-
-	if (to->may_be_local)
-		return 0;
-	r = own_address(fd, own);
-	if (r < 0)
-		return r;
-	return is_local_pair(to->addr, own) ? -ELOOP : 0;
+	return getsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, &len) == 0 &&
+	       priority == DF_PRIORITY_LOCAL;
 }
 
 /* The interface a datagram came by counts: asked for where it is not known by then. */
@@ -128,23 +102,19 @@ static int want_interface(int fd, bool is_ipv6)
 	return r < 0 ? -errno : 0;
 }
 
-/* Came by lo, to ret_own.  false: not, or it is not known. */
-static bool came_by_lo(struct msghdr *h, uint8_t ret_own[static 16])
+static bool came_by_lo(struct msghdr *h)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
 		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
 			struct in_pktinfo info;
 
 			memcpy(&info, CMSG_DATA(c), sizeof(info));
-			memcpy(ret_own, mapped, sizeof(mapped));
-			memcpy(ret_own + sizeof(mapped), &info.ipi_addr, 4);
 			return info.ipi_ifindex == LOOPBACK_IFINDEX;
 		}
 		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
 			struct in6_pktinfo info;
 
 			memcpy(&info, CMSG_DATA(c), sizeof(info));
-			memcpy(ret_own, &info.ipi6_addr, 16);
 			return info.ipi6_ifindex == LOOPBACK_IFINDEX;
 		}
 	}
@@ -155,8 +125,7 @@ static bool came_by_lo(struct msghdr *h, uint8_t ret_own[static 16])
  * The program on our cgroup has seen to it before; where it lets forged ones pass, in audit,
  * they pass here, too.
  */
-ssize_t df_upstream_receive(struct df_worker *w, int fd, const uint8_t peer[static 16],
-			    uint8_t *buf, size_t size)
+ssize_t df_upstream_receive(struct df_worker *w, int fd, uint8_t *buf, size_t size)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
@@ -168,11 +137,10 @@ ssize_t df_upstream_receive(struct df_worker *w, int fd, const uint8_t peer[stat
 			   .msg_control = info.bytes,
 			   .msg_controllen = sizeof(info.bytes)};
 	ssize_t n = recvmsg(fd, &h, MSG_DONTWAIT);
-	uint8_t own[16];
 
 	if (n < 0)
 		return -errno;
-	if (df_worker_is_inert(w) || !came_by_lo(&h, own) || is_local_pair(peer, own))
+	if (!came_by_lo(&h) || is_local_expected(fd) || df_worker_is_inert(w))
 		return n;
 	w->n_mismatched++;
 	return -ENOMSG;
@@ -189,6 +157,11 @@ int df_upstream_connect(const struct df_resolver *to, int type)
 
 	if (fd < 0)
 		return -errno;
+	r = expect_local(fd, to);
+	if (r == 0 && type == SOCK_DGRAM)
+		r = want_interface(fd, is_ipv6);
+	if (r < 0)
+		return r;
 	memcpy(&in6.sin6_addr, to->addr, 16);
 	memcpy(&in4.sin_addr, to->addr + 12, 4);
 	if (is_ipv6)
@@ -197,10 +170,7 @@ int df_upstream_connect(const struct df_resolver *to, int type)
 		r = connect(fd, (const void *)&in4, sizeof(in4));
 	if (r < 0 && errno != EINPROGRESS)
 		return -errno;
-	r = check_local(fd, to);
-	if (r == 0 && type == SOCK_DGRAM)
-		r = want_interface(fd, is_ipv6);
-	return r < 0 ? r : TAKE_FD(fd);
+	return TAKE_FD(fd);
 }
 
 /* At a place of find_room; what idles there is closed only now that its successor is open. */
@@ -346,6 +316,10 @@ bool df_upstream_expire(struct df_worker *w)
 
 		if (u->fd < 0)
 			continue;
+		/* an address that has become the namespace's own: answers come by lo from now on */
+		if (u->may_be_local && df_own_has(&w->own, u->addr, w->now_ns) &&
+		    !is_local_expected(u->fd))
+			u->n_used = USES;
 		if (u->n_in_flight == 0 && (u->n_used >= USES || w->now_ns - u->last_ns >= IDLE_NS))
 			close_upstream(w, u);
 		else

@@ -286,8 +286,7 @@ int df_upstream_connect(const struct df_resolver *to, int type);
  * One datagram of it.  Its length, or -errno; -ENOMSG: of another interface than its resolver's
  * answers can come by, dropped and counted.
  */
-ssize_t df_upstream_receive(struct df_worker *w, int fd, const uint8_t peer[static 16],
-			    uint8_t *buf, size_t size);
+ssize_t df_upstream_receive(struct df_worker *w, int fd, uint8_t *buf, size_t size);
 /* Sends a's query under a new id and sets a->upstream and a->upstream_id.  0 or -errno. */
 int df_upstream_send(struct df_worker *w, struct df_asked *a);
 void df_upstream_init(struct df_worker *w);

@@ -958,6 +958,40 @@ for kind in socket.SOCK_DGRAM, socket.SOCK_STREAM:
 	matrix http-proxy-hidden "EPERM under default deny, else open" "connect under default deny"
 }
 
+# --- being the resolver; 31-resolvers.bats has more
+
+@test "a payload that answers the proxy in an IPv6 resolver's name: not believed" {
+	begin
+	matrix forged-answer FAILED -
+	printf '%s\n' 'default deny' 'on-leak all warn' 'pin-blocked no' 'allow ok.example' | policy deny
+	tried -d fd00:53::1 -a deployfence.policy=deny -- sh -c 'spoof fd00:53::1 ok.example 198.51.100.9 10
+		python3 /escape.py at 198.51.100.9 tcp; getent ahosts ok.example >/dev/null; python3 /escape.py at 203.0.113.10 tcp'
+	expect_match "$output" 'accepted=0 answered=[1-9][0-9]* sent=[1-9]'
+	expect_match "$output" $'198.51.100.9\tEPERM'
+	expect_match "$output" $'203.0.113.10\tok'
+	expect_no_packet 198.51.100.9
+	expect_event '.event == "forged_answers"'
+	sed -i '$d' "$R/matrix"
+	matrix forged-answer "dropped, no packet" "the proxy's cgroup, ingress"
+}
+
+@test "a resolver that the container is itself, by an address of its own: not asked" {
+	begin
+	matrix own-resolver FAILED -
+	printf '%s\n' 'default deny' 'on-leak all warn' 'pin-blocked no' 'allow ok.example' | policy deny
+	tried -a deployfence.policy=deny -v "$E2E/liar.py:/liar.py:ro" -- sh -c '
+		python3 /liar.py 198.51.100.9 & sleep 1; own=$(hostname -i | cut -d " " -f 1)
+		for address in $own 0.0.0.0 127.0.0.1; do mclient -u4 $address ok.example; mclient -t4 $address ok.example; done
+		kill $!; python3 /escape.py at 198.51.100.9 tcp; python3 /escape.py at 203.0.113.10 tcp'
+	refute_match "$output" 'address=198\.51\.100\.9'
+	expect_match "$output" 'address=203\.0\.113\.10'
+	expect_match "$output" $'198.51.100.9\tEPERM'
+	expect_match "$output" $'203.0.113.10\tok'
+	expect_no_packet 198.51.100.9
+	sed -i '$d' "$R/matrix"
+	matrix own-resolver "another is asked, no packet" "dns"
+}
+
 # --- what becomes of a fence under load, or without its proxy
 
 @test "the proxy killed: refused stays refused, nothing is resolved, allowed addresses go on" {

@@ -5,7 +5,7 @@
  * Each program is loaded alone, so that one which the verifier refuses does not hide
  * the others; its log follows.  Then the fence as the hook builds it, on an empty cgroup
  * that this process joins: unconfigured it denies, egress stops a query on a socket that
- * was connected before, detached it lets go.
+ * was connected before, detached it lets go.  And the programs of the proxy's own cgroup.
  */
 #include <arpa/inet.h>
 #include <bpf/libbpf.h>
@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -272,6 +273,53 @@ static void try_fence(const char *cgroup)
 	df_fence_free(fence);
 }
 
+/* An octet from sender to a new socket of this process, on lo.  Whether it arrived. */
+static bool arrives(int sender, uint16_t port, int priority)
+{
+	struct sockaddr_in at = {
+		.sin_family = AF_INET, .sin_port = port, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(at);
+	char octet;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority)) < 0 ||
+	    bind(fd, (struct sockaddr *)&at, len) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&at, &len) < 0 ||
+	    sendto(sender, "x", 1, 0, (struct sockaddr *)&at, len) != 1)
+		return false;
+	return recv(fd, &octet, 1, MSG_DONTWAIT) == 1;
+}
+
+/* In a cgroup below, which has the programs of the proxy's; the sender is a socket of this one. */
+static void try_proxy(const char *cgroup)
+{
+	const struct df_conf conf = {.version = DF_ABI_VERSION,
+				     .mode = DF_MODE_ENFORCE,
+				     .proxy_port = htons(PROXY_PORT)};
+	const struct df_fence_options options = {.n_nets = 16, .n_classes = 16};
+	_cleanup_close_ int home = join(cgroup);
+	_cleanup_close_ int sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), below = -1;
+	struct df_fence *fence = NULL;
+	struct df_fence_maps maps;
+	const char *what = "";
+	char path[4096];
+
+	if (df_fence_load(&options, &fence, &what) < 0)
+		return; /* try_fence has said so */
+	df_fence_maps(fence, &maps);
+	(void)snprintf(path, sizeof(path), "%s/proxy", cgroup);
+	(void)mkdirat(home, "proxy", 0755);
+	below = join(path);
+	check(df_fence_configure(maps.conf, &conf) == 0 && df_fence_attach_proxy(fence, below) == 0,
+	      "attach the programs of the proxy");
+	check(!arrives(sender, 0, 0), "what asks a resolver elsewhere gets nothing on lo");
+	check(arrives(sender, 0, DF_PRIORITY_LOCAL), "what asks a local one gets its answer on lo");
+	check(arrives(sender, htons(PROXY_PORT), 0), "the listening port gets its query on lo");
+	(void)close(join(cgroup));
+	(void)unlinkat(home, "proxy", AT_REMOVEDIR);
+	df_fence_free(fence);
+}
+
 int main(int argc, char **argv)
 {
 	struct utsname u;
@@ -282,5 +330,6 @@ int main(int argc, char **argv)
 	(void)printf("# kernel %s\n", u.release);
 	try_programs();
 	try_fence(argv[1]);
+	try_proxy(argv[1]);
 	return n_failed != 0;
 }
