@@ -153,5 +153,9 @@ void df_config_done(struct df_config *c)
 		free(c->mounts[i].destination);
 	}
 	free(c->mounts);
+	free(c->rules);
+	for (size_t i = 0; i < c->n_disks; i++)
+		free(c->disks[i].path);
+	free(c->disks);
 	*c = (struct df_config){0};
 }

@@ -26,6 +26,19 @@ struct df_config_mount {
 	bool is_all_readonly; /* … but this does */
 };
 
+/* Of linux.resources.devices; of those that fit a device the last one counts. */
+struct df_config_rule {
+	bool is_block, is_char; /* both: every type */
+	bool is_allowed;
+	int64_t major, minor; /* -1: any */
+};
+
+/* A block device of linux.devices. */
+struct df_config_device {
+	uint32_t major, minor;
+	char *path; /* in the container */
+};
+
 /* Owned; df_config_done.  Missing parts are NULL. */
 struct df_config {
 	char *resolv_conf; /* source of the mount at /etc/resolv.conf */
@@ -50,16 +63,26 @@ struct df_config {
 				 */
 	bool is_in_pod;         /* managers say that it shares namespaces */
 	char *netns_path;       /* of the network namespace that it joins */
+	bool has_writable_sysfs;
+	bool has_writable_proc; /* and of it nothing made read-only that must be */
 	char *pidns_path;       /* the same of the pid namespace */
 	char *proxies;          /* "http_proxy=http://10.0.0.1:3128, …" of its environment */
 	unsigned listen_fds;    /* LISTEN_FDS of its environment */
 	struct df_config_mount *mounts; /* what shows it files of the host, the root last */
 	size_t n_mounts, cap_mounts;
+	struct df_config_rule *rules;
+	size_t n_rules, cap_rules;
+	struct df_config_device *disks;
+	size_t n_disks, cap_disks;
 };
 
 /* As df_state_parse: 0, or 65 or 71 with error filled and *ret untouched. */
 int df_config_parse(const char *text, size_t len, struct df_config *ret,
 		    char ret_error[static DF_STATE_ERROR_MAX]);
 void df_config_done(struct df_config *c);
+
+/* Whether its rules let it open a device; without any rule runtimes differ: then yes. */
+bool df_config_may_use_device(const struct df_config *c, bool is_block, uint32_t major,
+			      uint32_t minor);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "hook/config_parts.h"
 #include "hook/oci_json.h"
+#include "lib/array.h"
 #include "lib/util.h"
 
 #define TUN_MAJOR 10 /* Documentation/admin-guide/devices.txt */
@@ -70,11 +71,33 @@ static bool is_any_number(const struct df_json *v)
 	return df_json_int(v, &n) < 0 || n == -1;
 }
 
+static int64_t number_or_any(const struct df_json *v)
+{
+	int64_t n;
+
+	return df_json_int(v, &n) < 0 ? -1 : n;
+}
+
+bool df_config_may_use_device(const struct df_config *c, bool is_block, uint32_t major,
+			      uint32_t minor)
+{
+	for (size_t i = c->n_rules; i-- > 0;) {
+		const struct df_config_rule *r = &c->rules[i];
+
+		if ((is_block ? r->is_block : r->is_char) &&
+		    (r->major == -1 || r->major == major) && (r->minor == -1 || r->minor == minor))
+			return r->is_allowed;
+	}
+	return c->n_rules == 0;
+}
+
 /* linux.resources.devices, of which the last rule that fits a device counts. */
-static void read_device_rules(const struct df_json *doc, struct df_config *c)
+static int read_device_rules(const struct df_json *doc, struct df_config *c, char *error)
 {
 	const struct df_json *rules = df_json_get(get(doc, "linux", "resources"), "devices");
 
+	if (df_array_reserve(&c->rules, &c->cap_rules, df_json_len(rules), sizeof(*c->rules)) < 0)
+		return df_oci_no_memory(error);
 	for (size_t i = 0; i < df_json_len(rules); i++) {
 		const struct df_json *rule = df_json_at(rules, i);
 		const struct df_json *major = df_json_get(rule, "major");
@@ -83,28 +106,55 @@ static void read_device_rules(const struct df_json *doc, struct df_config *c)
 		const bool is_every = !type || strcmp(type, "a") == 0;
 		const bool is_allowed = df_json_is_true(df_json_get(rule, "allow"));
 
+		c->rules[c->n_rules++] =
+			(struct df_config_rule){.is_block = is_every || strcmp(type, "b") == 0,
+						.is_char = is_every || strcmp(type, "c") == 0,
+						.is_allowed = is_allowed,
+						.major = number_or_any(major),
+						.minor = number_or_any(minor)};
 		if (is_every && is_any_number(major) && is_any_number(minor))
 			c->has_all_devices = is_allowed;
 		if ((is_every || strcmp(type, "c") == 0) && is_number(major, TUN_MAJOR) &&
 		    is_number(minor, TUN_MINOR))
 			c->may_use_tun = is_allowed;
 	}
+	return 0;
 }
 
-static void read_devices(const struct df_json *doc, struct df_config *c)
+static int add_disk(struct df_config *c, int64_t major, int64_t minor, const char *path,
+		    char *error)
+{
+	struct df_config_device d = {.major = (uint32_t)major, .minor = (uint32_t)minor};
+	int status = 0;
+
+	if (df_array_reserve(&c->disks, &c->cap_disks, c->n_disks + 1, sizeof(*c->disks)) < 0)
+		return df_oci_no_memory(error);
+	status = df_oci_copy(path ? path : "", &d.path, error);
+	if (status == 0)
+		c->disks[c->n_disks++] = d;
+	return status;
+}
+
+static int read_devices(const struct df_json *doc, struct df_config *c, char *error)
 {
 	const struct df_json *devices = get(doc, "linux", "devices");
+	int status = 0;
 
 	for (size_t i = 0; i < df_json_len(devices); i++) {
 		const struct df_json *device = df_json_at(devices, i);
 		const char *type = df_json_string(df_json_get(device, "type"));
 		int64_t major, minor;
 
-		c->has_tun |= type && (strcmp(type, "c") == 0 || strcmp(type, "u") == 0) &&
-			      df_json_int(df_json_get(device, "major"), &major) == 0 &&
-			      df_json_int(df_json_get(device, "minor"), &minor) == 0 &&
+		if (!type || df_json_int(df_json_get(device, "major"), &major) < 0 ||
+		    df_json_int(df_json_get(device, "minor"), &minor) < 0)
+			continue;
+		c->has_tun |= (strcmp(type, "c") == 0 || strcmp(type, "u") == 0) &&
 			      major == TUN_MAJOR && minor == TUN_MINOR;
+		if (status == 0 && strcmp(type, "b") == 0)
+			status = add_disk(c, major, minor,
+					  df_json_string(df_json_get(device, "path")), error);
 	}
+	return status;
 }
 
 /* A filter that allows everything is none. */
@@ -211,10 +261,12 @@ int df_config_read_limits(const struct df_json *doc, struct df_config *c, char *
 	if (status == 0)
 		status = read_environment(doc, c, error);
 	if (status == 0)
+		status = read_device_rules(doc, c, error);
+	if (status == 0)
+		status = read_devices(doc, c, error);
+	if (status == 0)
 		status = read_delegated_cgroup(doc, c, error);
 	read_caps(doc, c);
-	read_device_rules(doc, c);
-	read_devices(doc, c);
 	c->has_seccomp = has_seccomp(doc);
 	c->has_masked_paths = df_json_len(get(doc, "linux", "maskedPaths")) > 0;
 	c->is_in_pod = is_in_pod(doc);

@@ -81,7 +81,7 @@ static int add_mount(struct df_config *c, struct df_config_mount m, const char *
 /* "lowerdir=A:B,upperdir=C": what lies below is seen through it, sockets included. */
 static int add_layers(struct df_config *c, const char *option, const char *destination, char *error)
 {
-	const struct df_config_mount m = {.is_readonly = true, .is_all_readonly = true};
+	struct df_config_mount m = {.is_readonly = true, .is_all_readonly = true};
 	int status = 0;
 
 	while (status == 0 && *option) {
@@ -91,6 +91,7 @@ static int add_layers(struct df_config *c, const char *option, const char *desti
 		option = end + (*end == ',');
 		if (strncmp(dirs, "lowerdir=", 9) != 0 && strncmp(dirs, "upperdir=", 9) != 0)
 			continue;
+		m.is_readonly = m.is_all_readonly = *dirs == 'l';
 		for (dirs += 9; status == 0 && dirs < end; dirs += len + 1) {
 			len = strcspn(dirs, ":,");
 			status = add_mount(c, m, dirs, len, destination, error);
@@ -119,6 +120,37 @@ static const char *or_empty(const char *s)
 	return s ? s : "";
 }
 
+/* Their sources are words. */
+static bool is_virtual(const char *type)
+{
+	static const char *const types[] = {"proc",   "sysfs",   "tmpfs", "devpts",  "mqueue",
+					    "cgroup", "cgroup2", "bpf",   "overlay", "devtmpfs"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (strcmp(type, types[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Whether the runtime makes /proc/sys read-only, or hides it: podman's unmask leaves that out. */
+static bool is_proc_sys_kept(const struct df_json *doc)
+{
+	static const char *const keys[] = {"readonlyPaths", "maskedPaths"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const struct df_json *paths = df_json_get(df_json_get(doc, "linux"), keys[i]);
+
+		for (size_t k = 0; k < df_json_len(paths); k++) {
+			const char *path = df_json_string(df_json_at(paths, k));
+
+			if (path &&
+			    (is_same_path(path, "/proc/sys") || is_same_path(path, "/proc")))
+				return true;
+		}
+	}
+	return false;
+}
+
 static int read_mount(const struct df_json *mount, struct df_config *c, char *error)
 {
 	const char *type = or_empty(df_json_string(df_json_get(mount, "type")));
@@ -136,6 +168,11 @@ static int read_mount(const struct df_json *mount, struct df_config *c, char *er
 		if (strcmp(type, "overlay") == 0)
 			status = add_layers(c, option, destination, error);
 	}
+	c->has_writable_sysfs |= !is_bind && strcmp(type, "sysfs") == 0 && !m.is_readonly;
+	c->has_writable_proc |= !is_bind && strcmp(type, "proc") == 0 && !m.is_readonly;
+	/* a device with a file system is as good as its files */
+	if (!is_bind && *source == '/' && !is_virtual(type))
+		is_bind = true;
 	m.is_cgroup = !is_bind && (strcmp(type, "cgroup") == 0 || strcmp(type, "cgroup2") == 0);
 	if (!m.is_recursive)
 		m.is_all_readonly |= m.is_readonly;
@@ -158,6 +195,8 @@ int df_config_read_mounts(const struct df_json *doc, struct df_config *c, char *
 		if (status == 0)
 			status = read_mount(df_json_at(mounts, i), c, error);
 	}
+	if (is_proc_sys_kept(doc))
+		c->has_writable_proc = false;
 	if (status == 0 && c->root_path)
 		status = add_mount(c, root, c->root_path, strlen(c->root_path), "/", error);
 	return status || !source ? status : df_oci_copy(source, &c->resolv_conf, error);

@@ -97,6 +97,11 @@ void df_findings_of_config(const struct df_config *config, const struct df_conta
 	if (!container->has_own_userns)
 		find_privileged(config, container->pidns == DF_PIDNS_HOST, f);
 	find_cgroup_mounts(config, container->sees_more_cgroups, f);
+	/* their files belong to the initial user namespace's root */
+	if (config->has_writable_sysfs && !container->has_own_userns)
+		df_findings_add(f, DF_FINDING_HOST_MOUNT, "writable sysfs mount");
+	if (config->has_writable_proc && !container->has_own_userns)
+		df_findings_add(f, DF_FINDING_HOST_MOUNT, "writable /proc/sys");
 	if (config->has_tun)
 		df_findings_add(f, DF_FINDING_TUN_DEVICE, "device /dev/net/tun");
 	else if (config->may_use_tun && has_cap(config, CAP_MKNOD) && !container->has_own_userns)

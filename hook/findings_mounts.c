@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * findings_mounts: sockets, devices and cgroups of the host that a container is shown.
+ * findings_mounts: sockets, devices, cgroups and files of the host that a container is shown.
  *
  * A source is looked at as the runtime saw it: links followed, in the host's namespace.
  * A directory counts for all that may be below it.  Places under /run count whether or
@@ -14,6 +14,7 @@
 #include <sys/vfs.h>
 
 #include "hook/findings.h"
+#include "hook/findings_host.h"
 #include "lib/util.h"
 
 #define TUN_DEVICE makedev(10, 200)
@@ -77,6 +78,8 @@ struct node {
 
 struct look {
 	int bundle_fd;
+	const struct df_config *config;
+	struct df_host_files host;
 	const struct df_container *container;
 	struct df_findings *f;
 	bool has_nodes;
@@ -88,16 +91,6 @@ struct look {
 	struct stat st;
 	char path[4096]; /* where it really is */
 };
-
-/* Equal, or above it. */
-static bool is_above(const char *dir, const char *path)
-{
-	size_t len = strlen(dir);
-
-	if (strcmp(dir, "/") == 0)
-		return true;
-	return len > 0 && strncmp(dir, path, len) == 0 && (path[len] == '/' || path[len] == '\0');
-}
 
 /* Those that do not exist have no node: 0, 0. */
 static void find_nodes(struct look *l)
@@ -156,7 +149,8 @@ static void look_at_directory(struct look *l)
 	for (size_t i = 0; i < ARRAY_SIZE(knowns); i++) {
 		const struct known *k = &knowns[i];
 
-		if (is_found[k->finding] || (!is_above(l->path, k->path) && !is_node_above(l, i)) ||
+		if (is_found[k->finding] ||
+		    (!df_mountinfo_is_above(l->path, k->path) && !is_node_above(l, i)) ||
 		    (strncmp(k->path, "/run/", 5) != 0 && !is_there(k->path)))
 			continue;
 		is_found[k->finding] = true;
@@ -220,7 +214,7 @@ static void look_at_cgroups(const struct look *l)
 		_cleanup_close_ int fd = -1;
 
 		if (!l->mount->is_recursive || l->mount->is_all_readonly ||
-		    !is_above(l->path, places[i]))
+		    !df_mountinfo_is_above(l->path, places[i]))
 			continue;
 		fd = open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (fd >= 0 && is_cgroup2(fd)) {
@@ -233,7 +227,7 @@ static void look_at_cgroups(const struct look *l)
 static void look_at(struct look *l)
 {
 	_cleanup_close_ int fd = openat(l->bundle_fd, l->mount->source, O_PATH | O_CLOEXEC);
-	char link[32];
+	char link[32], shown[PATH_MAX];
 	ssize_t n;
 
 	if (fd < 0 || fstat(fd, &l->st) < 0)
@@ -242,6 +236,8 @@ static void look_at(struct look *l)
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, l->path, sizeof(l->path) - 1);
 	l->path[n > 0 ? n : 0] = '\0';
+	if (df_host_files_are_shown(&l->host, l->config, l->mount, fd, shown, sizeof(shown)))
+		add(l, DF_FINDING_HOST_MOUNT, strcmp(shown, l->path) == 0 ? "" : shown);
 	if (S_ISSOCK(l->st.st_mode))
 		look_at_socket(l);
 	else if (S_ISCHR(l->st.st_mode) && l->st.st_rdev == TUN_DEVICE)
@@ -256,11 +252,21 @@ void df_findings_of_mounts(const char *bundle, const struct df_config *config,
 			   const struct df_container *container, struct df_findings *f)
 {
 	_cleanup_close_ int bundle_fd = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct look l = {.bundle_fd = bundle_fd, .container = container, .f = f};
+	struct look l = {.bundle_fd = bundle_fd, .config = config, .container = container, .f = f};
 
 	for (size_t i = 0; i < config->n_mounts; i++) {
 		l.mount = &config->mounts[i];
 		if (!l.mount->is_cgroup)
 			look_at(&l);
+	}
+	df_host_files_done(&l.host);
+	for (size_t i = 0; i < config->n_disks; i++) {
+		const struct df_config_device *d = &config->disks[i];
+
+		if (df_config_may_use_device(config, true, d->major, d->minor) &&
+		    df_host_files_is_used_device(d->major, d->minor))
+			df_findings_add(f, DF_FINDING_HOST_MOUNT,
+					"device %s (%u:%u) with a file system", d->path, d->major,
+					d->minor);
 	}
 }

@@ -341,7 +341,7 @@ slice_down() { # and with it what is attached
 	for runtime in crun runc; do
 		for how in override exclusive; do
 			for type in egress sock_create connect4 connect6 sendmsg4 sendmsg6 recvmsg4 recvmsg6 getpeername4 getpeername6; do
-				[ "$runtime" = crun ] || [ "$type" = connect4 ] || continue
+				[ "$type" = connect4 ] || [ "$runtime $how" = "crun override" ] || continue
 				echo "$runtime $how $type"
 				slice_up
 				attach "$SLICE" "$type" "$how"
@@ -349,6 +349,10 @@ slice_down() { # and with it what is attached
 				expect [ "$output" = "" ]
 				expect_syslog "refused: program f_$type \(id [0-9]+\) at $type of cgroup /leak\.slice is attached $([ $how = override ] && echo 'with BPF_F_ALLOW_OVERRIDE' || echo exclusively)"
 				expect_match "$stderr" 'exit (code:|status) 69|program f_'
+				if [ "$type" != connect4 ]; then
+					slice_down
+					continue
+				fi
 				# the twins: without a fence, and in audit, which touches nothing
 				in_slice "$runtime" -- echo ran
 				expect [ "$output" = ran ]
@@ -435,4 +439,78 @@ slice_down() { # and with it what is attached
 	expect_syslog "refused: program fence_[a-z0-9_]+ \(id [0-9]+\) at [a-z0-9]+ of cgroup /jobs/$outer is of another fence"
 	job_forget "$JOB"
 	job_stop "$outer"
+}
+
+# --- files of the host
+
+# Refused by a policy that refuses this, by what is shown: shown REGEX JOB-OPTION…
+shown() {
+	local seen=$1
+	shift
+	echo "shown: $*"
+	strict host-mount
+	job "$@" -a deployfence.policy=strict-host-mount -- echo ran
+	expect [ "$output" = "" ]
+	expect_match "$stderr" "refused: finding host-mount: $seen"
+}
+
+@test "host-mount: what the fence stands on, by every name that leads there" {
+	local other=/srv/other
+	echo 'block github.com' >"$POLICIES/mine.policy"
+	try host-mount '^mount /etc with /etc/deployfence/' -v /etc:/x
+	try host-mount '^mount /proc with the host.s /proc$' -r podman+runc -v /proc:/x:ro
+	shown 'mount /etc/deployfence' -v /etc/deployfence:/x
+	shown 'mount /etc/deployfence/policies/mine\.policy with /etc/deployfence/policies' -v "$POLICIES/mine.policy:/x"
+	shown 'mount /usr with ' -v /usr:/x
+	shown 'mount /usr/libexec/oci/hooks\.d' -v /usr/libexec/oci/hooks.d:/x
+	shown 'mount /usr/share/containers/oci/hooks\.d' -v /usr/share/containers/oci/hooks.d:/x
+	shown 'mount /run with /run/deployfence' -v /run:/x
+	shown 'mount /run/deployfence' -r crun -v /run/deployfence:/x
+	shown 'mount /var/lib with /var/lib/deployfence' -v /var/lib:/x
+	shown 'mount / with ' -v /:/x:ro
+	shown 'mount /sys with sysfs' -v /sys:/x
+	shown 'mount /sys/fs/bpf with BPF objects' -v /sys/fs/bpf:/x:ro
+	shown 'writable /proc/sys' -o --security-opt=unmask=/proc/sys
+	# by a link, a dot-dot, a bind mount, a bind mount of a parent, and the layer below an overlay
+	mkdir -p $other/bind $other/var
+	ln -sfn /etc $other/link
+	mount --bind /etc/deployfence $other/bind
+	mount --bind /var $other/var
+	shown "mount $other/link with /etc/deployfence/" -v $other/link:/x
+	shown 'mount /usr/\.\./etc/deployfence' -r crun -v /usr/../etc/deployfence:/x
+	shown "mount $other/bind with /etc/deployfence/" -v $other/bind:/x
+	shown "mount $other with /etc/deployfence/" -v $other:/x:ro # what is mounted below it is not read-only
+	shown "mount $other/var/lib " -r crun -v $other/var/lib:/x
+	shown "mount $DF_HOST/overlay/etc/upper with /etc/deployfence/" -v "$DF_HOST/overlay/etc/upper:/x"
+	shown "mount /proc/[0-9]+/root/etc with /etc/deployfence/" -r crun -v "/proc/$$/root/etc:/x"
+	umount $other/bind $other/var
+	rm -rf "$other"
+}
+
+@test "host-mount: the device of a file system that is in use" {
+	local disk
+	disk=$(findmnt -rno MAJ:MIN /work /tmp / 2>/dev/null | head -n 1)
+	disk=/dev/$(basename "$(readlink "/sys/dev/block/$disk")")
+	[ -b "$disk" ] || skip "no block device of a mounted file system"
+	shown "device $disk \\([0-9:]+\\) with a file system" -o "--device=$disk"
+	shown "mount $disk with a file system" -v "$disk:/x" -o "--device-cgroup-rule=b *:* rwm"
+	# the twin: the device cgroup lets nobody open it
+	try_none -v "$disk:/x"
+}
+
+@test "no host-mount: what containers are ordinarily given" {
+	local runtime volume=$DF_HOST/volume
+	mkdir -p "$volume" /run/x /etc/ssl/certs /etc/pki /srv/data
+	echo geheim >"$volume/secret"
+	ln -sfn /srv/data "$volume/link"
+	for runtime in podman+crun podman+runc crun ctr; do
+		try_none -r "$runtime" -v /etc/localtime:/etc/localtime:ro -v /etc/ssl:/x/ssl:ro -v /etc/ssl/certs:/x/certs:ro -v /etc/pki:/x/pki:ro \
+			-v "$volume/secret:/run/secrets/token:ro" -v /run/x:/x/run -v /usr/share/zoneinfo:/x/zoneinfo:ro -v "$volume:/data" \
+			-v "$volume/link:/linked" -v /usr/bin/env:/x/env:ro -v /etc/hosts:/x/hosts -v /proc/cpuinfo:/x/cpuinfo:ro -v /etc:/x/etc:ro -v /usr:/x/usr:ro
+	done
+	podman secret create token "$volume/secret" >/dev/null
+	try_none -v data:/data -o --secret=token -o --tmpfs=/y -o --mount=type=volume,destination=/z -o --read-only
+	podman volume rm -f data >/dev/null
+	podman secret rm token >/dev/null
+	rm -rf /srv/data
 }

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "hook/findings.h"
+#include "hook/mountinfo.h"
 #include "lib/util.h"
 
 #define TEXT_MAX 8192
@@ -81,13 +82,13 @@ static void test_engines(void **state)
 		{"config_real_podman_tun", "tun-device", false, false},
 		{"config_real_podman_proxy", "http-proxy", false, false},
 		{"config_real_podman_privileged",
-		 "cap-net-raw cap-net-admin cap-sys-admin cap-bpf privileged tun-device", false,
-		 false},
+		 "cap-net-raw cap-net-admin cap-sys-admin cap-bpf privileged tun-device host-mount",
+		 false, false},
 		{"config_real_podman_privileged", "cap-net-raw cap-net-admin tun-device", true,
 		 false},
 		{"config_real_podman_cgroupns",
 		 "cap-net-raw cap-net-admin cap-sys-admin cap-bpf privileged host-cgroup "
-		 "tun-device",
+		 "tun-device host-mount",
 		 false, false},
 	};
 	const char *top = getenv("srcdir");
@@ -349,13 +350,19 @@ static int make_ground(void **state)
 	assert_return_code(symlink("engine/docker.sock", path), errno);
 	(void)snprintf(path, sizeof(path), "%s/run", ground);
 	assert_return_code(symlink("/run", path), errno);
+	(void)snprintf(path, sizeof(path), "%s/etc-link", ground);
+	assert_return_code(symlink("/etc", path), errno);
 	return 0;
 }
 
 static int remove_ground(void **state)
 {
-	static const char *const files[] = {"engine/docker.sock", "resolver/io.systemd.Resolve",
-					    "app/app.sock", "link", "run"};
+	static const char *const files[] = {"engine/docker.sock",
+					    "resolver/io.systemd.Resolve",
+					    "app/app.sock",
+					    "link",
+					    "run",
+					    "etc-link"};
 	static const char *const dirs[] = {"engine", "resolver", "app", ""};
 	char path[128];
 
@@ -434,7 +441,141 @@ static void test_mounts(void **state)
 		    "resolver-socket: mount /run with /run/nscd/socket\n");
 	check_mount("GROUND/run", "\"bind\"",
 		    "engine-socket: mount GROUND/run with /run/podman/podman.sock\n"
-		    "resolver-socket: mount GROUND/run with /run/nscd/socket\n");
+		    "resolver-socket: mount GROUND/run with /run/nscd/socket\n"
+		    "host-mount: mount GROUND/run with /run/deployfence\n");
+}
+
+/* What a fence stands on: by a name, by a link, from above and from below; read-only and not. */
+static void test_host_files(void **state)
+{
+	static const struct {
+		const char *source, *options, *shown; /* NULL: nothing of the host */
+	} rows[] = {
+		{"/etc", "\"rbind\"", " with " DF_CONF_FILE},
+		{"/etc", "\"rbind\",\"ro\"", NULL},
+		{"/etc", "\"rbind\",\"rro\"", NULL},
+		{"/etc/../etc/.", "\"rbind\"", " with " DF_CONF_FILE},
+		{"GROUND/etc-link", "\"rbind\"", " with " DF_CONF_FILE},
+		{"/etc/passwd", "\"bind\"", "mount /etc/passwd\n"},
+		{"/etc/passwd", "\"bind\",\"ro\"", NULL},
+		{"/etc/ssl", "\"rbind\"", NULL},
+		{"/etc/hosts", "\"bind\"", NULL},
+		{"/etc/localtime", "\"bind\",\"ro\"", NULL},
+		{"/usr", "\"rbind\"", " with "},
+		{"/usr", "\"rbind\",\"ro\"", NULL},
+		{"/usr/bin", "\"rbind\"", "mount /usr/bin\n"},
+		{"/usr/bin/env", "\"rbind\"", " with /usr/bin\n"},
+		{"/usr/share/zoneinfo", "\"rbind\"", NULL},
+		{"/var", "\"rbind\"", " with /var/lib/"},
+		{"/var", "\"rbind\",\"ro\"", NULL},
+		{"/var/tmp", "\"rbind\"", NULL},
+		{"/proc", "\"rbind\",\"rro\"", " with the host's /proc"},
+		{"/proc/1", "\"bind\",\"ro\"", " with the host's /proc"},
+		{"/proc/sys", "\"bind\"", " with files of /proc"},
+		{"/proc/sys", "\"bind\",\"ro\"", NULL},
+		{"/proc/sys/kernel/core_pattern", "\"bind\"", " with files of /proc"},
+		{"/proc/cpuinfo", "\"bind\"", NULL},
+		{"/sys", "\"bind\"", " with sysfs"},
+		{"/sys/kernel", "\"bind\",\"ro\"", NULL},
+		{"/tmp", "\"rbind\"", NULL},
+		{"GROUND/app", "\"rbind\"", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *seen = seen_of_mount(rows[i].source, rows[i].options);
+		const char *line = strstr(seen, "host-mount: ");
+
+		if (rows[i].shown ? !line || !strstr(line, rows[i].shown) : line != NULL)
+			fail_msg("%s %s: %s", rows[i].source, rows[i].options, seen);
+	}
+}
+
+static void test_mountinfo(void **state)
+{
+	static const char text[] =
+		"36 35 98:0 /a\\040b /mnt\\134x rw,noatime master:1 shared:2 - ext3 /dev/root "
+		"ro,errors=x\n"
+		"37 35 0:42 / / ro - overlay overlay rw,lowerdir=/l1:/l2,upperdir=/u\n"
+		"38 35 nonsense\n"
+		"39 35 0:43 / /ro-in-name rw,norom - tmpfs ro rw\n";
+	struct df_mountinfo m;
+
+	(void)state;
+	assert_int_equal(df_mountinfo_parse(strdup(text), &m), 0);
+	assert_int_equal(m.n_mounts, 3);
+	assert_string_equal(m.mounts[0].root, "/a b");
+	assert_string_equal(m.mounts[0].point, "/mnt\\x");
+	assert_true(m.mounts[0].is_readonly && m.mounts[0].major == 98);
+	assert_true(m.mounts[1].is_readonly);
+	assert_string_equal(m.mounts[1].type, "overlay");
+	assert_string_equal(m.mounts[1].super, "rw,lowerdir=/l1:/l2,upperdir=/u");
+	assert_false(m.mounts[2].is_readonly);
+	df_mountinfo_done(&m);
+}
+
+/* Block devices: made for it or mounted, by the last rule that fits. */
+static void test_device_rules(void **state)
+{
+	static const struct {
+		const char *rules;
+		bool is_allowed;
+	} rows[] = {
+		{"", true},
+		{DENY_ALL, false},
+		{ALLOW_ALL, true},
+		{DENY_ALL ",{\"allow\":true,\"type\":\"b\",\"major\":254,\"minor\":0}", true},
+		{DENY_ALL ",{\"allow\":true,\"type\":\"b\",\"major\":254}", true},
+		{DENY_ALL ",{\"allow\":true,\"type\":\"c\",\"major\":254,\"minor\":0}", false},
+		{DENY_ALL ",{\"allow\":true,\"type\":\"b\",\"major\":254,\"minor\":1}", false},
+		{ALLOW_ALL ",{\"allow\":false,\"type\":\"b\",\"major\":-1}", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char json[512];
+		struct df_config c;
+
+		(void)snprintf(json, sizeof(json), "{\"linux\":{" DEVICES("%s") "}}",
+			       rows[i].rules);
+		c = parse(json);
+		if (df_config_may_use_device(&c, true, 254, 0) != rows[i].is_allowed)
+			fail_msg("%s", json);
+		df_config_done(&c);
+	}
+}
+
+#define KERNEL(type, options, linux)                                                               \
+	"{\"mounts\":[{\"destination\":\"/x\",\"type\":\"" type "\",\"source\":\"" type            \
+	"\",\"options\":[" options "]}],\"linux\":{" linux "}}"
+
+static void test_kernel_files(void **state)
+{
+	static const struct {
+		const char *config;
+		bool is_seen;
+	} rows[] = {
+		{KERNEL("sysfs", "\"ro\"", ""), false},
+		{KERNEL("sysfs", "\"nosuid\"", ""), true},
+		{KERNEL("proc", "", "\"readonlyPaths\":[\"/proc/bus\",\"/proc/sys\"]"), false},
+		{KERNEL("proc", "", "\"maskedPaths\":[\"/proc/sys/\"]"), false},
+		{KERNEL("proc", "\"ro\"", ""), false},
+		{KERNEL("proc", "", "\"readonlyPaths\":[\"/proc/sys/fs\"]"), true},
+		{KERNEL("proc", "", ""), true},
+		{KERNEL("tmpfs", "", ""), false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct df_container container = {};
+		struct df_config c = parse(rows[i].config);
+		struct df_findings f = {};
+
+		df_findings_of_config(&c, &container, &f);
+		if (!!*f.seen[DF_FINDING_HOST_MOUNT] != rows[i].is_seen)
+			fail_msg("%s:\n%s", rows[i].config, findings_text(&f));
+		df_config_done(&c);
+	}
 }
 
 static void test_layers(void **state)
@@ -636,6 +777,10 @@ int main(void)
 		cmocka_unit_test(test_own_pid_namespace),
 		cmocka_unit_test(test_mounts),
 		cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_host_files),
+		cmocka_unit_test(test_mountinfo),
+		cmocka_unit_test(test_device_rules),
+		cmocka_unit_test(test_kernel_files),
 		cmocka_unit_test(test_root),
 		cmocka_unit_test(test_fds),
 		cmocka_unit_test(test_network),
