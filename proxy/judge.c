@@ -125,10 +125,15 @@ static bool is_empty_lines(const struct df_payload *p)
 	return true;
 }
 
+static bool is_to_proxy(const struct df_payload_target *t)
+{
+	return t->kind == DF_PAYLOAD_CONNECT || t->kind == DF_PAYLOAD_ABSOLUTE;
+}
+
 /* A request to a proxy, or so much of one that nothing else begins so. */
 static bool is_request(const struct df_payload_target *t, size_t len)
 {
-	return t->kind == DF_PAYLOAD_CONNECT || t->kind == DF_PAYLOAD_ABSOLUTE ||
+	return is_to_proxy(t) ||
 	       (t->state == DF_PAYLOAD_INCOMPLETE && t->kind == DF_PAYLOAD_NONE && len >= WORD_LEN);
 }
 
@@ -164,13 +169,22 @@ static void judge_proxied(const struct df_judge *j, const struct df_payload *p, 
 
 /*
  * To an address that no rule allows, nor a name that a rule allows: what it names is told,
- * unless an answer said so, and refused if a rule blocks it.
+ * unless an answer said so, and refused if a rule blocks it.  An address that a proxy is
+ * asked for is refused as at any other port.
  */
-static void judge_seen(const struct df_judge *j, const struct df_payload *p, struct df_judgement *g)
+static void judge_seen(const struct df_judge *j, const struct df_payload *p, uint64_t now_ns,
+		       struct df_judgement *g)
 {
 	const struct df_payload_target *t = &g->target;
 	const enum df_reason reason = df_judge_reason(g->at);
 
+	if (t->state == DF_PAYLOAD_READ && t->has_addr && is_to_proxy(t)) {
+		g->at = DF_AT_PROXY;
+		judge_request(j, now_ns, g);
+		g->decision.is_enforced &= p->is_enforced;
+		g->is_seen = g->decision.is_refusal;
+		return;
+	}
 	if (t->state != DF_PAYLOAD_READ || !t->has_name)
 		return;
 	g->decision = df_tables_name(j->tables, &t->name, IPPROTO_TCP, ntohs(p->port), reason);
@@ -179,35 +193,97 @@ static void judge_seen(const struct df_judge *j, const struct df_payload *p, str
 	g->is_seen = g->decision.is_refusal || !df_learn_has(j->learn, p->addr, &t->name);
 }
 
+/* One of the two hosts that a request may name. */
+static void judge_host(const struct df_judge *j, const struct df_payload *p, size_t offset,
+		       uint64_t now_ns, struct df_judgement *g)
+{
+	if (p->verdict == DF_VERDICT_SEEN) {
+		judge_seen(j, p, now_ns, g);
+	} else if (p->verdict == DF_VERDICT_UNDECIDED) {
+		judge_undecided(j, p, g);
+		g->is_seen = g->decision.is_refusal;
+	} else {
+		judge_proxied(j, p, offset, now_ns, g);
+	}
+}
+
+/* The stricter verdict counts, and whom it is about is what is told. */
+static void judge_other(const struct df_judge *j, const struct df_payload *p, size_t offset,
+			uint64_t now_ns, struct df_judgement *g)
+{
+	const struct df_payload_host *other = &g->target.other;
+	struct df_judgement h = *g;
+
+	h.is_seen = false;
+	h.decision = (struct df_decision){};
+	h.target.has_name = other->has_name;
+	h.target.has_addr = other->has_addr;
+	h.target.has_port = other->has_port;
+	h.target.name = other->name;
+	h.target.port = other->port;
+	memcpy(h.target.addr, other->addr, sizeof(other->addr));
+	judge_host(j, p, offset, now_ns, &h);
+	if (df_tables_strictness(&h.decision) > df_tables_strictness(&g->decision))
+		*g = h;
+}
+
+/*
+ * Where nothing is held the rest of a request will not be shown: of one whose fields are not
+ * whole the first line says whom it is for.
+ */
+static void parse_line(const struct df_payload *p, size_t offset, struct df_payload_target *t)
+{
+	static uint8_t copy[DF_PAYLOAD_MAX + 2];
+	const uint8_t *lf;
+	size_t len;
+
+	while (offset < p->len && (p->data[offset] == '\r' || p->data[offset] == '\n'))
+		offset++; /* RFC 9112 2.2 */
+	lf = offset < p->len ? memchr(p->data + offset, '\n', p->len - offset) : NULL;
+	if (!lf)
+		return;
+	len = (size_t)(lf - (p->data + offset)) + 1;
+	memcpy(copy, p->data + offset, len);
+	memcpy(copy + len, "\r\n", 2);
+	df_payload_parse(copy, len + 2, false, t);
+}
+
+/* More octets could tell, and are worth waiting for. */
+static bool is_waiting(const struct df_payload *p, size_t offset, const struct df_payload_target *t)
+{
+	if (t->state != DF_PAYLOAD_INCOMPLETE)
+		return false;
+	if (p->verdict == DF_VERDICT_UNDECIDED || p->verdict == DF_VERDICT_SEEN)
+		return true;
+	if (p->is_later)
+		return is_to_proxy(t) && has_version(p, offset);
+	return t->kind != DF_PAYLOAD_HTTP && !is_empty_lines(p);
+}
+
 void df_judge_payload(const struct df_judge *j, const struct df_payload *p, size_t offset,
 		      bool is_last, uint64_t now_ns, struct df_judgement *ret)
 {
 	const bool is_undecided = p->verdict == DF_VERDICT_UNDECIDED;
-	const bool is_seen = p->verdict == DF_VERDICT_SEEN;
 	struct df_judgement g = {};
 
 	df_payload_parse(p->data + offset, p->len - offset, p->total_len > p->len, &g.target);
+	if (!p->is_held && g.target.state == DF_PAYLOAD_INCOMPLETE && is_to_proxy(&g.target))
+		parse_line(p, offset, &g.target);
 	g.at = place_of(&g.target, p);
 	/* behind a request to a server one to a proxy may follow */
 	g.verdict = g.target.kind == DF_PAYLOAD_ABSOLUTE ||
 				    (g.target.kind == DF_PAYLOAD_HTTP && !is_undecided)
 			    ? DF_VERDICT_PROXY
 			    : DF_VERDICT_ALLOW;
-	if (g.target.state == DF_PAYLOAD_INCOMPLETE && !is_last &&
-	    (is_undecided || is_seen ||
-	     (!p->is_later && g.target.kind != DF_PAYLOAD_HTTP && !is_empty_lines(p)))) {
+	if (!is_last && is_waiting(p, offset, &g.target)) {
 		g.verdict = DF_VERDICT_NONE;
 		*ret = g;
 		return;
 	}
-	if (is_seen) {
-		judge_seen(j, p, &g);
-	} else if (is_undecided) {
-		judge_undecided(j, p, &g);
-		g.is_seen = g.decision.is_refusal;
-	} else {
-		judge_proxied(j, p, offset, now_ns, &g);
-	}
+	judge_host(j, p, offset, now_ns, &g);
+	if (g.target.state == DF_PAYLOAD_READ &&
+	    (g.target.other.has_name || g.target.other.has_addr))
+		judge_other(j, p, offset, now_ns, &g);
 	if (g.decision.is_enforced)
 		g.verdict = DF_VERDICT_BLOCK;
 	*ret = g;

@@ -9,10 +9,11 @@
  * is between the two ends.
  *
  * Any other connection is looked at where it begins like a request to an HTTP proxy: the
- * target is judged as a name, or as an address that is not ours to reach.  And at ports 80
- * and 443, if nobody allows the address by a rule: a name that a rule blocks ends it, one
- * that nobody asked for there is told.  The payload is held for that if no answer named the
- * address; else it has left.
+ * target is judged as a name, or as an address that is not ours to reach.  A Host that
+ * names another than the target is judged as well, and the stricter verdict counts.  And at ports
+ * 80 and 443, if nobody allows the address by a rule: a name that a rule blocks ends it, one that
+ * nobody asked for there is told.  The payload is held for that if no answer named the address;
+ * else it has left.
  */
 #ifndef DF_JUDGE_H
 #define DF_JUDGE_H

@@ -9,7 +9,8 @@
  * Where two readers could come to different names, there is none: more than one
  * server_name, more than one Host, folded lines, a bare CR, blanks before a colon, an
  * escaped host, a host that ends in a number and is no address, userinfo that could
- * end in two places.  Only names that a policy could name are read, and addresses.
+ * end in two places; and absolute-form whose Host is not among the octets that are seen.
+ * Only names that a policy could name are read, and addresses.
  *
  * More octets never change what was READ, UNREADABLE or of kind NONE: all three are
  * final, and only INCOMPLETE waits.  No I/O, no allocation.
@@ -37,6 +38,13 @@ enum df_payload_state {
 	DF_PAYLOAD_READ,       /* has_name or has_addr */
 };
 
+struct df_payload_host {
+	bool has_name, has_addr, has_port;
+	struct df_dname name;
+	uint8_t addr[16]; /* IPv4 as ::ffff:a.b.c.d */
+	uint16_t port;    /* host byte order */
+};
+
 struct df_payload_target {
 	enum df_payload_kind kind;
 	enum df_payload_state state;
@@ -44,7 +52,12 @@ struct df_payload_target {
 	struct df_dname name;
 	uint8_t addr[16]; /* IPv4 as ::ffff:a.b.c.d */
 	uint16_t port;    /* host byte order; of CONNECT, or written, or the scheme's */
-	size_t next;      /* where another request begins in the same octets; 0: none is known to */
+	/*
+	 * Of CONNECT and absolute-form the Host, if that is another host or port.  The target
+	 * counts (RFC 9112 3.2.2), and there are servers and proxies that go by Host.
+	 */
+	struct df_payload_host other;
+	size_t next; /* where another request begins in the same octets; 0: none is known to */
 };
 
 /*

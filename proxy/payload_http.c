@@ -161,7 +161,8 @@ static int read_absolute(const uint8_t *target, size_t len, bool is_whole,
 /* What the header fields say, as far as they are there. */
 struct fields {
 	bool is_bad, is_whole, has_host;
-	bool has_body; /* or something else than a request may follow */
+	bool is_empty_ok; /* a Host that names nobody */
+	bool has_body;    /* or something else than a request may follow */
 	size_t next;
 };
 
@@ -188,14 +189,15 @@ static void read_field(const struct line *l, struct fields *f, struct df_payload
 		       (is_equal(p, n, "Content-Length") && !is_equal(value, len, "0"));
 	if (!is_equal(p, n, "Host"))
 		return;
-	f->is_bad |= f->has_host || df_payload_authority(value, len, t) < 0;
+	f->is_bad |= f->has_host ||
+		     (!(len == 0 && f->is_empty_ok) && df_payload_authority(value, len, t) < 0);
 	f->has_host = true;
 }
 
-static struct fields read_fields(const uint8_t *data, size_t len, size_t pos,
+static struct fields read_fields(const uint8_t *data, size_t len, size_t pos, bool is_empty_ok,
 				 struct df_payload_target *t)
 {
-	struct fields f = {};
+	struct fields f = {.is_empty_ok = is_empty_ok};
 
 	while (!f.is_bad) {
 		const struct line l = line_at(data, len, pos);
@@ -222,12 +224,57 @@ static size_t next_of(const struct fields *f, size_t len)
 static enum df_payload_state read_origin(const struct line *l, size_t len, bool is_cut,
 					 struct df_payload_target *t)
 {
-	struct fields f = read_fields(l->p, len, l->next, t);
+	struct fields f = read_fields(l->p, len, l->next, false, t);
 
 	if (f.is_bad || ((f.is_whole || is_cut) && !f.has_host))
 		return DF_PAYLOAD_UNREADABLE;
 	t->next = next_of(&f, len);
 	return f.is_whole || is_cut ? DF_PAYLOAD_READ : DF_PAYLOAD_INCOMPLETE;
+}
+
+/* A Host without a port is meant at the target's. */
+static bool is_same(const struct df_payload_target *host, const struct df_payload_target *t)
+{
+	if (host->has_port && host->port != t->port)
+		return false;
+	if (host->has_name)
+		return t->has_name && df_dname_is_equal(&host->name, &t->name);
+	return t->has_addr && memcmp(host->addr, t->addr, sizeof(host->addr)) == 0;
+}
+
+static void take_host(const struct df_payload_target *host, struct df_payload_target *t)
+{
+	if ((!host->has_name && !host->has_addr) || is_same(host, t))
+		return;
+	t->other = (struct df_payload_host){
+		.has_name = host->has_name,
+		.has_addr = host->has_addr,
+		.has_port = host->has_port || t->has_port,
+		.name = host->name,
+		.port = host->has_port ? host->port : t->port,
+	};
+	memcpy(t->other.addr, host->addr, sizeof(host->addr));
+}
+
+/*
+ * What stands beside a target that names a host.  Nobody goes by the Host of CONNECT, so that
+ * one behind a long ticket for the proxy need not be seen.
+ */
+static enum df_payload_state read_host(const struct line *l, size_t len, bool is_cut,
+				       struct df_payload_target *t)
+{
+	struct df_payload_target host = {};
+	const struct fields f = read_fields(l->p, len, l->next, true, &host);
+
+	if (f.is_bad)
+		return DF_PAYLOAD_UNREADABLE;
+	if (!f.is_whole && !is_cut)
+		return DF_PAYLOAD_INCOMPLETE;
+	if (!f.is_whole && !f.has_host && t->kind == DF_PAYLOAD_ABSOLUTE)
+		return DF_PAYLOAD_UNREADABLE;
+	take_host(&host, t);
+	t->next = next_of(&f, len);
+	return DF_PAYLOAD_READ;
 }
 
 /* The line is whole, or all that will be seen of it. */
@@ -236,8 +283,6 @@ static enum df_payload_state read_target(const struct line *l, size_t method_len
 {
 	const uint8_t *blank = memchr(l->p + target, ' ', l->end - target);
 	const size_t end = blank ? (size_t)(blank - l->p) : l->end;
-	struct df_payload_target none = {};
-	struct fields f;
 
 	if (!is_strict(l, method_len, target, end))
 		return DF_PAYLOAD_UNREADABLE;
@@ -248,13 +293,11 @@ static enum df_payload_state read_target(const struct line *l, size_t method_len
 		if ((!blank && !l->is_whole) ||
 		    df_payload_authority(l->p + target, end - target, t) < 0 || !t->has_port)
 			return DF_PAYLOAD_UNREADABLE;
-		return DF_PAYLOAD_READ;
+		return read_host(l, len, is_cut, t);
 	case DF_PAYLOAD_ABSOLUTE:
 		if (read_absolute(l->p + target, end - target, blank || l->is_whole, t) < 0)
 			return DF_PAYLOAD_UNREADABLE;
-		f = read_fields(l->p, len, l->next, &none); /* its Host does not count: 3.2.2 */
-		t->next = next_of(&f, len);
-		return DF_PAYLOAD_READ;
+		return read_host(l, len, is_cut, t);
 	case DF_PAYLOAD_NONE:
 	case DF_PAYLOAD_TLS:
 		break;

@@ -295,3 +295,96 @@ show("local", "127.0.0.1")'
 	expect_match "$output" 'host EPERM EPERM EPERM'
 	expect_match "$output" 'local hello hello hello'
 }
+
+# --- two names in one request
+
+# servers/web.py answers requests to a proxy, too, at every address. One line each: WHAT and what came back, or an errno.
+REQUEST='
+import errno, socket, sys
+def request(what, *lines, at=("203.0.113.50", 3128), parts=False, end="\r\n\r\n"):
+    data = ("\r\n".join(lines) + end).encode()
+    try:
+        with socket.create_connection(at, 10) as s:
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for part in data.splitlines(True) if parts else [data]:
+                s.sendall(part)
+            said = "passed" if s.recv(99).startswith(b"HTTP/1.") else "nothing"
+    except OSError as e:
+        said = errno.errorcode.get(e.errno, type(e).__name__)
+    print(what, said, flush=True)
+'
+
+# Each WHAT of a refusal begins with "no-", of what passes with "yes-".
+REQUESTS='
+get = lambda target, *fields: ("GET " + target + " HTTP/1.1",) + fields
+request("yes-same", *get("http://ok.example/", "Host: ok.example"))
+request("yes-case-dot-port", *get("HTTP://OK.Example/", "hOST: ok.example.:80"))
+request("yes-another", *get("http://ok.example/", "Host: other.example"))
+request("yes-no-host", "GET http://ok.example/ HTTP/1.0")
+request("yes-empty-host", *get("http://ok.example/", "Host:"))
+request("yes-parts", *get("http://ok.example/", "Accept: */*", "Host: ok.example"), parts=True)
+request("no-host", *get("http://ok.example/", "Host: github.com"))
+request("no-target", *get("http://github.com/", "Host: ok.example"))
+request("no-host-parts", *get("http://ok.example/", "Accept: */*", "Host: github.com"), parts=True)
+request("no-host-port", *get("http://ok.example/", "Host: GitHub.COM.:8080"))
+request("no-host-behind-padding", *get("http://ok.example/", "X: " + "x" * 3000, "Host: github.com"))
+request("no-two-hosts", *get("http://ok.example/", "Host: ok.example", "Host: github.com"))
+request("no-folded", *get("http://ok.example/", "Host:", " github.com"))
+request("no-blank", *get("http://ok.example/", "Host : github.com"))
+request("no-escaped", *get("http://ok.example/", "Host: git%68ub.com"))
+request("no-userinfo-host", *get("http://ok.example/", "Host: ok.example@github.com"))
+request("no-userinfo", *get("http://ok.example@github.com/", "Host: ok.example"))
+request("no-literal", *get("http://203.0.113.10/", "Host: github.com"))
+request("no-literal6", *get("http://[2001:db8:80::10]/", "Host: github.com"))
+request("no-connect", "CONNECT ok.example:443 HTTP/1.1", "Host: github.com:443")
+request("no-upper", *get("HTTP://GITHUB.COM/", "Host: ok.example"))
+# to a server at the web port of an address that nobody named, which is no proxy for all that one knows
+request("no-server", *get("http://ok.example/", "Host: github.com"), at=("203.0.113.51", 80))
+request("yes-server", *get("http://ok.example/", "Host: ok.example"), at=("203.0.113.51", 80))
+'
+
+expect_requests() { # WHAT-IS-REFUSED: nothing else is
+	local refused
+	refute grep "^yes-.* \(EPERM\|ECONN.*\|nothing\|TimeoutError\|ETIMEDOUT\)$" <<<"$output"
+	refused=$(grep -c '^no-' <<<"$output")
+	expect [ "$refused" = 16 ]
+	expect [ "$(grep -c '^no-.* ECONNABORTED$' <<<"$output")" = "$1" ]
+	expect [ "$(grep -c '^no-.* passed$' <<<"$output")" = "$((refused - $1))" ]
+}
+
+@test "two names in one request: target and Host are judged, and the stricter verdict counts" {
+	policy pins <<<'block github.com'
+	job -a deployfence.policy=pins -- python3 -c "$REQUEST$REQUESTS"
+	expect_requests 16
+	expect_event '.blockedAt == "proxy" and .domain == "github.com." and .ip == null and .rule == "pins.policy:1 block github.com"'
+	refute world_web_log 'github\.com'
+}
+
+@test "two names in one request, without a fence and in audit: all pass, and audit says what would be refused" {
+	job -a deployfence=off -- python3 -c "$REQUEST$REQUESTS"
+	expect [ "$(grep -c "^no-" <<<"$output")" = 16 ]
+	unfenced=$output
+	policy pins <<-'POLICY'
+		mode audit
+		block github.com
+	POLICY
+	job -a deployfence.policy=pins -- python3 -c "$REQUEST$REQUESTS"
+	expect [ "$output" = "$unfenced" ]
+	expect_event '.blockedAt == "proxy" and .domain == "github.com." and .blocked == false and .would_block'
+}
+
+@test "two names in one request under default deny: an unlisted Host is refused, the same Host is not" {
+	policy deny <<-'POLICY'
+		default deny
+		on-leak all warn
+		allow 203.0.113.50
+		allow ok.example
+	POLICY
+	job -a deployfence.policy=deny -- python3 -c "$REQUEST"'
+get = lambda target, *fields: ("GET " + target + " HTTP/1.1",) + fields
+request("same", *get("http://ok.example/", "Host: ok.example"))
+request("unlisted", *get("http://ok.example/", "Host: other.example"))
+request("connect-same", "CONNECT ok.example:443 HTTP/1.1", "Host: ok.example:443")
+request("connect-unlisted", "CONNECT ok.example:443 HTTP/1.1", "Host: other.example:443")'
+	expect [ "$output" = $'same passed\nunlisted ECONNABORTED\nconnect-same passed\nconnect-unlisted ECONNABORTED' ]
+}

@@ -284,6 +284,30 @@ tried() {
 	matrix ipv4-in-ipv6 "EPERM, no packet" connect
 }
 
+@test "an absolute target beside another Host: refused at a proxy and at any server, by whichever is blocked" {
+	begin
+	policy hosts <<<'block github.com'
+	matrix two-hosts FAILED -
+	local fence
+	for fence in off on; do
+		world_mark
+		tried -a "deployfence=$fence" -a deployfence.policy=hosts -- python3 -c '
+import socket
+for port in 3128, 80:
+    for target, host in ("ok.example", "github.com"), ("github.com", "ok.example"), ("ok.example", "ok.example"):
+        try:
+            with socket.create_connection(("203.0.113.50", port), 10) as s:
+                s.sendall(f"GET http://{target}/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+                print("passed" if s.recv(99) else "nothing")
+        except OSError as error:
+            print(type(error).__name__)'
+		expect [ "$(grep -c passed <<<"$output")" = "$([ "$fence" = on ] && echo 2 || echo 6)" ]
+	done
+	refute world_web_log 'github\.com'
+	sed -i '$d' "$R/matrix"
+	matrix two-hosts "connection ended" proxy
+}
+
 @test "MPTCP subflow to an address that the peer announces: no packet" {
 	begin
 	command -v nsenter >/dev/null && ip mptcp limits show >/dev/null 2>&1 || skip "no MPTCP here"

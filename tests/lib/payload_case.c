@@ -12,7 +12,8 @@
 
 static const char *target_text(const struct df_payload_target *t)
 {
-	static char text[DF_DNAME_TEXT_MAX + 32];
+	static char text[2 * DF_DNAME_TEXT_MAX + 64];
+	const struct df_payload_host *o = &t->other;
 	size_t n = 0;
 
 	text[0] = '\0';
@@ -24,6 +25,15 @@ static const char *target_text(const struct df_payload_target *t)
 		df_append(text, sizeof(text), &n, "%02x", t->addr[i]);
 	if (t->has_port)
 		df_append(text, sizeof(text), &n, ":%u", t->port);
+	if (o->has_name || o->has_addr)
+		df_append(text, sizeof(text), &n, " Host ");
+	if (o->has_name)
+		n += df_dname_to_text(&o->name, text + n) - 1;
+	text[n] = '\0';
+	for (unsigned i = 0; o->has_addr && i < 16; i++)
+		df_append(text, sizeof(text), &n, "%02x", o->addr[i]);
+	if (o->has_port)
+		df_append(text, sizeof(text), &n, ":%u", o->port);
 	return text;
 }
 

@@ -67,6 +67,11 @@ static const struct row undecided[] = {
 	{"absolute-form", PROXY, 0, DF_AT_HTTP, BYTES("GET http://unlisted.example/ HTTP/1.1" END)},
 	{"absolute-form, blocked", BLOCK, DF_REASON_HOST, DF_AT_HTTP, BYTES("GET http://blocked.example/ HTTP/1.1" END)},
 	{"CONNECT", BLOCK, DF_REASON_NOT_LEARNED, DF_AT_HTTP, BYTES("CONNECT elsewhere.example:443 HTTP/1.1" END)},
+	{"absolute-form, a blocked Host", BLOCK, DF_REASON_HOST, DF_AT_HTTP, BYTES("GET http://unlisted.example/ HTTP/1.1\r\nHost: blocked.example" END)},
+	{"absolute-form, blocked, another Host", BLOCK, DF_REASON_HOST, DF_AT_HTTP, BYTES("GET http://blocked.example/ HTTP/1.1\r\nHost: unlisted.example" END)},
+	{"absolute-form, a Host that is not learned", BLOCK, DF_REASON_NOT_LEARNED, DF_AT_HTTP, BYTES("GET http://unlisted.example/ HTTP/1.1\r\nHost: elsewhere.example" END)},
+	{"absolute-form, an address for Host", BLOCK, DF_REASON_NO_NAME, DF_AT_HTTP, BYTES("GET http://unlisted.example/ HTTP/1.1\r\nHost: 203.0.113.1" END)},
+	{"absolute-form, the same Host", PROXY, 0, DF_AT_HTTP, BYTES("GET http://unlisted.example/ HTTP/1.1\r\nHost: Unlisted.example.:80" END)},
 	{"SSH", BLOCK, DF_REASON_NO_NAME, DF_AT_HTTP, BYTES("SSH-2.0-OpenSSH_9.2\r\n")},
 	{"zeros", BLOCK, DF_REASON_NO_NAME, DF_AT_HTTP, BYTES("\0\0\0\0")},
 };
@@ -87,6 +92,15 @@ static const struct row proxied[] = {
 	{"a blocked name's address", BLOCK, DF_REASON_PINNED, DF_AT_PROXY, BYTES("CONNECT 192.0.2.2:443 HTTP/1.1" END)},
 	{"a shared one: nobody can see", BLOCK, DF_REASON_PINNED, DF_AT_PROXY, BYTES("CONNECT 192.0.2.1:443 HTTP/1.1" END)},
 	{"any other address", ALLOW, 0, DF_AT_PROXY, BYTES("CONNECT 203.0.113.1:443 HTTP/1.1" END)},
+	{"a blocked Host", BLOCK, DF_REASON_REQUEST, DF_AT_PROXY, BYTES("GET http://unlisted.example/ HTTP/1.1\r\nHost: blocked.example" END)},
+	{"CONNECT, a blocked Host", BLOCK, DF_REASON_REQUEST, DF_AT_PROXY, BYTES("CONNECT unlisted.example:443 HTTP/1.1\r\nHost: blocked.example:443" END)},
+	{"a Host at its blocked port", BLOCK, DF_REASON_REQUEST, DF_AT_PROXY, BYTES("CONNECT ports.example:443 HTTP/1.1\r\nHost: ports.example:22" END)},
+	{"a Host by an address", BLOCK, DF_REASON_ADDRESS, DF_AT_PROXY, BYTES("GET http://unlisted.example/ HTTP/1.1\r\nHost: 198.51.100.1" END)},
+	{"a blocked Host of an address", BLOCK, DF_REASON_REQUEST, DF_AT_PROXY, BYTES("GET http://203.0.113.1/ HTTP/1.1\r\nHost: blocked.example" END)},
+	{"two Hosts", BLOCK, DF_REASON_NO_NAME, DF_AT_PROXY, BYTES("GET http://unlisted.example/ HTTP/1.1\r\nHost: unlisted.example\r\nHost: blocked.example" END)},
+	{"another Host that nobody blocks", PROXY, 0, DF_AT_PROXY, BYTES("GET http://unlisted.example/ HTTP/1.1\r\nHost: new.example" END)},
+	{"userinfo", BLOCK, DF_REASON_REQUEST, DF_AT_PROXY, BYTES("GET http://unlisted.example@blocked.example/ HTTP/1.1" END)},
+	{"in 6to4", BLOCK, DF_REASON_ADDRESS, DF_AT_PROXY, BYTES("CONNECT [2002:c633:6401::1]:443 HTTP/1.1" END)},
 	{"unreadable", BLOCK, DF_REASON_NO_NAME, DF_AT_PROXY, BYTES("CONNECT 3221225985:443 HTTP/1.1" END)},
 	{"no request", ALLOW, 0, DF_AT_PROXY, BYTES("CONNECT {\"verbose\":false}\r\nPING\r\n")},
 	{"to a server, not whole", PROXY, 0, DF_AT_DNS, BYTES("OPTIONS / HTTP/1.1\r\n")},
@@ -100,6 +114,8 @@ static const struct row listed[] = {
 	{"allowed", ALLOW, 0, DF_AT_PROXY, BYTES("CONNECT allowed.example:443 HTTP/1.1" END)},
 	{"unlisted", BLOCK, DF_REASON_UNLISTED, DF_AT_PROXY, BYTES("CONNECT new.example:443 HTTP/1.1" END)},
 	{"at an unlisted port", BLOCK, DF_REASON_UNLISTED, DF_AT_PROXY, BYTES("CONNECT port.example:22 HTTP/1.1" END)},
+	{"an unlisted Host", BLOCK, DF_REASON_UNLISTED, DF_AT_PROXY, BYTES("GET http://allowed.example/ HTTP/1.1\r\nHost: new.example" END)},
+	{"the same Host", PROXY, 0, DF_AT_PROXY, BYTES("GET http://allowed.example/ HTTP/1.1\r\nHost: allowed.example" END)},
 	{"an address", BLOCK, DF_REASON_RAW, DF_AT_PROXY, BYTES("CONNECT 203.0.113.1:443 HTTP/1.1" END)},
 	{"an allowed name's address", ALLOW, 0, DF_AT_PROXY, BYTES("CONNECT 192.0.2.4:443 HTTP/1.1" END)},
 };
@@ -252,6 +268,74 @@ static void test_connected_anew(void **state)
 	assert_int_equal(seen.verdict, ALLOW);
 }
 
+/* The same of a request to a proxy there, which is held: names and addresses. */
+static void test_seen_proxied(void **state)
+{
+	/* clang-format off */
+	static const struct row rows[] = {
+		{"a name", BLOCK, DF_REASON_HOST, DF_AT_HTTP, BYTES("CONNECT blocked.example:443 HTTP/1.1" END)},
+		{"a Host", BLOCK, DF_REASON_HOST, DF_AT_HTTP, BYTES("GET http://new.example/ HTTP/1.1\r\nHost: blocked.example" END)},
+		{"an address", BLOCK, DF_REASON_ADDRESS, DF_AT_PROXY, BYTES("CONNECT 198.51.100.1:443 HTTP/1.1" END)},
+		{"a blocked name's address", BLOCK, DF_REASON_PINNED, DF_AT_PROXY, BYTES("GET http://192.0.2.2/ HTTP/1.1" END)},
+		{"any other address", ALLOW, 0, DF_AT_PROXY, BYTES("CONNECT 203.0.113.1:443 HTTP/1.1" END)},
+	};
+	/* clang-format on */
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		fence(DF_MODE_ENFORCE);
+		check_row(&rows[i], DF_VERDICT_SEEN, 80);
+	}
+}
+
+/* A request whose fields come later: it waits for them where it can, and is refused without. */
+static void test_in_parts(void **state)
+{
+	static const char line[] = "GET http://unlisted.example/ HTTP/1.1\r\n";
+	static const char whole[] =
+		"GET http://unlisted.example/ HTTP/1.1\r\nHost: blocked.example" END;
+	struct df_payload p = payload(1, ALLOW, 3128, BYTES(line));
+
+	(void)state;
+	fence(DF_MODE_ENFORCE);
+	df_flows_take(&flows, &p, p.time);
+	assert_int_equal(seen.n_verdicts, 0);
+	p = payload(1, ALLOW, 3128, BYTES(whole));
+	df_flows_take(&flows, &p, p.time);
+	assert_int_equal(seen.n_verdicts, 1);
+	assert_int_equal(seen.verdict, BLOCK);
+
+	/* nothing more comes */
+	fence(DF_MODE_ENFORCE);
+	p = payload(1, ALLOW, 3128, BYTES(line));
+	for (unsigned i = 0; i < DF_FLOWS_TRIES && seen.n_verdicts == 0; i++) {
+		p.time += 1000000000;
+		df_flows_take(&flows, &p, p.time);
+	}
+	assert_int_equal(seen.verdict, BLOCK);
+	assert_int_equal(seen.judgement.decision.reason, DF_REASON_NO_NAME);
+
+	/* behind a request to a server, too */
+	fence(DF_MODE_ENFORCE);
+	p = payload(1, DF_VERDICT_PROXY, 3128, BYTES(line));
+	p.is_later = 1;
+	df_flows_take(&flows, &p, p.time);
+	assert_int_equal(seen.n_verdicts, 0);
+
+	/* what is not held has left: the line says whom it is for */
+	fence(DF_MODE_AUDIT);
+	p = payload(1, ALLOW, 3128, BYTES("\r\nGET http://blocked.example/ HTTP/1.1\r\n"));
+	p.is_held = 0;
+	df_flows_take(&flows, &p, p.time);
+	assert_int_equal(seen.n_reports, 1);
+	assert_int_equal(seen.judgement.decision.reason, DF_REASON_REQUEST);
+	fence(DF_MODE_AUDIT);
+	p = payload(1, ALLOW, 3128, BYTES(line));
+	p.is_held = 0;
+	df_flows_take(&flows, &p, p.time);
+	assert_false(seen.judgement.decision.is_refusal);
+}
+
 /* Under default deny that nothing allows the name is a matter of raw-ip, which let it pass. */
 static void test_seen_unlisted(void **state)
 {
@@ -342,6 +426,8 @@ int main(void)
 		cmocka_unit_test(test_proxied_listed),
 		cmocka_unit_test(test_seen),
 		cmocka_unit_test(test_seen_unlisted),
+		cmocka_unit_test(test_seen_proxied),
+		cmocka_unit_test(test_in_parts),
 		cmocka_unit_test(test_later),
 		cmocka_unit_test(test_connected_anew),
 		cmocka_unit_test(test_rule_of_address),
