@@ -28,6 +28,7 @@
 
 struct df_hook {
 	bool needs_annotation; /* --require-annotation */
+	bool fences_builds;    /* --build */
 	struct df_state state;
 	struct df_config config;
 	struct df_conf_host conf;
