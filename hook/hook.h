@@ -29,6 +29,7 @@
 struct df_hook {
 	bool needs_annotation; /* --require-annotation */
 	bool is_docker;        /* --engine=docker */
+	bool fences_builds;    /* --build */
 	struct df_state state;
 	struct df_config config;
 	struct df_conf_host conf;

@@ -326,11 +326,33 @@ static int refuse(struct df_hook *h, int status)
 	return status;
 }
 
+/*
+ * podman build and buildah look for hooks by the annotations of the image that a step begins
+ * with: none before the first step, those of --annotation behind it.  The containers
+ * themselves have none, so that no value arrives.  Half of a build fenced by a policy that
+ * nobody named would pass for a fenced build.
+ */
+static int check_build(struct df_hook *h)
+{
+	static const char id[] = "buildah-buildah";
+
+	if (h->fences_builds || h->state.ask != DF_ASK_NONE ||
+	    strncmp(h->state.id, id, sizeof(id) - 1) != 0)
+		return 0;
+	return df_hook_fail(h, EX_CONFIG,
+			    "a step of podman build: --annotation is for the image, and no value of it "
+			    "reaches the build's containers; to fence all steps by the host's default "
+			    "policy see --build in deployfence-hook(8), else remove the annotation from "
+			    "the command or the base image");
+}
+
 static int create_runtime(struct df_hook *h)
 {
 	int status = read_host_conf(h);
 
 	h->sees_others = df_container_pidns(h->state.pid) != DF_PIDNS_OWN;
+	if (status == 0)
+		status = check_build(h);
 	if (status == 0 && is_unfenced(h))
 		return 0;
 	if (status == 0)
@@ -357,11 +379,12 @@ static int create_runtime(struct df_hook *h)
 
 static void usage(FILE *to)
 {
-	(void)fputs("usage: deployfence [--require-annotation] [--engine=docker] < STATE-JSON\n"
+	(void)fputs("usage: deployfence [--build] [--engine=docker] [--require-annotation] < STATE-JSON\n"
 		    "\n"
 		    "OCI hook (createRuntime and poststop) that fences a container's network.\n"
 		    "Runtimes call it; see deployfence-hook(8).\n"
 		    "\n"
+		    "  --build               fence the steps of podman build, too\n"
 		    "  --require-annotation  do nothing for a container that has no annotation\n"
 		    "                        whose key begins with \"deployfence\"\n"
 		    "  --engine=docker       127.0.0.11 is the resolver of Docker, which calls\n"
@@ -375,6 +398,7 @@ static void usage(FILE *to)
 static int parse_arguments(int argc, char **argv, struct df_hook *h, int *ret_status)
 {
 	static const struct option options[] = {
+		{"build", no_argument, NULL, 'b'},
 		{"require-annotation", no_argument, NULL, 'r'},
 		{"engine", required_argument, NULL, 'e'},
 		{"help", no_argument, NULL, 'h'},
@@ -385,6 +409,9 @@ static int parse_arguments(int argc, char **argv, struct df_hook *h, int *ret_st
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
+		case 'b':
+			h->fences_builds = true;
+			break;
 		case 'r':
 			h->needs_annotation = true;
 			break;

@@ -16,7 +16,7 @@
 /* A dot: what lists and sweeps fences leaves it out. */
 static void path_of(const char *name, const char *suffix, char ret[static PATH_MAX_LEN])
 {
-	(void)snprintf(ret, PATH_MAX_LEN, DF_RUNDIR "/.%s%s", name, suffix);
+	(void)snprintf(ret, PATH_MAX_LEN, DF_RUNDIR "/@%s%s", name, suffix);
 }
 
 /* -errno */

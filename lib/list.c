@@ -250,7 +250,7 @@ enum df_list_line df_list_hosts(struct df_list_reader *r, struct df_span line)
 		return what;
 	/* Any other address is one to go to. */
 	if (!df_list_is_sink(addr) && !(r->list->is_allow && df_list_is_address(addr)))
-		return DF_LIST_UNKNOWN;
+		return df_list_is_address(addr) ? DF_LIST_UNUSED : DF_LIST_UNKNOWN;
 	return take_host_names(r, line);
 }
 
@@ -258,7 +258,9 @@ void df_list_count(struct df_list_reader *r, enum df_list_line what, unsigned li
 {
 	struct df_list *list = r->list;
 
-	if (what != DF_LIST_UNKNOWN)
+	list->n_read += what == DF_LIST_READ;
+	list->n_alien += what == DF_LIST_UNKNOWN;
+	if (what != DF_LIST_UNKNOWN && what != DF_LIST_UNUSED)
 		return;
 	if (list->n_unknown < DF_LIST_UNKNOWN_KEPT)
 		list->unknown[list->n_unknown] = line;
@@ -287,7 +289,7 @@ int df_list_read(struct df_list *list)
 	struct df_list_reader r = {.list = list};
 	struct df_span line;
 
-	list->n_entries = list->n_unknown = 0;
+	list->n_entries = list->n_read = list->n_unknown = list->n_alien = 0;
 	if (list->format == DF_LIST_RPZ)
 		df_list_rpz(&r);
 	while (r.r == 0 && df_list_next_line(&r, &line)) {

@@ -41,11 +41,26 @@ struct df_list {
 	int (*take)(void *data, const struct df_list_entry *entry);
 	void *data;
 	/* what was found */
-	unsigned n_lines, n_entries, n_unknown;
+	unsigned n_lines, n_entries;
+	unsigned n_read;    /* lines or records that made entries */
+	unsigned n_unknown; /* those that made none, without comments, … */
+	unsigned n_alien;   /* … and those of them that are not of the format at all */
 	unsigned unknown[DF_LIST_UNKNOWN_KEPT];
 };
 
 /* 0, or what take returned. */
 int df_list_read(struct df_list *list);
+
+/*
+ * What the text is instead of a list in any format: "an HTML page".  A server that has no list
+ * any more answers so, and a word such as "Forbidden" is a name.  NULL: nothing of the kind.
+ */
+const char *df_list_not_a_list(const char *text, size_t len);
+
+/* Read, and most of it is not of its format.  Small lists are taken as they are. */
+bool df_list_is_alien(const struct df_list *list);
+
+/* The format that most lines of such a list have, as words for people; NULL: none. */
+const char *df_list_guess(const struct df_list *list);
 
 #endif

@@ -15,7 +15,8 @@ struct df_span {
 enum df_list_line {
 	DF_LIST_NOTHING, /* blank, a comment, or of no meaning here */
 	DF_LIST_READ,
-	DF_LIST_UNKNOWN,
+	DF_LIST_UNUSED,  /* of the format, but it says nothing that could be a rule here */
+	DF_LIST_UNKNOWN, /* not of the format */
 };
 
 struct df_list_reader {

@@ -46,8 +46,32 @@ static bool is_host(struct df_span s)
 	       is_letter_or_digit(s.s[s.len - 1]);
 }
 
+static bool has_text(struct df_span s, const char *text)
+{
+	return memmem(s.s, s.len, text, strlen(text)) != NULL;
+}
+
+/* Of web pages or parts of addresses: adblock lists hold thousands of such lines. */
+static bool is_of_adblock(struct df_span line)
+{
+	static const char *const cosmetic[] = {"##", "#@#", "#?#", "#$#", "#%#", "#@?#"};
+	static const char *const begins[] = {"||", "|", "@@", "/", "-", "_", "&", "?", ".", "*"};
+	struct df_span pattern = df_list_trim(line);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cosmetic); i++)
+		if (has_text(pattern, cosmetic[i]))
+			return true;
+	if (memchr(pattern.s, ' ', pattern.len))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(begins); i++)
+		if (df_span_begins(pattern, begins[i]))
+			return true;
+	return memchr(pattern.s, '^', pattern.len) || memchr(pattern.s, '*', pattern.len) ||
+	       memchr(pattern.s, '$', pattern.len) || memchr(pattern.s, '/', pattern.len);
+}
+
 /* AdGuard's DNS filtering syntax, as far as it names hosts. */
-enum df_list_line df_list_adblock(struct df_list_reader *r, struct df_span line)
+static enum df_list_line read_adblock(struct df_list_reader *r, struct df_span line)
 {
 	struct df_span pattern = df_list_trim(line);
 	const char *dollar = memchr(pattern.s, '$', pattern.len);
@@ -87,6 +111,13 @@ enum df_list_line df_list_adblock(struct df_list_reader *r, struct df_span line)
 		return take_domain(r, pattern, false);
 	return is_host(pattern) ? df_list_take_name(r, pattern, DF_POLICY_EXACT, false)
 				: DF_LIST_UNKNOWN;
+}
+
+enum df_list_line df_list_adblock(struct df_list_reader *r, struct df_span line)
+{
+	enum df_list_line what = read_adblock(r, line);
+
+	return what == DF_LIST_UNKNOWN && is_of_adblock(line) ? DF_LIST_UNUSED : what;
 }
 
 enum meaning { REFUSED, STANDARD, ELSEWHERE, SET };
@@ -143,7 +174,7 @@ static struct df_span without_comment(struct df_span line)
 }
 
 /* dnsmasq(8): OPTION=/NAME/…/VALUE of the options that say something of names. */
-enum df_list_line df_list_dnsmasq(struct df_list_reader *r, struct df_span line)
+static enum df_list_line read_dnsmasq(struct df_list_reader *r, struct df_span line)
 {
 	struct df_span key = df_list_trim(without_comment(line)), value, names;
 	const char *equals = memchr(key.s, '=', key.len), *last;
@@ -167,4 +198,22 @@ enum df_list_line df_list_dnsmasq(struct df_list_reader *r, struct df_span line)
 	what = take_names(r, names, meaning == STANDARD);
 	r->is_trial = false;
 	return what == DF_LIST_READ ? take_names(r, names, meaning == STANDARD) : what;
+}
+
+/* Any other line of such a file: OPTION or OPTION=VALUE. */
+static bool is_option(struct df_span line)
+{
+	size_t n = 0;
+
+	line = df_list_trim(without_comment(line));
+	while (n < line.len && ((line.s[n] >= 'a' && line.s[n] <= 'z') || line.s[n] == '-'))
+		n++;
+	return n > 2 && n < line.len && line.s[n] == '=';
+}
+
+enum df_list_line df_list_dnsmasq(struct df_list_reader *r, struct df_span line)
+{
+	enum df_list_line what = read_dnsmasq(r, line);
+
+	return what == DF_LIST_UNKNOWN && is_option(line) ? DF_LIST_UNUSED : what;
 }

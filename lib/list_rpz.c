@@ -3,7 +3,8 @@
  * list: response policy zones (draft-vixie-dns-rpz) as master files (RFC 1035 section 5).
  *
  * Names are as they stand in the zone: relative to its apex, which is the owner of the
- * SOA record, or else what $ORIGIN says, or else the root.
+ * SOA record, or else what $ORIGIN says, or else the root.  A file without $ORIGIN is relative
+ * to the zone's name, which a name server's configuration has: here the owner of the SOA.
  */
 #include <errno.h>
 #include <string.h>
@@ -23,7 +24,8 @@ struct record {
 struct zone {
 	struct df_list_reader *reader;
 	struct df_dname origin, apex, owner;
-	bool has_apex, has_owner;
+	bool has_apex, has_owner, has_origin;
+	bool is_relative; /* the owner, as written */
 	bool is_wildcard; /* of the owner, which is then without its '*' */
 };
 
@@ -178,6 +180,27 @@ static enum action action_of(const struct zone *z, struct df_span type, struct d
 	return BLOCK;
 }
 
+/* Data that a policy zone may put in place of the real one; TYPE123 is that of RFC 3597. */
+static bool is_data(struct df_span type)
+{
+	static const char *const types[] = {"CNAME", "A",     "AAAA", "TXT", "MX",    "SRV",
+					    "PTR",   "CAA",   "SVCB", "SPF", "HTTPS", "NAPTR",
+					    "HINFO", "SSHFP", "TLSA", "URI", "LOC",   "DS"};
+	struct df_span number = df_span_behind(type, type.len < 4 ? 0 : 4);
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		if (df_span_is_nocase(type, types[i]))
+			return true;
+	}
+	if (type.len < 5 || !df_span_is_nocase((struct df_span){type.s, 4}, "TYPE"))
+		return false;
+	for (size_t i = 0; i < number.len; i++) {
+		if (number.s[i] < '0' || number.s[i] > '9')
+			return false;
+	}
+	return true;
+}
+
 static struct df_span label_at(const struct df_dname *name, unsigned i)
 {
 	const uint8_t *label = name->wire;
@@ -233,16 +256,16 @@ static enum df_list_line take_trigger(struct zone *z, const struct df_dname *tri
 
 	/* In an allow-list, what passes is meant, and in a block-list all but that. */
 	if (action == OTHER || (z->reader->list->is_allow && !is_pass))
-		return DF_LIST_UNKNOWN;
+		return DF_LIST_UNUSED;
 	if (df_span_is(last, "rpz-ip")) {
 		if (is_pass && !z->reader->list->is_allow)
-			return DF_LIST_UNKNOWN;
+			return DF_LIST_UNUSED;
 		return take_rpz_ip(z, trigger);
 	}
 	/* Of those who ask, and of name servers, a fence knows nothing. */
 	if (df_span_is(last, "rpz-client-ip") || df_span_is(last, "rpz-nsip") ||
 	    df_span_is(last, "rpz-nsdname"))
-		return DF_LIST_UNKNOWN;
+		return DF_LIST_UNUSED;
 	z->reader->entry.target.name = *trigger;
 	return df_list_take_dname(z->reader, z->is_wildcard ? DF_POLICY_BELOW : DF_POLICY_EXACT,
 				  is_pass);
@@ -258,6 +281,7 @@ static enum df_list_line read_directive(struct zone *z, const struct record *rec
 	    read_name(z, rec->tokens[1], &origin, NULL) < 0)
 		return DF_LIST_UNKNOWN;
 	z->origin = origin;
+	z->has_origin = true;
 	return DF_LIST_NOTHING;
 }
 
@@ -267,6 +291,7 @@ static int read_owner(struct zone *z, const struct record *rec)
 	if (!rec->has_owner)
 		return z->has_owner ? 0 : -EINVAL;
 	z->has_owner = read_name(z, rec->tokens[0], &z->owner, &z->is_wildcard) == 0;
+	z->is_relative = rec->tokens[0].s[rec->tokens[0].len - 1] != '.';
 	return z->has_owner ? 1 : -EINVAL;
 }
 
@@ -290,11 +315,15 @@ static enum df_list_line read_record(struct zone *z, const struct record *rec)
 	}
 	if (is_of_zone(type))
 		return DF_LIST_NOTHING;
+	if (!is_data(type))
+		return DF_LIST_UNKNOWN;
 	trigger = z->owner;
 	if (z->apex.n_labels > 0 && df_dname_strip_suffix(&z->owner, &z->apex, &trigger) < 0) {
-		if (!df_dname_is_equal(&z->owner, &z->apex))
-			return DF_LIST_UNKNOWN;
-		trigger = root;
+		/* without $ORIGIN the zone's own name is what names are relative to */
+		if (df_dname_is_equal(&z->owner, &z->apex))
+			trigger = root;
+		else if (z->has_origin || !z->is_relative)
+			return DF_LIST_UNUSED;
 	}
 	if (trigger.n_labels == 0) /* of the zone itself, or of every name */
 		return z->is_wildcard ? DF_LIST_UNKNOWN : DF_LIST_NOTHING;

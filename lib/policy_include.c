@@ -41,7 +41,8 @@ static int refuse_file(struct df_policy_parser *p, unsigned column, const char *
 	if (r == -E2BIG)
 		df_stmt_error(&p->stmt, column, "%s: too big; at most %zu MiB", quote, max >> 20);
 	else
-		df_stmt_error(&p->stmt, column, "%s: %s", quote, df_policy_files_error(p->src->files, r));
+		df_stmt_error(&p->stmt, column, "%s: %s", quote,
+			      df_policy_files_error(p->src->files, r));
 	return -EINVAL;
 }
 
@@ -257,9 +258,20 @@ static int judge_reading(struct df_policy_parser *p, const struct df_list *list,
 	char lines[LINES_TEXT_MAX], quote[DF_MESSAGES_QUOTE];
 	const char *path = files->list[file].path;
 
-	if (list->n_entries == 0 && list->n_unknown > 0) {
-		df_stmt_error(&p->stmt, column, "%s: no line is understood as %s; name its format",
-			      df_messages_quote(path, strlen(path), quote), format);
+	if (df_list_is_alien(list) || (list->n_entries == 0 && list->n_unknown > 0)) {
+		const char *guess = df_list_guess(list);
+
+		df_messages_quote(path, strlen(path), quote);
+		if (list->n_entries == 0)
+			df_stmt_error(&p->stmt, column,
+				      "%s: no line is understood as %s; name its format%s%s", quote,
+				      format, guess ? ": it looks like " : "", guess ? guess : "");
+		else
+			df_stmt_error(&p->stmt, column,
+				      "%s: %u lines are not %s, and %u are; name its format%s%s",
+				      quote, list->n_alien, format,
+				      list->n_read + list->n_unknown - list->n_alien,
+				      guess ? ": it looks like " : "", guess ? guess : "");
 		return -EINVAL;
 	}
 	list_lines(list, lines);
@@ -279,6 +291,8 @@ static int read_list(struct df_policy_parser *p, struct reading *reading, struct
 {
 	_cleanup_free_ char *text = NULL;
 	struct df_policy_source *src = p->src;
+	char quote[DF_MESSAGES_QUOTE];
+	const char *what;
 	size_t file;
 	int r = df_policy_files_read(src->files, path, DF_POLICY_LIST_MAX, &text, &list->len,
 				     &file);
@@ -286,6 +300,12 @@ static int read_list(struct df_policy_parser *p, struct reading *reading, struct
 	if (r < 0)
 		return refuse_file(p, reading->column, path, r, DF_POLICY_LIST_MAX);
 	df_policy_warn_untrusted(p->stmt.messages, src->files, (uint32_t)file);
+	what = df_list_not_a_list(text, list->len);
+	if (what) {
+		df_stmt_error(&p->stmt, reading->column, "%s: no list; it looks like %s",
+			      df_messages_quote(path, strlen(path), quote), what);
+		return -EINVAL;
+	}
 	if (df_array_reserve(&src->lists, &src->lists_cap, src->n_lists + 1, sizeof(*src->lists)) <
 	    0)
 		return -ENOMEM;

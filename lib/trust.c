@@ -119,8 +119,7 @@ static int walk(struct walk *w, const char *path)
 		return r;
 	memcpy(w->rest, path, strlen(path) + 1);
 	while (take_component(w, name, &r)) {
-		_cleanup_close_ int next =
-			openat(w->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		_cleanup_close_ int next = openat(w->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		struct stat st;
 
 		if (next < 0 || fstat(next, &st) < 0)

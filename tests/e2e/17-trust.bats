@@ -324,6 +324,44 @@ expect_refused() { # REGEX
 	expect [ "$status" = 0 ]
 }
 
+# --- builds, and what never brings an annotation
+
+build() { # [OPTION]…
+	mkdir -p "$DF_HOST/build"
+	printf '%s\n' "FROM $DF_IMAGE" 'RUN echo ran one' 'RUN echo ran two' >"$DF_HOST/build/Containerfile"
+	status=0
+	output=$(podman build --network none --pull=never --no-cache -t built "$@" "$DF_HOST/build" 2>&1) || status=$?
+	podman rmi -f built >/dev/null 2>&1 || true
+}
+
+@test "podman build --annotation is refused with the reason; a build is fenced as a whole by a hook for all steps" {
+	build --annotation deployfence=on
+	expect [ "$status" != 0 ]
+	refute_match "$output" $'\nran two'
+	expect_match "$output" 'refused: a step of podman build: --annotation is for the image, .*--build in deployfence-hook\(8\)'
+	# the twin: no annotation, no fence
+	build
+	expect [ "$status" = 0 ]
+	expect_match "$output" $'\nran two'
+	rm -rf "$RUNDIR"
+	mkdir -p "$DF_HOST/build-hooks"
+	jq '.when = {always: true} | .hook.args = ["deployfence", "--build"]' /usr/share/containers/oci/hooks.d/50-deployfence.json \
+		>"$DF_HOST/build-hooks/deployfence.json"
+	build --hooks-dir "$DF_HOST/build-hooks"
+	expect [ "$status" = 0 ]
+	expect [ "$(event_lines | jq -rs '[.[] | select(.event == "start") | .container.id] | unique | length')" = 2 ]
+	rm -r "$DF_HOST/build" "$DF_HOST/build-hooks"
+}
+
+@test "containers.conf fences containers whose annotations do not arrive" {
+	printf '%s\n' '[containers]' 'annotations = ["deployfence=on"]' >"$DF_HOST/all.conf"
+	CONTAINERS_CONF=$DF_HOST/all.conf job -- sh -c "$VISIT"
+	expect_fenced
+	job -- sh -c "$VISIT"
+	expect_unfenced
+	rm "$DF_HOST/all.conf"
+}
+
 # --- names below /run/deployfence
 
 @test "ids that could be our own names are refused, and what an earlier version left is removed" {

@@ -161,7 +161,7 @@ expect_refused() { # REGEX
 		job -a "$annotation" -- echo ran
 		expect_refused '.*deployfence\.conf:1:24: '
 	done
-	touch /etc/deployfence/disabled
+	echo 'reason an emergency' >/etc/deployfence/disabled
 	job -a deployfence=on -- sh -c "$VISIT"
 	expect_unfenced
 }

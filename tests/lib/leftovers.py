@@ -21,7 +21,7 @@ KEPT_CGROUPS = re.compile(r"^/(host|world|containerd|jobs|libpod_parent(/conmon)
 KEPT_COMMANDS = ("containerd",)
 KEPT_DEVICES = re.compile(r"\bdev (podman\d|jobs|job\d+|veth\w+|world)\b")
 KEPT_MOUNTS = re.compile(r"^/var/lib/containers/storage/overlay$|^/run/netns$")
-KEPT_FILES = re.compile(r"\.(log|jsonl)(\.1)?$|^(reported|\.lsm)$")
+KEPT_FILES = re.compile(r"\.(log|jsonl)(\.1)?$|^(reported|@lsm)$")
 OWN_DIRECTORY = "/run/deployfence"
 
 

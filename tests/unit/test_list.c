@@ -273,6 +273,17 @@ static void test_rpz(void **state)
 		/* without SOA and origin, names are what they say */
 		{"a.test CNAME .\nb.test. CNAME .\n", "=a.test =b.test", 0},
 		{"$ORIGIN rpz.example.\na.test CNAME .\n", "=a.test", 0},
+		/* a file whose origin its name server knows: relative to the zone's own name */
+		{"rpz.example. 60 SOA a. b. 1 2 3 4 5\nrpz.example. NS a.\n"
+		 "a.test.rpz.example. CNAME .\nb.test CNAME .\n*.c.test IN CNAME .\nd.test CNAME "
+		 "rpz-passthru.\n A 192.0.2.1\n",
+		 "=a.test =b.test *.c.test @@=d.test =d.test", 0},
+		{"rpz.example. SOA a. b. 1 2 3 4 5\nb.test. CNAME .\n", "", 1},
+		{"$ORIGIN .\nrpz.example SOA a. b. 1 2 3 4 5\nb.test CNAME .\n", "", 1},
+		/* types that there are not */
+		{HEADER "a.test BLOCK .\nb.test CNAMEX .\nc.test TYPE65 \\# 0\nd.test TYPE .\n"
+			"e.test TYPEx .\nf.test HTTPS 0 .\n",
+		 "=c.test =f.test", 4},
 		/* addresses */
 		{HEADER "32.1.2.0.192.rpz-ip CNAME .\n24.0.2.0.192.rpz-ip CNAME .\n"
 			"128.1.zz.db8.2001.rpz-ip CNAME .\n48.zz.1.db8.2001.rpz-ip CNAME .\n"
@@ -403,13 +414,128 @@ static void test_stop(void **state)
 	}
 }
 
+static void test_not_a_list(void **state)
+{
+#define ROW(text, want)                                                                            \
+	{                                                                                          \
+		text, sizeof(text) - 1, want                                                       \
+	}
+	static const struct {
+		const char *text;
+		size_t len;
+		const char *want; /* its beginning; NULL: nothing */
+	} rows[] = {
+		ROW("", NULL),
+		ROW("a.test\n", NULL),
+		ROW("# <html>\na.test\n", NULL),
+		ROW("[Adblock Plus 2.0]\n", NULL),
+		ROW("zip\n", NULL),
+		ROW("forbidden.example\n", NULL),
+		ROW("error.com", NULL),
+		ROW("gone.gone\n", NULL),
+		ROW("forbidden\na.test\n", NULL),
+		ROW("404.test\n", NULL),
+		ROW("0.0.0.0 a.test\n", NULL),
+		ROW("PKI.example\n", NULL),
+		ROW("a.test\0b.test\0", NULL),
+		ROW("<html>", "an HTML page"),
+		ROW("\xef\xbb\xbf\r\n <!DOCTYPE HTML>\n", "an HTML page"),
+		ROW("<?xml version=\"1.0\"?>\n", "an HTML page"),
+		ROW("{\"message\":\"Not Found\"}", "JSON"),
+		ROW("[{\"a\":1}]", "JSON"),
+		ROW("Forbidden", "the error of a server"),
+		ROW("Forbidden\n", "the error of a server"),
+		ROW("404: Not Found", "the error of a server"),
+		ROW("403 Forbidden\r\n", "the error of a server"),
+		ROW("Access denied. You are not allowed.\n", "the error of a server"),
+		ROW("Error: no such list\n", "the error of a server"),
+		ROW("\xff\xfe"
+		    "a\0.\0t\0",
+		    "UTF-16"),
+		ROW("\xfe\xff"
+		    "\0a\0.\0t",
+		    "UTF-16"),
+		ROW("a\0.\0t\0e\0s\0t\0\n\0", "UTF-16"),
+		ROW("\x1f\x8b\x08\0", "a compressed file"),
+		ROW("PK\x03\x04", "a compressed file"),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_free_ char *copy = malloc(rows[i].len ? rows[i].len : 1);
+		const char *got;
+
+		assert_non_null(copy);
+		memcpy(copy, rows[i].text, rows[i].len); /* exact, for ASan */
+		got = df_list_not_a_list(copy, rows[i].len);
+		if ((got == NULL) != (rows[i].want == NULL) ||
+		    (got && strncmp(got, rows[i].want, strlen(rows[i].want)) != 0))
+			fail_msg("%s: %s", rows[i].text, got ? got : "nothing");
+	}
+}
+
+/* Lines of another kind are a slip, another format, or what such lists are full of. */
+static void test_alien(void **state)
+{
+	static const struct {
+		enum df_list_format format;
+		const char *text;
+		bool is_alien;
+		const char *guess;
+	} rows[] = {
+		{DF_LIST_PLAIN, "a.test\n?\n?\n?\n?\n", false, NULL},
+		{DF_LIST_PLAIN, "a.test\n?\n?\n?\n?\n?\n", true, NULL},
+		{DF_LIST_PLAIN, "a.test\nb.test\nc.test\nd.test\ne.test\n?\n?\n?\n?\n?\n", false,
+		 NULL},
+		{DF_LIST_PLAIN,
+		 "127.0.0.1 a.test\n0 b\n0.0.0.0 c.test\n:: d.test\n::1 e.test\n"
+		 "0.0.0.0 f.test\n",
+		 true, "the hosts format"},
+		{DF_LIST_ADBLOCK,
+		 "||a.test^\nb.test##.ad\n/ad/*\n@@/x\n##.y\n&ad=\n||z.test/x\n"
+		 "||c.test^$third-party\n-ad.\n",
+		 false, NULL},
+		{DF_LIST_ADBLOCK, "||a.test^\n<a>\n<b c>\nd e f\ng h\ni j\n", true, NULL},
+		{DF_LIST_HOSTS,
+		 "10.0.0.1 a\n10.0.0.2 b\n10.0.0.3 c\n10.0.0.4 d\n10.0.0.5 e\n"
+		 "0.0.0.0 x.test\n",
+		 false, NULL},
+		{DF_LIST_DNSMASQ,
+		 "server=1.2.3.4\ncache-size=1\nconf-dir=/x\nlog-facility=x\n"
+		 "user=a\nport=5\naddress=/a.test/\n",
+		 false, NULL},
+		{DF_LIST_DNSMASQ, "a.test\nb.test\nc.test\nd.test\ne.test\n", true,
+		 "the plain format"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct got got = {.pos = 0};
+		struct df_list list = {.format = rows[i].format,
+				       .text = rows[i].text,
+				       .len = strlen(rows[i].text),
+				       .take = take,
+				       .data = &got};
+		const char *guess;
+
+		assert_int_equal(df_list_read(&list), 0);
+		if (df_list_is_alien(&list) != rows[i].is_alien)
+			fail_msg("%s: %u alien", rows[i].text, list.n_alien);
+		guess = rows[i].is_alien ? df_list_guess(&list) : NULL;
+		if ((guess || rows[i].guess) &&
+		    (!guess || !rows[i].guess || strcmp(guess, rows[i].guess) != 0))
+			fail_msg("%s: guessed %s", rows[i].text, guess ? guess : "nothing");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),   cmocka_unit_test(test_hosts),
-		cmocka_unit_test(test_adblock), cmocka_unit_test(test_dnsmasq),
-		cmocka_unit_test(test_rpz),     cmocka_unit_test(test_nul_octets),
-		cmocka_unit_test(test_counts),  cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_plain),      cmocka_unit_test(test_hosts),
+		cmocka_unit_test(test_adblock),    cmocka_unit_test(test_dnsmasq),
+		cmocka_unit_test(test_not_a_list), cmocka_unit_test(test_alien),
+		cmocka_unit_test(test_rpz),        cmocka_unit_test(test_nul_octets),
+		cmocka_unit_test(test_counts),     cmocka_unit_test(test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -385,14 +385,14 @@ static void test_unknown_lines(void **state)
 
 	(void)state;
 	put("one", "a.test\n\n??\n");
-	put("many", "!\n!\n!\nb.test\n!\n!\n!\n");
+	put("many", "!\n!\n!\nb.test\nc.test\nd.test\ne.test\nf.test\ng.test\n!\n!\n!\n");
 	put("empty", "# nothing\n");
 	put("in.policy", "block-list one plain\n");
 	accept("include in.policy\nblock-list many plain\nallow-list empty hosts\n",
 	       "DIR/one:3:1: warning: 1 of 3 lines are not understood as plain and left out: 3\n"
-	       "DIR/many:1:1: warning: 6 of 7 lines are not understood as plain and left out: 1, "
+	       "DIR/many:1:1: warning: 6 of 12 lines are not understood as plain and left out: 1, "
 	       "2, "
-	       "3, 5, 6, …\n"
+	       "3, 10, 11, …\n"
 	       "DIR/empty: warning: the list is empty\n",
 	       &c);
 	decides(&c, "b.test", FILE_NAME ":2 block-list many plain");
@@ -413,7 +413,20 @@ static void test_list_errors(void **state)
 	       "DIR/" FILE_NAME ":2:9: empty label; one dot between labels\n");
 	refuse("block-list hosts plain\n",
 	       "DIR/" FILE_NAME ":1:12: DIR/hosts: no line is understood "
-	       "as plain; name its format\n");
+	       "as plain; name its format: it looks like the hosts format\n");
+	/* one name more or less is no list: what most lines say counts */
+	put("mixed", "a.test\nb.test\n||x.test^\n||y.test^\n||z.test^\n||v.test^\n||w.test^\n");
+	refuse("block-list mixed plain\n",
+	       "DIR/" FILE_NAME ":1:12: DIR/mixed: 5 lines are not plain, and 2 are; name its "
+	       "format: it looks like the adblock format\n");
+	put("page", "\n<!DOCTYPE html>\n<html>\nexample.com\n</html>\n");
+	refuse("block-list page plain\n",
+	       "DIR/" FILE_NAME ":1:12: DIR/page: no list; it looks like "
+	       "an HTML page; fetch the list again\n");
+	put("error", "403 Forbidden\n");
+	refuse("allow-list error plain\n",
+	       "DIR/" FILE_NAME ":1:12: DIR/error: no list; it looks like "
+	       "the error of a server; fetch the list again\n");
 	refuse("block-list ok\n",
 	       "DIR/" FILE_NAME
 	       ":1:14: 'block-list' needs plain | hosts | adblock | rpz | dnsmasq\n");

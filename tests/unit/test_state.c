@@ -206,8 +206,8 @@ static void test_stopped_with_pid(void **state)
 						   "{\"deployfence.policy\":\"ci\"}"));
 	char error[DF_STATE_ERROR_MAX];
 	static const char no_bundle[] = "{\"id\":\"c1\",\"status\":\"stopped\",\"pid\":4242}";
-	static const char typo[] = STATE("\"c1\"", "\"stopped\"", "4242", "\"/b\"",
-					 "{\"deployfence\":\"On\"}");
+	static const char typo[] =
+		STATE("\"c1\"", "\"stopped\"", "4242", "\"/b\"", "{\"deployfence\":\"On\"}");
 
 	static const char one[] = STATE("\"c1\"", "\"stopped\"", "1", "\"/b\"", "{}");
 	static const char text[] = STATE("\"c1\"", "\"stopped\"", "\"42\"", "\"/b\"", "{}");
@@ -312,8 +312,8 @@ static void test_real(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bad_state), cmocka_unit_test(test_cut_and_huge),
-		cmocka_unit_test(test_limits),    cmocka_unit_test(test_stopped),
+		cmocka_unit_test(test_bad_state),        cmocka_unit_test(test_cut_and_huge),
+		cmocka_unit_test(test_limits),           cmocka_unit_test(test_stopped),
 		cmocka_unit_test(test_stopped_with_pid), cmocka_unit_test(test_real),
 	};
 
