@@ -222,20 +222,22 @@ int fence_sock_create(struct bpf_sock *ctx)
 
 /*
  * A packet to a token's address whose entry the LRU has dropped: a long-lived
- * connected socket asks again.  Its own storage still knows where to.
+ * connected socket asks again.  Its own storage still knows where to.  By itself, since
+ * the frames of a chain of calls have 512 octets together.
  */
-static __always_inline void refresh_token(const struct packet *p, const struct df_sock *s,
-					  __u32 token)
+__noinline int refresh_token(struct __sk_buff *skb, __u32 token, __u32 proto)
 {
+	struct df_sock *s = storage_of(skb);
 	struct df_token t = {};
 
 	if (!s || s->token != token || bpf_map_lookup_elem(&tok, &token))
-		return;
+		return 0;
 	__builtin_memcpy(t.addr, s->addr, sizeof(t.addr));
 	t.port = s->port;
-	t.proto = p->to.proto == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP;
+	t.proto = proto == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP;
 	t.time = bpf_ktime_get_boot_ns(); /* no identity: not known here */
 	bpf_map_update_elem(&tok, &token, &t, BPF_NOEXIST);
+	return 0;
 }
 
 /* What judge_packet makes of a packet: an opinion in the lower 48 bits, and above it: */
@@ -303,7 +305,7 @@ __noinline __u64 judge_packet(struct __sk_buff *skb, __u64 high, __u64 low, __u6
 			return refuse_packet(DF_EVENT_EGRESS_TOKEN);
 		token = token_of(c, &p.to);
 		if (token) {
-			refresh_token(&p, s, token);
+			refresh_token(skb, token, p.to.proto);
 			return 0;
 		}
 	}

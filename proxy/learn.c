@@ -120,21 +120,21 @@ static int make_sticky_room(struct df_learn *l, const struct df_learn_pair *p,
 	return 0;
 }
 
-int df_learn_put(struct df_learn *l, const uint8_t given[static 16], const struct df_lesson *lesson,
+int df_learn_put(struct df_learn *l, const uint8_t addr[static 16], const struct df_lesson *lesson,
 		 uint64_t now_ns)
 {
 	const bool is_empty = !df_learn_has_any(lesson->bits, DF_LEARN_BLOCKED | DF_LEARN_PERMITS);
 	struct df_learn_state state;
 	struct df_learn_pair *p;
 	uint64_t until_ns = 0;
-	uint8_t addr[16];
+	uint8_t canonical[16];
 	uint16_t a, pair;
 	int r, result;
 
-	df_addr_canonical(given, addr);
-	if (is_empty && !find_pair(l, addr, lesson->name))
+	df_addr_canonical(addr, canonical);
+	if (is_empty && !find_pair(l, canonical, lesson->name))
 		return 0;
-	pair = take_pair(l, addr, lesson, now_ns);
+	pair = take_pair(l, canonical, lesson, now_ns);
 	if (!pair)
 		return -ENOSPC;
 	p = df_learn_pair_at(l, pair);

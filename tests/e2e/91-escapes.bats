@@ -273,6 +273,7 @@ tried() {
 	local passing='2002:cb00:710a::1 2001:0:cb00:710a::1 2001::34ff:8ef5 ::203.0.113.10 64:ff9b:1:2::203.0.113.10'
 	for fence in off on; do
 		world_mark
+		# shellcheck disable=SC2086 # words
 		tried -a "deployfence=$fence" -a deployfence.policy=nets -- sh -c 'for address; do
 			python3 /escape.py at $address tcp-ip6 udp-sendto-ip6; done' - $refused $passing
 		expect [ "$(grep -c EPERM <<<"$output")" = "$([ "$fence" = on ] && echo 10 || echo 0)" ]
