@@ -12,8 +12,7 @@ teardown() {
 	podman pod rm -af -t 0 >/dev/null 2>&1 || true
 	podman rm -af -t 0 >/dev/null 2>&1 || true
 	[ -z "${SLICE:-}" ] || slice_down
-	umount /srv/other/bind /srv/other/var 2>/dev/null || true
-	rm -rf /srv/other
+	umount "$DF_HOST"/other/{bind,var} 2>/dev/null || true
 	end_test
 }
 
@@ -457,7 +456,7 @@ shown() {
 }
 
 @test "host-mount: what the fence stands on, by every name that leads there" {
-	local other=/srv/other
+	local other=$DF_HOST/other
 	echo 'block github.com' >"$POLICIES/mine.policy"
 	try host-mount '^mount /etc with /etc/deployfence/' -v /etc:/x
 	try host-mount '^mount /proc with the host.s /proc$' -r podman+runc -v /proc:/x:ro
@@ -474,15 +473,15 @@ shown() {
 	shown 'mount /sys/fs/bpf with BPF objects' -v /sys/fs/bpf:/x:ro
 	shown 'writable /proc/sys' -o --security-opt=unmask=/proc/sys
 	# by a link, a dot-dot, a bind mount, a bind mount of a parent, and the layer of an overlay
-	mkdir -p $other/bind $other/var
-	ln -sfn /etc $other/link
-	mount --bind /etc/deployfence $other/bind
-	mount --bind /var $other/var
-	shown "mount $other/link with /etc/deployfence/" -v $other/link:/x
+	mkdir -p "$other/bind" "$other/var"
+	ln -sfn /etc "$other/link"
+	mount --bind /etc/deployfence "$other/bind"
+	mount --bind /var "$other/var"
+	shown "mount $other/link with /etc/deployfence/" -v "$other/link:/x"
 	shown 'mount /usr/\.\./etc/deployfence' -r crun -v /usr/../etc/deployfence:/x
-	shown "mount $other/bind with /etc/deployfence/" -v $other/bind:/x
-	shown "mount $other with /etc/deployfence/" -v $other:/x:ro # what is mounted below it is not read-only
-	shown "mount $other/var/lib " -r crun -v $other/var/lib:/x
+	shown "mount $other/bind with /etc/deployfence/" -v "$other/bind:/x"
+	shown "mount $other with /etc/deployfence/" -v "$other:/x:ro" # what is mounted below it is not read-only
+	shown "mount $other/var/lib " -r crun -v "$other/var/lib:/x"
 	shown "mount $DF_HOST/overlay/etc/upper with /etc/deployfence/" -v "$DF_HOST/overlay/etc/upper:/x"
 }
 
@@ -499,9 +498,9 @@ shown() {
 
 @test "no host-mount: what containers are ordinarily given" {
 	local runtime volume=$DF_HOST/volume
-	mkdir -p "$volume" /run/x /etc/ssl/certs /etc/pki /srv/data
+	mkdir -p "$volume" /run/x /etc/ssl/certs /etc/pki "$DF_HOST/data"
 	echo geheim >"$volume/secret"
-	ln -sfn /srv/data "$volume/link"
+	ln -sfn "$DF_HOST/data" "$volume/link"
 	for runtime in podman+crun podman+runc crun ctr; do
 		try_none -r "$runtime" -v /etc/localtime:/etc/localtime:ro -v /etc/ssl:/x/ssl:ro -v /etc/ssl/certs:/x/certs:ro -v /etc/pki:/x/pki:ro \
 			-v "$volume/secret:/run/secrets/token:ro" -v /run/x:/x/run -v /usr/share/zoneinfo:/x/zoneinfo:ro -v "$volume:/data" \
@@ -511,5 +510,4 @@ shown() {
 	try_none -v data:/data -o --secret=token -o --tmpfs=/y -o --mount=type=volume,destination=/z -o --read-only
 	podman volume rm -f data >/dev/null
 	podman secret rm token >/dev/null
-	rm -rf /srv/data
 }
