@@ -85,50 +85,97 @@ static const struct relied {
 struct df_host_place {
 	const struct relied *relied;
 	struct df_place place;
-	dev_t dev; /* of what is there; 0, 0: nothing */
+	bool is_layer; /* of an overlay: it has another name */
+	dev_t dev;     /* of what is there; 0, 0: nothing */
 	ino_t ino;
 };
 
 static int add_place(struct df_host_files *h, const struct relied *r, const struct df_place *place,
-		     const struct stat *st)
+		     const struct stat *st, bool is_layer)
 {
 	if (df_array_reserve(&h->places, &h->cap_places, h->n_places + 1, sizeof(*h->places)) < 0)
 		return -ENOMEM;
-	h->places[h->n_places++] = (struct df_host_place){
-		.relied = r, .place = *place, .dev = st->st_dev, .ino = st->st_ino};
+	h->places[h->n_places++] = (struct df_host_place){.relied = r,
+							  .place = *place,
+							  .is_layer = is_layer,
+							  .dev = st->st_dev,
+							  .ino = st->st_ino};
 	return 0;
 }
 
-static void add_path(struct df_host_files *h, const struct relied *r, const char *path,
-		     unsigned depth);
+/*
+ * Where a layer is, by its name at the time of mounting: what is mounted on it now, the overlay
+ * itself perhaps, is not what the overlay reads.
+ */
+static const struct df_mount *mount_of_layer(const struct df_host_files *h, const char *path,
+					     const struct df_mount *overlay)
+{
+	const struct df_mount *best = NULL;
 
-/* "…,lowerdir=A:B,upperdir=C,…": who writes there, writes here. */
+	for (size_t i = 0; i < h->mounts.n_mounts; i++) {
+		const struct df_mount *m = &h->mounts.mounts[i];
+
+		if (m != overlay && strcmp(m->point, path) != 0 &&
+		    df_mountinfo_is_above(m->point, path) &&
+		    (!best || strlen(m->point) >= strlen(best->point)))
+			best = m;
+	}
+	return best;
+}
+
 static void add_layers(struct df_host_files *h, const struct relied *r, const struct df_mount *m,
-		       const char *rest, unsigned depth)
+		       const char *path, unsigned depth);
+
+/* A layer of an overlay, and what of it the relied-on file is: dir has len octets. */
+static void add_layer(struct df_host_files *h, const struct relied *r, const struct df_mount *m,
+		      const char *dir, size_t len, const char *path, unsigned depth)
+{
+	const struct stat nothing = {};
+	const struct df_mount *mount;
+	struct df_place place;
+	char text[PATH_MAX];
+	const char *rest;
+
+	if (snprintf(text, sizeof(text), "%.*s%s", (int)len, dir,
+		     strcmp(path, "/") == 0 ? "" : path) >= (int)sizeof(text))
+		return;
+	mount = mount_of_layer(h, text, m);
+	if (!mount)
+		return;
+	rest = text + (strcmp(mount->point, "/") == 0 ? 0 : strlen(mount->point));
+	place = (struct df_place){.major = mount->major, .minor = mount->minor};
+	if (snprintf(place.path, sizeof(place.path), "%s%s",
+		     strcmp(mount->root, "/") == 0 ? "" : mount->root,
+		     rest) >= (int)sizeof(place.path))
+		return;
+	(void)add_place(h, r, &place, &nothing, true);
+	if (depth < LAYERS_MAX && strcmp(mount->type, "overlay") == 0)
+		add_layers(h, r, mount, place.path, depth + 1);
+}
+
+/* "…,lowerdir=A:B,upperdir=C,…": who writes there, writes here.  path: in the overlay. */
+static void add_layers(struct df_host_files *h, const struct relied *r, const struct df_mount *m,
+		       const char *path, unsigned depth)
 {
 	static const char *const keys[] = {"lowerdir=", "upperdir="};
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		const char *dirs = strstr(m->super, keys[i]);
-		size_t len;
 
 		if (!dirs)
 			continue;
-		for (dirs += strlen(keys[i]); *dirs && *dirs != ',';
-		     dirs += len + (dirs[len] == ':')) {
-			char path[PATH_MAX];
+		for (dirs += strlen(keys[i]); *dirs && *dirs != ',';) {
+			size_t len = strcspn(dirs, ":,");
 
-			len = strcspn(dirs, ":,");
-			if (len > 0 && snprintf(path, sizeof(path), "%.*s%s", (int)len, dirs,
-						rest) < (int)sizeof(path))
-				add_path(h, r, path, depth + 1);
+			if (*dirs == '/')
+				add_layer(h, r, m, dirs, len, path, depth);
+			dirs += len + (dirs[len] == ':');
 		}
 	}
 }
 
 /* What is there, or would be: the nearest directory above that exists, and the rest of the name. */
-static void add_path(struct df_host_files *h, const struct relied *r, const char *path,
-		     unsigned depth)
+static void add_path(struct df_host_files *h, const struct relied *r, const char *path)
 {
 	const struct df_mount *mount = NULL;
 	char dir[PATH_MAX], *rest;
@@ -154,9 +201,9 @@ static void add_path(struct df_host_files *h, const struct relied *r, const char
 	if (*path && strcmp(place.path, "/") == 0)
 		*place.path = '\0';
 	strcat(place.path, path);
-	(void)add_place(h, r, &place, &st);
-	if (depth < LAYERS_MAX && strcmp(mount->type, "overlay") == 0)
-		add_layers(h, r, mount, place.path, depth);
+	(void)add_place(h, r, &place, &st, false);
+	if (strcmp(mount->type, "overlay") == 0)
+		add_layers(h, r, mount, place.path, 0);
 }
 
 /* A link counts where it stands, too. */
@@ -169,7 +216,7 @@ static void add_relied(struct df_host_files *h, const struct relied *r)
 	struct df_place place;
 	_cleanup_close_ int fd = -1;
 
-	add_path(h, r, r->path, 0);
+	add_path(h, r, r->path);
 	if (strncmp(r->path, "/proc/", 6) == 0 || lstat(r->path, &st) < 0 || !S_ISLNK(st.st_mode))
 		return;
 	(void)snprintf(dir, sizeof(dir), "%.*s/", (int)(name - r->path), r->path);
@@ -180,7 +227,7 @@ static void add_relied(struct df_host_files *h, const struct relied *r)
 	if (strcmp(place.path, "/") == 0)
 		*place.path = '\0';
 	strcat(place.path, name);
-	(void)add_place(h, r, &place, &st);
+	(void)add_place(h, r, &place, &st, false);
 }
 
 static void read_files(struct df_host_files *h)
@@ -206,19 +253,24 @@ static const char *name_of(const struct relied *r)
 	return strcmp(r->path, "/proc/self/exe") == 0 ? "the hook" : r->path;
 }
 
-/* What of the host's files there is at this place, or below it. */
+/* What of the host's files there is at this place, or below it; one by its own name if there is. */
 static const struct df_host_place *find(const struct df_host_files *h, const struct df_place *p)
 {
+	const struct df_host_place *layer = NULL;
+
 	for (size_t i = 0; i < h->n_places; i++) {
 		const struct df_host_place *known = &h->places[i];
 
-		if (known->place.major != p->major || known->place.minor != p->minor)
+		if (known->place.major != p->major || known->place.minor != p->minor ||
+		    (!df_mountinfo_is_above(p->path, known->place.path) &&
+		     !(known->relied->has_below &&
+		       df_mountinfo_is_above(known->place.path, p->path))))
 			continue;
-		if (df_mountinfo_is_above(p->path, known->place.path) ||
-		    (known->relied->has_below && df_mountinfo_is_above(known->place.path, p->path)))
+		if (!known->is_layer)
 			return known;
+		layer = layer ? layer : known;
 	}
-	return NULL;
+	return layer;
 }
 
 /* The same by inodes: hard links, and mounts of another namespace, as below /proc/PID/root. */

@@ -62,11 +62,13 @@ static const char *const remedies[DF_FINDINGS] = {
 	[DF_FINDING_SHARED_PID] = "give it a pid namespace of its own (no --pid=container:, no "
 				  "shareProcessNamespace), or fence all that share it",
 	[DF_FINDING_HOST_MOUNT] =
-		"mount the one file or directory that it needs, read-only, and nothing above it",
+		"mount the one file or directory that it needs, read-only (rro with what is "
+		"mounted below), and nothing above it; not the host's /proc or devices",
 	[DF_FINDING_RUNTIME_ANNOTATION] =
 		"remove the annotation from the command and from the image",
 	[DF_FINDING_PARENT_FILTER] =
-		"say in the policy what that filter says, and start it outside of that cgroup",
+		"that program does not bind the proxy's DNS: say in the policy what it says, or "
+		"start the container outside of that cgroup",
 };
 
 const char *df_finding_remedy(unsigned finding)

@@ -153,7 +153,7 @@ capabilities() { # RUNTIME
 
 @test "privileged, under crun and runc; one capability that is as good" {
 	try privileged 'CAP_SYS_ADMIN without seccomp' -o --privileged
-	expect [ "$(findings)" = "cap-bpf cap-net-admin cap-net-raw cap-sys-admin privileged tun-device" ]
+	expect [ "$(findings)" = "cap-bpf cap-net-admin cap-net-raw cap-sys-admin host-mount privileged tun-device" ]
 	try privileged 'CAP_SYS_ADMIN without seccomp' -r podman+runc -o --privileged
 	try privileged CAP_DAC_READ_SEARCH -c DAC_READ_SEARCH
 	try privileged "CAP_SYS_PTRACE in the host's pid namespace" -o --pid=host -c SYS_PTRACE

@@ -12,6 +12,7 @@ teardown() {
 	podman pod rm -af -t 0 >/dev/null 2>&1 || true
 	podman rm -af -t 0 >/dev/null 2>&1 || true
 	[ -z "${SLICE:-}" ] || slice_down
+	umount "$DF_HOST"/other/{bind,var} 2>/dev/null || true
 	end_test
 }
 
@@ -455,12 +456,12 @@ shown() {
 }
 
 @test "host-mount: what the fence stands on, by every name that leads there" {
-	local other=/srv/other
+	local other=$DF_HOST/other
 	echo 'block github.com' >"$POLICIES/mine.policy"
 	try host-mount '^mount /etc with /etc/deployfence/' -v /etc:/x
 	try host-mount '^mount /proc with the host.s /proc$' -r podman+runc -v /proc:/x:ro
 	shown 'mount /etc/deployfence' -v /etc/deployfence:/x
-	shown 'mount /etc/deployfence/policies/mine\.policy with /etc/deployfence/policies' -v "$POLICIES/mine.policy:/x"
+	shown 'mount /etc/deployfence/policies/mine\.policy with /etc/deployfence/policies' -v "$POLICIES/mine.policy:/f"
 	shown 'mount /usr with ' -v /usr:/x
 	shown 'mount /usr/libexec/oci/hooks\.d' -v /usr/libexec/oci/hooks.d:/x
 	shown 'mount /usr/share/containers/oci/hooks\.d' -v /usr/share/containers/oci/hooks.d:/x
@@ -471,38 +472,35 @@ shown() {
 	shown 'mount /sys with sysfs' -v /sys:/x
 	shown 'mount /sys/fs/bpf with BPF objects' -v /sys/fs/bpf:/x:ro
 	shown 'writable /proc/sys' -o --security-opt=unmask=/proc/sys
-	# by a link, a dot-dot, a bind mount, a bind mount of a parent, and the layer below an overlay
-	mkdir -p $other/bind $other/var
-	ln -sfn /etc $other/link
-	mount --bind /etc/deployfence $other/bind
-	mount --bind /var $other/var
-	shown "mount $other/link with /etc/deployfence/" -v $other/link:/x
+	# by a link, a dot-dot, a bind mount, a bind mount of a parent, and the layer of an overlay
+	mkdir -p "$other/bind" "$other/var"
+	ln -sfn /etc "$other/link"
+	mount --bind /etc/deployfence "$other/bind"
+	mount --bind /var "$other/var"
+	shown "mount $other/link with /etc/deployfence/" -v "$other/link:/x"
 	shown 'mount /usr/\.\./etc/deployfence' -r crun -v /usr/../etc/deployfence:/x
-	shown "mount $other/bind with /etc/deployfence/" -v $other/bind:/x
-	shown "mount $other with /etc/deployfence/" -v $other:/x:ro # what is mounted below it is not read-only
-	shown "mount $other/var/lib " -r crun -v $other/var/lib:/x
+	shown "mount $other/bind with /etc/deployfence/" -v "$other/bind:/x"
+	shown "mount $other with /etc/deployfence/" -v "$other:/x:ro" # what is mounted below it is not read-only
+	shown "mount $other/var/lib " -r crun -v "$other/var/lib:/x"
 	shown "mount $DF_HOST/overlay/etc/upper with /etc/deployfence/" -v "$DF_HOST/overlay/etc/upper:/x"
-	shown "mount /proc/[0-9]+/root/etc with /etc/deployfence/" -r crun -v "/proc/$$/root/etc:/x"
-	umount $other/bind $other/var
-	rm -rf "$other"
 }
 
 @test "host-mount: the device of a file system that is in use" {
 	local disk
-	disk=$(findmnt -rno MAJ:MIN /work /tmp / 2>/dev/null | head -n 1)
+	disk=$(findmnt -rno MAJ:MIN / | head -n 1)
 	disk=/dev/$(basename "$(readlink "/sys/dev/block/$disk")")
 	[ -b "$disk" ] || skip "no block device of a mounted file system"
 	shown "device $disk \\([0-9:]+\\) with a file system" -o "--device=$disk"
-	shown "mount $disk with a file system" -v "$disk:/x" -o "--device-cgroup-rule=b *:* rwm"
+	shown "mount $disk with a file system" -v "$disk:/f" -o "--device-cgroup-rule=b *:* rwm"
 	# the twin: the device cgroup lets nobody open it
-	try_none -v "$disk:/x"
+	try_none -v "$disk:/f"
 }
 
 @test "no host-mount: what containers are ordinarily given" {
 	local runtime volume=$DF_HOST/volume
-	mkdir -p "$volume" /run/x /etc/ssl/certs /etc/pki /srv/data
+	mkdir -p "$volume" /run/x /etc/ssl/certs /etc/pki "$DF_HOST/data"
 	echo geheim >"$volume/secret"
-	ln -sfn /srv/data "$volume/link"
+	ln -sfn "$DF_HOST/data" "$volume/link"
 	for runtime in podman+crun podman+runc crun ctr; do
 		try_none -r "$runtime" -v /etc/localtime:/etc/localtime:ro -v /etc/ssl:/x/ssl:ro -v /etc/ssl/certs:/x/certs:ro -v /etc/pki:/x/pki:ro \
 			-v "$volume/secret:/run/secrets/token:ro" -v /run/x:/x/run -v /usr/share/zoneinfo:/x/zoneinfo:ro -v "$volume:/data" \
@@ -512,5 +510,4 @@ shown() {
 	try_none -v data:/data -o --secret=token -o --tmpfs=/y -o --mount=type=volume,destination=/z -o --read-only
 	podman volume rm -f data >/dev/null
 	podman secret rm token >/dev/null
-	rm -rf /srv/data
 }

@@ -651,6 +651,40 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$@" </dev/null
 	expect_found host-cgroup host-cgroup -v /sys/fs/cgroup:/sys/fs/cgroup
 }
 
+@test "the worker traced by root of a container in the host's pid namespace: refused, and a finding" {
+	begin
+	matrix_open proxy-ptrace
+	job_start -o --pid=host -o --security-opt=seccomp=unconfined -a deployfence=on -- sleep 1000
+	eventually test -n "$(fence_pid df-worker)"
+	job_exec "$JOB" intrude "$(fence_pid df-worker)" 2
+	expect_match "$output" 'successes 0$'
+	job_stop "$JOB"
+	RESULT="EPERM"
+	expect_found proxy-ptrace host-pid -o --pid=host
+}
+
+@test "the host's files, processes and devices by a mount: a finding" {
+	begin
+	matrix_open host-mount
+	tried -a deployfence=on -v /etc:/host -- echo ran
+	RESULT="open"
+	expect_found host-mount host-mount -v /etc:/host
+}
+
+@test "a sibling of the cgroup that crun delegates: fenced, since the fence stands above it" {
+	begin
+	matrix_open delegate-cgroup
+	policy nets <<<'block 198.51.100.0/24'
+	job "${PROBES[@]}" -a run.oci.delegate-cgroup=sub -o --systemd=always -a deployfence.policy=nets -- sh -c '
+		mkdir /sys/fs/cgroup/free && echo $$ >/sys/fs/cgroup/free/cgroup.procs && cat /proc/self/cgroup
+		for address in 198.51.100.9 203.0.113.10; do python3 /escape.py at $address tcp; done'
+	expect_match "$output" '0::/free'
+	expect_match "$output" $'198.51.100.9\tEPERM'
+	expect_match "$output" $'203.0.113.10\tok'
+	expect_no_packet 198.51.100.9
+	matrix_close delegate-cgroup "EPERM, no packet" "programs at the root of the namespace"
+}
+
 @test "a resolver behind a socket of the host's (nscd, systemd-resolved by varlink, Avahi): a finding" {
 	begin
 	local path name
