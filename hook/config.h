@@ -47,6 +47,8 @@ struct df_config {
 	bool is_in_pod;        /* managers say that it shares namespaces */
 	char *netns_path;      /* of the network namespace that it joins */
 	char *proxies;         /* "http_proxy=http://10.0.0.1:3128, …" of its environment */
+	char *localdomain;     /* LOCALDOMAIN of its environment, */
+	char *res_options;     /* and RES_OPTIONS: resolv.conf(5) */
 	unsigned listen_fds;   /* LISTEN_FDS of its environment */
 	struct df_config_mount *mounts; /* what shows it files of the host, the root last */
 	size_t n_mounts, cap_mounts;

@@ -119,6 +119,7 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	copy_text(m->proxy_cgroup, sizeof(m->proxy_cgroup), h->proxy_cgroup);
 	m->is_host_netns = h->container.is_host_netns;
 	fill_resolvers(h, m);
+	m->ndots = h->container.dns.ndots;
 	m->n_search = h->container.dns.n_search;
 	memcpy(m->search, h->container.dns.search, m->n_search * sizeof(m->search[0]));
 	for (int i = 0; i < DF_FINDINGS; i++)

@@ -100,6 +100,7 @@ struct df_event_line {
 	const char *message; /* free text of events that are no verdict; NULL: none */
 	/* lib/finding; NULL: the event is none */
 	const char *finding, *seen, *remedy;
+	bool is_search;     /* a refusal that is an attempt of the container's search list */
 	const char *socket; /* "AF_PACKET SOCK_RAW 0x0003", of one that was refused; NULL: none */
 };
 

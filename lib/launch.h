@@ -58,12 +58,12 @@ enum df_table {
 
 #define DF_LAUNCH_CGROUP_PARENT "deployfence" /* below the cgroup2 mount, for the proxies */
 
-#define DF_META_VERSION 5
+#define DF_META_VERSION 6
 #define DF_META_ID_MAX 129
 #define DF_META_TEXT_MAX 1025
 #define DF_META_PATH_MAX 4096
 #define DF_META_X_MAX 32
-#define DF_META_SEARCH_MAX 32
+#define DF_META_SEARCH_MAX 64 /* of resolv.conf, and of the environment */
 #define DF_META_RESOLVERS_MAX 16
 #define DF_META_SEEN_MAX 512 /* octets that say what was seen of a finding */
 
@@ -98,7 +98,8 @@ struct df_meta {
 	char cgroup[DF_META_PATH_MAX];       /* as in /proc/PID/cgroup */
 	char proxy_cgroup[DF_META_PATH_MAX]; /* relative to the mount, no leading slash */
 	uint8_t is_host_netns;
-	uint8_t pad_resolvers[3];
+	uint8_t ndots; /* a client asks for names with fewer dots with the search list first */
+	uint8_t pad_resolvers[2];
 	uint32_t n_resolvers; /* trusted ones: only they teach addresses */
 	uint8_t resolvers[DF_META_RESOLVERS_MAX][16];
 	uint32_t n_search;

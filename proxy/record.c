@@ -167,6 +167,8 @@ static bool is_query_sane(const struct df_msg_query *m)
 		return false;
 	if ((m->flags & DF_QUERY_SHADOW) && m->shadow_reason >= DF_REASON_END)
 		return false;
+	if ((m->flags & DF_QUERY_SEARCH) && (m->at != DF_AT_DNS || !(m->flags & DF_QUERY_REFUSAL)))
+		return false;
 	for (unsigned i = 0; i < m->n_chain; i++)
 		if (!df_dname_is_sane(&m->chain[i]))
 			return false;
@@ -247,6 +249,7 @@ static int record_shadow(struct df_record *r, const struct df_msg_query *m,
 		.would_block = m->shadow_reason != DF_REASON_NONE,
 		.domain = judged->domain,
 		.who = judged->who,
+		.is_search = judged->is_search,
 	};
 	const struct df_policy_rule *rule;
 	char rule_text[DF_RECORD_RULE_MAX];
@@ -296,6 +299,20 @@ static void describe_default(const struct df_record *r, const struct df_msg_quer
 	}
 }
 
+static void count_query(struct df_record *r, const struct df_msg_query *m)
+{
+	const uint64_t n = m->flags & DF_QUERY_SUMMARY ? m->count : 1;
+
+	if (m->flags & DF_QUERY_SEARCH) {
+		r->n_search += n;
+		return;
+	}
+	if (m->at == DF_AT_DNS)
+		r->n_queries += n;
+	if (m->flags & DF_QUERY_REFUSAL)
+		r->n_refusals += n;
+}
+
 int df_record_query(struct df_record *r, const struct df_msg_query *m)
 {
 	char domain[DF_DNAME_TEXT_MAX], rule_text[DF_RECORD_RULE_MAX];
@@ -321,6 +338,7 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 		.n_chain = m->n_chain,
 		.chain = m->chain,
 		.count = m->count,
+		.is_search = m->flags & DF_QUERY_SEARCH,
 	};
 
 	if (!is_query_sane(m) || df_tables_rule(r->tables, m->rule, &table, &rule) < 0 ||
@@ -344,10 +362,7 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 		df_reader_from_token(&m->token, DF_IDENTITY_UNAVAILABLE, &unknown);
 		e.who = &unknown;
 	}
-	if (m->at == DF_AT_DNS)
-		r->n_queries += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
-	if (e.is_refusal)
-		r->n_refusals += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
+	count_query(r, m);
 	if (!df_record_is_over_rate(r, e.is_refusal ? DF_RATE_REFUSED : DF_RATE_ALLOWED))
 		df_record_emit(r, &e, e.is_refusal && !(m->flags & DF_QUERY_SUMMARY));
 	return m->flags & DF_QUERY_SHADOW ? record_shadow(r, m, &e) : 0;
