@@ -235,7 +235,35 @@ void df_record_rule(const struct df_record *r, enum df_table table,
 		(void)snprintf(text, DF_RECORD_RULE_MAX, "%s.policy default %s", df_policy_name(p),
 			       is_deny ? "deny" : "allow");
 		e->rule = text;
+		e->owner = df_policy_default_owner(p);
+		e->hint = e->is_refusal ? df_policy_default_hint(p) : NULL;
 	}
+}
+
+void df_record_raw(const struct df_record *r, enum df_table table, uint8_t proto,
+		   struct df_event_line *e, struct df_record_raw_texts *texts)
+{
+	const struct df_policy *p = &r->tables->tables[table];
+	const bool is_ipv6 = !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)e->addr);
+	char addr[INET6_ADDRSTRLEN];
+	size_t n = 0;
+
+	(void)snprintf(texts->rule, sizeof(texts->rule), "%s.policy raw-ip %s", df_policy_name(p),
+		       df_policy_raw_ip(p) == DF_POLICY_RAW_AUDIT ? "audit" : "block");
+	e->rule = texts->rule;
+	e->owner = df_policy_raw_owner(p);
+	e->hint = e->is_refusal ? df_policy_raw_hint(p) : NULL;
+	df_event_addr_text(e->addr, addr);
+	df_append(texts->remedy, sizeof(texts->remedy), &n,
+		  "no lookup of the container named this address; to permit it write: allow ");
+	if (e->port == 0)
+		df_append(texts->remedy, sizeof(texts->remedy), &n, "%s", addr);
+	else
+		df_append(texts->remedy, sizeof(texts->remedy), &n,
+			  is_ipv6 ? "[%s]:%u%s" : "%s:%u%s", addr, e->port,
+			  proto == IPPROTO_UDP ? "/udp" : "");
+	df_append(texts->remedy, sizeof(texts->remedy), &n, " into %s.policy", df_policy_name(p));
+	e->remedy = e->is_refusal ? texts->remedy : NULL;
 }
 
 /* Where the shadow policy is against a name, or for one that was refused. */
@@ -285,17 +313,14 @@ static void describe_payload(const struct df_msg_query *m, struct df_event_line 
 /* Rules that stand behind a refusal without one of the policy's lines. */
 static void describe_default(const struct df_record *r, const struct df_msg_query *m,
 			     enum df_table table, struct df_event_line *e,
-			     char text[static DF_RECORD_RULE_MAX])
+			     struct df_record_raw_texts *texts)
 {
-	const struct df_policy *p = &r->tables->tables[table];
-
 	if (m->reason == DF_REASON_NO_NAME || m->reason == DF_REASON_NOT_LEARNED ||
 	    m->reason == DF_REASON_PINNED || m->reason == DF_REASON_RESOLVER) {
-		e->rule = NULL; /* a blocked name's address, raw-ip, or nothing that was written */
-	} else if (m->reason == DF_REASON_RAW) {
-		(void)snprintf(text, DF_RECORD_RULE_MAX, "%s.policy raw-ip %s", df_policy_name(p),
-			       df_policy_raw_ip(p) == DF_POLICY_RAW_AUDIT ? "audit" : "block");
-		e->rule = text;
+		/* a blocked name's address, raw-ip, or nothing that was written */
+		e->rule = e->owner = e->hint = NULL;
+	} else if (m->reason == DF_REASON_RAW && e->addr) {
+		df_record_raw(r, table, IPPROTO_TCP, e, texts);
 	}
 }
 
@@ -318,6 +343,7 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 	char domain[DF_DNAME_TEXT_MAX], rule_text[DF_RECORD_RULE_MAX];
 	const struct df_policy_rule *rule;
 	enum df_table table;
+	struct df_record_raw_texts raw;
 	struct df_identity unknown;
 	struct df_event_line e = {
 		.event = m->flags & DF_QUERY_SUMMARY ? "summary" : event_name(m),
@@ -355,7 +381,7 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 		       r->meta->table_modes[table] == DF_MODE_ENFORCE;
 	df_record_rule(r, table, rule, &e, rule_text);
 	if (!rule)
-		describe_default(r, m, table, &e, rule_text);
+		describe_default(r, m, table, &e, &raw);
 	if (r->who[m->seq % DF_RECORD_WHO_MAX].seq == m->seq) {
 		e.who = &r->who[m->seq % DF_RECORD_WHO_MAX].who;
 	} else {
