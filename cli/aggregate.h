@@ -64,6 +64,7 @@ struct df_container {
 	uint64_t n_would_block; /* of them */
 	uint64_t n_connections; /* refused, would be, or unobserved; TLS and HTTP too */
 	uint64_t n_proxied;     /* names and addresses that an HTTP proxy was asked for */
+	uint64_t n_search;      /* refused attempts of the search list: in no other number */
 	uint64_t n_probes;      /* sockets connected to sort addresses, RFC 6724: no attempts */
 	struct df_note *notes;
 	size_t n_notes, cap_notes;

@@ -403,6 +403,12 @@ static int count_row(struct df_aggregate *a, struct df_container *c, const struc
 	return r;
 }
 
+/* A name with a suffix of the search list, which a client tried on its way to another. */
+static bool is_search_attempt(const struct df_json *e)
+{
+	return df_json_is_true(df_json_get(e, "search"));
+}
+
 static int take_event(struct df_aggregate *a, const struct df_json *e, const char *host)
 {
 	const char *event = get_text(e, "event"), *time = get_text(e, "time");
@@ -428,6 +434,11 @@ static int take_event(struct df_aggregate *a, const struct df_json *e, const cha
 	r = df_aggregate_container(a, id, &c);
 	if (r == 0)
 		r = note_container(a, c, e, host);
+	if (r == 0 && is_search_attempt(e)) {
+		if (strcmp(event, "shadow") != 0)
+			df_aggregate_add(&c->n_search, (uint64_t)count);
+		return 0;
+	}
 	if (r == 0)
 		r = kind ? count_row(a, c, e, &probe, (uint64_t)count)
 			 : read_life(a, c, e, (uint64_t)count);

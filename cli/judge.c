@@ -43,6 +43,15 @@ static bool is_block(const struct df_policy_rule *rule)
 	return rule && rule->action == DF_POLICY_BLOCK;
 }
 
+static void set_default(const struct df_policy *p, struct df_judgement *j, bool is_deny)
+{
+	set_text(p, j, is_deny, is_deny ? "default deny" : "default allow");
+	if (is_deny) {
+		j->owner = df_policy_default_owner(p);
+		j->hint = df_policy_default_hint(p);
+	}
+}
+
 /* A port needs an answer first: what DNS refuses is refused at every port. */
 static void judge_name(const struct df_policy *p, const struct df_dname *name,
 		       struct df_judgement *j)
@@ -56,7 +65,7 @@ static void judge_name(const struct df_policy *p, const struct df_dname *name,
 	if (rule)
 		set_rule(p, j, rule);
 	else
-		set_text(p, j, is_deny, is_deny ? "default deny" : "default allow");
+		set_default(p, j, is_deny);
 }
 
 /* What comes before all rules.  False: nothing. */
@@ -109,6 +118,10 @@ static void judge_raw(const struct df_policy *p, const uint8_t addr[static 16],
 		set_text(p, j, true, "raw-ip audit");
 		j->verdict = "would-block";
 		break;
+	}
+	if (j->is_refusal) {
+		j->owner = df_policy_raw_owner(p);
+		j->hint = df_policy_raw_hint(p);
 	}
 }
 

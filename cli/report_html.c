@@ -171,6 +171,8 @@ static void put_sums(FILE *out, const struct df_report *r, const struct df_conta
 	put_sum(out, count_names(c, DF_CLASS_HIDDEN, false), "hidden names");
 	if (c->n_proxied)
 		put_sum(out, c->n_proxied, "proxied");
+	if (c->n_search)
+		put_sum(out, c->n_search, "search attempts");
 	if (r->baseline)
 		put_sum(out, count_names(c, DF_CLASS_UNKNOWN, true), "new names");
 	(void)fputs("</div>\n", out);

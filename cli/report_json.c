@@ -130,6 +130,7 @@ static void put_counts(struct df_json_out *j, const struct df_container *c)
 	df_json_out_uint(j, "refused_connections", c->n_connections);
 	df_json_out_uint(j, "proxied", c->n_proxied);
 	df_json_out_uint(j, "probes", c->n_probes);
+	df_json_out_uint(j, "search_attempts", c->n_search);
 	df_json_out_uint(j, "suppressed", c->n_suppressed);
 	if (!c->is_ended)
 		return;

@@ -297,12 +297,12 @@ static int read_counts(struct reading *r, const struct df_json *obj, struct df_c
 		const char *key;
 		uint64_t *field;
 	} counts[] = {
-		{obj, "suppressed", &c->n_suppressed},   {obj, "probes", &c->n_probes},
-		{lost, "events", &c->lost.events},       {lost, "dropped", &c->lost.dropped},
-		{lost, "malformed", &c->lost.malformed}, {lost, "mismatched", &c->lost.mismatched},
-		{lost, "stray", &c->lost.stray},         {lost, "unlogged", &c->lost.unlogged},
-		{lost, "unshown", &c->lost.unshown},     {stop, "queries", &c->stop_queries},
-		{stop, "refused", &c->stop_refused},
+		{obj, "suppressed", &c->n_suppressed},     {obj, "probes", &c->n_probes},
+		{obj, "search_attempts", &c->n_search},    {lost, "events", &c->lost.events},
+		{lost, "dropped", &c->lost.dropped},       {lost, "malformed", &c->lost.malformed},
+		{lost, "mismatched", &c->lost.mismatched}, {lost, "stray", &c->lost.stray},
+		{lost, "unlogged", &c->lost.unlogged},     {lost, "unshown", &c->lost.unshown},
+		{stop, "queries", &c->stop_queries},       {stop, "refused", &c->stop_refused},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {

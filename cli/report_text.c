@@ -116,6 +116,8 @@ static void put_header(FILE *out, const struct df_container *c)
 		put_number(out, "connections", c->n_connections);
 	if (c->n_proxied)
 		put_number(out, "proxied", c->n_proxied);
+	if (c->n_search)
+		put_number(out, "search-attempts", c->n_search);
 	put_fact(out, "name", c->name);
 	put_fact(out, "image", c->image);
 	if (!c->is_whole && c->is_imported)

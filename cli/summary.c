@@ -102,6 +102,15 @@ static void put_dependencies(FILE *out, const struct df_totals *totals)
 	df_table_print(out, &t);
 }
 
+static uint64_t search_attempts(const struct df_report *r)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < r->all.n; i++)
+		df_aggregate_add(&n, r->all.list[i]->n_search);
+	return n;
+}
+
 int df_summary_text(FILE *out, const struct df_report *r)
 {
 	struct sum sums[CLASSES] = {0}, all = {0};
@@ -114,7 +123,11 @@ int df_summary_text(FILE *out, const struct df_report *r)
 	(void)fprintf(out, "%zu container%s", r->all.n, r->all.n == 1 ? "" : "s");
 	if (*r->all.since)
 		(void)fprintf(out, " since %s", r->all.since);
-	(void)fputs("\n\n", out);
+	(void)fputc('\n', out);
+	if (search_attempts(r) > 0)
+		(void)fprintf(out, "%llu attempts of search lists are not counted\n",
+			      (unsigned long long)search_attempts(r));
+	(void)fputc('\n', out);
 	put_sums(out, sums, &all);
 	if (totals.n > 0)
 		(void)fputc('\n', out);
@@ -168,6 +181,7 @@ int df_summary_json(FILE *out, const struct df_report *r)
 	df_json_out_uint(&j, "damaged_lines", r->all.n_damaged);
 	df_json_out_uint(&j, "left_out", r->all.n_left_out);
 	df_json_out_uint(&j, "containers", r->all.n);
+	df_json_out_uint(&j, "search_attempts", search_attempts(r));
 	put_json_sum(&j, "all", &all);
 	for (size_t i = 0; i < CLASSES; i++)
 		put_json_sum(&j, df_class_name(classes[i]), &sums[classes[i]]);

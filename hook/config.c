@@ -148,6 +148,8 @@ void df_config_done(struct df_config *c)
 	free(c->pidns_path);
 	free(c->proxies);
 	df_runtime_annotations_done(&c->runtime);
+	free(c->localdomain);
+	free(c->res_options);
 	for (size_t i = 0; i < c->n_mounts; i++) {
 		free(c->mounts[i].source);
 		free(c->mounts[i].destination);

@@ -67,6 +67,8 @@ struct df_config {
 	bool has_writable_proc; /* and of it nothing made read-only that must be */
 	char *pidns_path;       /* the same of the pid namespace */
 	char *proxies;          /* "http_proxy=http://10.0.0.1:3128, …" of its environment */
+	char *localdomain;      /* LOCALDOMAIN of its environment, */
+	char *res_options;      /* and RES_OPTIONS: resolv.conf(5) */
 	unsigned listen_fds;    /* LISTEN_FDS of its environment */
 	struct df_config_mount *mounts; /* what shows it files of the host, the root last */
 	size_t n_mounts, cap_mounts;

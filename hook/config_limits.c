@@ -210,13 +210,33 @@ static bool is_proxy(const char *variable, size_t name_len)
 	return false;
 }
 
+/* All of a variable that is there more than once: which of them counts is the client's choice. */
+static int add_words(const char *variable, const char *key, char **field, char *error)
+{
+	const size_t len = strlen(key), before = *field ? strlen(*field) : 0;
+	char *text;
+
+	if (strncmp(variable, key, len) != 0)
+		return 0;
+	if (!*field)
+		return df_oci_copy(variable + len, field, error);
+	text = realloc(*field, before + 1 + strlen(variable + len) + 1);
+	if (!text)
+		return df_oci_no_memory(error);
+	text[before] = ' ';
+	memcpy(text + before + 1, variable + len, strlen(variable + len) + 1);
+	*field = text;
+	return 0;
+}
+
 static int read_environment(const struct df_json *doc, struct df_config *c, char *error)
 {
 	const struct df_json *env = get(doc, "process", "env");
 	char proxies[PROXIES_MAX] = "";
 	size_t pos = 0;
+	int status = 0;
 
-	for (size_t i = 0; i < df_json_len(env); i++) {
+	for (size_t i = 0; i < df_json_len(env) && status == 0; i++) {
 		const char *variable = df_json_string(df_json_at(env, i));
 		const char *equals = variable ? strchr(variable, '=') : NULL;
 		uint64_t n;
@@ -228,7 +248,12 @@ static int read_environment(const struct df_json *doc, struct df_config *c, char
 		if (strncmp(variable, "LISTEN_FDS=", 11) == 0 &&
 		    df_parse_u64(equals + 1, FDS_MAX, &n) == 0)
 			c->listen_fds = (unsigned)n;
+		status = add_words(variable, "LOCALDOMAIN=", &c->localdomain, error);
+		if (status == 0)
+			status = add_words(variable, "RES_OPTIONS=", &c->res_options, error);
 	}
+	if (status)
+		return status;
 	return pos ? df_oci_copy(proxies, &c->proxies, error) : 0;
 }
 

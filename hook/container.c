@@ -431,13 +431,16 @@ static void read_resolv_conf(struct df_container *c, const struct df_state *stat
 	struct stat st;
 	size_t len;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return;
-	c->resolv_conf_ctime = st.st_ctim;
-	if (df_read_all(fd, RESOLV_CONF_MAX, &text, &len) == 0)
-		df_resolv_conf_parse(text, &c->dns);
-	if (config->resolv_conf)
-		c->resolv_conf_fd = TAKE_FD(fd);
+	c->dns.ndots = 1;
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		c->resolv_conf_ctime = st.st_ctim;
+		if (df_read_all(fd, RESOLV_CONF_MAX, &text, &len) == 0)
+			df_resolv_conf_parse(text, &c->dns);
+		if (config->resolv_conf)
+			c->resolv_conf_fd = TAKE_FD(fd);
+	}
+	df_resolv_conf_environment(config->localdomain, config->res_options, &c->dns);
+	df_resolv_conf_hostname(config->hostname, &c->dns);
 }
 
 /* conmon's pipe at this moment: later only this very pipe is written to. */

@@ -157,6 +157,7 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	m->is_docker = h->is_docker;
 	fill_resolvers(h, m);
 	fill_resolv_conf(h, m);
+	m->ndots = h->container.dns.ndots;
 	m->n_search = h->container.dns.n_search;
 	memcpy(m->search, h->container.dns.search, m->n_search * sizeof(m->search[0]));
 	for (int i = 0; i < DF_FINDINGS; i++)

@@ -163,5 +163,9 @@ size_t df_event_text(const struct df_event_line *e, const struct df_meta *m, cha
 		df_append(buf, size, &pos, " count=%llu", (unsigned long long)e->count);
 	append_proxy(e, buf, size, &pos);
 	append_text(buf, size, &pos, "message", e->message);
+	if (e->is_refusal)
+		append_text(buf, size, &pos, "remedy", e->remedy);
+	if (e->is_search)
+		df_append(buf, size, &pos, " search=true");
 	return pos;
 }

@@ -99,7 +99,9 @@ struct df_event_line {
 	uint64_t n_lost;     /* events that were not written */
 	const char *message; /* free text of events that are no verdict; NULL: none */
 	/* lib/finding; NULL: the event is none */
-	const char *finding, *seen, *remedy;
+	const char *finding, *seen;
+	const char *remedy; /* what closes the finding, or what would permit it; NULL: none */
+	bool is_search;     /* a refusal that is an attempt of the container's search list */
 	const char *socket; /* "AF_PACKET SOCK_RAW 0x0003", of one that was refused; NULL: none */
 };
 

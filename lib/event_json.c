@@ -243,6 +243,8 @@ static size_t generate(const struct df_event_line *e, const struct df_meta *m, e
 	put_string(g, "message", e->message);
 	put_addrs(g, "addresses", e->own, e->n_own);
 	put_string(g, "socket", e->socket);
+	if (e->is_search)
+		put_bool(g, "search", true);
 	put_string(g, "finding", e->finding);
 	put_string(g, "seen", e->seen);
 	put_string(g, "remedy", e->remedy);

@@ -65,7 +65,7 @@ enum df_table {
 #define DF_META_TEXT_MAX 1025
 #define DF_META_PATH_MAX 4096
 #define DF_META_X_MAX 32
-#define DF_META_SEARCH_MAX 32
+#define DF_META_SEARCH_MAX 64 /* of resolv.conf, and of the environment */
 #define DF_META_RESOLVERS_MAX 16
 #define DF_META_SEEN_MAX 512 /* octets that say what was seen of a finding */
 
@@ -108,7 +108,9 @@ struct df_meta {
 	uint8_t are_resolvers_named;    /* by `resolver`; else those of its resolv.conf */
 	uint8_t is_docker;              /* --engine=docker: 127.0.0.11 is its resolver */
 	uint8_t is_resolv_conf_trusted; /* the container cannot write it: it counts later, too */
-	uint32_t n_resolvers;           /* only they may teach addresses; proxy/trust.h */
+	uint8_t ndots; /* a client asks for names with fewer dots with the search list first */
+	uint8_t pad_resolvers[3];
+	uint32_t n_resolvers; /* only they may teach addresses; proxy/trust.h */
 	uint8_t resolvers[DF_META_RESOLVERS_MAX][16];
 	uint32_t n_search;
 	struct df_dname search[DF_META_SEARCH_MAX];

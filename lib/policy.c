@@ -291,6 +291,26 @@ bool df_policy_rule_is_implied(const struct df_policy *p, const struct df_policy
 	return r->flags & DF_POLICY_RULE_IMPLIED;
 }
 
+const char *df_policy_default_owner(const struct df_policy *p)
+{
+	return string_or_null(p, df_policy_header(p)->default_owner);
+}
+
+const char *df_policy_default_hint(const struct df_policy *p)
+{
+	return string_or_null(p, df_policy_header(p)->default_hint);
+}
+
+const char *df_policy_raw_owner(const struct df_policy *p)
+{
+	return string_or_null(p, df_policy_header(p)->raw_owner);
+}
+
+const char *df_policy_raw_hint(const struct df_policy *p)
+{
+	return string_or_null(p, df_policy_header(p)->raw_hint);
+}
+
 const char *df_policy_rule_owner(const struct df_policy *p, const struct df_policy_rule *r)
 {
 	return string_or_null(p, r->owner);

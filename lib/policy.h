@@ -124,6 +124,14 @@ bool df_policy_is_nested_netns_allowed(const struct df_policy *p);
  * host-network, which open nothing by themselves.
  */
 enum df_policy_leak df_policy_on_leak(const struct df_policy *p, unsigned finding);
+/*
+ * Owner and hint that hold where `default`, or `raw-ip`, stands: of refusals without a rule.
+ * Without a raw-ip statement those of default.  NULL: none.
+ */
+const char *df_policy_default_owner(const struct df_policy *p);
+const char *df_policy_default_hint(const struct df_policy *p);
+const char *df_policy_raw_owner(const struct df_policy *p);
+const char *df_policy_raw_hint(const struct df_policy *p);
 const char *df_policy_name(const struct df_policy *p); /* "default", of default.policy */
 
 /* Trusted resolvers; none: those of the container. */

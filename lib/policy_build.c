@@ -134,6 +134,10 @@ static void set_header(const struct df_builder *b, struct df_policy_header *h)
 	h->leaks = s->leaks;
 	h->keep_learned_s = s->keep_learned_s;
 	h->classes = df_ports_classes(&b->src->ports);
+	h->default_owner = s->default_texts.owner;
+	h->default_hint = s->default_texts.hint;
+	h->raw_owner = s->raw_texts.owner;
+	h->raw_hint = s->raw_texts.hint;
 }
 
 /* Turns sizes of slots into offsets, and gives each node its own. */

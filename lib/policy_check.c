@@ -241,7 +241,9 @@ int df_policy_reopen(const void *base, size_t size, struct df_policy *ret)
 		return -EBADMSG;
 	h = df_policy_header(&p);
 	if (*df_policy_string(&p, 0) != '\0' ||
-	    *df_policy_string(&p, h->strings_size - 1) != '\0' || !is_string_good(&p, h->name))
+	    *df_policy_string(&p, h->strings_size - 1) != '\0' || !is_string_good(&p, h->name) ||
+	    !is_string_good(&p, h->default_owner) || !is_string_good(&p, h->default_hint) ||
+	    !is_string_good(&p, h->raw_owner) || !is_string_good(&p, h->raw_hint))
 		return -EBADMSG;
 	*ret = p;
 	return 0;

@@ -67,9 +67,11 @@ struct df_policy_header {
 	uint32_t resolvers, n_resolvers;
 	uint32_t pins, n_pins;
 	uint32_t strings, strings_size;
+	/* offsets in strings of what belongs to `default` and to `raw-ip`; 0: none */
+	uint32_t default_owner, default_hint, raw_owner, raw_hint;
 };
 
-_Static_assert(sizeof(struct df_policy_header) == 108, "part of the table's format");
+_Static_assert(sizeof(struct df_policy_header) == 124, "part of the table's format");
 
 /* Behind it: the number of its first rule, plus 1, in rule_octets; the label. */
 struct df_policy_entry {

@@ -122,6 +122,15 @@ static int parse_owner(struct df_policy_parser *p)
 	return parse_text(p, "a text", &p->owner);
 }
 
+/* As a rule before the first hint of its file. */
+static void give_hint(const struct df_policy_parser *p, struct df_policy_source_texts *t)
+{
+	if (!t->is_made || t->has_hint || t->file != p->file)
+		return;
+	t->hint = p->hint;
+	t->has_hint = true;
+}
+
 static int parse_hint(struct df_policy_parser *p)
 {
 	struct df_policy_source *src = p->src;
@@ -130,6 +139,8 @@ static int parse_hint(struct df_policy_parser *p)
 	if (r < 0 || p->has_hint)
 		return r;
 	p->has_hint = true;
+	give_hint(p, &src->settings.default_texts);
+	give_hint(p, &src->settings.raw_texts);
 	for (size_t i = p->first_rule; i < src->n_rules; i++) {
 		if (src->rules[i].has_hint)
 			continue;

@@ -45,6 +45,14 @@ struct df_policy_source_rule {
 	bool is_implied; /* of the list that encrypted-dns stands for; yields to what is written */
 };
 
+/* owner and hint of a statement that refuses without being a rule. */
+struct df_policy_source_texts {
+	uint32_t owner, hint; /* offsets in strings */
+	bool has_hint;        /* or knows that it has none */
+	bool is_made;         /* there is such a statement … */
+	uint32_t file;        /* … in this file */
+};
+
 struct df_policy_source_list {
 	uint32_t file;
 	unsigned n_left_out; /* exceptions that would undo other rules */
@@ -77,7 +85,8 @@ struct df_policy_settings {
 	uint8_t resolvers[DF_POLICY_RESOLVERS_MAX][16];
 	unsigned n_resolvers;
 	enum df_policy_action encrypted_dns; /* 0: as default says; used here alone */
-	struct df_policy_place pin_place;    /* of the statement, for what only the builder sees */
+	struct df_policy_source_texts default_texts, raw_texts;
+	struct df_policy_place pin_place; /* of the statement, for what only the builder sees */
 };
 
 struct df_policy_source {

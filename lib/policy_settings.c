@@ -24,6 +24,16 @@ static int parse_mode(struct df_policy_parser *p)
 	return 0;
 }
 
+/* What is in force at the current statement. */
+static struct df_policy_source_texts texts_here(const struct df_policy_parser *p)
+{
+	return (struct df_policy_source_texts){.owner = p->owner,
+					       .hint = p->hint,
+					       .has_hint = p->has_hint,
+					       .is_made = true,
+					       .file = p->file};
+}
+
 static int parse_default(struct df_policy_parser *p)
 {
 	int choice = df_stmt_choice(&p->stmt, CHOICES("allow", "deny"));
@@ -31,6 +41,7 @@ static int parse_default(struct df_policy_parser *p)
 	if (choice < 0)
 		return choice;
 	settings(p)->default_action = choice == 0 ? DF_POLICY_ALLOW : DF_POLICY_BLOCK;
+	settings(p)->default_texts = texts_here(p);
 	p->default_place = df_policy_here(p);
 	return 0;
 }
@@ -62,6 +73,7 @@ static int parse_raw_ip(struct df_policy_parser *p)
 	if (choice < 0)
 		return choice;
 	settings(p)->raw_ip = values[choice];
+	settings(p)->raw_texts = texts_here(p);
 	return 0;
 }
 
@@ -303,6 +315,8 @@ void df_policy_settings_finish(struct df_policy_parser *p)
 	bool is_deny = s->default_action == DF_POLICY_BLOCK;
 
 	s->leaks = finish_leaks(p, is_deny);
+	if (!s->raw_texts.is_made)
+		s->raw_texts = s->default_texts;
 	if (!s->raw_ip)
 		s->raw_ip = is_deny ? DF_POLICY_RAW_BLOCK : DF_POLICY_RAW_ALLOW;
 }

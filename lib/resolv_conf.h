@@ -8,12 +8,15 @@
 #ifndef DF_RESOLV_CONF_H
 #define DF_RESOLV_CONF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/dname.h"
 #include "lib/launch.h"
 
 struct df_resolv_conf {
+	bool has_search; /* by a line of the file, or by LOCALDOMAIN */
+	uint8_t ndots;
 	unsigned n_search;
 	struct df_dname search[DF_META_SEARCH_MAX];
 	unsigned n_resolvers;
@@ -22,5 +25,15 @@ struct df_resolv_conf {
 
 /* Cuts text, which ends in NUL, into words. */
 void df_resolv_conf_parse(char *text, struct df_resolv_conf *ret);
+
+/*
+ * LOCALDOMAIN takes the place of the file's list in glibc, and musl does not know it: both
+ * count.  Each NULL if it is not set.
+ */
+void df_resolv_conf_environment(const char *localdomain, const char *res_options,
+				struct df_resolv_conf *ret);
+
+/* Where neither file nor environment has a list, the hostname's domain is one (glibc). */
+void df_resolv_conf_hostname(const char *hostname, struct df_resolv_conf *ret);
 
 #endif

@@ -82,6 +82,7 @@ enum df_msg_query_flag {
 	DF_QUERY_REROUTED = 1 << 6, /* answered_by is another than the token says */
 	DF_QUERY_PASSED = 1 << 7,   /* a refusal that nothing enforces at the moment */
 	DF_QUERY_ADDR = 1 << 8,     /* addr is what was asked for, or where its connection goes */
+	DF_QUERY_SEARCH = 1 << 9,   /* a refusal of DNS that is an attempt of the search list */
 };
 
 #define DF_RULE_NONE 0xffffffu /* below the table's index: tables.h */

@@ -90,6 +90,9 @@ void df_life_stop(struct df_monitor *m)
 		  (unsigned long long)(now->n_malformed + past->n_malformed),
 		  (unsigned long long)(now->n_mismatched + past->n_mismatched),
 		  (unsigned long long)(now->n_unknown_token + past->n_unknown_token));
+	if (r->n_search > 0)
+		df_append(text, sizeof(text), &n, "; %llu attempts of the search list besides",
+			  (unsigned long long)r->n_search);
 	if (r->n_unlogged > 0)
 		df_append(text, sizeof(text), &n, "; %llu lines not logged",
 			  (unsigned long long)r->n_unlogged);

@@ -189,12 +189,6 @@ void df_lookup_query(struct df_monitor *m, const struct df_msg_query *q)
 	ask(m, l);
 }
 
-/* getaddrinfo connects UDP sockets to sort addresses (RFC 6724): that is no attempt. */
-static bool is_sorting_probe(const struct df_event *e)
-{
-	return e->kind == DF_EVENT_SINKHOLE && e->is_connect && e->proto == IPPROTO_UDP;
-}
-
 void df_lookup_kernel(struct df_monitor *m, const struct df_event_task *task)
 {
 	const struct df_event *e = &task->event;
@@ -206,8 +200,6 @@ void df_lookup_kernel(struct df_monitor *m, const struct df_event_task *task)
 			     .start = task->start};
 	struct df_lookup *l;
 
-	if (is_sorting_probe(e))
-		return;
 	if (!e->has_identity) {
 		df_record_kernel(&m->record, e, NULL);
 		return;

@@ -167,6 +167,8 @@ static bool is_query_sane(const struct df_msg_query *m)
 		return false;
 	if ((m->flags & DF_QUERY_SHADOW) && m->shadow_reason >= DF_REASON_END)
 		return false;
+	if ((m->flags & DF_QUERY_SEARCH) && (m->at != DF_AT_DNS || !(m->flags & DF_QUERY_REFUSAL)))
+		return false;
 	for (unsigned i = 0; i < m->n_chain; i++)
 		if (!df_dname_is_sane(&m->chain[i]))
 			return false;
@@ -233,7 +235,35 @@ void df_record_rule(const struct df_record *r, enum df_table table,
 		(void)snprintf(text, DF_RECORD_RULE_MAX, "%s.policy default %s", df_policy_name(p),
 			       is_deny ? "deny" : "allow");
 		e->rule = text;
+		e->owner = df_policy_default_owner(p);
+		e->hint = e->is_refusal ? df_policy_default_hint(p) : NULL;
 	}
+}
+
+void df_record_raw(const struct df_record *r, enum df_table table, uint8_t proto,
+		   struct df_event_line *e, struct df_record_raw_texts *texts)
+{
+	const struct df_policy *p = &r->tables->tables[table];
+	const bool is_ipv6 = !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)e->addr);
+	char addr[INET6_ADDRSTRLEN];
+	size_t n = 0;
+
+	(void)snprintf(texts->rule, sizeof(texts->rule), "%s.policy raw-ip %s", df_policy_name(p),
+		       df_policy_raw_ip(p) == DF_POLICY_RAW_AUDIT ? "audit" : "block");
+	e->rule = texts->rule;
+	e->owner = df_policy_raw_owner(p);
+	e->hint = e->is_refusal ? df_policy_raw_hint(p) : NULL;
+	df_event_addr_text(e->addr, addr);
+	df_append(texts->remedy, sizeof(texts->remedy), &n,
+		  "no lookup of the container named this address; to permit it write: allow ");
+	if (e->port == 0)
+		df_append(texts->remedy, sizeof(texts->remedy), &n, "%s", addr);
+	else
+		df_append(texts->remedy, sizeof(texts->remedy), &n,
+			  is_ipv6 ? "[%s]:%u%s" : "%s:%u%s", addr, e->port,
+			  proto == IPPROTO_UDP ? "/udp" : "");
+	df_append(texts->remedy, sizeof(texts->remedy), &n, " into %s.policy", df_policy_name(p));
+	e->remedy = e->is_refusal ? texts->remedy : NULL;
 }
 
 /* Where the shadow policy is against a name, or for one that was refused. */
@@ -247,6 +277,7 @@ static int record_shadow(struct df_record *r, const struct df_msg_query *m,
 		.would_block = m->shadow_reason != DF_REASON_NONE,
 		.domain = judged->domain,
 		.who = judged->who,
+		.is_search = judged->is_search,
 	};
 	const struct df_policy_rule *rule;
 	char rule_text[DF_RECORD_RULE_MAX];
@@ -282,18 +313,29 @@ static void describe_payload(const struct df_msg_query *m, struct df_event_line 
 /* Rules that stand behind a refusal without one of the policy's lines. */
 static void describe_default(const struct df_record *r, const struct df_msg_query *m,
 			     enum df_table table, struct df_event_line *e,
-			     char text[static DF_RECORD_RULE_MAX])
+			     struct df_record_raw_texts *texts)
 {
-	const struct df_policy *p = &r->tables->tables[table];
-
 	if (m->reason == DF_REASON_NO_NAME || m->reason == DF_REASON_NOT_LEARNED ||
 	    m->reason == DF_REASON_PINNED || m->reason == DF_REASON_RESOLVER) {
-		e->rule = NULL; /* a blocked name's address, raw-ip, or nothing that was written */
-	} else if (m->reason == DF_REASON_RAW) {
-		(void)snprintf(text, DF_RECORD_RULE_MAX, "%s.policy raw-ip %s", df_policy_name(p),
-			       df_policy_raw_ip(p) == DF_POLICY_RAW_AUDIT ? "audit" : "block");
-		e->rule = text;
+		/* a blocked name's address, raw-ip, or nothing that was written */
+		e->rule = e->owner = e->hint = NULL;
+	} else if (m->reason == DF_REASON_RAW && e->addr) {
+		df_record_raw(r, table, IPPROTO_TCP, e, texts);
 	}
+}
+
+static void count_query(struct df_record *r, const struct df_msg_query *m)
+{
+	const uint64_t n = m->flags & DF_QUERY_SUMMARY ? m->count : 1;
+
+	if (m->flags & DF_QUERY_SEARCH) {
+		r->n_search += n;
+		return;
+	}
+	if (m->at == DF_AT_DNS)
+		r->n_queries += n;
+	if (m->flags & DF_QUERY_REFUSAL)
+		r->n_refusals += n;
 }
 
 int df_record_query(struct df_record *r, const struct df_msg_query *m)
@@ -301,6 +343,7 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 	char domain[DF_DNAME_TEXT_MAX], rule_text[DF_RECORD_RULE_MAX];
 	const struct df_policy_rule *rule;
 	enum df_table table;
+	struct df_record_raw_texts raw;
 	struct df_identity unknown;
 	struct df_event_line e = {
 		.event = m->flags & DF_QUERY_SUMMARY ? "summary" : event_name(m),
@@ -321,6 +364,7 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 		.n_chain = m->n_chain,
 		.chain = m->chain,
 		.count = m->count,
+		.is_search = m->flags & DF_QUERY_SEARCH,
 	};
 
 	if (!is_query_sane(m) || df_tables_rule(r->tables, m->rule, &table, &rule) < 0 ||
@@ -337,17 +381,14 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 		       r->meta->table_modes[table] == DF_MODE_ENFORCE;
 	df_record_rule(r, table, rule, &e, rule_text);
 	if (!rule)
-		describe_default(r, m, table, &e, rule_text);
+		describe_default(r, m, table, &e, &raw);
 	if (r->who[m->seq % DF_RECORD_WHO_MAX].seq == m->seq) {
 		e.who = &r->who[m->seq % DF_RECORD_WHO_MAX].who;
 	} else {
 		df_reader_from_token(&m->token, DF_IDENTITY_UNAVAILABLE, &unknown);
 		e.who = &unknown;
 	}
-	if (m->at == DF_AT_DNS)
-		r->n_queries += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
-	if (e.is_refusal)
-		r->n_refusals += m->flags & DF_QUERY_SUMMARY ? m->count : 1;
+	count_query(r, m);
 	if (!df_record_is_over_rate(r, e.is_refusal ? DF_RATE_REFUSED : DF_RATE_ALLOWED))
 		df_record_emit(r, &e, e.is_refusal && !(m->flags & DF_QUERY_SUMMARY));
 	return m->flags & DF_QUERY_SHADOW ? record_shadow(r, m, &e) : 0;

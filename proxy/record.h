@@ -48,6 +48,7 @@ struct df_record {
 	const struct df_learn_shared *learned; /* names of learned addresses; NULL: none */
 	struct df_record_file jsonl, text;
 	uint64_t n_queries, n_refusals; /* in audit: that would have been refused */
+	uint64_t n_search;              /* refused attempts of the search list; in neither */
 	uint64_t n_lost;                /* could not be written */
 	uint64_t n_suppressed;          /* over the rate */
 	uint64_t n_unlogged; /* neither journal nor syslog took the line; events.log has it */

@@ -43,6 +43,7 @@ static const struct {
 struct found {
 	char socket[SOCKET_TEXT_MAX];
 	char domain[DF_DNAME_TEXT_MAX], rule[DF_RECORD_RULE_MAX];
+	struct df_record_raw_texts raw;
 	enum df_table table;
 };
 
@@ -147,9 +148,7 @@ static void explain_address(const struct df_record *r, const struct df_event *k,
 		e->reason = "PortNotAllowed";
 	} else {
 		e->reason = "RawAddress";
-		(void)snprintf(f->rule, sizeof(f->rule), "%s.policy raw-ip %s", df_policy_name(p),
-			       df_policy_raw_ip(p) == DF_POLICY_RAW_AUDIT ? "audit" : "block");
-		e->rule = f->rule;
+		df_record_raw(r, f->table, proto_of(k), e, &f->raw);
 	}
 }
 
@@ -227,6 +226,7 @@ static void record(struct df_record *r, const struct df_event *k, const struct d
 		e.event = "shadow";
 		e.is_shadow = e.would_block = true;
 		e.is_refusal = e.is_blocked = false;
+		e.hint = e.remedy = NULL;
 	}
 	if (is_early) {
 		if (e.is_blocked) {

@@ -89,7 +89,8 @@ static void keep(struct df_record *r, const char *text)
 
 void df_record_show(struct df_record *r, const struct df_event_line *e, const char *text)
 {
-	if (!r->meta->is_logged_to_stderr || !e->is_blocked || !is_shown_first(r, e))
+	if (!r->meta->is_logged_to_stderr || !e->is_blocked || e->is_search ||
+	    !is_shown_first(r, e))
 		return;
 	if (r->n_kept > 0 || !write_stderr(r, text))
 		keep(r, text);

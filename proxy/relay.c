@@ -56,6 +56,7 @@ static void send_refusal(struct df_worker *w, struct df_asked *a)
 	struct df_dns_refusal r = df_decide_refusal(p, &a->decision, &a->q.name);
 	const struct df_policy_rule *rule = a->decision.rule;
 	char text[EDE_TEXT_MAX];
+	const char *hint;
 	size_t n = 0;
 
 	if (!rule) {
@@ -64,15 +65,16 @@ static void send_refusal(struct df_worker *w, struct df_asked *a)
 		reason_text(a->decision.reason, &why, &setting);
 		df_append(text, sizeof(text), &n, "deployfence: %s; %s.policy %s", why,
 			  df_policy_name(p), setting);
+		hint = a->decision.reason == DF_REASON_UNLISTED ? df_policy_default_hint(p) : NULL;
 	} else {
 		char what[EDE_TEXT_MAX];
-		const char *hint = df_policy_rule_hint(p, rule);
 
+		hint = df_policy_rule_hint(p, rule);
 		(void)df_policy_rule_describe(p, rule, what, sizeof(what));
 		df_append(text, sizeof(text), &n, "deployfence: %s", what);
-		if (hint)
-			df_append(text, sizeof(text), &n, "; %s", hint);
 	}
+	if (hint)
+		df_append(text, sizeof(text), &n, "; %s", hint);
 	r.ede_text = text;
 	df_relay_send_own(w, a, &r);
 }

@@ -39,7 +39,8 @@ static void send_summary(void *data, const struct df_seen_entry *e)
 	struct df_msg_query m = {
 		.type = DF_MSG_QUERY,
 		.seq = e->seq,
-		.flags = DF_QUERY_SUMMARY | (e->is_refusal ? DF_QUERY_REFUSAL : 0u),
+		.flags = DF_QUERY_SUMMARY | (e->is_refusal ? DF_QUERY_REFUSAL : 0u) |
+			 (e->is_search ? DF_QUERY_SEARCH : 0u),
 		.rule = e->rule,
 		.reason = e->reason,
 		.qtype = e->qtype,
@@ -102,6 +103,7 @@ void df_report_asked(struct df_worker *w, struct df_asked *a, const struct df_de
 		     const struct df_dns_answer *answer)
 {
 	const struct df_seen_what what = {.at = DF_AT_DNS, .name = a->q.name};
+	const enum df_search_kind kind = df_search_note(w, a);
 	struct df_seen_entry *e;
 	struct df_msg_query m;
 
@@ -113,12 +115,14 @@ void df_report_asked(struct df_worker *w, struct df_asked *a, const struct df_de
 	e->rule = number_of(w, d);
 	e->reason = d->reason;
 	e->qtype = a->q.type;
+	e->is_search = kind == DF_SEARCH_ATTEMPT;
 
 	memset(&m, 0, sizeof(m));
 	m.type = DF_MSG_QUERY;
 	m.seq = e->seq;
 	m.flags = DF_QUERY_IDENTIFY | (d->is_refusal ? DF_QUERY_RECORD | DF_QUERY_REFUSAL : 0u) |
-		  (a->client.connection >= 0 ? DF_QUERY_TCP : 0u);
+		  (a->client.connection >= 0 ? DF_QUERY_TCP : 0u) |
+		  (e->is_search ? DF_QUERY_SEARCH : 0u);
 	m.rule = e->rule;
 	m.reason = d->reason;
 	m.txid = a->q.id;
@@ -128,9 +132,19 @@ void df_report_asked(struct df_worker *w, struct df_asked *a, const struct df_de
 	add_route(&m, a);
 	add_answer(&m, answer);
 	add_shadow(w, a, &m, answer);
+	if (kind == DF_SEARCH_MAYBE && df_search_hold(w, &m, e))
+		m.flags &= ~(uint32_t)DF_QUERY_RECORD; /* who asked may be gone by then */
 	if (send_message(w, &m) < 0)
 		w->identified[e->seq % DF_QUERIES_MAX] =
 			e->seq; /* nobody will say so: do not wait */
+}
+
+void df_report_held(struct df_worker *w, const struct df_msg_query *m)
+{
+	struct df_msg_query record = *m;
+
+	record.flags &= ~(uint32_t)DF_QUERY_IDENTIFY;
+	(void)send_message(w, &record);
 }
 
 bool df_report_is_pending(const struct df_worker *w, const struct df_asked *a)

@@ -55,6 +55,14 @@ static bool read_file(struct df_resolv_conf *ret)
 	return ret->n_resolvers > 0;
 }
 
+static bool has_search(const struct df_resolv_conf *c, const struct df_dname *name)
+{
+	for (unsigned i = 0; i < c->n_search; i++)
+		if (df_dname_is_equal(&c->search[i], name))
+			return true;
+	return false;
+}
+
 /* To a worker that has only what the hook read. */
 void df_resolvers_hand_over(struct df_monitor *m)
 {
@@ -69,6 +77,10 @@ void df_resolvers_hand_over(struct df_monitor *m)
 	memcpy(msg.resolvers, now->resolvers, now->n_resolvers * sizeof(msg.resolvers[0]));
 	msg.n_search = now->n_search;
 	memcpy(msg.search, now->search, now->n_search * sizeof(msg.search[0]));
+	/* LOCALDOMAIN and the hostname's domain are no lines of the file, and go on to count */
+	for (uint32_t i = 0; i < m->meta->n_search && msg.n_search < DF_META_SEARCH_MAX; i++)
+		if (!has_search(now, &m->meta->search[i]))
+			msg.search[msg.n_search++] = m->meta->search[i];
 	(void)send(m->worker.channel, &msg, sizeof(msg), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

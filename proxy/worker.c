@@ -94,6 +94,7 @@ static void channel_ready(struct df_source *s, uint32_t events)
 			df_flows_identified(&w->flows, m.seq);
 		} else if (m.type == DF_MSG_FINISH) {
 			w->is_finishing = true;
+			(void)df_search_release(w, true);
 			df_report_summaries(w, true);
 			send_pong(w);
 			_exit(0);
@@ -181,13 +182,19 @@ static int init(struct df_worker *w, const struct df_meta *meta, struct df_learn
 	return r == 0 ? df_payloads_init(w) : r;
 }
 
+/* Of two waits, -1: for ever. */
+static int sooner(int a_ms, int b_ms)
+{
+	return b_ms >= 0 && (a_ms < 0 || b_ms < a_ms) ? b_ms : a_ms;
+}
+
 /*
  * What time brings.  Returns the milliseconds that epoll may sleep.  The walks over
  * whole pools wait for their second: a round may serve a single query.
  */
 static int housekeeping(struct df_worker *w)
 {
-	int ms, pin_ms;
+	int ms;
 
 	if (w->n_connections > 0)
 		df_tcp_expire(w); /* first: it may take queries that wait */
@@ -199,9 +206,8 @@ static int housekeeping(struct df_worker *w)
 		w->is_any_upstream_open = df_upstream_expire(w);
 		w->next_housekeeping_ns = w->now_ns + HOUSEKEEPING_MS * 1000000ull;
 	}
-	pin_ms = df_pin_run(w);
-	if (pin_ms >= 0 && (ms < 0 || pin_ms < ms))
-		ms = pin_ms;
+	ms = sooner(ms, df_pin_run(w));
+	ms = sooner(ms, df_search_release(w, false));
 	if (!w->is_any_upstream_open && w->flows.n_used == 0 && w->n_connections == 0 &&
 	    w->seen.n_repeated == 0)
 		return ms;

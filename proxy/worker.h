@@ -25,6 +25,7 @@
 #include "proxy/own.h"
 #include "proxy/pin.h"
 #include "proxy/route.h"
+#include "proxy/search.h"
 #include "proxy/seen.h"
 #include "proxy/tables.h"
 #include "proxy/teach.h"
@@ -143,6 +144,7 @@ struct df_worker {
 	struct df_search_list search;
 	uint32_t n_search; /* of search_names, once the list has changed */
 	struct df_dname search_names[DF_META_SEARCH_MAX];
+	struct df_search attempts;
 	struct df_teach teach;
 	struct df_learn learn;
 	struct df_flows flows;
@@ -234,6 +236,8 @@ int df_relay_expire(struct df_worker *w);
 void df_report_asked(struct df_worker *w, struct df_asked *a, const struct df_decision *d,
 		     const struct df_dns_answer *answer);
 /* The monitor does not know yet who asked it: the answer should wait a little. */
+/* One that waited (search.h). */
+void df_report_held(struct df_worker *w, const struct df_msg_query *m);
 bool df_report_is_pending(const struct df_worker *w, const struct df_asked *a);
 /* The outcome of one that was let through; answer NULL: there was none. */
 void df_report_outcome(struct df_worker *w, const struct df_asked *a,
@@ -263,7 +267,7 @@ struct df_learn_scope {
  * many addresses found no room.
  */
 unsigned df_learn_answer(struct df_worker *w, const struct df_dname *qname,
-		     const struct df_dns_answer *answer, const struct df_learn_scope *scope);
+			 const struct df_dns_answer *answer, const struct df_learn_scope *scope);
 
 /* payloads: the kernel's ring of them, the map of verdicts */
 int df_payloads_init(struct df_worker *w);

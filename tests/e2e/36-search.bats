@@ -17,6 +17,7 @@ setup_file() {
 		*.wild.test                     AAAA   2001:db8:66::1
 		*.deep.wild.test                A      203.0.113.67
 		wiki.wild.test                  A      203.0.113.44
+		*.learn.example                 A      203.0.113.45
 	ZONE
 	world_up && image_import && image_build || return
 	product_install
@@ -138,4 +139,129 @@ wildcard_with() { # ANSWER
 	expect_none github.com
 	expect_address ok.example 203.0.113.10
 	expect_match "$output" $'\nwiki rc=2 '
+}
+
+# Under default deny each name of these is refused with all its suffixes.
+deny_of() { # STATEMENT…
+	printf '%s\n' 'mode enforce' 'default deny' 'on-leak all warn' "$@" | policy deny
+}
+
+# What the container's stderr has, one name a line, in their order.
+shown() {
+	grep -o ' domain=[^ ]*' <<<"$stderr" | cut -d = -f 2
+}
+
+in_deny() { # SCRIPT
+	local domain options=()
+	for domain in $SEARCH; do options+=(-s "$domain"); done
+	job "${options[@]}" -o "--dns-option=ndots:${NDOTS:-5}" -o --dns-option=timeout:1 -a deployfence.policy=deny \
+		-v "$BATS_TEST_DIRNAME/probe.py:/probe.py:ro" -- sh -c "$1"
+	expect_fence_gone
+}
+
+@test "default deny: attempts of the search list hide no refusal, and are counted apart" {
+	local SEARCH='prod.svc.cluster.test svc.cluster.test cluster.test lan.test' report
+	deny_of 'allow *.learn.example' 'allow ok.example'
+	# 80 commands with a name that is allowed, 320 attempts: and then the refusal that somebody must see
+	in_deny 'for i in $(seq 40); do getent hosts n$i.learn.example; getent ahostsv4 ok.example; done >/dev/null
+		getent hosts forgotten.example; getent ahosts forgotten2.example; python3 /probe.py lookup forgotten3.example 2; exit 0'
+	expect [ "$(shown | sort -u)" = $'forgotten.example.\nforgotten2.example.\nforgotten3.example.' ]
+	expect [ "$(shown | wc -l)" = 3 ]
+	refute_event '.domain == "forgotten.example." and .search'
+	expect_event '.event == "dns_blocked" and .domain == "forgotten.example.lan.test." and .search and .blocked'
+	expect_event '.event == "dns_blocked" and .domain == "ok.example.prod.svc.cluster.test." and .search'
+	refute_event '(.domain // "" | endswith(".test.")) and .event == "dns_blocked" and (.search | not)'
+	expect_event '.event == "stop" and (.message | test("queries, 3 refused|queries, [3-9] refused")) and (.message | test("[0-9]+ attempts of the search list besides"))'
+	expect_match "$(event_texts)" 'domain=ok\.example\.lan\.test\. [^'$'\n'']* search=true'
+	report=$(deployfence report "$(job_id)")
+	refute_match "$report" 'cluster\.test|lan\.test'
+	expect_match "$report" 'search-attempts [0-9]+'
+	deployfence report --format json "$(job_id)" >"$BATS_TEST_TMPDIR/report.json"
+	/usr/bin/python3 "$DF_LIB/validate_json.py" "$DF_LIB/../../docs/report.schema.json" "$BATS_TEST_TMPDIR/report.json"
+	expect [ "$(jq '.containers[0].search_attempts' "$BATS_TEST_TMPDIR/report.json")" -ge 320 ]
+	expect [ "$(jq -c '[.containers[0].domains[] | select(.verdict == "blocked").domain] | unique' "$BATS_TEST_TMPDIR/report.json")" = \
+		'["forgotten.example.","forgotten2.example.","forgotten3.example."]' ]
+	deployfence report --summary --format json "$(job_id)" >"$BATS_TEST_TMPDIR/summary.json"
+	/usr/bin/python3 "$DF_LIB/validate_json.py" "$DF_LIB/../../docs/report.schema.json" "$BATS_TEST_TMPDIR/summary.json"
+	expect [ "$(jq .search_attempts "$BATS_TEST_TMPDIR/summary.json")" -ge 320 ]
+}
+
+@test "default deny: every client's order of a search list, with ndots 1 and 5" {
+	local SEARCH='svc.cluster.test lan.test' NDOTS client
+	deny_of 'allow ok.example'
+	for NDOTS in 1 5; do
+		for client in 'getent hosts' 'getent ahosts' mclient-musl 'dig +search +short' 'curl -s -m 10' \
+			'python3 -c "import socket, sys; socket.gethostbyname(sys.argv[1])"'; do
+			echo "ndots $NDOTS, $client"
+			rm -rf "$RUNDIR"
+			in_deny "$client ok.example; $client forgotten.example; exit 0"
+			expect [ "$(shown | sort -u)" = forgotten.example. ]
+		done
+	done
+}
+
+@test "default deny: a name below the search domain that is refused is shown, whoever asks for it and how" {
+	local SEARCH='prod.svc.cluster.test svc.cluster.test'
+	deny_of 'allow ok.example'
+	# with a dot at its end, and as a deploy that ends with it
+	in_deny 'getent hosts db.stage.svc.cluster.test.'
+	expect [ "$(shown)" = db.stage.svc.cluster.test. ]
+	in_deny 'exec getent hosts db.prod.svc.cluster.test.'
+	expect [ "$(shown)" = db.prod.svc.cluster.test. ]
+	# as the name that it is, after the list had its turn
+	in_deny 'getent hosts db.stage.svc.cluster.test; exit 0'
+	expect [ "$(shown)" = db.stage.svc.cluster.test. ]
+	expect_event '.domain == "db.stage.svc.cluster.test.prod.svc.cluster.test." and .search'
+	refute_event '.domain == "db.stage.svc.cluster.test." and .search'
+}
+
+@test "default deny in audit: attempts of the search list are marked there, too" {
+	local SEARCH='svc.cluster.test lan.test'
+	printf '%s\n' 'mode audit' 'default deny' 'allow ok.example' | policy deny
+	in_deny 'getent hosts ok.example; getent hosts other.example; exit 0'
+	expect_event '.domain == "ok.example.svc.cluster.test." and .search and .would_block'
+	expect_event '.domain == "other.example." and .would_block and (.search | not)'
+	expect_event '.domain == "other.example.lan.test." and .would_block and .search'
+}
+
+# --- search lists that resolv.conf does not have
+
+@test "LOCALDOMAIN is a search list, too: a wildcard of it does not answer for a blocked name" {
+	local options try='ask github.com ok.example'
+	policy_sealed search
+	for options in '-e LOCALDOMAIN=wild.test' '-s lan.test -e LOCALDOMAIN=wild.test' \
+		'-s wild.test -e LOCALDOMAIN=lan.test' '-e LOCALDOMAIN=lan.test -e RES_OPTIONS=ndots:4' \
+		'-s . -o --hostname=web.wild.test'; do
+		echo "$options"
+		# shellcheck disable=SC2086 # words
+		job $options -- sh -c "${ASK}ask github.com"
+		expect_match "$output" '140\.82\.112\.3' # the twin: there is such a name
+		# shellcheck disable=SC2086
+		job $options -a deployfence.policy=search -- sh -c "$ASK$try"
+		refute_match "$output" '203\.0\.113\.6[67]|140\.82'
+		expect_match "$output" $'\ncurl ok\.example rc=0'
+	done
+	# the twin without a fence, for a name that is only there with the suffix
+	job -e LOCALDOMAIN=wild.test -- getent ahostsv4 nowhere
+	expect_match "$output" '203\.0\.113\.66'
+	job -s . -o --hostname=web.wild.test -- getent ahostsv4 nowhere
+	expect_match "$output" '203\.0\.113\.66'
+	# hostile ones: too long, too many, no names
+	local long
+	long=$(printf 'd%d.example ' {1..500})
+	job -e "LOCALDOMAIN=wild.test $long" -a deployfence.policy=search -- sh -c "$ASK$try"
+	refute_match "$output" '203\.0\.113\.6[67]|140\.82'
+	# glibc itself aborts over such a list; others do not read it
+	job -e "LOCALDOMAIN=$(printf 'x%.0s' {1..300}) .. . wild.test" -e 'RES_OPTIONS=ndots:99999999999' -a deployfence.policy=search -- \
+		sh -c 'mclient-musl ok.example; dig +short github.com.wild.test'
+	expect_match "$output" '203\.0\.113\.10'
+	refute_match "$output" '203\.0\.113\.6[67]|140\.82'
+}
+
+@test "default deny: attempts of LOCALDOMAIN's list are no refusals" {
+	local SEARCH=lan.test
+	deny_of 'allow ok.example'
+	job -s lan.test -e 'LOCALDOMAIN=svc.cluster.test cluster.test' -e RES_OPTIONS=ndots:4 -a deployfence.policy=deny -- \
+		sh -c 'getent hosts ok.example; getent hosts forgotten.example; exit 0'
+	expect [ "$(shown)" = forgotten.example. ]
 }

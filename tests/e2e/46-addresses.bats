@@ -90,6 +90,30 @@ attempt("peer", lambda: both.send(b"x"))
 	expect_event '.event == "connect_blocked" and .ip == "203.0.113.11" and .port == 9999'
 }
 
+# Names of /etc/hosts, and addresses in the open: the line says why nothing is known of them, and what would permit them.
+@test "default deny: an address of /etc/hosts is refused with what would allow it, and that allows it" {
+	local allowed=() round
+	for round in 1 2; do
+		{
+			printf '%s\n' 'default deny' 'on-leak all warn' 'hint "ask #platform"' 'owner team-net' "${allowed[@]}" 'allow ok.example'
+		} | policy hosts
+		job -a deployfence.policy=hosts -o --add-host=db.internal:198.51.100.3 -o --add-host=db6.internal:2001:db8:81::3 -- sh -c "$VISIT_URLS"'
+			visit http://db.internal http://db6.internal http://203.0.113.10:8080; visit http://ok.example
+			python3 -c "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b\"x\", (\"198.51.100.3\", 9999))"'
+		expect_match "$output" 'http://ok\.example rc=0' # the twin
+		[ "$round" = 1 ] || break
+		[ "$(grep -c 'rc=7' <<<"$output")" = 3 ]
+		expect_match "$stderr" 'reason=RawAddress [^'$'\n'']*ip=198\.51\.100\.3 port=80 [^'$'\n'']*rule="hosts\.policy raw-ip block"[^'$'\n'']*hint="ask #platform"[^'$'\n'']* remedy="no lookup of the container named this address; to permit it write: allow 198\.51\.100\.3:80 into hosts\.policy"'
+		expect_event '.reason == "RawAddress" and .ip == "2001:db8:81::3" and (.remedy | contains("allow [2001:db8:81::3]:80 into hosts.policy")) and .hint == "ask #platform"'
+		expect_event '.reason == "RawAddress" and .ip == "198.51.100.3" and .port == 9999 and (.remedy | contains("allow 198.51.100.3:9999/udp into"))'
+		mapfile -t allowed < <(event_lines | jq -r 'select(.reason == "RawAddress" and .remedy) | .remedy | capture("write: (?<rule>allow [^ ]+) ").rule' | sort -u)
+		expect [ ${#allowed[@]} = 4 ]
+		rm -rf "$RUNDIR"
+	done
+	expect [ "$(grep -c 'rc=0' <<<"$output")" -ge 3 ]
+	refute_event '.reason == "RawAddress"'
+}
+
 @test "default deny: an address that nobody names is refused, and raw-ip lets it pass or only tells" {
 	local raw
 	for raw in block allow audit; do

@@ -181,3 +181,27 @@ expect_name_never_left() { # REGEX of what may have it besides
 	expect_packet 203.0.113.10
 	matrix_close v4-mapped "EPERM, no packet" "connect"
 }
+
+@test "deny by name survives cut answers: the rest of the addresses comes by TCP" {
+	matrix_open cut-answers
+	world_dns_mode '* truncate name=github.com'
+	fence
+	visit http://140.82.112.3:8080 http://ok.example
+	expect_match "$output" 'http://140\.82\.112\.3:8080 rc=7'
+	expect_match "$output" 'http://ok\.example rc=0'
+	expect_no_packet 140.82.112.3
+	matrix_close cut-answers "EPERM, no packet" "own questions by TCP"
+}
+
+@test "deny by name survives LOCALDOMAIN: a wildcard of it does not answer" {
+	matrix_open localdomain
+	printf '%s\n' 'block github.com' | policy names
+	job_start "${PROBES[@]}" -e LOCALDOMAIN=corp.example -a deployfence.policy=names -- sleep 1000
+	world_mark
+	visit http://github.com
+	expect_match "$output" 'http://github\.com rc=6'
+	expect_no_packet 203.0.113.30
+	visit http://wiki
+	expect_match "$output" 'http://wiki rc=0' # the twin: there is such a wildcard
+	matrix_close localdomain "NXDOMAIN, no packet" "names without the suffix"
+}

@@ -221,12 +221,51 @@ static void test_many_pins(void **state)
 	}
 }
 
+/* NULL and NULL, or the same text. */
+static void assert_text(const char *text, const char *expected)
+{
+	assert_int_equal(text == NULL, expected == NULL);
+	if (text)
+		assert_string_equal(text, expected);
+}
+
+static void test_texts_of_settings(void **state)
+{
+	static const struct {
+		const char *text, *default_owner, *default_hint, *raw_owner, *raw_hint;
+	} rows[] = {
+		{DENY, NULL, NULL, NULL, NULL},
+		{"owner o\nhint h\n" DENY "owner p\nhint i\nallow b.test\n", "o", "h", "o", "h"},
+		/* as a rule before the first hint of its file */
+		{DENY "hint late\n", NULL, "late", NULL, "late"},
+		{DENY "owner late\n", NULL, NULL, NULL, NULL},
+		{"hint h\nhint \"\"\n" DENY "hint i\n", NULL, NULL, NULL, NULL},
+		/* raw-ip has its own, if it is there */
+		{"hint h\n" DENY "hint i\nowner q\nraw-ip block\n", NULL, "h", "q", "i"},
+		{"hint h\nraw-ip block\nhint i\n" DENY, NULL, "i", NULL, "h"},
+		{"hint h\n" DENY "hint \"\"\nraw-ip audit\n", NULL, "h", NULL, NULL},
+		{"raw-ip block\nhint h\n", NULL, NULL, NULL, "h"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_compiled_ struct compiled c = {0};
+
+		compile(rows[i].text, &c);
+		assert_text(df_policy_default_owner(&c.policy), rows[i].default_owner);
+		assert_text(df_policy_default_hint(&c.policy), rows[i].default_hint);
+		assert_text(df_policy_raw_owner(&c.policy), rows[i].raw_owner);
+		assert_text(df_policy_raw_hint(&c.policy), rows[i].raw_hint);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),  cmocka_unit_test(test_values),
-		cmocka_unit_test(test_resolvers), cmocka_unit_test(test_on_leak),
-		cmocka_unit_test(test_pin_names), cmocka_unit_test(test_many_pins),
+		cmocka_unit_test(test_defaults),          cmocka_unit_test(test_values),
+		cmocka_unit_test(test_resolvers),         cmocka_unit_test(test_on_leak),
+		cmocka_unit_test(test_pin_names),         cmocka_unit_test(test_many_pins),
+		cmocka_unit_test(test_texts_of_settings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

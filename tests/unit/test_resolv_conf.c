@@ -89,6 +89,46 @@ static void test_lines(void **state)
 	}
 }
 
+static void test_environment(void **state)
+{
+	static const struct {
+		const char *text, *localdomain, *res_options, *hostname, *search;
+		unsigned ndots;
+	} rows[] = {
+		{"", NULL, NULL, NULL, "", 1},
+		{"search a.example\n", "b.example", NULL, NULL, "b.example. a.example.", 1},
+		{"search a.example\n", "a.example  B.example\tc.example\nd.example", NULL, NULL,
+		 "a.example. b.example. c.example. d.example.", 1},
+		{"search a.example\n", "", NULL, "web.x.example", "a.example.", 1},
+		{"", ". a..b " A63 "a", NULL, "web.x.example", "", 1},
+		/* the hostname's domain, where nothing else gives a list */
+		{"nameserver 10.0.0.1\n", NULL, NULL, "web.x.example", "x.example.", 1},
+		{"search a.example\n", NULL, NULL, "web.x.example", "a.example.", 1},
+		{"search\n", NULL, NULL, "web.x.example", "", 1},
+		{"", NULL, NULL, "web", "", 1},
+		{"", NULL, NULL, "web.", "", 1},
+		{"options ndots:5 timeout:1\n", NULL, NULL, NULL, "", 5},
+		{"options timeout:1 ndots:3\n", NULL, "ndots:7 attempts:1", NULL, "", 7},
+		{"options ndots:0 ndots: ndots:x\n", NULL, "ndots:999999999999999999999", NULL, "",
+		 15},
+	};
+	char text[4096];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct df_resolv_conf c;
+
+		parse(rows[i].text, &c);
+		df_resolv_conf_environment(rows[i].localdomain, rows[i].res_options, &c);
+		df_resolv_conf_hostname(rows[i].hostname, &c);
+		search_text(&c, text, sizeof(text));
+		if (strcmp(text, rows[i].search) != 0)
+			fail_msg("%zu: search \"%s\"", i, text);
+		if (c.ndots != rows[i].ndots)
+			fail_msg("%zu: ndots %u", i, c.ndots);
+	}
+}
+
 static void test_limits(void **state)
 {
 	struct df_resolv_conf c;
@@ -105,12 +145,17 @@ static void test_limits(void **state)
 	assert_int_equal(c.n_resolvers, DF_META_RESOLVERS_MAX);
 	assert_int_equal(c.resolvers[DF_META_RESOLVERS_MAX - 1][15], DF_META_RESOLVERS_MAX - 1);
 	assert_int_equal(c.n_search, DF_META_SEARCH_MAX);
+	/* the environment's are asked first */
+	df_resolv_conf_environment("first.example", NULL, &c);
+	assert_int_equal(c.n_search, DF_META_SEARCH_MAX);
+	assert_int_equal(c.search[0].wire[1], 'f');
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_limits),
 	};
 
