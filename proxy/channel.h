@@ -117,6 +117,9 @@ enum df_note {
 	/* where nothing is enforced: octets that were passed on and not understood */
 	DF_NOTE_UNREAD_QUERY,  /* addr is the resolver; name has len 0 */
 	DF_NOTE_UNREAD_ANSWER, /* the same, and the name asked for */
+	/* where policies are enforced: octets that were answered with an error */
+	DF_NOTE_REFUSED_QUERY,  /* as UNREAD_QUERY */
+	DF_NOTE_REFUSED_ANSWER, /* as UNREAD_ANSWER */
 	DF_NOTE_END,
 };
 

@@ -74,7 +74,7 @@ static void on_query(struct df_monitor *m, const struct df_msg_query *q)
 
 static void on_note(struct df_monitor *m, const struct df_msg_note *note)
 {
-	if (note->what == DF_NOTE_UNREAD_QUERY || note->what == DF_NOTE_UNREAD_ANSWER)
+	if (note->what >= DF_NOTE_UNREAD_QUERY)
 		(void)df_record_unread(&m->record, note);
 	else if (df_record_note(&m->record, note) == 0 && note->what == DF_NOTE_UNLEARNED &&
 		 m->meta->is_fail_open)

@@ -54,9 +54,9 @@ int df_record_note(struct df_record *r, const struct df_msg_note *m)
 		.is_note = true,
 	};
 
-	if (m->what < DF_NOTE_PIN_IGNORED || m->what >= DF_NOTE_END || m->why >= DF_LEVER_END ||
-	    (m->what == DF_NOTE_UNLEARNED) != (m->why == DF_LEVER_NONE) || m->count == 0 ||
-	    !df_dname_is_sane(&m->name))
+	if (m->what < DF_NOTE_PIN_IGNORED || m->what > DF_NOTE_UNLEARNED ||
+	    m->why >= DF_LEVER_END || (m->what == DF_NOTE_UNLEARNED) != (m->why == DF_LEVER_NONE) ||
+	    m->count == 0 || !df_dname_is_sane(&m->name))
 		return -EBADMSG;
 	(void)df_dname_to_text(&m->name, domain);
 	e.event = kinds[m->what].event;
