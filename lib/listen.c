@@ -20,7 +20,7 @@
 #endif
 
 #define PORT_TRIES 64
-#define TCP_BACKLOG 128
+#define TCP_BACKLOG 1024     /* clients that wait for a place; net.core.somaxconn may be less */
 #define UDP_BUFFER (1 << 20) /* a burst of a few hundred queries fits */
 #define PORTS_TEXT_MAX 4096
 

@@ -124,6 +124,9 @@ enum df_note {
 	/* a refused name whose addresses are not (all) refused, and that they are again */
 	DF_NOTE_PIN_FAILED,
 	DF_NOTE_PIN_RECOVERED,
+	/* where policies are enforced: octets that were answered with an error */
+	DF_NOTE_REFUSED_QUERY,  /* as UNREAD_QUERY */
+	DF_NOTE_REFUSED_ANSWER, /* as UNREAD_ANSWER */
 	DF_NOTE_END,
 };
 

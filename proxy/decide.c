@@ -55,6 +55,8 @@ struct df_decision df_decide_answer(const struct df_policy *p, const struct df_d
 	struct df_decision d = decide_names(p, answer->chain, answer->n_chain, DF_REASON_CNAME);
 
 	if (!d.is_refusal)
+		d = decide_names(p, answer->strays, answer->n_strays, DF_REASON_CNAME);
+	if (!d.is_refusal)
 		d = decide_names(p, answer->targets, answer->n_targets, DF_REASON_TARGET);
 	return d;
 }

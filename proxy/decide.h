@@ -39,9 +39,9 @@ struct df_decision df_decide_question(const struct df_policy *p,
 				      const struct df_dname *qname);
 
 /*
- * The names behind a question that was not refused: the CNAME chain, and the TargetNames
- * of HTTPS and SVCB.  Blocked names count, unlisted ones do not: with `default deny` the
- * name asked for is what was allowed.
+ * The names behind a question that was not refused: the CNAME chain, whatever else owns
+ * records of the answer section, and the TargetNames of HTTPS and SVCB.  Blocked names count,
+ * unlisted ones do not: with `default deny` the name asked for is what was allowed.
  */
 struct df_decision df_decide_answer(const struct df_policy *p, const struct df_dns_answer *answer);
 

@@ -10,6 +10,7 @@
 
 #define EDE_LEN 6 /* option header and INFO-CODE, RFC 8914 2 */
 #define OPTION_EDE 15
+#define OPTION_HEADER_LEN 4
 
 int df_dns_build_query(const struct df_dns_query *q, uint16_t id, bool keep_case, uint8_t *buf,
 		       size_t size)
@@ -64,24 +65,48 @@ static bool is_answer_type(const struct df_dns_query *q, uint16_t type)
 	return type == q->type || type == DF_DNS_TYPE_CNAME || type == DF_DNS_TYPE_DNAME;
 }
 
-static bool is_denial_type(const struct df_dns_query *q, uint16_t type)
+static bool is_proof_type(uint16_t type)
 {
-	return type == DF_DNS_TYPE_SOA ||
-	       (q->edns_do && (type == DF_DNS_TYPE_NSEC || type == DF_DNS_TYPE_NSEC3));
+	return type == DF_DNS_TYPE_RRSIG || type == DF_DNS_TYPE_NSEC || type == DF_DNS_TYPE_NSEC3;
 }
 
-static bool is_kept(const struct df_dns_query *q, unsigned section, const struct df_dns_record *rr)
+/* The owner is a name that was reached; of a DNAME it stands above one, RFC 6672 2.3. */
+static bool is_owner_of(const struct df_dns_query *q, const struct df_dns_record *rr,
+			const struct df_dname *reached)
+{
+	const bool is_dname =
+		rr->type == DF_DNS_TYPE_DNAME ||
+		(rr->type == DF_DNS_TYPE_RRSIG && covered_type(rr) == DF_DNS_TYPE_DNAME);
+
+	if (!is_dname)
+		return df_dname_is_equal(reached, &rr->owner);
+	return df_dname_is_below_or_equal(reached, &rr->owner) &&
+	       (q->type == DF_DNS_TYPE_ANY || reached->n_labels > rr->owner.n_labels);
+}
+
+static bool is_reached(const struct df_dns_query *q, const struct df_dns_answer *only,
+		       const struct df_dns_record *rr)
+{
+	if (is_owner_of(q, rr, &q->name))
+		return true;
+	for (unsigned i = 0; i < only->n_chain; i++)
+		if (is_owner_of(q, rr, &only->chain[i]))
+			return true;
+	return false;
+}
+
+static bool is_kept(const struct df_dns_query *q, const struct df_dns_answer *only,
+		    unsigned section, const struct df_dns_record *rr)
 {
 	uint16_t type = rr->type;
 
-	if (section == DF_DNS_SECTION_ADDITIONAL)
-		return type == DF_DNS_TYPE_OPT && q->has_edns;
-	if (type == DF_DNS_TYPE_RRSIG) {
-		if (!q->edns_do)
-			return false;
+	if (rr->class != DF_DNS_CLASS_IN || (is_proof_type(type) && !q->edns_do))
+		return false;
+	if (section != DF_DNS_SECTION_ANSWER)
+		return !is_opaque_name_type(type);
+	if (type == DF_DNS_TYPE_RRSIG)
 		type = covered_type(rr);
-	}
-	return section == DF_DNS_SECTION_ANSWER ? is_answer_type(q, type) : is_denial_type(q, type);
+	return is_answer_type(q, type) && (!only || is_reached(q, only, rr));
 }
 
 /* True: it is not what upstream said. */
@@ -131,11 +156,6 @@ static bool put_record(struct df_dns_out *o, const uint8_t *upstream,
 	bool is_changed;
 	size_t start;
 
-	if (rr->type == DF_DNS_TYPE_OPT) {
-		df_dns_put_opt(o, DF_DNS_UDP_OURS, rr->ttl & (DF_DNS_OPT_RCODE | DF_DNS_OPT_DO),
-			       rr->rdata, rr->rdlen);
-		return false;
-	}
 	df_dns_put_name(o, &rr->owner);
 	df_dns_put_u16(o, rr->type);
 	df_dns_put_u16(o, rr->class);
@@ -148,163 +168,290 @@ static bool put_record(struct df_dns_out *o, const uint8_t *upstream,
 	return is_changed;
 }
 
-/* c stands behind the question.  -EMSGSIZE: does not fit. */
-static int rebuild(const struct df_dns_query *q, struct df_dns_cursor c,
-		   const struct df_dns_header *h, struct df_dns_out *o)
+/* --- OPT ---------------------------------------------------------------------------- */
+
+/*
+ * A client that a server has given a cookie takes no answer without one (RFC 7873 5.3): it
+ * gets its own back.  Who has none learns none from us.
+ */
+static size_t cookie_len(const struct df_dns_query *q)
 {
-	uint16_t n[DF_DNS_N_SECTIONS] = {1, 0, 0, 0};
-	uint16_t flags = (uint16_t)(h->flags & ~DF_DNS_FLAG_Z);
+	return q->n_cookie > DF_DNS_COOKIE_CLIENT ? OPTION_HEADER_LEN + (size_t)q->n_cookie : 0;
+}
+
+static void put_cookie(struct df_dns_out *o, const struct df_dns_query *q)
+{
+	if (cookie_len(q) == 0)
+		return;
+	df_dns_put_u16(o, DF_DNS_OPTION_COOKIE);
+	df_dns_put_u16(o, q->n_cookie);
+	df_dns_put_bytes(o, q->cookie, q->n_cookie);
+}
+
+/* The options of an OPT that was read, but COOKIEs. */
+static void put_other_options(struct df_dns_out *o, const struct df_dns_record *opt)
+{
+	struct df_dns_cursor c = {opt->rdata, opt->rdlen, 0, 0};
+
+	while (!c.error && c.pos < c.len) {
+		const size_t start = c.pos;
+		const uint16_t code = df_dns_get_u16(&c);
+
+		(void)df_dns_get(&c, df_dns_get_u16(&c));
+		if (!c.error && code != DF_DNS_OPTION_COOKIE)
+			df_dns_put_bytes(o, opt->rdata + start, c.pos - start);
+	}
+}
+
+static void put_upstream_opt(struct df_dns_out *o, const struct df_dns_query *q,
+			     const struct df_dns_record *opt, bool has_options)
+{
+	size_t start;
+
+	df_dns_put_opt(o, opt->class, opt->ttl & (DF_DNS_OPT_RCODE | DF_DNS_OPT_DO), NULL, 0);
+	start = o->pos;
+	put_cookie(o, q);
+	if (has_options)
+		put_other_options(o, opt);
+	if (!o->is_full)
+		df_dns_set_u16(o->buf + start - 2, (uint16_t)(o->pos - start));
+}
+
+/* What upstream's message has for the client, and how much of the room is its OPT's. */
+struct source {
+	const struct df_dns_query *q;
+	const struct df_dns_answer *only;
+	struct df_dns_cursor c; /* stands behind the question */
+	struct df_dns_header h;
+	size_t end;       /* of the last whole record that is not the OPT */
+	bool is_cut;      /* upstream's message is */
+	bool has_opt;     /* and it is the client's, and stands at the end, or all is rebuilt */
+	bool has_svcb;    /* in the answer section */
+	bool has_options; /* there is room for those of the OPT */
+	struct df_dns_record opt;
+};
+
+/* Finds the OPT, and where the whole records end. */
+static int survey(struct source *s)
+{
+	struct df_dns_cursor c = s->c;
 	struct df_dns_record rr;
 
-	df_dns_put_header(o, q->id, flags);
-	df_dns_put_question(o, q, q->name_case);
+	s->end = c.pos;
 	for (unsigned section = DF_DNS_SECTION_ANSWER; section < DF_DNS_N_SECTIONS; section++) {
-		for (unsigned i = 0; i < h->n[section]; i++) {
+		for (unsigned i = 0; i < s->h.n[section]; i++) {
+			if (df_dns_is_cut_at(c.pkt, c.len, &s->h, c.pos)) {
+				s->is_cut = true;
+				return 0;
+			}
 			df_dns_get_record(&c, section, &rr);
 			if (c.error)
 				return c.error;
-			if (!is_kept(q, section, &rr))
-				continue;
-			if (put_record(o, c.pkt, &rr))
-				flags &= (uint16_t)~DF_DNS_FLAG_AD; /* nobody vouches for it */
-			n[section]++;
-			if (o->is_full)
-				return -EMSGSIZE;
+			s->has_svcb |=
+				section == DF_DNS_SECTION_ANSWER &&
+				(rr.type == DF_DNS_TYPE_SVCB || rr.type == DF_DNS_TYPE_HTTPS);
+			if (rr.type == DF_DNS_TYPE_OPT) {
+				s->has_opt = true;
+				s->opt = rr;
+			} else {
+				s->end = c.pos;
+			}
 		}
 	}
+	return 0;
+}
+
+/* Keeps room for the OPT; end_opt gives it back and writes it. */
+static size_t begin_opt(struct source *s, struct df_dns_out *o, size_t question_len)
+{
+	size_t len = 0, rest = 0;
+
+	if (!s->has_opt || !s->q->has_edns)
+		return 0;
+	len = DF_DNS_OPT_LEN + cookie_len(s->q);
+	rest = s->opt.rdlen; /* at most: a COOKIE may be among them */
+	/* Padding may fill a message; the OPT itself must stay, RFC 6891 7. */
+	s->has_options = o->size >= question_len + len + rest;
+	len += s->has_options ? rest : 0;
+	if (o->size < len) {
+		o->is_full = true;
+		return 0;
+	}
+	o->size -= len;
+	return len;
+}
+
+static void end_opt(const struct source *s, struct df_dns_out *o, size_t len,
+		    uint16_t n[static DF_DNS_N_SECTIONS])
+{
+	if (len == 0)
+		return;
+	o->size += len;
+	put_upstream_opt(o, s->q, &s->opt, s->has_options);
+	n[DF_DNS_SECTION_ADDITIONAL]++;
+}
+
+/* --- the client's message ------------------------------------------------------------- */
+
+/* False: it does not fit, and nothing of it is there. */
+static bool put_whole_record(struct df_dns_out *o, const uint8_t *upstream,
+			     const struct df_dns_record *rr, uint16_t *flags)
+{
+	const unsigned n_known = o->n_known;
+	const size_t start = o->pos;
+
+	if (put_record(o, upstream, rr))
+		*flags &= (uint16_t)~DF_DNS_FLAG_AD; /* nobody vouches for it */
+	if (!o->is_full)
+		return true;
+	o->pos = start;
+	o->n_known = n_known;
+	o->is_full = false;
+	return false;
+}
+
+/*
+ * RFC 2181 9: what is only additional may be missing without a word.  In a referral it is the
+ * way to the servers (RFC 9471).
+ */
+static bool is_loss_told(unsigned section, const uint16_t n[static DF_DNS_N_SECTIONS])
+{
+	return section != DF_DNS_SECTION_ADDITIONAL || n[DF_DNS_SECTION_ANSWER] == 0;
+}
+
+static int put_records(const struct source *s, struct df_dns_out *o, uint16_t *flags,
+		       uint16_t n[static DF_DNS_N_SECTIONS])
+{
+	struct df_dns_cursor c = s->c;
+	struct df_dns_record rr;
+
+	for (unsigned section = DF_DNS_SECTION_ANSWER; section < DF_DNS_N_SECTIONS; section++) {
+		for (unsigned i = 0; i < s->h.n[section] && c.pos < s->end; i++) {
+			df_dns_get_record(&c, section, &rr);
+			if (c.error)
+				return c.error;
+			if (rr.type == DF_DNS_TYPE_OPT || !is_kept(s->q, s->only, section, &rr))
+				continue;
+			if (!put_whole_record(o, c.pkt, &rr, flags)) {
+				if (is_loss_told(section, n))
+					*flags |= DF_DNS_FLAG_TC;
+				return 0;
+			}
+			n[section]++;
+		}
+	}
+	return 0;
+}
+
+static int rebuild(struct source *s, struct df_dns_out *o)
+{
+	uint16_t n[DF_DNS_N_SECTIONS] = {1, 0, 0, 0};
+	uint16_t flags = (uint16_t)(s->h.flags & ~DF_DNS_FLAG_Z);
+	size_t opt_len;
+	int r;
+
+	df_dns_put_header(o, s->q->id, flags);
+	df_dns_put_question(o, s->q, s->q->name_case);
+	opt_len = begin_opt(s, o, o->pos);
+	if (o->is_full || o->pos > o->size)
+		return -EMSGSIZE;
+	r = put_records(s, o, &flags, n);
+	if (r < 0)
+		return r;
+	end_opt(s, o, opt_len, n);
+	if (o->is_full)
+		return -EMSGSIZE;
 	df_dns_set_u16(o->buf + 2, flags);
 	df_dns_set_counts(o, n);
 	return (int)o->pos;
 }
 
-/* -ENOENT: the message has none.  *ret_end is where the record ends. */
-static int find_opt(struct df_dns_cursor c, const struct df_dns_header *h,
-		    struct df_dns_record *ret, size_t *ret_end)
+/* Where the last record ends that fits; with how many there are then. */
+static size_t fitting(const struct source *s, size_t room, uint16_t *flags,
+		      uint16_t n[static DF_DNS_N_SECTIONS])
 {
+	struct df_dns_cursor c = s->c;
+	struct df_dns_record rr;
+
 	for (unsigned section = DF_DNS_SECTION_ANSWER; section < DF_DNS_N_SECTIONS; section++) {
-		for (unsigned i = 0; i < h->n[section]; i++) {
-			df_dns_get_record(&c, section, ret);
-			if (c.error)
-				return c.error;
-			if (ret->type == DF_DNS_TYPE_OPT) {
-				*ret_end = c.pos;
-				return 0;
+		for (unsigned i = 0; i < s->h.n[section] && c.pos < s->end; i++) {
+			const size_t start = c.pos;
+
+			df_dns_get_record(&c, section, &rr);
+			if (c.pos > room) {
+				if (is_loss_told(section, n))
+					*flags |= DF_DNS_FLAG_TC;
+				return start;
 			}
+			n[section]++;
 		}
 	}
-	return -ENOENT;
+	return s->end;
 }
 
-static int pass(const struct df_dns_query *q, struct df_dns_cursor c, const struct df_dns_header *h,
-		struct df_dns_out *o)
-{
-	size_t len = c.len, end;
-	struct df_dns_record rr;
-	bool has_stray_opt = false;
-
-	/*
-	 * An OPT the client did not ask for (RFC 6891 7 forbids it): we can take
-	 * it off where it is the last record, as it is with every server we know;
-	 * from the middle not, since pointers behind it would go astray.
-	 */
-	if (!q->has_edns && find_opt(c, h, &rr, &end) == 0 && end == len) {
-		len -= DF_DNS_OPT_LEN + rr.rdlen;
-		has_stray_opt = true;
-	}
-	df_dns_put_bytes(o, c.pkt, len);
-	if (o->is_full)
-		return -EMSGSIZE;
-	df_dns_set_u16(o->buf, q->id);
-	if (has_stray_opt)
-		df_dns_set_u16(o->buf + 10, (uint16_t)(h->n[DF_DNS_SECTION_ADDITIONAL] - 1));
-	memcpy(o->buf + DF_DNS_HEADER_LEN, q->name_case, q->name.len);
-	return (int)o->pos;
-}
-
-/* c stands behind the question. */
-static bool has_svcb(struct df_dns_cursor c, const struct df_dns_header *h)
-{
-	struct df_dns_record rr;
-
-	for (unsigned i = 0; i < h->n[DF_DNS_SECTION_ANSWER]; i++) {
-		df_dns_get_record(&c, DF_DNS_SECTION_ANSWER, &rr);
-		if (c.error)
-			return false;
-		if (rr.type == DF_DNS_TYPE_SVCB || rr.type == DF_DNS_TYPE_HTTPS)
-			return true;
-	}
-	return false;
-}
-
-/* The question and TC: the client asks again by TCP, RFC 2181 9. */
-static int truncate_answer(const struct df_dns_query *q, struct df_dns_cursor c,
-			   const struct df_dns_header *h, struct df_dns_out *o)
+/*
+ * The octets as they are.  An OPT that is not the last record stays where it is, since
+ * pointers behind it would go astray; it is the last with every server we know.
+ */
+static int pass(struct source *s, struct df_dns_out *o)
 {
 	uint16_t n[DF_DNS_N_SECTIONS] = {1, 0, 0, 0};
-	struct df_dns_record rr;
-	size_t end;
-	uint16_t flags = (uint16_t)(h->flags & ~DF_DNS_FLAG_Z);
+	uint16_t flags = s->h.flags;
+	size_t opt_len, end;
 
-	df_dns_put_header(o, q->id, flags | DF_DNS_FLAG_TC);
-	df_dns_put_question(o, q, q->name_case);
-	if (q->has_edns && find_opt(c, h, &rr, &end) == 0) {
-		size_t mark = o->pos;
-
-		(void)put_record(o, c.pkt, &rr);
-		if (o->is_full) {
-			/* Padding may fill a message; the OPT itself must stay, RFC 6891 7. */
-			o->pos = mark;
-			o->is_full = false;
-			rr.rdlen = 0;
-			(void)put_record(o, c.pkt, &rr);
-		}
-		n[DF_DNS_SECTION_ADDITIONAL] = 1;
-	}
+	if (s->has_opt && (size_t)(s->opt.rdata - s->c.pkt) < s->end)
+		s->has_opt = false;
+	opt_len = begin_opt(s, o, s->c.pos);
+	if (o->is_full || s->c.pos > o->size)
+		return -EMSGSIZE;
+	end = fitting(s, o->size, &flags, n);
+	df_dns_put_bytes(o, s->c.pkt, end);
+	end_opt(s, o, opt_len, n);
 	if (o->is_full)
 		return -EMSGSIZE;
+	df_dns_set_u16(o->buf, s->q->id);
+	df_dns_set_u16(o->buf + 2, flags);
 	df_dns_set_counts(o, n);
+	memcpy(o->buf + DF_DNS_HEADER_LEN, s->q->name_case, s->q->name.len);
 	return (int)o->pos;
 }
 
-static int build(const struct df_dns_query *q, const uint8_t *upstream, size_t upstream_len,
-		 bool is_stripped, size_t limit, uint8_t *buf, size_t size)
+static bool is_rebuilt(const struct source *s)
 {
-	bool is_rebuilt = q->type == DF_DNS_TYPE_A || q->type == DF_DNS_TYPE_AAAA;
-	struct df_dns_cursor c = {upstream, upstream_len, 0, 0};
-	struct df_dns_header h;
-	struct df_dname name;
-	struct df_dns_out o;
-	int r;
-
-	df_dns_get_header(&c, &h);
-	df_dns_get_name(&c, &name);
-	(void)df_dns_get_u32(&c); /* type and class */
-	if (c.error || h.n[DF_DNS_SECTION_QUESTION] != 1 || !df_dname_is_equal(&name, &q->name))
-		return -EBADMSG;
-	if (is_stripped)
-		is_rebuilt |= q->type == DF_DNS_TYPE_SVCB || q->type == DF_DNS_TYPE_HTTPS ||
-			      (q->type == DF_DNS_TYPE_ANY && has_svcb(c, &h));
-	df_dns_out_init(&o, buf, size, limit);
-	if (is_rebuilt)
-		r = rebuild(q, c, &h, &o);
-	else
-		r = pass(q, c, &h, &o);
-	if (r != -EMSGSIZE)
-		return r;
-	df_dns_out_init(&o, buf, size, limit);
-	return truncate_answer(q, c, &h, &o);
+	switch (s->q->type) {
+	case DF_DNS_TYPE_A:
+	case DF_DNS_TYPE_AAAA:
+	case DF_DNS_TYPE_SVCB:
+	case DF_DNS_TYPE_HTTPS:
+		return true;
+	case DF_DNS_TYPE_ANY:
+		return s->has_svcb;
+	default:
+		return false;
+	}
 }
 
 int df_dns_build_answer(const struct df_dns_query *q, const uint8_t *upstream, size_t upstream_len,
-			size_t limit, uint8_t *buf, size_t size)
+			const struct df_dns_answer *only, size_t limit, uint8_t *buf, size_t size)
 {
-	return build(q, upstream, upstream_len, false, limit, buf, size);
-}
+	struct source s = {.q = q, .only = only, .c = {upstream, upstream_len, 0, 0}};
+	bool is_question_cut;
+	struct df_dns_out o;
+	int r;
 
-int df_dns_build_stripped(const struct df_dns_query *q, const uint8_t *upstream,
-			  size_t upstream_len, size_t limit, uint8_t *buf, size_t size)
-{
-	return build(q, upstream, upstream_len, true, limit, buf, size);
+	df_dns_get_header(&s.c, &s.h);
+	r = df_dns_get_question(&s.c, &s.h, q, &is_question_cut);
+	if (r < 0)
+		return -EBADMSG;
+	if (is_question_cut) { /* nothing stands behind it */
+		s.c = (struct df_dns_cursor){upstream, upstream_len, upstream_len, 0};
+		memset(s.h.n, 0, sizeof(s.h.n));
+	}
+	r = survey(&s);
+	if (r < 0)
+		return r;
+	df_dns_out_init(&o, buf, size, limit);
+	return is_question_cut || is_rebuilt(&s) ? rebuild(&s, &o) : pass(&s, &o);
 }
 
 static void put_sinkhole(struct df_dns_out *o, const struct df_dns_query *q)
@@ -325,23 +472,25 @@ static void put_refusal_opt(struct df_dns_out *o, const struct df_dns_query *q,
 			    const struct df_dns_refusal *r)
 {
 	size_t n = r->ede_text ? strlen(r->ede_text) : 0, room;
+	const size_t start = o->pos;
 	uint32_t ttl = (uint32_t)(r->rcode >> 4) << 24;
 
 	if (q->edns_do) /* is copied, RFC 3225 3 */
 		ttl |= DF_DNS_OPT_DO;
+	df_dns_put_opt(o, DF_DNS_UDP_OURS, ttl, NULL, 0);
+	put_cookie(o, q);
 	if (o->is_full)
 		return;
+	df_dns_set_u16(o->buf + start + DF_DNS_OPT_LEN - 2, (uint16_t)cookie_len(q));
 	room = o->size - o->pos;
-	if (r->ede == UINT16_MAX || room < DF_DNS_OPT_LEN + EDE_LEN) {
-		df_dns_put_opt(o, DF_DNS_UDP_OURS, ttl, NULL, 0);
+	if (r->ede == UINT16_MAX || room < EDE_LEN)
 		return;
-	}
-	room -= DF_DNS_OPT_LEN + EDE_LEN;
+	room -= EDE_LEN;
 	if (n > room)
 		for (n = room; n > 0 && ((uint8_t)r->ede_text[n] & 0xc0) == 0x80;)
 			n--;
-	df_dns_put_opt(o, DF_DNS_UDP_OURS, ttl, NULL, 0);
-	df_dns_set_u16(o->buf + o->pos - 2, (uint16_t)(EDE_LEN + n));
+	df_dns_set_u16(o->buf + start + DF_DNS_OPT_LEN - 2,
+		       (uint16_t)(cookie_len(q) + EDE_LEN + n));
 	df_dns_put_u16(o, OPTION_EDE);
 	df_dns_put_u16(o, (uint16_t)(2 + n));
 	df_dns_put_u16(o, r->ede);
@@ -351,22 +500,29 @@ static void put_refusal_opt(struct df_dns_out *o, const struct df_dns_query *q,
 int df_dns_build_refusal(const struct df_dns_query *q, const struct df_dns_refusal *r, size_t limit,
 			 uint8_t *buf, size_t size)
 {
-	uint16_t n[DF_DNS_N_SECTIONS] = {1, 0, 0, q->has_edns};
-	uint16_t flags = DF_DNS_FLAG_QR | DF_DNS_FLAG_RA | (r->rcode & DF_DNS_FLAG_RCODE);
+	const bool has_opt = q->has_edns && !r->has_no_opt;
+	/* only a message of another opcode may have none, and then no type */
+	uint16_t n[DF_DNS_N_SECTIONS] = {q->opcode == DF_DNS_OPCODE_QUERY || q->type != 0, 0, 0,
+					 has_opt};
+	uint16_t flags = DF_DNS_FLAG_QR | (r->rcode & DF_DNS_FLAG_RCODE);
 	struct df_dns_out o;
 
+	flags |= (uint16_t)(q->opcode << DF_DNS_OPCODE_SHIFT);
+	if (q->opcode == DF_DNS_OPCODE_QUERY) /* of others the bit is zero: RFC 2136 2.2 */
+		flags |= DF_DNS_FLAG_RA;
 	if (q->rd)
 		flags |= DF_DNS_FLAG_RD;
 	if (q->cd)
 		flags |= DF_DNS_FLAG_CD;
 	df_dns_out_init(&o, buf, size, limit);
 	df_dns_put_header(&o, q->id, flags);
-	df_dns_put_question(&o, q, q->name_case);
+	if (n[DF_DNS_SECTION_QUESTION])
+		df_dns_put_question(&o, q, q->name_case);
 	if (r->sinkhole && (q->type == DF_DNS_TYPE_A || q->type == DF_DNS_TYPE_AAAA)) {
 		put_sinkhole(&o, q);
 		n[DF_DNS_SECTION_ANSWER] = 1;
 	}
-	if (q->has_edns)
+	if (has_opt)
 		put_refusal_opt(&o, q, r);
 	if (o.is_full)
 		return -EMSGSIZE;
@@ -374,10 +530,24 @@ int df_dns_build_refusal(const struct df_dns_query *q, const struct df_dns_refus
 	return (int)o.pos;
 }
 
-int df_dns_build_error(uint16_t id, uint8_t rcode, uint8_t buf[static DF_DNS_HEADER_LEN])
+int df_dns_build_error(const uint8_t *pkt, size_t len, uint8_t buf[static DF_DNS_HEADER_LEN])
 {
+	uint8_t rcode = DF_DNS_RCODE_FORMERR;
+
+	if (len < DF_DNS_HEADER_LEN || (pkt[2] & DF_DNS_QR_BIT))
+		return 0;
+	switch (pkt[2] >> 3 & 15) {
+	case DF_DNS_OPCODE_QUERY:
+	case DF_DNS_OPCODE_NOTIFY:
+	case DF_DNS_OPCODE_UPDATE:
+		break;
+	default:
+		rcode = DF_DNS_RCODE_NOTIMP;
+		break;
+	}
 	memset(buf, 0, DF_DNS_HEADER_LEN);
-	df_dns_set_u16(buf, id);
-	df_dns_set_u16(buf + 2, DF_DNS_FLAG_QR | (rcode & DF_DNS_FLAG_RCODE));
+	memcpy(buf, pkt, 2);
+	buf[2] = (uint8_t)(DF_DNS_QR_BIT | (pkt[2] & 0x79)); /* opcode and RD */
+	buf[3] = rcode;
 	return DF_DNS_HEADER_LEN;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * dns_cursor: the bounded reader below dns_wire.c and dns_build.c; private to them.
+ * dns_cursor: the bounded reader below the files dns_*.c; private to them.
  *
  * The error is sticky: reads behind it yield zeros, so that a caller may read
  * several fields and test once, before it uses any of them.
@@ -9,10 +9,12 @@
 #define DF_DNS_CURSOR_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "lib/dname.h"
+#include "proxy/dns_wire.h"
 
 /* The second word of the header: RFC 1035 4.1.1, RFC 4035 3.1.6 and 3.2 (AD, CD). */
 #define DF_DNS_FLAG_QR 0x8000u
@@ -25,7 +27,12 @@
 #define DF_DNS_FLAG_CD 0x0010u
 #define DF_DNS_FLAG_RCODE 0x000fu
 
+#define DF_DNS_OPCODE_SHIFT 11
+
 #define DF_DNS_CLASS_IN 1
+#define DF_DNS_CLASS_ANY 255
+
+#define DF_DNS_OPTION_COOKIE 10 /* RFC 7873 */
 
 /* An OPT record keeps these in its TTL: RFC 6891 6.1.3. */
 #define DF_DNS_OPT_RCODE 0xff000000u
@@ -97,9 +104,29 @@ void df_dns_get_header(struct df_dns_cursor *c, struct df_dns_header *ret);
 
 /*
  * Reads one record of a section and checks its RDATA by type.  Sets the error
- * for another class than IN, for an OPT that is not in the additional section
- * or not owned by the root, and for compressed names where RFC 4034 has none.
+ * for another class than IN (but ANY of a TSIG or SIG(0) in the additional section), for an
+ * OPT that is not in the additional section or not owned by the root, and for compressed names
+ * where RFC 4034 has none.
  */
 void df_dns_get_record(struct df_dns_cursor *c, unsigned section, struct df_dns_record *ret);
+
+/* The same without a look at class and RDATA. */
+void df_dns_get_any_record(struct df_dns_cursor *c, struct df_dns_record *ret);
+
+/*
+ * True: the message has TC and ends before or inside the record that begins at this offset, so
+ * that the sender cut it there.
+ */
+bool df_dns_is_cut_at(const uint8_t *pkt, size_t len, const struct df_dns_header *h, size_t at);
+
+/*
+ * Reads the question, and whether it is that of q.  0; -EBADMSG, -ENOMSG as
+ * df_dns_parse_answer has them.  *ret_is_cut: with TC, the message ends inside it.
+ */
+int df_dns_get_question(struct df_dns_cursor *c, const struct df_dns_header *h,
+			const struct df_dns_query *q, bool *ret_is_cut);
+
+/* A TSIG or SIG(0). */
+bool df_dns_is_signature(const struct df_dns_record *rr);
 
 #endif

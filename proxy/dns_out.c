@@ -108,7 +108,7 @@ void df_dns_put_question(struct df_dns_out *o, const struct df_dns_query *q,
 
 	df_dns_put_bytes(o, spelling, q->name.len);
 	df_dns_put_u16(o, q->type);
-	df_dns_put_u16(o, DF_DNS_CLASS_IN);
+	df_dns_put_u16(o, q->other_class ? q->other_class : DF_DNS_CLASS_IN);
 	if (o->is_full)
 		return;
 	(void)df_dname_suffixes(&q->name, suffixes);

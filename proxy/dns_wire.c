@@ -3,31 +3,8 @@
 
 #include <string.h>
 
+#include "lib/util.h"
 #include "proxy/dns_cursor.h"
-#include "proxy/dns_svcb.h"
-
-struct alias {
-	struct df_dname owner;
-	struct df_dname target;
-	bool is_dname;
-	bool is_used;
-};
-
-/* What the answer section says, before it is known where the chain ends. */
-struct collected {
-	unsigned n_aliases;
-	unsigned n_chain;
-	unsigned n_addrs, n_more_addrs;
-	bool is_first_enough;       /* more addresses than there is room for are counted only */
-	struct df_dname addr_owner; /* of all addresses: one that differs cannot be the end */
-	struct alias aliases[DF_DNS_MAX_CHAIN];
-	struct df_dname chain[DF_DNS_MAX_CHAIN + 1]; /* and the one that is too many */
-	struct df_dns_addr addrs[DF_DNS_MAX_ADDRS];
-	bool is_svcb_malformed;
-	unsigned n_svcbs, n_targets;
-	struct df_dname svcb_owner; /* of all records; likewise */
-	struct df_dname targets[DF_DNS_MAX_TARGETS];
-};
 
 void df_dns_get_header(struct df_dns_cursor *c, struct df_dns_header *ret)
 {
@@ -107,41 +84,218 @@ static bool is_rdata_ok(struct df_dns_cursor c, struct df_dns_record *rr)
 	return !c.error && c.pos == c.len;
 }
 
-void df_dns_get_record(struct df_dns_cursor *c, unsigned section, struct df_dns_record *ret)
+void df_dns_get_any_record(struct df_dns_cursor *c, struct df_dns_record *ret)
 {
-	size_t start = c->pos;
-
 	df_dns_get_name(c, &ret->owner);
 	ret->type = df_dns_get_u16(c);
 	ret->class = df_dns_get_u16(c);
 	ret->ttl = df_dns_get_u32(c);
 	ret->rdlen = df_dns_get_u16(c);
 	ret->rdata = df_dns_get(c, ret->rdlen);
+	if (ret->type != DF_DNS_TYPE_OPT &&
+	    ret->ttl > INT32_MAX) /* is to be read as 0: RFC 2181 8 */
+		ret->ttl = 0;
+}
+
+bool df_dns_is_signature(const struct df_dns_record *rr)
+{
+	return rr->class == DF_DNS_CLASS_ANY &&
+	       (rr->type == DF_DNS_TYPE_TSIG || rr->type == DF_DNS_TYPE_SIG);
+}
+
+void df_dns_get_record(struct df_dns_cursor *c, unsigned section, struct df_dns_record *ret)
+{
+	size_t start = c->pos;
+
+	df_dns_get_any_record(c, ret);
 	if (c->error)
 		return;
-
 	if (ret->type == DF_DNS_TYPE_OPT) {
 		/* The root label itself: RFC 6891 6.1.2. */
 		if (section != DF_DNS_SECTION_ADDITIONAL || c->pkt[start] != 0)
 			c->error = -EBADMSG;
-	} else {
-		if (ret->class != DF_DNS_CLASS_IN)
+	} else if (ret->class != DF_DNS_CLASS_IN) {
+		if (section != DF_DNS_SECTION_ADDITIONAL || !df_dns_is_signature(ret))
 			c->error = -EBADMSG;
-		if (ret->ttl > INT32_MAX) /* is to be read as 0: RFC 2181 8 */
-			ret->ttl = 0;
 	}
 	if (!c->error &&
 	    !is_rdata_ok((struct df_dns_cursor){c->pkt, c->pos, c->pos - ret->rdlen, 0}, ret))
 		c->error = -EBADMSG;
 }
 
+bool df_dns_is_cut_at(const uint8_t *pkt, size_t len, const struct df_dns_header *h, size_t at)
+{
+	const size_t fixed = 10; /* type, class, TTL and RDLENGTH */
+
+	if (!(h->flags & DF_DNS_FLAG_TC))
+		return false;
+	for (;; at += 1u + pkt[at]) {
+		if (at >= len)
+			return true;
+		if (pkt[at] >= 0xc0) {
+			at += 2;
+			break;
+		}
+		if (pkt[at] > 63)
+			return false;
+		if (pkt[at] == 0) {
+			at++;
+			break;
+		}
+	}
+	if (at > len || len - at < fixed)
+		return true;
+	return len - at - fixed < (size_t)(pkt[at + 8] << 8 | pkt[at + 9]);
+}
+
+/* c stands at the question: all that there is of it says what q says. */
+static bool is_question_cut(const struct df_dns_cursor *c, const struct df_dns_query *q)
+{
+	const uint8_t rest[] = {(uint8_t)(q->type >> 8), (uint8_t)q->type, 0, DF_DNS_CLASS_IN};
+
+	if (c->len - c->pos >= q->name.len + sizeof(rest))
+		return false;
+	for (size_t i = 0; i < c->len - c->pos; i++) {
+		uint8_t octet = c->pkt[c->pos + i];
+
+		if (octet >= 'A' && octet <= 'Z')
+			octet |= 0x20;
+		if (octet != (i < q->name.len ? q->name.wire[i] : rest[i - q->name.len]))
+			return false;
+	}
+	return true;
+}
+
+int df_dns_get_question(struct df_dns_cursor *c, const struct df_dns_header *h,
+			const struct df_dns_query *q, bool *ret_is_cut)
+{
+	struct df_dns_cursor at;
+	struct df_dname name;
+	uint16_t type, class;
+
+	*ret_is_cut = false;
+	if (c->error)
+		return -EBADMSG;
+	if (h->n[DF_DNS_SECTION_QUESTION] == 0)
+		return -ENOMSG;
+	if (h->n[DF_DNS_SECTION_QUESTION] != 1)
+		return -EBADMSG;
+	at = *c;
+	df_dns_get_name(c, &name);
+	type = df_dns_get_u16(c);
+	class = df_dns_get_u16(c);
+	if (c->error) {
+		if (!(h->flags & DF_DNS_FLAG_TC) || !is_question_cut(&at, q))
+			return -EBADMSG;
+		*ret_is_cut = true;
+		return 0;
+	}
+	if (type != q->type || class != DF_DNS_CLASS_IN || !df_dname_is_equal(&name, &q->name))
+		return -ENOMSG;
+	return 0;
+}
+
+/* What may stand behind the question of a query. */
+struct extras {
+	bool has_opt, is_signed, has_soa;
+	struct df_dns_record opt;
+};
+
+static int get_extras(struct df_dns_cursor *c, const struct df_dns_header *h, uint16_t qtype,
+		      struct extras *ret)
+{
+	struct df_dns_record rr;
+
+	*ret = (struct extras){.opt = {.rdlen = 0}};
+	if (h->n[DF_DNS_SECTION_ANSWER] != 0 ||
+	    h->n[DF_DNS_SECTION_AUTHORITY] > (qtype == DF_DNS_TYPE_IXFR))
+		return -EBADMSG;
+	if (h->n[DF_DNS_SECTION_AUTHORITY] == 1) {
+		df_dns_get_record(c, DF_DNS_SECTION_AUTHORITY, &rr);
+		if (c->error || rr.type != DF_DNS_TYPE_SOA)
+			return -EBADMSG;
+		ret->has_soa = true;
+	}
+	for (unsigned i = 0; i < h->n[DF_DNS_SECTION_ADDITIONAL]; i++) {
+		df_dns_get_record(c, DF_DNS_SECTION_ADDITIONAL, &rr);
+		if (c->error || ret->is_signed) /* RFC 8945 5.1, RFC 2931 3.1: the last one */
+			return -EBADMSG;
+		if (rr.type == DF_DNS_TYPE_OPT && !ret->has_opt) {
+			ret->has_opt = true;
+			ret->opt = rr;
+		} else if (df_dns_is_signature(&rr)) {
+			ret->is_signed = true;
+		} else {
+			return -EBADMSG;
+		}
+	}
+	return 0;
+}
+
+static bool is_cookie_length(size_t n)
+{
+	return n == DF_DNS_COOKIE_CLIENT ||
+	       (n >= 2 * DF_DNS_COOKIE_CLIENT && n <= DF_DNS_COOKIE_MAX);
+}
+
+/*
+ * All but COOKIEs.  One of a wrong length stays: the resolver has to say what it thinks of it
+ * (RFC 7873 5.2.2).
+ */
+static void take_options(struct df_dns_query *q, const struct df_dns_record *opt)
+{
+	struct df_dns_cursor c = {opt->rdata, opt->rdlen, 0, 0};
+
+	q->n_options = 0;
+	q->n_cookie = 0;
+	while (c.pos < c.len) {
+		const size_t start = c.pos;
+		const uint16_t code = df_dns_get_u16(&c), n = df_dns_get_u16(&c);
+		const uint8_t *data = df_dns_get(&c, n);
+
+		if (!data) /* the lengths were checked: is_rdata_ok */
+			return;
+		if (code == DF_DNS_OPTION_COOKIE && is_cookie_length(n)) {
+			if (q->n_cookie == 0) /* the first counts, RFC 7873 5.2 */
+				memcpy(q->cookie, data, n);
+			if (q->n_cookie == 0)
+				q->n_cookie = (uint8_t)n;
+			continue;
+		}
+		memcpy(q->options + q->n_options, opt->rdata + start, c.pos - start);
+		q->n_options += (uint16_t)(c.pos - start);
+	}
+}
+
+static void fill_query(struct df_dns_query *ret, const struct df_dns_header *h,
+		       const struct extras *e)
+{
+	const bool is_version_0 = !(e->opt.ttl & DF_DNS_OPT_VERSION);
+
+	ret->id = h->id;
+	ret->rd = h->flags & DF_DNS_FLAG_RD;
+	ret->ad = h->flags & DF_DNS_FLAG_AD;
+	ret->cd = h->flags & DF_DNS_FLAG_CD;
+	ret->other_class = 0;
+	ret->opcode = DF_DNS_OPCODE_QUERY;
+	ret->has_edns = e->has_opt;
+	ret->is_verbatim = e->is_signed || e->has_soa || (e->has_opt && !is_version_0);
+	ret->edns_do = e->has_opt && e->opt.ttl & DF_DNS_OPT_DO;
+	/* Lower values are to be read as 512: RFC 6891 6.2.3. */
+	ret->edns_udp_size =
+		e->has_opt && e->opt.class > DF_DNS_UDP_MIN ? e->opt.class : DF_DNS_UDP_MIN;
+	ret->n_options = ret->n_cookie = 0;
+	if (e->has_opt && is_version_0)
+		take_options(ret, &e->opt);
+}
+
 int df_dns_parse_query(const uint8_t *pkt, size_t len, struct df_dns_query *ret, uint16_t *ret_id)
 {
 	struct df_dns_cursor c = {pkt, len, 0, 0};
-	struct df_dns_record opt = {.rdlen = 0};
 	struct df_dns_header h;
 	struct df_dname name;
 	uint16_t type, class;
+	struct extras extras;
 
 	*ret_id = len >= 2 ? (uint16_t)(pkt[0] << 8 | pkt[1]) : 0;
 	if (len > DF_DNS_QUERY_MAX)
@@ -152,312 +306,24 @@ int df_dns_parse_query(const uint8_t *pkt, size_t len, struct df_dns_query *ret,
 	/* Another opcode gives the rest another meaning. */
 	if (h.flags & DF_DNS_FLAG_OPCODE)
 		return -EOPNOTSUPP;
-	if (h.n[DF_DNS_SECTION_QUESTION] != 1 || h.n[DF_DNS_SECTION_ANSWER] != 0 ||
-	    h.n[DF_DNS_SECTION_AUTHORITY] != 0 || h.n[DF_DNS_SECTION_ADDITIONAL] > 1)
+	if (h.n[DF_DNS_SECTION_QUESTION] != 1)
 		return -EBADMSG;
-
 	df_dns_get_name(&c, &name);
 	type = df_dns_get_u16(&c);
 	class = df_dns_get_u16(&c);
-	if (h.n[DF_DNS_SECTION_ADDITIONAL] == 1) {
-		df_dns_get_record(&c, DF_DNS_SECTION_ADDITIONAL, &opt);
-		if (c.error || opt.type != DF_DNS_TYPE_OPT)
-			return -EBADMSG;
-	}
-	if (c.error || c.pos != len)
+	if (c.error)
 		return -EBADMSG;
 	if (class != DF_DNS_CLASS_IN)
 		return -EOPNOTSUPP;
-	if (h.n[DF_DNS_SECTION_ADDITIONAL] == 1 && opt.ttl & DF_DNS_OPT_VERSION)
-		return -EOPNOTSUPP;
-	if (opt.rdlen > DF_DNS_EDNS_OPTIONS_MAX)
+	if (get_extras(&c, &h, type, &extras) < 0 || c.pos != len)
+		return -EBADMSG;
+	if (extras.opt.rdlen > DF_DNS_EDNS_OPTIONS_MAX)
 		return -EMSGSIZE;
 
-	ret->id = h.id;
-	ret->rd = h.flags & DF_DNS_FLAG_RD;
-	ret->ad = h.flags & DF_DNS_FLAG_AD;
-	ret->cd = h.flags & DF_DNS_FLAG_CD;
+	fill_query(ret, &h, &extras);
 	ret->name = name;
 	/* Uncompressed: nothing but the header lies before it. */
 	memcpy(ret->name_case, pkt + DF_DNS_HEADER_LEN, name.len);
 	ret->type = type;
-	ret->has_edns = h.n[DF_DNS_SECTION_ADDITIONAL] == 1;
-	ret->edns_do = ret->has_edns && opt.ttl & DF_DNS_OPT_DO;
-	/* Lower values are to be read as 512: RFC 6891 6.2.3. */
-	ret->edns_udp_size =
-		ret->has_edns && opt.class > DF_DNS_UDP_MIN ? opt.class : DF_DNS_UDP_MIN;
-	ret->n_options = opt.rdlen;
-	if (opt.rdlen > 0)
-		memcpy(ret->options, opt.rdata, opt.rdlen);
 	return 0;
-}
-
-static void map4(uint8_t ret[static 16], const uint8_t addr4[static 4])
-{
-	memcpy(ret, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
-	memcpy(ret + 12, addr4, 4);
-}
-
-static void collect_hint(struct collected *all, const uint8_t *hint, size_t size, uint32_t ttl)
-{
-	struct df_dns_addr *addr = &all->addrs[all->n_addrs];
-
-	if (all->n_addrs == DF_DNS_MAX_ADDRS)
-		return;
-	addr->ttl = ttl;
-	if (size == 4)
-		map4(addr->addr, hint);
-	else
-		memcpy(addr->addr, hint, size);
-	all->n_addrs++;
-}
-
-/* What is wrong with it is for the caller to weigh: it may have to pass as it is. */
-static void collect_svcb(struct collected *all, const struct df_dns_record *rr)
-{
-	struct df_dns_svcb svcb;
-
-	if (all->n_svcbs++ == 0)
-		all->svcb_owner = rr->owner;
-	if (df_dns_svcb_parse(rr->rdata, rr->rdlen, &svcb) < 0 ||
-	    !df_dname_is_equal(&all->svcb_owner, &rr->owner) ||
-	    (svcb.target.len > 1 && all->n_targets == DF_DNS_MAX_TARGETS)) {
-		all->is_svcb_malformed = true;
-		return;
-	}
-	if (svcb.target.len > 1)
-		all->targets[all->n_targets++] = svcb.target;
-	for (size_t i = 0; i < svcb.n_hint4; i++)
-		collect_hint(all, svcb.hint4 + 4 * i, 4, rr->ttl);
-	for (size_t i = 0; i < svcb.n_hint6; i++)
-		collect_hint(all, svcb.hint6 + 16 * i, 16, rr->ttl);
-}
-
-static bool is_svcb(uint16_t type)
-{
-	return type == DF_DNS_TYPE_SVCB || type == DF_DNS_TYPE_HTTPS;
-}
-
-static int collect(struct collected *all, const struct df_dns_query *asked,
-		   const struct df_dns_record *rr)
-{
-	if (rr->type == asked->type &&
-	    (rr->type == DF_DNS_TYPE_A || rr->type == DF_DNS_TYPE_AAAA)) {
-		struct df_dns_addr *addr = &all->addrs[all->n_addrs];
-
-		if (all->n_addrs == DF_DNS_MAX_ADDRS) {
-			all->n_more_addrs++;
-			return all->is_first_enough ? 0 : -E2BIG;
-		}
-		if (all->n_addrs == 0)
-			all->addr_owner = rr->owner;
-		else if (!df_dname_is_equal(&all->addr_owner, &rr->owner))
-			return -EBADMSG;
-		addr->ttl = rr->ttl;
-		if (rr->type == DF_DNS_TYPE_A)
-			map4(addr->addr, rr->rdata);
-		else
-			memcpy(addr->addr, rr->rdata, 16);
-		all->n_addrs++;
-	} else if (is_svcb(rr->type) &&
-		   (rr->type == asked->type || asked->type == DF_DNS_TYPE_ANY)) {
-		collect_svcb(all, rr);
-	} else if ((rr->type == DF_DNS_TYPE_CNAME || rr->type == DF_DNS_TYPE_DNAME) &&
-		   asked->type != DF_DNS_TYPE_AXFR && asked->type != DF_DNS_TYPE_IXFR) {
-		struct alias *alias = &all->aliases[all->n_aliases];
-
-		if (all->n_aliases == DF_DNS_MAX_CHAIN)
-			return -E2BIG;
-		alias->owner = rr->owner;
-		alias->target = rr->target;
-		alias->is_dname = rr->type == DF_DNS_TYPE_DNAME;
-		alias->is_used = false;
-		all->n_aliases++;
-	}
-	return 0;
-}
-
-/* RFC 6672 2.2.  -ENAMETOOLONG: the server answers YXDOMAIN and makes no CNAME. */
-static int substitute(const struct df_dname *name, const struct alias *dname, struct df_dname *ret)
-{
-	size_t keep = (size_t)name->len - dname->owner.len;
-
-	if (keep + dname->target.len > DF_DNAME_MAX)
-		return -ENAMETOOLONG;
-	memcpy(ret->wire, name->wire, keep);
-	memcpy(ret->wire + keep, dname->target.wire, dname->target.len);
-	ret->len = (uint8_t)(keep + dname->target.len);
-	ret->n_labels = (uint8_t)(name->n_labels - dname->owner.n_labels + dname->target.n_labels);
-	return 0;
-}
-
-/* Where name is redirected to.  -ENOENT: nowhere.  -EBADMSG: to two places. */
-static int redirect(struct collected *all, const struct df_dname *name, struct df_dname *ret)
-{
-	bool has_cname = false, is_found = false;
-
-	for (unsigned i = 0; i < all->n_aliases; i++) {
-		struct alias *alias = &all->aliases[i];
-		const struct df_dname *target = &alias->target;
-		struct df_dname made;
-
-		if (alias->is_dname) {
-			/* Below its owner only, RFC 6672 2.3. */
-			if (name->n_labels == alias->owner.n_labels ||
-			    !df_dname_is_below_or_equal(name, &alias->owner))
-				continue;
-			alias->is_used = true;
-			if (substitute(name, alias, &made) < 0)
-				continue;
-			target = &made;
-		} else {
-			if (!df_dname_is_equal(name, &alias->owner))
-				continue;
-			if (has_cname)
-				return -EBADMSG;
-			has_cname = alias->is_used = true;
-		}
-		/* A synthesized CNAME must say what its DNAME says, RFC 6672 3.1. */
-		if (is_found && !df_dname_is_equal(ret, target))
-			return -EBADMSG;
-		*ret = *target;
-		is_found = true;
-	}
-	return is_found ? 0 : -ENOENT;
-}
-
-/* Follows the chain from the QNAME; records may stand in any order. */
-static int follow_chain(struct collected *all, const struct df_dns_query *asked)
-{
-	const struct df_dname *name = &asked->name;
-	int r;
-
-	while ((r = redirect(all, name, &all->chain[all->n_chain])) == 0) {
-		name = &all->chain[all->n_chain];
-		if (df_dname_is_equal(name, &asked->name))
-			return -EBADMSG;
-		for (unsigned i = 0; i < all->n_chain; i++)
-			if (df_dname_is_equal(name, &all->chain[i]))
-				return -EBADMSG;
-		if (all->n_chain == DF_DNS_MAX_CHAIN)
-			return -E2BIG;
-		all->n_chain++;
-	}
-	if (r != -ENOENT)
-		return r;
-	for (unsigned i = 0; i < all->n_aliases; i++) {
-		const struct alias *alias = &all->aliases[i];
-		bool is_asked =
-			alias->is_dname && df_dname_is_equal(&alias->owner, name) &&
-			(asked->type == DF_DNS_TYPE_DNAME || asked->type == DF_DNS_TYPE_ANY);
-
-		if (!alias->is_used && !is_asked)
-			return -EBADMSG;
-	}
-	if (is_svcb(asked->type) || asked->type == DF_DNS_TYPE_ANY) {
-		all->is_svcb_malformed |=
-			all->n_svcbs > 0 && !df_dname_is_equal(&all->svcb_owner, name);
-		return 0;
-	}
-	return all->n_addrs > 0 && !df_dname_is_equal(&all->addr_owner, name) ? -EBADMSG : 0;
-}
-
-static int check_question(struct df_dns_cursor *c, const struct df_dns_header *h,
-			  const struct df_dns_query *asked, uint16_t id)
-{
-	struct df_dname name;
-	uint16_t type, class;
-
-	if (c->error)
-		return -EBADMSG;
-	if (h->id != id || !(h->flags & DF_DNS_FLAG_QR) || h->flags & DF_DNS_FLAG_OPCODE ||
-	    h->n[DF_DNS_SECTION_QUESTION] == 0)
-		return -ENOMSG;
-	if (h->n[DF_DNS_SECTION_QUESTION] != 1)
-		return -EBADMSG;
-	df_dns_get_name(c, &name);
-	type = df_dns_get_u16(c);
-	class = df_dns_get_u16(c);
-	if (c->error)
-		return -EBADMSG;
-	if (type != asked->type || class != DF_DNS_CLASS_IN ||
-	    !df_dname_is_equal(&name, &asked->name))
-		return -ENOMSG;
-	return 0;
-}
-
-bool df_dns_is_answer_to(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
-			 uint16_t id)
-{
-	struct df_dns_cursor c = {pkt, len, 0, 0};
-	struct df_dns_header h;
-
-	df_dns_get_header(&c, &h);
-	return check_question(&c, &h, asked, id) == 0;
-}
-
-static int parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
-			uint16_t id, bool is_first_enough, struct df_dns_answer *ret)
-{
-	struct df_dns_cursor c = {pkt, len, 0, 0};
-	struct df_dns_header h;
-	struct df_dns_record rr;
-	struct collected all; /* 16 KB: only the counts are set here */
-	unsigned n_opts = 0;
-	int r;
-
-	df_dns_get_header(&c, &h);
-	r = check_question(&c, &h, asked, id);
-	if (r < 0)
-		return r;
-	all.n_aliases = all.n_chain = all.n_addrs = all.n_svcbs = all.n_targets = 0;
-	all.n_more_addrs = 0;
-	all.is_first_enough = is_first_enough;
-	all.is_svcb_malformed = false;
-	for (unsigned section = DF_DNS_SECTION_ANSWER; section < DF_DNS_N_SECTIONS; section++) {
-		for (unsigned i = 0; i < h.n[section]; i++) {
-			df_dns_get_record(&c, section, &rr);
-			if (c.error)
-				return c.error;
-			if (section == DF_DNS_SECTION_ANSWER)
-				r = collect(&all, asked, &rr);
-			if (r < 0)
-				return r;
-			/* One OPT, RFC 6891 6.1.1; of the version that was asked for. */
-			if (rr.type == DF_DNS_TYPE_OPT &&
-			    (n_opts++ > 0 || rr.ttl & DF_DNS_OPT_VERSION))
-				return -EBADMSG;
-		}
-	}
-	if (c.pos != len)
-		return -EBADMSG;
-	r = follow_chain(&all, asked);
-	if (r < 0)
-		return r;
-
-	ret->rcode = h.flags & DF_DNS_FLAG_RCODE;
-	ret->tc = h.flags & DF_DNS_FLAG_TC;
-	ret->n_chain = all.n_chain;
-	for (unsigned i = 0; i < all.n_chain; i++)
-		ret->chain[i] = all.chain[i];
-	ret->n_addrs = all.n_addrs;
-	ret->n_more_addrs = all.n_more_addrs;
-	memcpy(ret->addrs, all.addrs, all.n_addrs * sizeof(all.addrs[0]));
-	ret->is_svcb_malformed = all.is_svcb_malformed;
-	ret->n_targets = all.n_targets;
-	for (unsigned i = 0; i < all.n_targets; i++)
-		ret->targets[i] = all.targets[i];
-	return 0;
-}
-
-int df_dns_parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
-			uint16_t id, struct df_dns_answer *ret)
-{
-	return parse_answer(pkt, len, asked, id, false, ret);
-}
-
-int df_dns_parse_first(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
-		       uint16_t id, struct df_dns_answer *ret)
-{
-	return parse_answer(pkt, len, asked, id, true, ret);
 }

@@ -75,7 +75,7 @@ static void on_query(struct df_monitor *m, const struct df_msg_query *q)
 
 static void on_note(struct df_monitor *m, const struct df_msg_note *note)
 {
-	if (note->what == DF_NOTE_UNREAD_QUERY || note->what == DF_NOTE_UNREAD_ANSWER)
+	if (note->what >= DF_NOTE_UNREAD_QUERY)
 		(void)df_record_unread(&m->record, note);
 	else if (note->what == DF_NOTE_PIN_FAILED || note->what == DF_NOTE_PIN_RECOVERED)
 		(void)df_record_pin(&m->record, note);

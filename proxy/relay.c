@@ -76,22 +76,40 @@ static void send_refusal(struct df_worker *w, struct df_asked *a)
 	if (hint)
 		df_append(text, sizeof(text), &n, "; %s", hint);
 	r.ede_text = text;
+	if (a->is_other) { /* nobody asked for records: RFC 2136 2.2, RFC 1996 3.9 */
+		r.rcode = DF_DNS_RCODE_REFUSED;
+		r.sinkhole = false;
+	}
 	df_relay_send_own(w, a, &r);
+}
+
+/*
+ * A client of TCP sees what it would see of the resolver: a connection that cannot be had, so
+ * that it goes on to its next resolver.
+ */
+static bool is_reset_due(const struct df_worker *w, const struct df_asked *a, bool is_timeout)
+{
+	if (a->client.connection < 0 || a->is_stream)
+		return false;
+	return df_worker_is_inert(w) ? !is_timeout : df_tcp_is_unconnected(w, a->client.connection);
 }
 
 void df_relay_send_failure(struct df_worker *w, struct df_asked *a, uint16_t ede)
 {
 	const struct df_dns_refusal r = {
 		.rcode = DF_DNS_RCODE_SERVFAIL, .ede = ede, .ede_text = "resolver does not answer"};
+	const bool is_timeout = ede == DF_DNS_EDE_NO_REACHABLE_AUTHORITY;
 
-	if (a->is_raw || a->is_stream) { /* no answer of ours would fit */
-		if (a->client.connection >= 0 && !a->is_stream)
-			df_tcp_give_up(w, a->client.connection);
+	if (!a->is_raw && !a->is_stream)
+		df_report_outcome(w, a, NULL, DF_DNS_RCODE_SERVFAIL);
+	if (is_reset_due(w, a, is_timeout)) {
+		df_tcp_reset(w, a->client.connection);
 		df_asked_finish(w, a);
-		return;
+	} else if (a->is_raw || a->is_stream || (df_worker_is_inert(w) && is_timeout)) {
+		df_asked_finish(w, a); /* no answer of ours would fit, or none is due */
+	} else {
+		df_relay_send_own(w, a, &r);
 	}
-	df_report_outcome(w, a, NULL, DF_DNS_RCODE_SERVFAIL);
-	df_relay_send_own(w, a, &r);
 }
 
 void df_relay_refuse(struct df_worker *w, struct df_asked *a)
@@ -130,20 +148,18 @@ void df_relay_forward(struct df_worker *w, struct df_asked *a)
 		df_relay_send_failure(w, a, DF_DNS_EDE_NETWORK_ERROR);
 }
 
-static void answer_malformed(struct df_worker *w, const struct df_client *client,
-			     const uint8_t *pkt, size_t len, uint16_t id, int error)
+/* An update or a NOTIFY is for the server that it was sent to, and for no other one. */
+static struct df_route direct_route(const struct df_worker *w, const struct df_asked *a,
+				    uint16_t learned)
 {
-	uint8_t header[DF_DNS_HEADER_LEN];
-	int n;
+	struct df_route r = {.to = {.port = a->token.port}};
 
-	w->n_malformed++;
-	/* never answer an answer: two servers could go on for ever */
-	if (len < DF_DNS_HEADER_LEN || (pkt[2] & DF_DNS_QR_BIT))
-		return;
-	n = df_dns_build_error(
-		id, error == -EOPNOTSUPP ? DF_DNS_RCODE_NOTIMP : DF_DNS_RCODE_FORMERR, header);
-	if (n > 0)
-		df_relay_reply(w, client, header, (size_t)n);
+	memcpy(r.to.addr, a->token.addr, sizeof(r.to.addr));
+	r.decision =
+		df_tables_addr(&w->tables, a->token.addr, a->token.proto, DF_DNS_PORT, learned);
+	if (r.decision.is_refusal)
+		r.decision.reason = DF_REASON_RESOLVER;
+	return r;
 }
 
 /* Whom to ask; a refusal of the name itself is told before one of the resolver. */
@@ -157,6 +173,8 @@ void df_relay_find_route(struct df_worker *w, struct df_asked *a)
 			&w->learn, a->token.addr,
 			df_ports_class(&w->teach.ports, a->token.proto, DF_DNS_PORT), w->now_ns);
 	r = df_route(&w->teach, &a->token, learned, w->now_ns);
+	if (a->q.opcode != DF_DNS_OPCODE_QUERY && r.is_rerouted)
+		r = direct_route(w, a, learned);
 	a->to = r.to;
 	a->is_rerouted = r.is_rerouted;
 	a->teaches = r.teaches;
@@ -168,6 +186,24 @@ void df_relay_find_route(struct df_worker *w, struct df_asked *a)
 static bool is_implied(const struct df_worker *w, const struct df_decision *d)
 {
 	return d->rule && df_policy_rule_is_implied(&w->tables.tables[d->table], d->rule);
+}
+
+void df_relay_decided(struct df_worker *w, struct df_asked *a, const struct df_dname *judged)
+{
+	const struct df_dname asked = a->q.name;
+
+	df_relay_find_route(w, a);
+	a->is_refusal = a->decision.is_refusal;
+	a->q.name = *judged;
+	df_report_asked(w, a, &a->decision, NULL);
+	a->q.name = asked;
+	if (!a->decision.is_enforced) {
+		df_relay_forward(w, a);
+		return;
+	}
+	if (a->decision.reason == DF_REASON_QNAME && !is_implied(w, &a->decision) && !a->is_other)
+		df_pin_refused(w, a->decision.table, &a->q.name);
+	df_relay_refuse(w, a);
 }
 
 void df_relay_query(struct df_worker *w, const struct df_client *client,
@@ -186,28 +222,44 @@ void df_relay_query(struct df_worker *w, const struct df_client *client,
 	a->token = *token;
 	a->held = -1;
 	a->upstream = -1;
-	a->is_raw = a->is_stream = false;
+	a->is_raw = a->is_other = a->is_stream = false;
 	if (client->connection >= 0)
 		w->connections[client->connection].n_in_flight++;
+	w->raw = pkt;
+	w->raw_len = len;
 	r = df_dns_parse_query(pkt, len, &a->q, &id);
 	if (r < 0) {
-		if (df_relay_raw_query(w, a, pkt, len))
-			return;
-		answer_malformed(w, client, pkt, len, id, r);
-		df_asked_finish(w, a);
-		return;
-	}
-	a->decision = df_tables_question(&w->tables, &w->search, &a->q.name);
-	df_relay_find_route(w, a);
-	a->is_refusal = a->decision.is_refusal;
-	df_report_asked(w, a, &a->decision, NULL);
-	if (a->decision.is_enforced) {
-		if (a->decision.reason == DF_REASON_QNAME && !is_implied(w, &a->decision))
-			df_pin_refused(w, a->decision.table, &a->q.name);
-		df_relay_refuse(w, a);
+		df_relay_odd_query(w, a, pkt, len);
 	} else {
+		a->decision = df_tables_question(&w->tables, &w->search, &a->q.name);
+		df_relay_decided(w, a, &a->q.name);
+	}
+	w->raw = NULL;
+}
+
+void df_relay_ask_again(struct df_worker *w, const struct df_connection *connection)
+{
+	const uint32_t last = w->in_flight.last; /* what is asked again goes behind it */
+	uint32_t next;
+
+	for (uint32_t i = w->in_flight.first; i; i = i == last ? 0 : next) {
+		struct df_asked *a = df_asked_at(w, i);
+
+		next = a->next;
+		if (!df_asked_is_at(a, -1, connection, w))
+			continue;
+		df_asked_stop_waiting(w, a);
+		a->state = DF_ASKED_FREE;
 		df_relay_forward(w, a);
 	}
+}
+
+bool df_relay_is_waiting(const struct df_worker *w, const struct df_connection *connection)
+{
+	for (uint32_t i = w->in_flight.first; i; i = w->asked[i].next)
+		if (df_asked_is_at(&w->asked[i], -1, connection, w))
+			return true;
+	return false;
 }
 
 void df_relay_upstream_failed(struct df_worker *w, int upstream,

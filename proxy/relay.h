@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * relay: private to relay.c (queries, refusals, deadlines), relay_answer.c (what
- * resolvers say), relay_raw.c (octets that nobody here understands) and relay_asked.c
+ * resolvers say), relay_raw.c (octets that pass as they are) and relay_asked.c
  * (the pool of queries).
  *
  * A query is in one state: with a resolver, held until it is known who asked, or
@@ -39,12 +39,28 @@ void df_relay_send_failure(struct df_worker *w, struct df_asked *a, uint16_t ede
 /* By a->decision; held while the asker is being looked up. */
 void df_relay_refuse(struct df_worker *w, struct df_asked *a);
 
-/* Whether to pass on what could not be parsed as a query; then it is, and a is settled. */
-bool df_relay_raw_query(struct df_worker *w, struct df_asked *a, const uint8_t *pkt, size_t len);
+/* What df_dns_parse_query refuses.  a is settled: passed on, refused, or answered with an error. */
+void df_relay_odd_query(struct df_worker *w, struct df_asked *a, const uint8_t *pkt, size_t len);
+/* The answer to one of another opcode or class, where it is enforced. */
+void df_relay_other_answer(struct df_worker *w, struct df_asked *a, const uint8_t *pkt, size_t len);
+/* Where nothing is enforced: passes the answer as it is, and tells and learns what it says. */
+void df_relay_observe(struct df_worker *w, struct df_asked *a, const uint8_t *pkt, size_t len);
 /* The octets of an answer, as they are but for the id; a goes on waiting if is_stream. */
-void df_relay_raw_answer(struct df_worker *w, struct df_asked *a, const uint8_t *pkt, size_t len);
+void df_relay_pass_octets(struct df_worker *w, struct df_asked *a, const uint8_t *pkt, size_t len);
+/* An answer that cannot be read: counts it, and tells. */
+void df_relay_note_answer(struct df_worker *w, const struct df_asked *a);
 /* True: a zone transfer, of which each message passes. */
-bool df_relay_is_stream(const struct df_worker *w, const struct df_asked *a);
+bool df_relay_is_stream(const struct df_asked *a);
+/*
+ * What a valid answer teaches, and the verdict on the names in it, told.  True: a was refused
+ * for them.
+ */
+bool df_relay_judge_answer(struct df_worker *w, struct df_asked *a,
+			   const struct df_dns_answer *answer);
+/* Sends the answer, or keeps it a moment until it is known who asked. */
+void df_relay_send_answer(struct df_worker *w, struct df_asked *a, const uint8_t *pkt, size_t len);
+/* Judges the route, tells, refuses or forwards.  judged: the name that a->decision is about. */
+void df_relay_decided(struct df_worker *w, struct df_asked *a, const struct df_dname *judged);
 void df_relay_forward(struct df_worker *w, struct df_asked *a);
 void df_relay_find_route(struct df_worker *w, struct df_asked *a);
 

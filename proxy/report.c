@@ -64,6 +64,9 @@ static void add_answer(struct df_msg_query *m, const struct df_dns_answer *answe
 		memcpy(m->addrs[m->n_addrs++], answer->addrs[i].addr, 16);
 	for (unsigned i = 0; answer && i < answer->n_chain && i < DF_EVENT_CHAIN_MAX; i++)
 		m->chain[m->n_chain++] = answer->chain[i];
+	if (answer && m->reason == DF_REASON_CNAME) /* a stray may be what the refusal is about */
+		for (unsigned i = 0; i < answer->n_strays && m->n_chain < DF_EVENT_CHAIN_MAX; i++)
+			m->chain[m->n_chain++] = answer->strays[i];
 	if (m->reason != DF_REASON_TARGET) /* else one of these is what the refusal is about */
 		return;
 	for (unsigned i = 0; i < answer->n_targets && m->n_chain < DF_EVENT_CHAIN_MAX; i++)

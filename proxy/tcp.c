@@ -64,7 +64,11 @@ static void doom(struct df_connection *c)
 
 void df_tcp_close(struct df_worker *w, struct df_connection *c)
 {
+	static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
 	c->is_closing = true; /* replies to what is given up go nowhere */
+	if (c->is_reset && c->client.fd >= 0)
+		(void)setsockopt(c->client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	df_relay_client_gone(w, c);
 	close_side(&c->client);
 	close_side(&c->upstream);
@@ -118,9 +122,15 @@ void df_tcp_reply(struct df_worker *w, int connection, const uint8_t *pkt, size_
 	update(c);
 }
 
-void df_tcp_give_up(struct df_worker *w, int connection)
+void df_tcp_reset(struct df_worker *w, int connection)
 {
+	w->connections[connection].is_reset = true;
 	doom(&w->connections[connection]);
+}
+
+bool df_tcp_is_unconnected(const struct df_worker *w, int connection)
+{
+	return w->connections[connection].is_connecting || w->connections[connection].is_reset;
 }
 
 void df_tcp_settled(struct df_worker *w, int connection)
@@ -132,30 +142,35 @@ void df_tcp_settled(struct df_worker *w, int connection)
 		update(c);
 }
 
-/* Octets of the next whole message, 0: not there yet, -1: longer than max. */
-static int message_length(const struct df_tcp_side *s, uint32_t offset, size_t max)
+/*
+ * Octets of the next whole message, 0: not there yet, -1: it is none.  Where nothing is enforced
+ * whatever has room for an id is one.
+ */
+static int message_length(const struct df_worker *w, const struct df_tcp_side *s, uint32_t offset)
 {
 	uint32_t len;
 
 	if (s->in_len - offset < LENGTH_LEN)
 		return 0;
 	len = (uint32_t)s->in[offset] << 8 | s->in[offset + 1];
-	if (len < DF_DNS_HEADER_LEN || len > max)
+	if (len < (df_worker_is_inert(w) ? 2 : DF_DNS_HEADER_LEN))
 		return -1;
 	return s->in_len - offset >= LENGTH_LEN + len ? (int)len : 0;
 }
 
-/* false: the other side closed or broke. */
-static bool fill(struct df_tcp_side *s)
+/* 1; 0: the other side closed; or -errno. */
+static int fill(struct df_tcp_side *s)
 {
 	ssize_t n;
 
 	if (s->in_len == s->in_size)
-		return true;
+		return 1;
 	n = recv(s->fd, s->in + s->in_len, s->in_size - s->in_len, MSG_DONTWAIT);
 	if (n > 0)
 		s->in_len += (uint32_t)n;
-	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+	if (n >= 0)
+		return n > 0;
+	return errno == EAGAIN || errno == EINTR ? 1 : -errno;
 }
 
 static void drop_front(struct df_tcp_side *s, uint32_t n)
@@ -173,7 +188,7 @@ static void take_queries(struct df_worker *w, struct df_connection *c)
 	int len = 0;
 
 	while (!c->is_doomed && c->n_in_flight < PIPELINE_MAX &&
-	       (len = message_length(&c->client, offset, df_relay_query_max(w))) > 0) {
+	       (len = message_length(w, &c->client, offset)) > 0) {
 		df_relay_query(w, &client, &c->token, c->client.in + offset + LENGTH_LEN,
 			       (size_t)len);
 		offset += LENGTH_LEN + (uint32_t)len;
@@ -194,7 +209,7 @@ void df_tcp_client_ready(struct df_source *s, uint32_t events)
 	c->last_ns = w->now_ns;
 	if (events & EPOLLOUT)
 		flush(side);
-	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !side->is_eof && !fill(side))
+	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !side->is_eof && fill(side) <= 0)
 		side->is_eof = true;
 	take_queries(w, c);
 	/* level-triggered and not to be masked: both directions are gone */
@@ -208,13 +223,57 @@ static void take_answers(struct df_worker *w, struct df_connection *c)
 	uint32_t offset = 0;
 	int len = 0;
 
-	while (!c->is_doomed && (len = message_length(&c->upstream, offset, DF_DNS_MSG_MAX)) > 0) {
+	while (!c->is_doomed && (len = message_length(w, &c->upstream, offset)) > 0) {
+		c->n_answered++;
 		df_relay_answer(w, -1, c, c->upstream.in + offset + LENGTH_LEN, (size_t)len);
 		offset += LENGTH_LEN + (uint32_t)len;
 	}
 	drop_front(&c->upstream, offset);
-	if (len < 0)
+	if (len < 0 && !df_worker_is_inert(w))
 		doom(c);
+}
+
+/* Where nothing is enforced the client's connection ends as the resolver's does. */
+static void mirror_end(struct df_connection *c, bool is_error)
+{
+	struct df_tcp_side *in = &c->upstream, *out = &c->client;
+
+	/* part of a message, or what is none */
+	if (!is_error && in->in_len > 0 && in->in_len <= out->out_size - out->out_len) {
+		memcpy(out->out + out->out_len, in->in, in->in_len);
+		out->out_len += in->in_len;
+		flush(out);
+	}
+	c->is_reset |= is_error;
+	close_side(&c->upstream);
+	out->is_eof = true; /* what it asks now, nobody answers */
+	out->in_len = 0;
+	df_relay_client_gone(c->worker, c);
+	if (is_error)
+		doom(c);
+}
+
+/*
+ * The resolver's side ended.  Resolvers close what idles, and some after one answer: then the
+ * rest is asked again on a new connection.  Each of those has answered something, so this
+ * ends.  One that does not answer at all cannot be reached.
+ */
+static void upstream_ended(struct df_worker *w, struct df_connection *c, bool is_error)
+{
+	const bool has_answered = c->n_answered > 0 && !c->is_connecting;
+
+	if (df_worker_is_inert(w)) {
+		mirror_end(c, is_error);
+		return;
+	}
+	close_side(&c->upstream);
+	c->is_connecting = false;
+	if (!df_relay_is_waiting(w, c))
+		return;
+	if (has_answered)
+		df_relay_ask_again(w, c);
+	else
+		df_tcp_reset(w, index_of(c));
 }
 
 static void upstream_ready(struct df_source *s, uint32_t events)
@@ -222,23 +281,22 @@ static void upstream_ready(struct df_source *s, uint32_t events)
 	struct df_tcp_side *side = (struct df_tcp_side *)s;
 	struct df_connection *c = side->connection;
 	struct df_worker *w = c->worker;
-	bool is_gone = false;
+	int r = 1;
 
 	if (side->fd < 0 || c->is_doomed)
 		return;
 	c->last_ns = w->now_ns;
-	if (events & EPOLLOUT) {
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		r = fill(side);
+	if (r > 0 && events & EPOLLOUT) {
 		c->is_connecting = false;
 		flush(side);
 	}
-	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-		is_gone = !fill(side);
 	take_answers(w, c);
-	if (is_gone || side->is_eof) {
-		/* resolvers close idle connections; the next query opens a new one */
-		close_side(side);
-		df_relay_upstream_failed(w, -1, c);
-	}
+	if (c->is_doomed)
+		return;
+	if (r <= 0 || side->is_eof)
+		upstream_ended(w, c, r < 0);
 	update(c);
 }
 
@@ -257,6 +315,7 @@ static int open_upstream(struct df_worker *w, struct df_connection *c, const str
 	s->fd = TAKE_FD(fd);
 	s->events = EPOLLIN | EPOLLOUT;
 	c->is_connecting = true;
+	c->n_answered = 0;
 	return 0;
 }
 
@@ -267,15 +326,17 @@ int df_tcp_send_upstream(struct df_worker *w, struct df_asked *a)
 
 	if (c->upstream.fd < 0) {
 		r = open_upstream(w, c, &a->to); /* the same for all of its queries */
-		if (r < 0)
+		if (r < 0) {
+			df_tcp_reset(w, a->client.connection);
 			return r;
+		}
 	}
-	for (int i = 0;; i++) {
-		a->upstream_id = df_worker_random16(w);
-		if (df_relay_is_id_free(w, -1, c, a->upstream_id))
-			break;
+	/* where nothing is enforced the client's own, so that even a wrong one comes as it is */
+	a->upstream_id = df_worker_is_inert(w) ? a->q.id : df_worker_random16(w);
+	for (int i = 0; !df_relay_is_id_free(w, -1, c, a->upstream_id); i++) {
 		if (i == ID_TRIES)
 			return -EBUSY;
+		a->upstream_id = df_worker_random16(w);
 	}
 	len = df_relay_build(w, a, a->upstream_id);
 	if (len < 0)
@@ -293,7 +354,7 @@ static bool is_over(const struct df_worker *w, const struct df_connection *c)
 {
 	if (c->is_doomed)
 		return true;
-	if (c->n_in_flight > 0 || message_length(&c->client, 0, df_relay_query_max(w)) > 0)
+	if (c->n_in_flight > 0 || message_length(w, &c->client, 0) > 0)
 		return false;
 	return (c->client.is_eof && c->client.out_len == 0) || w->now_ns - c->last_ns >= IDLE_NS;
 }
@@ -313,4 +374,6 @@ void df_tcp_expire(struct df_worker *w)
 		if (is_over(w, c))
 			df_tcp_close(w, c);
 	}
+	if (w->is_accept_paused && df_tcp_has_room(w))
+		df_tcp_accept(w, true);
 }

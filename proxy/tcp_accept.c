@@ -8,7 +8,7 @@
 #include "lib/util.h"
 #include "proxy/tcp.h"
 
-#define LENGTH_LEN 2u
+#define IDLE_NS 2000000000ull /* an idle client may lose its place to a new one */
 
 static void init_side(struct df_connection *c, struct df_tcp_side *s, uint8_t *in, uint32_t in_size,
 		      uint8_t *out, uint32_t out_size)
@@ -21,25 +21,43 @@ static void init_side(struct df_connection *c, struct df_tcp_side *s, uint8_t *i
 				  .out_size = out_size};
 }
 
-static struct df_connection *take_connection(struct df_worker *w)
+/*
+ * A resolver may close what idles (RFC 7766 6.2.3), and clients expect it.  One that has just
+ * connected does not idle: its query is on the way.
+ */
+static bool is_idle(const struct df_worker *w, const struct df_connection *c)
 {
-	struct df_connection *c = NULL;
+	return c->n_in_flight == 0 && c->client.out_len == 0 && w->now_ns - c->last_ns >= IDLE_NS;
+}
+
+/* NULL: none is free or idle. */
+static struct df_connection *find_place(const struct df_worker *w)
+{
+	const struct df_connection *best = NULL;
 
 	for (int i = 0; i < DF_CONNECTIONS_MAX; i++) {
-		struct df_connection *other = &w->connections[i];
+		const struct df_connection *c = &w->connections[i];
 
-		if (!other->is_used) {
-			c = other;
-			break;
-		}
-		if (other->n_in_flight == 0 && (!c || other->last_ns < c->last_ns))
-			c = other;
+		if (!c->is_used)
+			return (struct df_connection *)c;
+		if (is_idle(w, c) && (!best || c->last_ns < best->last_ns))
+			best = c;
 	}
-	if (!c)
-		return NULL;
-	if (c->is_used)
-		df_tcp_close(w, c);
-	return c;
+	return (struct df_connection *)best;
+}
+
+bool df_tcp_has_room(const struct df_worker *w)
+{
+	return find_place(w);
+}
+
+void df_tcp_accept(struct df_worker *w, bool is_wanted)
+{
+	w->is_accept_paused = !is_wanted;
+	for (int i = 2; i < 4; i++)
+		if (w->listeners[i].fd >= 0)
+			(void)df_loop_change(&w->loop, w->listeners[i].fd, is_wanted ? EPOLLIN : 0,
+					     &w->listeners[i].source);
 }
 
 /*
@@ -86,25 +104,26 @@ static void listener_ready(struct df_source *s, uint32_t events)
 {
 	struct df_listener *l = (struct df_listener *)s;
 	struct df_worker *w = l->worker;
-	_cleanup_close_ int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	const uint32_t query_max = (uint32_t)df_relay_query_max(w);
+	struct df_connection *c = find_place(w);
+	_cleanup_close_ int fd = -1;
 	struct df_tcp_buffers *b;
-	struct df_connection *c;
 	struct in6_addr addr;
 	struct df_token token;
 
 	(void)events;
+	if (!c) { /* until a place is free: df_tcp_expire */
+		df_tcp_accept(w, false);
+		return;
+	}
+	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return;
 	if (token_of(w, fd, l->is_ipv6, &addr, &token) < 0) {
 		w->n_unknown_token++;
 		return;
 	}
-	c = take_connection(w);
-	if (!c) {
-		w->n_dropped++;
-		return;
-	}
+	if (c->is_used)
+		df_tcp_close(w, c);
 	b = &w->tcp_buffers[c - w->connections];
 	*c = (struct df_connection){.worker = w,
 				    .token_addr = addr,
@@ -112,10 +131,10 @@ static void listener_ready(struct df_source *s, uint32_t events)
 				    .is_used = true,
 				    .token = token,
 				    .last_ns = w->now_ns};
-	init_side(c, &c->client, b->client_in, LENGTH_LEN + query_max, b->client_out,
+	init_side(c, &c->client, b->client_in, sizeof(b->client_in), b->client_out,
 		  sizeof(b->client_out));
 	init_side(c, &c->upstream, b->upstream_in, sizeof(b->upstream_in), b->upstream_out,
-		  2 * (LENGTH_LEN + query_max));
+		  sizeof(b->upstream_out));
 	c->client.source.ready = df_tcp_client_ready;
 	if (df_loop_add(&w->loop, fd, EPOLLIN, &c->client.source) < 0) {
 		c->is_used = false;

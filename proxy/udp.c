@@ -93,13 +93,11 @@ static void received(struct df_listener *l, struct mmsghdr *m, const void *from,
 static void udp_ready(struct df_source *s, uint32_t events)
 {
 	struct df_listener *l = (struct df_listener *)s;
-	const size_t max = df_relay_query_max(l->worker);
-	const size_t size = max < DF_DNS_MSG_MAX ? max + 1 : max; /* shows that it was longer */
 	int n;
 
 	(void)events;
 	for (unsigned i = 0; i < BATCH; i++) {
-		batch.iov[i] = (struct iovec){batch.data[i], size};
+		batch.iov[i] = (struct iovec){batch.data[i], sizeof(batch.data[i])};
 		batch.messages[i].msg_hdr = (struct msghdr){
 			.msg_name = &batch.from[i],
 			.msg_namelen = sizeof(batch.from[i]),

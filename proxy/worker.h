@@ -30,10 +30,10 @@
 #include "proxy/tables.h"
 #include "proxy/teach.h"
 
-#define DF_QUERIES_MAX 4096   /* in flight; more are dropped and counted, the client retries */
-#define DF_UPSTREAMS_MAX 64   /* UDP sockets to resolvers */
-#define DF_CONNECTIONS_MAX 64 /* TCP clients; the longest idle one makes room */
-#define DF_HELD_MAX 32        /* answers that wait for the asker's identity */
+#define DF_QUERIES_MAX 4096    /* in flight; more are dropped and counted, the client retries */
+#define DF_UPSTREAMS_MAX 64    /* UDP sockets to resolvers */
+#define DF_CONNECTIONS_MAX 128 /* TCP clients; an idle one makes room, or others wait */
+#define DF_HELD_MAX 32         /* answers that wait for the asker's identity */
 #define DF_HELD_SIZE 4096
 
 #define DF_NOTED_SLOTS 256 /* notes that were given, to give each once; power of two */
@@ -73,6 +73,7 @@ struct df_asked {
 	bool is_rerouted; /* to is not the resolver that was asked */
 	uint8_t teaches;  /* a set of tables */
 	bool is_raw;      /* passed on as octets that were not understood; q has the id alone */
+	bool is_other;    /* of another opcode or class: df_dns_parse_other */
 	bool is_stream;   /* more than one message may answer it */
 	int16_t upstream; /* UDP socket's index, or -1: the client's TCP connection */
 	uint16_t upstream_id;
@@ -109,16 +110,15 @@ struct df_connection {
 	struct in6_addr token_addr;
 	bool is_ipv6, is_connecting, is_used;
 	bool is_doomed;  /* closed at the end of the round */
+	bool is_reset;   /* with an RST, as of a resolver that cannot be reached */
 	bool is_closing; /* being closed: answers go nowhere */
 	struct df_token token;
 	uint32_t n_in_flight;
+	uint32_t n_answered; /* since the resolver's side was opened */
 	uint64_t last_ns;
 };
 
-/*
- * A message with its length: RFC 1035 4.2.2.  Queries are short where policies are enforced:
- * df_relay_query_max.
- */
+/* Messages with their lengths: RFC 1035 4.2.2.  Pages that no long message touched cost nothing. */
 struct df_tcp_buffers {
 	uint8_t client_in[2 + DF_DNS_MSG_MAX];
 	uint8_t client_out[2 * (2 + DF_DNS_MSG_MAX)];
@@ -172,15 +172,16 @@ struct df_worker {
 	struct df_upstream upstreams[DF_UPSTREAMS_MAX];
 	struct df_connection connections[DF_CONNECTIONS_MAX];
 	unsigned n_connections;
+	bool is_accept_paused; /* no room: new clients wait in the kernel's queue */
 	bool is_any_upstream_open;
 	uint64_t next_housekeeping_ns;
 	uint64_t n_dropped, n_unknown_token, n_malformed, n_mismatched;
-	const uint8_t *raw; /* of the raw query that is being forwarded */
+	const uint8_t *raw; /* of the query that is being forwarded */
 	size_t raw_len;
 	struct {
 		uint32_t n; /* since the last note of it */
 		uint64_t next_note_ns;
-	} unread[2]; /* queries, answers */
+	} unread[2]; /* answers, queries */
 	uint64_t n_untold_queries, n_untold_refusals;
 
 	struct df_pin pin;
@@ -188,6 +189,7 @@ struct df_worker {
 	uint8_t random[256];
 	struct df_asked asked[DF_QUERIES_MAX]; /* [0] is not used */
 	uint8_t held[DF_HELD_MAX][DF_HELD_SIZE];
+	struct df_dns_answer other; /* of df_relay_other_answer, to tell: one stray at most */
 	uint8_t packet[DF_DNS_MSG_MAX];
 	uint8_t answer[DF_DNS_MSG_MAX];
 	struct df_tcp_buffers tcp_buffers[DF_CONNECTIONS_MAX];
@@ -206,9 +208,9 @@ static inline bool df_worker_is_inert(const struct df_worker *w)
 }
 
 /* relay */
-/* Octets of the longest query that is taken. */
-size_t df_relay_query_max(const struct df_worker *w);
-/* What goes to a's resolver, in w->answer.  Its length, or -EMSGSIZE. */
+/* What goes to a's resolver, in w->answer.  Its length, -EMSGSIZE, or -ENODATA: a went as octets
+ * that are no longer here.
+ */
 int df_relay_build(struct df_worker *w, const struct df_asked *a, uint16_t id);
 /* One message of a client.  The bytes are not kept. */
 void df_relay_query(struct df_worker *w, const struct df_client *client,
@@ -219,6 +221,12 @@ void df_relay_answer(struct df_worker *w, int upstream, const struct df_connecti
 /* The upstream is gone: SERVFAIL for all that wait for it. */
 void df_relay_upstream_failed(struct df_worker *w, int upstream,
 			      const struct df_connection *connection);
+/*
+ * The resolver closed: what still waits for it is asked again, or fails.  What went as octets
+ * fails: it is not kept, and an update may have been done.
+ */
+void df_relay_ask_again(struct df_worker *w, const struct df_connection *connection);
+bool df_relay_is_waiting(const struct df_worker *w, const struct df_connection *connection);
 /* The client is gone: forget its queries. */
 void df_relay_client_gone(struct df_worker *w, const struct df_connection *connection);
 /* The monitor knows who asked seq. */
@@ -303,8 +311,10 @@ void df_upstream_settled(struct df_worker *w, const struct df_asked *a);
 int df_tcp_init(struct df_worker *w);
 int df_tcp_send_upstream(struct df_worker *w, struct df_asked *a);
 void df_tcp_reply(struct df_worker *w, int connection, const uint8_t *pkt, size_t len);
-/* It ends with this round. */
-void df_tcp_give_up(struct df_worker *w, int connection);
+/* It ends with this round, with an RST. */
+void df_tcp_reset(struct df_worker *w, int connection);
+/* Its resolver has not been reached so far, or cannot be. */
+bool df_tcp_is_unconnected(const struct df_worker *w, int connection);
 /* A query of this connection was answered or given up: close what is done. */
 void df_tcp_settled(struct df_worker *w, int connection);
 /* Closes what idles or failed; takes queries that waited for room. */

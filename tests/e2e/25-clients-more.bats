@@ -9,26 +9,7 @@ load common
 setup_file() {
 	world_up && image_import && image_build || return
 	product_install
-	export MORE=$DF_HOST/more
-	mkdir -p "$MORE/lib"
-}
-
-# The programs of this host at /more in the container, with their libraries beside them.
-more() { # PACKAGE PROGRAM…
-	local package=$1 program library
-	shift
-	for program in "$@"; do
-		[ -e "$program" ] || skip "package $package is not installed"
-		[ ! -e "$MORE/${program##*/}" ] || continue
-		cp -L "$program" "$MORE/"
-		more_libraries "$program"
-	done
-}
-
-more_libraries() { # FILE…
-	ldd "$@" 2>/dev/null | grep -o '/[^ :]*\.so[^ :]*' | grep -v '/libc\.so\|/ld-linux' | sort -u | while read -r library; do
-		[ -e "$MORE/lib/${library##*/}" ] || cp -L "$library" "$MORE/lib/"
-	done
+	more_up
 }
 
 # One line "NAME rc=STATUS OUTPUT" for each command; a client that is still at it after 4 s waits for a time-out.

@@ -965,6 +965,41 @@ for kind in socket.SOCK_DGRAM, socket.SOCK_STREAM:
 	matrix dns-exfiltration "NXDOMAIN, no packet" "names"
 }
 
+# What passes as octets is judged by the names in it all the same.
+@test "updates, NOTIFY, other classes and signed queries: refused names get nowhere, neither asked for nor in an answer" {
+	local ask='
+import sys
+sys.argv = ["odd.py", "none"]
+exec(open("/odd.py").read())
+update = struct.pack("!6H", ID, 0x2800, 1, 0, 1, 0) + name("ok.example") + b"\0\6\0\1"
+for leaf in sys.stdin.read().split():
+    for label, asked in (("notify", query(leaf, SOA, flags=0x2400)), ("zone", query(leaf, SOA, flags=0x2800)),
+            ("owner", update + name(leaf) + b"\0\1\0\1\0\0\0\x3c\0\4" + bytes(4)), ("chaos", query(leaf, TXT, qclass=3)),
+            ("any", query(leaf, A, qclass=255)), ("signed", query(leaf, A, SIGNATURE)),
+            ("edns-1", query(leaf, A, b"\0" + struct.pack("!HHIH", 41, 1232, 1 << 16, 0)))):
+        show(leaf + " " + label, udp, asked)
+        show(leaf + " " + label, tcp, asked)'
+	local odd=(-v "$E2E/odd.py:/odd.py:ro")
+	begin
+	matrix dns-octets FAILED -
+	printf '%s\n' 'default deny' 'on-leak all warn' 'allow ok.example' | policy deny
+	policy list <<<$'pin-blocked no\nblock github.com'
+	tried "${odd[@]}" -- sh -c "echo secret.leak.example ok.example alias.example | python3 -c '$ask'"
+	expect [ "$(world_dns_log ' secret\.leak\.example ' | wc -l)" -ge 10 ] # without a fence
+	expect_match "$output" '140|8c5270' # and the alias leads to the address of what is blocked
+	world_mark
+	tried "${odd[@]}" -a deployfence.policy=deny -- sh -c "echo secret.leak.example ok.example | python3 -c '$ask'"
+	refute world_dns_log leak
+	expect [ "$(world_dns_log ' ok\.example ' | wc -l)" -ge 10 ]
+	expect_match "$output" $'ok\\.example signed udp fast 8580'
+	tried "${odd[@]}" -a deployfence.policy=list -- sh -c "echo github.com alias.example ok.example | python3 -c '$ask'"
+	refute_match "$output" '8c5270'
+	refute world_dns_log ' github\.com '
+	expect_match "$output" $'ok\\.example signed tcp fast 47118580'
+	sed -i '$d' "$R/matrix"
+	matrix dns-octets "REFUSED, no packet" "names"
+}
+
 @test "an HTTP proxy: CONNECT and absolute-form targets of blocked names end at once and never leave" {
 	begin
 	matrix http-proxy FAILED -

@@ -73,6 +73,32 @@ policy() { # NAME: the text comes on stdin
 	cat >"$POLICIES/$1.policy"
 }
 
+# --- further programs for containers
+
+# A directory for the programs of this host that a test file mounts at /more.
+more_up() {
+	export MORE=$DF_HOST/more
+	mkdir -p "$MORE/lib"
+}
+
+# The programs of this host at /more in the container, with their libraries beside them.
+more() { # PACKAGE PROGRAM…
+	local package=$1 program library
+	shift
+	for program in "$@"; do
+		[ -e "$program" ] || skip "package $package is not installed"
+		[ ! -e "$MORE/${program##*/}" ] || continue
+		cp -L "$program" "$MORE/"
+		more_libraries "$program"
+	done
+}
+
+more_libraries() { # FILE…
+	ldd "$@" 2>/dev/null | grep -o '/[^ :]*\.so[^ :]*' | grep -v '/libc\.so\|/ld-linux' | sort -u | while read -r library; do
+		[ -e "$MORE/lib/${library##*/}" ] || cp -L "$library" "$MORE/lib/"
+	done
+}
+
 refute() { # COMMAND…
 	if "$@"; then
 		echo "should not be: $*"

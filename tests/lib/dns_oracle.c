@@ -2,6 +2,7 @@
 #include "tests/lib/dns_oracle.h"
 
 #include <arpa/nameser.h>
+#include <errno.h>
 #include <resolv.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +88,47 @@ static const char *check_built_from(const struct df_dns_query *q)
 	return NULL;
 }
 
+static int count_name(void *data, const struct df_dname *name)
+{
+	unsigned *n = data;
+
+	if (!df_dname_is_sane(name))
+		abort();
+	(*n)++;
+	return 0;
+}
+
+/* Of another opcode or class: every name is shown, and it can be refused. */
+static const char *check_other(const uint8_t *pkt, size_t len)
+{
+	static const struct df_dns_refusal refusal = {.rcode = DF_DNS_RCODE_REFUSED,
+						      .ede = UINT16_MAX};
+	uint8_t buf[DF_DNS_UDP_MIN];
+	struct df_dns_query q;
+	unsigned n_names = 0;
+	ns_msg msg, refused;
+	int n;
+
+	/* as an answer: it must not do harm */
+	(void)df_dns_check_other(pkt, len, len >= 2 ? (uint16_t)(pkt[0] << 8 | pkt[1]) : 0,
+				 count_name, &n_names);
+	n_names = 0;
+	if (df_dns_parse_other(pkt, len, count_name, &n_names, &q) < 0)
+		return NULL;
+	if (ns_initparse(pkt, (int)len, &msg) < 0)
+		return "libc refuses the message";
+	if (n_names != 1u + ns_msg_count(msg, ns_s_an) + ns_msg_count(msg, ns_s_ns))
+		return "not every name is judged";
+	if (q.opcode != ns_msg_getflag(msg, ns_f_opcode) || q.id != ns_msg_id(msg))
+		return "libc reads another opcode";
+	n = df_dns_build_refusal(&q, &refusal, DF_DNS_UDP_MIN, buf, sizeof(buf));
+	if (n < 0 || ns_initparse(buf, n, &refused) < 0 || ns_msg_id(refused) != q.id ||
+	    ns_msg_getflag(refused, ns_f_opcode) != q.opcode || !ns_msg_getflag(refused, ns_f_qr) ||
+	    ns_msg_getflag(refused, ns_f_rcode) != ns_r_refused)
+		return "the refusal of another opcode";
+	return NULL;
+}
+
 const char *df_oracle_query(const uint8_t *pkt, size_t len, struct df_dns_query *ret,
 			    int *ret_result)
 {
@@ -98,15 +140,17 @@ const char *df_oracle_query(const uint8_t *pkt, size_t len, struct df_dns_query 
 	*ret_result = df_dns_parse_query(exact, len, ret, &id);
 	if (id != (len >= 2 ? (exact[0] << 8 | exact[1]) : 0))
 		return "the id is not told";
-	if (*ret_result < 0)
-		return NULL;
+	wrong = check_other(exact, len);
+	if (*ret_result < 0 || wrong)
+		return wrong;
 	if (ns_initparse(exact, (int)len, &msg) < 0)
 		return "libc refuses the query";
 	if (ns_msg_id(msg) != ret->id || ns_msg_getflag(msg, ns_f_qr) ||
 	    ns_msg_getflag(msg, ns_f_opcode) != ns_o_query)
 		return "libc reads another header";
-	if (ns_msg_count(msg, ns_s_an) || ns_msg_count(msg, ns_s_ns) ||
-	    ns_msg_count(msg, ns_s_ar) != ret->has_edns)
+	if (ns_msg_count(msg, ns_s_an) ||
+	    (!ret->is_verbatim &&
+	     (ns_msg_count(msg, ns_s_ns) || ns_msg_count(msg, ns_s_ar) != ret->has_edns)))
 		return "libc reads other records";
 	wrong = check_question(&msg, ret);
 	return wrong ? wrong : check_built_from(ret);
@@ -132,10 +176,28 @@ static bool has_alias(ns_msg *msg, const struct df_dname *from, const struct df_
 	return false;
 }
 
+static bool is_reached(const struct df_dns_query *q, const struct df_dns_answer *a,
+		       const char *name)
+{
+	if (is_name(name, &q->name))
+		return true;
+	for (unsigned i = 0; i < a->n_chain; i++)
+		if (is_name(name, &a->chain[i]))
+			return true;
+	return false;
+}
+
+static bool is_stray(const struct df_dns_answer *a, const char *name)
+{
+	for (unsigned i = 0; i < a->n_strays; i++)
+		if (is_name(name, &a->strays[i]))
+			return true;
+	return false;
+}
+
 static const char *check_addrs(ns_msg *msg, const struct df_dns_query *q,
 			       const struct df_dns_answer *a)
 {
-	const struct df_dname *end = a->n_chain ? &a->chain[a->n_chain - 1] : &q->name;
 	size_t size = q->type == DF_DNS_TYPE_A ? 4 : 16;
 	unsigned n = 0;
 	ns_rr rr;
@@ -145,13 +207,16 @@ static const char *check_addrs(ns_msg *msg, const struct df_dns_query *q,
 			return "libc refuses an answer record";
 		if (ns_rr_type(rr) != q->type)
 			continue;
+		if (!is_reached(q, a, ns_rr_name(rr))) {
+			if (!is_stray(a, ns_rr_name(rr)))
+				return "libc reads another owner of an address";
+			continue;
+		}
 		if (n == a->n_addrs)
 			return "libc reads more addresses";
 		if (ns_rr_rdlen(rr) != size ||
 		    memcmp(ns_rr_rdata(rr), a->addrs[n].addr + 16 - size, size) != 0)
 			return "libc reads another address";
-		if (!is_name(ns_rr_name(rr), end))
-			return "libc reads another owner of an address";
 		if (a->addrs[n].ttl != (ns_rr_ttl(rr) > INT32_MAX ? 0 : ns_rr_ttl(rr)))
 			return "libc reads another TTL";
 		n++;
@@ -205,7 +270,6 @@ static const char *check_params(const uint8_t *p, const uint8_t *end, unsigned *
 static const char *check_svcb_records(ns_msg *msg, const struct df_dns_query *q,
 				      const struct df_dns_answer *a, unsigned *hints)
 {
-	const struct df_dname *end = a->n_chain ? &a->chain[a->n_chain - 1] : &q->name;
 	unsigned n_targets = 0;
 	ns_rr rr;
 
@@ -219,7 +283,7 @@ static const char *check_svcb_records(ns_msg *msg, const struct df_dns_query *q,
 		if (q->type == DF_DNS_TYPE_ANY ? !is_svcb((uint16_t)ns_rr_type(rr))
 					       : ns_rr_type(rr) != q->type)
 			continue;
-		if (!is_name(ns_rr_name(rr), end))
+		if (!is_reached(q, a, ns_rr_name(rr)))
 			return "libc reads another owner of a binding";
 		n = ns_rr_rdlen(rr) < 3
 			    ? -1
@@ -258,7 +322,6 @@ static const char *check_svcbs(ns_msg *msg, const struct df_dns_query *q,
 static const char *check_message(const uint8_t *pkt, size_t len, const struct df_dns_query *q,
 				 const struct df_dns_answer *a)
 {
-	const struct df_dname *from = &q->name;
 	const char *wrong;
 	ns_msg msg;
 	ns_rr rr;
@@ -275,9 +338,14 @@ static const char *check_message(const uint8_t *pkt, size_t len, const struct df
 	wrong = check_question(&msg, q);
 	if (wrong)
 		return wrong;
-	for (unsigned i = 0; i < a->n_chain; from = &a->chain[i++])
-		if (!has_alias(&msg, from, &a->chain[i]))
+	for (unsigned i = 0; i < a->n_chain; i++) {
+		bool is_led_to = has_alias(&msg, &q->name, &a->chain[i]);
+
+		for (unsigned k = 0; k < i; k++)
+			is_led_to |= has_alias(&msg, &a->chain[k], &a->chain[i]);
+		if (!is_led_to)
 			return "libc reads another chain";
+	}
 	if (q->type == DF_DNS_TYPE_A || q->type == DF_DNS_TYPE_AAAA)
 		return check_addrs(&msg, q, a);
 	if (has_svcbs(q->type))
@@ -285,86 +353,87 @@ static const char *check_message(const uint8_t *pkt, size_t len, const struct df
 	return a->n_addrs == 0 ? NULL : "addresses of another type";
 }
 
-static bool is_same_behind(const struct df_dns_answer *a, const struct df_dns_answer *b)
+static bool is_same_names(const struct df_dname *a, unsigned n, const struct df_dname *b,
+			  unsigned n_b)
 {
-	if (a->rcode != b->rcode || a->tc != b->tc || a->n_chain != b->n_chain ||
-	    a->n_targets != b->n_targets || a->is_svcb_malformed != b->is_svcb_malformed)
+	if (n != n_b)
 		return false;
-	for (unsigned i = 0; i < a->n_chain; i++)
-		if (!df_dname_is_equal(&a->chain[i], &b->chain[i]))
-			return false;
-	for (unsigned i = 0; i < a->n_targets; i++)
-		if (!df_dname_is_equal(&a->targets[i], &b->targets[i]))
+	for (unsigned i = 0; i < n; i++)
+		if (!df_dname_is_equal(&a[i], &b[i]))
 			return false;
 	return true;
 }
 
+/* But for hints, which are gone, and strays. */
 static bool is_same_answer(const struct df_dns_answer *a, const struct df_dns_answer *b)
 {
-	return is_same_behind(a, b) && a->n_addrs == b->n_addrs &&
+	if (a->rcode != b->rcode || a->tc != b->tc || b->is_cut ||
+	    a->is_svcb_malformed != b->is_svcb_malformed ||
+	    !is_same_names(a->chain, a->n_chain, b->chain, b->n_chain) ||
+	    !is_same_names(a->targets, a->n_targets, b->targets, b->n_targets))
+		return false;
+	if (a->has_svcb)
+		return b->n_addrs == 0;
+	return a->n_addrs == b->n_addrs &&
 	       memcmp(a->addrs, b->addrs, a->n_addrs * sizeof(a->addrs[0])) == 0;
 }
 
-/* Service bindings as a client gets them where the fence enforces. */
-static const char *check_stripped(const uint8_t *pkt, size_t len, const struct df_dns_query *q,
-				  const struct df_dns_answer *a)
+/* For the smallest client: all, or with TC the first of it. */
+static const char *check_small(const uint8_t *pkt, size_t len, const struct df_dns_query *q,
+			       const struct df_dns_answer *a)
+{
+	uint8_t small[DF_DNS_UDP_MIN];
+	struct df_dns_answer again;
+	int n, r;
+
+	n = df_dns_build_answer(q, pkt, len, NULL, DF_DNS_UDP_MIN, small, DF_DNS_UDP_MIN);
+	if (n < DF_DNS_HEADER_LEN)
+		return "the small answer cannot be built";
+	r = df_dns_parse_answer(small, (size_t)n, q, q->id, &again);
+	if (r == -E2BIG) /* addresses whose aliases are cut off are strays */
+		return NULL;
+	if (r < 0)
+		return "the small answer is refused";
+	if (!again.tc && !is_same_answer(a, &again))
+		return "the small answer differs";
+	return again.n_addrs <= a->n_addrs ? NULL : "the small answer has more addresses";
+}
+
+/* The client's answer, as large as it gets. */
+static const char *check_built(const uint8_t *pkt, size_t len, const struct df_dns_query *q,
+			       const struct df_dns_answer *a, bool is_narrow)
 {
 	_cleanup_free_ uint8_t *buf = malloc(DF_DNS_MSG_MAX);
 	_cleanup_free_ uint8_t *exact = NULL;
-	uint8_t small[DF_DNS_UDP_MIN];
 	struct df_dns_answer again;
 	ns_msg msg;
 	int n;
 
 	if (!buf)
 		abort();
-	n = df_dns_build_stripped(q, pkt, len, DF_DNS_MSG_MAX, buf, DF_DNS_MSG_MAX);
-	if (n < DF_DNS_HEADER_LEN)
-		return "the stripped answer cannot be built";
-	exact = copy_exact(buf, (size_t)n);
-	if (df_dns_parse_answer(exact, (size_t)n, q, q->id, &again) < 0 ||
-	    ns_initparse(exact, n, &msg) < 0)
-		return "the stripped answer is refused";
-	if (again.tc && !a->tc) /* of ANY, names that were compressed are written out */
-		return again.n_addrs || again.n_targets ? "a cut answer has records" : NULL;
-	if (!is_same_behind(a, &again) || again.n_addrs > 0)
-		return "the stripped answer differs in more than hints";
-	n = df_dns_build_stripped(q, pkt, len, DF_DNS_UDP_MIN, small, DF_DNS_UDP_MIN);
-	if (n < DF_DNS_HEADER_LEN)
-		return "the small stripped answer cannot be built";
-	return check_svcb_records(&msg, q, &again, NULL);
-}
-
-/* The client's answer, as large as it gets and for the smallest client. */
-static const char *check_built(const uint8_t *pkt, size_t len, const struct df_dns_query *q,
-			       const struct df_dns_answer *a)
-{
-	_cleanup_free_ uint8_t *buf = malloc(DF_DNS_MSG_MAX);
-	_cleanup_free_ uint8_t *exact = NULL;
-	uint8_t small[DF_DNS_UDP_MIN];
-	struct df_dns_answer again;
-	int n;
-
-	if (!buf)
-		abort();
-	n = df_dns_build_answer(q, pkt, len, DF_DNS_MSG_MAX, buf, DF_DNS_MSG_MAX);
+	n = df_dns_build_answer(q, pkt, len, is_narrow ? a : NULL, DF_DNS_MSG_MAX, buf,
+				DF_DNS_MSG_MAX);
 	if (n < DF_DNS_HEADER_LEN)
 		return "the answer cannot be built";
 	exact = copy_exact(buf, (size_t)n);
 	if (df_dns_parse_answer(exact, (size_t)n, q, q->id, &again) < 0)
 		return "the built answer is refused";
+	if (again.tc &&
+	    !a->tc) /* names that were compressed are written out: it may get too long */
+		return NULL;
 	if (!is_same_answer(a, &again))
 		return "the built answer differs";
+	if (!is_narrow && !is_same_names(a->strays, a->n_strays, again.strays, again.n_strays))
+		return "the built answer has other strays";
+	if (is_narrow && (q->type == DF_DNS_TYPE_A || q->type == DF_DNS_TYPE_AAAA) &&
+	    again.n_strays > 0)
+		return "strays are left";
 	if (memcmp(exact + DF_DNS_HEADER_LEN, q->name_case, q->name.len) != 0)
 		return "the built answer does not keep the question's case";
 	if (check_message(exact, (size_t)n, q, &again))
 		return "libc does not agree on the built answer";
-
-	n = df_dns_build_answer(q, pkt, len, DF_DNS_UDP_MIN, small, DF_DNS_UDP_MIN);
-	if (n < DF_DNS_HEADER_LEN || df_dns_parse_answer(small, (size_t)n, q, q->id, &again) < 0)
-		return "the small answer is refused";
-	if (!is_same_answer(a, &again) && (!again.tc || again.n_addrs || again.n_chain))
-		return "the small answer differs and has records";
+	if (a->has_svcb && ns_initparse(exact, n, &msg) == 0)
+		return check_svcb_records(&msg, q, &again, NULL);
 	return NULL;
 }
 
@@ -377,20 +446,25 @@ const char *df_oracle_answer(const uint8_t *pkt, size_t len, const struct df_dns
 	*ret_result = df_dns_parse_answer(exact, len, asked, id, ret);
 	if (*ret_result < 0) {
 		uint8_t scratch[DF_DNS_UDP_MIN];
+		bool has_opt;
 
 		/* Nobody should build from it, yet it must not do harm. */
-		(void)df_dns_build_answer(asked, exact, len, DF_DNS_UDP_MIN, scratch,
+		(void)df_dns_build_answer(asked, exact, len, NULL, DF_DNS_UDP_MIN, scratch,
 					  DF_DNS_UDP_MIN);
-		(void)df_dns_build_stripped(asked, exact, len, DF_DNS_UDP_MIN, scratch,
-					    DF_DNS_UDP_MIN);
+		(void)df_dns_bare_error(exact, len, &has_opt);
 		return NULL;
 	}
-	wrong = check_message(exact, len, asked, ret);
-	if (!wrong && has_svcbs(asked->type)) {
-		const char *stripped = check_stripped(exact, len, asked, ret);
-
-		/* what is malformed nobody builds; it must not do harm */
-		wrong = ret->is_svcb_malformed ? NULL : stripped;
+	if (ret->is_cut && !ret->tc)
+		return "a message without TC is not cut";
+	wrong = ret->is_cut ? NULL : check_message(exact, len, asked, ret); /* libc refuses those */
+	if (wrong)
+		return wrong;
+	if (ret->is_svcb_malformed) { /* nobody builds it; it must not do harm */
+		(void)check_small(exact, len, asked, ret);
+		return NULL;
 	}
-	return wrong ? wrong : check_built(exact, len, asked, ret);
+	wrong = check_built(exact, len, asked, ret, false);
+	if (!wrong)
+		wrong = check_built(exact, len, asked, ret, true);
+	return wrong ? wrong : check_small(exact, len, asked, ret);
 }

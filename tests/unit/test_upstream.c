@@ -44,6 +44,7 @@ static bool is_asked(int resolver)
 /* Every place is taken, and the socket that idles longest is that resolver's only one. */
 static void test_none_to_be_had(void **state)
 {
+	static const struct df_meta meta = {.mode = DF_MODE_ENFORCE};
 	static struct df_msg msg;
 	static struct df_asked asked;
 	struct df_upstream *own = &w.upstreams[7];
@@ -55,6 +56,7 @@ static void test_none_to_be_had(void **state)
 	asked.to.may_be_local = true;
 	df_msg_init(&msg, 1, 0x0100, "ok.example", 1);
 	assert_int_equal(df_dns_parse_query(msg.b, msg.len, &asked.q, &id), 0);
+	w.meta = &meta;
 	assert_int_equal(df_loop_init(&w.loop), 0);
 	df_upstream_init(&w);
 	for (int i = 0; i < DF_UPSTREAMS_MAX; i++) {

@@ -12,6 +12,9 @@ query:  TIME UDP|TCP SOURCE#PORT RESOLVER NAME TYPE id=N edns=SIZE|- RCODE
   truncate           UDP answers are empty and have TC set
   no-edns            FORMERR to whoever sends an OPT record
   HOSTILE            a name in the table HOSTILE below
+  refer              a referral to ns.refer.example, 10.89.53.2; for the root's own records itself
+
+Names below odd.example choose a habit of odd.py by themselves.
 """
 import argparse
 import asyncio
@@ -22,13 +25,15 @@ import socket
 import struct
 import time
 
+import odd
+
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "SVCB": 64,
          "HTTPS": 65, "CAA": 257, "ANY": 255}
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
 OPT, RRSIG = 41, 46
 NOERROR, FORMERR, NXDOMAIN, NOTIMP = 0, 1, 3, 4
 IP_PKTINFO, IP_FREEBIND, IPV6_FREEBIND = 8, 15, 78
-QR, AA, TC, RD, RA, AD, CD, DO = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020, 0x0010, 0x8000
+QR, OPCODE, AA, TC, RD, RA, AD, CD, DO = 0x8000, 0x7800, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020, 0x0010, 0x8000
 
 
 # --- names and records
@@ -195,7 +200,7 @@ def encode_records(records, qname):
 
 def build(query, rcode, answers=(), authority=(), flags=AA):
     opt = b"" if query.edns is None else b"\0" + struct.pack("!HHIH", OPT, 1232, DO if query.dnssec else 0, 0)
-    flags |= QR | RA | query.flags & (RD | CD) | rcode
+    flags |= QR | RA | query.flags & (OPCODE | RD | CD) | rcode
     head = struct.pack("!6H", query.id, flags, 1, len(answers), len(authority), 1 if opt else 0)
     records = list(answers) + list(authority)
     return head + query.data[12:query.question_end] + encode_records(records, query.name.lower()) + opt
@@ -259,6 +264,16 @@ HOSTILE = {
 }
 
 
+def refer(query):
+    """As a server of the root zone, for who asks step by step."""
+    if not query.name:
+        return odd.message(query, [odd.alias(".", "root.refer.example", odd.NS)], flags=AA,
+                           additional=[odd.record("root.refer.example", odd.A, ipaddress.ip_address(query.resolver).packed)])
+    top = query.name.lower().split(".")[-1]
+    return odd.message(query, flags=0, authority=[odd.alias(top, "ns.refer.example", odd.NS)], additional=[
+        odd.record("ns.refer.example", odd.A, ipaddress.ip_address("10.89.53.2").packed)])
+
+
 class Control:
     def __init__(self, path):
         self.path, self.stamp, self.rules = path, None, []
@@ -292,7 +307,7 @@ class Server:
         os.write(self.log_fd, line.encode("ascii", "backslashreplace"))
 
     def honest(self, query, mode, value):
-        if query.flags & 0x7800:
+        if query.flags & OPCODE:
             return NOTIMP, build(query, NOTIMP)
         if mode == "rcode" or (mode == "no-edns" and query.edns is not None):
             rcode = int(value) if mode == "rcode" else FORMERR
@@ -312,6 +327,13 @@ class Server:
             message = build(query, rcode, flags=flags | TC)
         return rcode, message
 
+    @staticmethod
+    def habit(data):
+        try:
+            return odd.habit(Query(data, "TCP", None, None))
+        except (ValueError, IndexError, struct.error):
+            return None
+
     def respond(self, data, transport, source, resolver):
         """Delay in seconds and the messages to send, or None for silence."""
         try:
@@ -321,6 +343,13 @@ class Server:
                                   f"malformed {data[:64].hex()}\n".encode())
             return None
         mode, value = self.control.mode(query)
+        habit = odd.habit(query)
+        if habit and query.flags & OPCODE == 0:
+            self.log(query, habit)
+            return 0, odd.HABITS[habit](query, self.honest(query, "", "")[1])
+        if mode == "refer":
+            self.log(query, mode)
+            return 0, [refer(query)]
         if mode == "dead":
             self.log(query, "dead")
             return None
@@ -389,6 +418,15 @@ async def serve_tcp(server, reader, writer):
     resolver = plain(writer.get_extra_info("sockname")[0])
     pending = set()
 
+    def end(habit, message):
+        if habit == "once":
+            writer.write(struct.pack("!H", len(message)) + message)
+        elif habit == "half":
+            writer.write(struct.pack("!H", len(message)) + message[:20])
+        elif habit == "reset":
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.close()
+
     async def answer(delay, messages):
         await asyncio.sleep(delay)
         for message in messages:
@@ -398,7 +436,12 @@ async def serve_tcp(server, reader, writer):
     try:
         while True:
             size = struct.unpack("!H", await reader.readexactly(2))[0]
-            response = server.respond(await reader.readexactly(size), "TCP", source, resolver)
+            data = await reader.readexactly(size)
+            response = server.respond(data, "TCP", source, resolver)
+            habit = server.habit(data)
+            if habit in odd.TCP:
+                end(habit, response[1][0])
+                return
             if any(rule[1] == "refuse-tcp" and rule[0] in ("*", resolver) for rule in server.control.rules):
                 break
             if response:  # answers may overtake each other, as RFC 7766 allows
