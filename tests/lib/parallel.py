@@ -52,7 +52,7 @@ class Ground:
         try:
             self.process.stdin.write(path + "\n")
         except OSError:
-            pass # it has ended: there is nothing to read either
+            pass  # it has ended: there is nothing to read either
         for line in self.process.stdout:
             if line.startswith(END):
                 status = line[len(END):].strip()
@@ -87,7 +87,7 @@ class Ground:
             self.process.terminate()
 
 
-def weight(path):
+def read(path):
     with open(path, encoding="utf-8") as source:
         return source.read()
 
@@ -104,7 +104,7 @@ def work(ground, files):
 def main():
     jobs, separator = int(sys.argv[1]), sys.argv.index("--")
     command, paths = sys.argv[2:separator], sys.argv[separator + 1:]
-    texts = {path: weight(path) for path in paths}
+    texts = {path: read(path) for path in paths}
     paths.sort(key=lambda path: texts[path].count("\n@test "), reverse=True)
     together, alone = queue.Queue(), queue.Queue()
     for path in paths:
