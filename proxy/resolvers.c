@@ -69,7 +69,8 @@ void df_resolvers_hand_over(struct df_monitor *m)
 	memcpy(msg.resolvers, now->resolvers, now->n_resolvers * sizeof(msg.resolvers[0]));
 	msg.n_search = now->n_search;
 	memcpy(msg.search, now->search, now->n_search * sizeof(msg.search[0]));
-	(void)send(m->worker.channel, &msg, sizeof(msg), MSG_DONTWAIT | MSG_NOSIGNAL);
+	m->resolvers.is_unsent =
+		send(m->worker.channel, &msg, sizeof(msg), MSG_DONTWAIT | MSG_NOSIGNAL) < 0;
 }
 
 static bool has_same_resolvers(const struct df_resolv_conf *a, const struct df_resolv_conf *b)
@@ -176,6 +177,8 @@ void df_resolvers_step(struct df_monitor *m)
 
 	if (!m->meta->has_resolv_conf)
 		return;
+	if (r->is_unsent) /* there was no room */
+		df_resolvers_hand_over(m);
 	if (is_written(m) || r->is_due)
 		look(m);
 	if (r->fd < 0 || !is_payload_running(m))
