@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2016 # job sets output, stderr and status; single-quoted scripts for containers
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031 # job sets output, stderr and status; single-quoted scripts for containers
 # Who is believed to be a resolver: only the one that was asked, none that the container can be, and none that appears in a
 # file which the payload can write.
 
