@@ -59,7 +59,8 @@ struct df_resolvers {
 	struct df_source source;
 	int fd;                /* inotify, until the payload runs; or -1 */
 	bool is_started;       /* the payload runs */
-	bool has_changed;      /* counts is not what the hook read */
+	bool has_changed;      /* counts is not what the hook read … */
+	bool is_unsent;        /* … and the worker has not been told */
 	bool is_due;           /* there is something to tell */
 	struct timespec ctime; /* of what was read last */
 	struct df_resolv_conf counts, told;

@@ -81,7 +81,8 @@ void df_resolvers_hand_over(struct df_monitor *m)
 	for (uint32_t i = 0; i < m->meta->n_search && msg.n_search < DF_META_SEARCH_MAX; i++)
 		if (!has_search(now, &m->meta->search[i]))
 			msg.search[msg.n_search++] = m->meta->search[i];
-	(void)send(m->worker.channel, &msg, sizeof(msg), MSG_DONTWAIT | MSG_NOSIGNAL);
+	m->resolvers.is_unsent =
+		send(m->worker.channel, &msg, sizeof(msg), MSG_DONTWAIT | MSG_NOSIGNAL) < 0;
 }
 
 static bool has_same_resolvers(const struct df_resolv_conf *a, const struct df_resolv_conf *b)
@@ -188,6 +189,8 @@ void df_resolvers_step(struct df_monitor *m)
 
 	if (!m->meta->has_resolv_conf)
 		return;
+	if (r->is_unsent) /* there was no room */
+		df_resolvers_hand_over(m);
 	if (is_written(m) || r->is_due)
 		look(m);
 	if (r->fd < 0 || !is_payload_running(m))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2016 # job sets output, stderr and status; single-quoted scripts for containers
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031 # job sets output, stderr and status; single-quoted scripts for containers
 # Who is believed to be a resolver: only the one that was asked, none that the container can be, and none that appears in a
 # file which the payload can write.
 
@@ -53,7 +53,9 @@ expect_unspoofed() {
 	job_start -r crun -n "$netns" -d fd00:53::1 -a deployfence.policy=sealed -- \
 		spoof fd00:53::1 ok.example $FORGED 10 watch
 	expect [ "$status" = 0 ]
-	job_exec "$neighbour" sh -c 'end=$(($(date +%s) + 8)); while [ "$(date +%s)" -lt $end ]; do mclient -u6 fd00:53::1 ok.example; done'
+	world_dns_mode '* delay 1500 name=ok.example' # there is time to guess
+	job_exec "$neighbour" sh -c 'for round in 1 2 3 4 5 6; do
+		for i in 1 2 3 4 5 6 7 8 9 10 11 12; do mclient -u6 fd00:53::1 ok.example & done; wait; done'
 	expect_match "$output" 'address=203\.0\.113\.10'
 	refute_match "$output" "${FORGED//./\\.}"
 	eventually grep -q '^accepted' "$DF_HOST/jobs/$JOB/stdout" >/dev/null
@@ -399,7 +401,7 @@ for port in range(32768, 61000):
     except OSError:
         pass
 liar.settimeout(0.2)
-for i in range(20):
+for i in range(4):
     client = subprocess.Popen(["mclient", "-u4", "127.0.0.11", "ok.example"])
     try:
         while True:
@@ -414,4 +416,34 @@ print("sent", sent)'
 	docker_resolver_end
 	refute_match "$output" 'address=203\.0\.113\.66'
 	expect_event '.event == "forged_answers"'
+}
+
+# As the DNS capture of a service mesh: what goes to the resolver is led to a process of the namespace.
+@test "a DNAT that leads DNS to a process of the namespace: dropped with an event, and in audit as without a fence" {
+	local mode
+	docker_resolver
+	nsenter --net=/run/netns/own nft -f - <<-'NFT'
+		flush table ip docker
+		table ip docker {
+			chain output {
+				type nat hook output priority -100; policy accept;
+				ip daddr 10.89.53.2 udp dport 53 dnat to 127.0.0.11:39999
+			}
+		}
+	NFT
+	nsenter --net=/run/netns/own sysctl -qw net.ipv4.conf.all.route_localnet=1
+	policy_sealed sealed
+	for mode in off audit enforce; do
+		echo "$mode"
+		job -r crun -n /run/netns/own -d 10.89.53.2 -a "deployfence=$mode" -a deployfence.policy=sealed -- \
+			mclient -u4 10.89.53.2 ok.example
+		if [ $mode = enforce ]; then
+			refute_match "$output" 'address='
+		else
+			expect_match "$output" 'address=203\.0\.113\.10'
+		fi
+		[ $mode = off ] || expect_event '.event == "forged_answers" and (.message | contains("DNAT"))'
+		rm -rf "$RUNDIR"
+	done
+	docker_resolver_end
 }

@@ -1057,7 +1057,7 @@ for leaf in sys.stdin.read().split():
 @test "a payload that answers the proxy in an IPv6 resolver's name: not believed" {
 	begin
 	matrix forged-answer FAILED -
-	printf '%s\n' 'default deny' 'on-leak all warn' 'pin-blocked no' 'allow ok.example' | policy deny
+	printf '%s\n' 'default deny' 'on-leak all warn' 'pin-blocked no' 'allow ok.example' 'allow fd00::/8' | policy deny
 	tried -d fd00:53::1 -a deployfence.policy=deny -- sh -c 'spoof fd00:53::1 ok.example 198.51.100.9 10
 		python3 /escape.py at 198.51.100.9 tcp; getent ahosts ok.example >/dev/null; python3 /escape.py at 203.0.113.10 tcp'
 	expect_match "$output" 'accepted=0 answered=[1-9][0-9]* sent=[1-9]'
