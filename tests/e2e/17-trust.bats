@@ -354,12 +354,13 @@ build() { # [OPTION]…
 }
 
 @test "containers.conf fences containers whose annotations do not arrive" {
-	printf '%s\n' '[containers]' 'annotations = ["deployfence=on"]' >"$DF_HOST/all.conf"
-	CONTAINERS_CONF=$DF_HOST/all.conf job -- sh -c "$VISIT"
+	cp /etc/containers/containers.conf "$DF_HOST/containers.conf"
+	sed -i '/^\[containers\]/a annotations = ["deployfence=on"]' /etc/containers/containers.conf
+	job -- sh -c "$VISIT"
+	cp "$DF_HOST/containers.conf" /etc/containers/containers.conf
 	expect_fenced
 	job -- sh -c "$VISIT"
 	expect_unfenced
-	rm "$DF_HOST/all.conf"
 }
 
 # --- names below /run/deployfence
