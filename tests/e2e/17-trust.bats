@@ -124,6 +124,14 @@ VOID='/etc/deployfence/disabled does not count as kill switch: '
 	job -r crun -a deployfence=on -- sh -c "$VISIT"
 	expect_fenced
 	expect_match "$stderr" "$VOID"
+	rm /etc/deployfence/disabled
+	# nor does what the hook says end up in the configuration, which would refuse every container
+	job -r crun -a deployfence=On -a run.oci.hooks.stderr=/etc/deployfence/deployfence.conf -- echo ran
+	expect [ "$output" = "" ]
+	expect_match "$stderr" 'refused: annotation "deployfence"="On"'
+	expect [ -e /etc/deployfence/deployfence.conf ]
+	job -r crun -a deployfence=on -- sh -c "$VISIT"
+	expect_fenced
 }
 
 @test "the kill switch is first, for whoever calls: no annotation in the state, none at all, unknown arguments" {
