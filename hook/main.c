@@ -339,11 +339,12 @@ static int check_build(struct df_hook *h)
 	if (h->fences_builds || h->state.ask != DF_ASK_NONE ||
 	    strncmp(h->state.id, id, sizeof(id) - 1) != 0)
 		return 0;
-	return df_hook_fail(h, EX_CONFIG,
-			    "a step of podman build: --annotation is for the image, and no value of it "
-			    "reaches the build's containers; to fence all steps by the host's default "
-			    "policy see --build in deployfence-hook(8), else remove the annotation from "
-			    "the command or the base image");
+	return df_hook_fail(
+		h, EX_CONFIG,
+		"a step of podman build: --annotation is for the image, and no value of it "
+		"reaches the build's containers; to fence all steps by the host's default "
+		"policy see --build in deployfence-hook(8), else remove the annotation from "
+		"the command or the base image");
 }
 
 static int create_runtime(struct df_hook *h)
@@ -464,11 +465,12 @@ static int run(struct df_hook *h, int status)
 	}
 	if (stage == DF_STAGE_UNCLEAR) {
 		clean_up(h);
-		r = df_hook_fail(h, EX_DATAERR,
-				 "state: status \"stopped\" with pid %d, which lives and is older "
-				 "than the runtime; a container that ended has no pid, and one that is "
-				 "restored a new one",
-				 (int)h->state.pid);
+		r = df_hook_fail(
+			h, EX_DATAERR,
+			"state: status \"stopped\" with pid %d, which lives and is older "
+			"than the runtime; a container that ended has no pid, and one that is "
+			"restored a new one",
+			(int)h->state.pid);
 	}
 	if (r == 0 && status == 0 && h->needs_annotation && h->state.ask == DF_ASK_NONE)
 		return 0;
@@ -478,9 +480,10 @@ static int run(struct df_hook *h, int status)
 	if (r != 0)
 		return refuse(h, r);
 	if (status != 0) {
-		(void)df_hook_fail(h, status,
-				   "unknown arguments of the hook, in whatever calls it (a JSON file "
-				   "of hooks.d?); deployfence-hook(8) lists those that it has");
+		(void)df_hook_fail(
+			h, status,
+			"unknown arguments of the hook, in whatever calls it (a JSON file "
+			"of hooks.d?); deployfence-hook(8) lists those that it has");
 		return refuse(h, status);
 	}
 	return create_runtime(h);

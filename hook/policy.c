@@ -11,7 +11,7 @@
 #include "lib/util.h"
 
 #define OLD_CACHE_DIR DF_RUNDIR "/.policies" /* of 0.1.0; a container could have this id */
-#define COMPILE_TIMEOUT_MS 2000 /* for another start that compiles; then we do, too */
+#define COMPILE_TIMEOUT_MS 2000              /* for another start that compiles; then we do, too */
 
 static const char *const policy_dirs[] = {DF_POLICY_DIR, DF_POLICY_DATA_DIR, NULL};
 

@@ -14,10 +14,12 @@ void df_hook_open_reports(struct df_hook *h)
 	h->reports_fd = df_reports_open(h->conf.report_dir, true);
 	if (h->reports_fd >= 0)
 		return;
-	(void)snprintf(line, sizeof(line), "container=%s: report-dir %s: %s; no report is kept",
-		       h->state.id, h->conf.report_dir,
-		       h->reports_fd == -EPERM ? "others than root own it or a directory above it, or may write there"
-					       : strerror(-h->reports_fd));
+	(void)snprintf(
+		line, sizeof(line), "container=%s: report-dir %s: %s; no report is kept",
+		h->state.id, h->conf.report_dir,
+		h->reports_fd == -EPERM
+			? "others than root own it or a directory above it, or may write there"
+			: strerror(-h->reports_fd));
 	df_hook_note(h, DF_LOG_WARNING, line);
 }
 

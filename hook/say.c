@@ -14,12 +14,32 @@
 #define CMDLINE_MAX 8192
 #define LINE_MAX_LEN 4000 /* with the prefix below PIPE_BUF */
 
+/* An annotation can make crun open a file of ours (run.oci.hooks.stderr): no line must get there.
+ */
+static bool is_own_stderr_ours(void)
+{
+	static const char *const files[] = {DF_CONF_FILE, DF_DISABLED_FILE};
+	static const char *const dirs[] = {DF_POLICY_DIR "/", DF_POLICY_DATA_DIR "/", DF_RUNDIR "/",
+					   "/var/lib/deployfence/"};
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/fd/2", path, sizeof(path) - 1);
+
+	path[n > 0 ? n : 0] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (strcmp(path, files[i]) == 0)
+			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		if (strncmp(path, dirs[i], strlen(dirs[i])) == 0)
+			return true;
+	return false;
+}
+
 static bool is_own_stderr_lost(void)
 {
 	struct stat st;
 
 	return fstat(STDERR_FILENO, &st) < 0 ||
-	       (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3));
+	       (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) || is_own_stderr_ours();
 }
 
 /* runc reads it, and shows what it holds only if the hook fails: not a warning. */

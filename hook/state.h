@@ -49,8 +49,8 @@ struct df_state_pair {
 
 /* All strings are owned.  Free with df_state_done. */
 struct df_state {
-	char *id;     /* [A-Za-z0-9_+.-]+, without a dot in front */
-	pid_t pid;    /* of the container's init, in the hook's pid namespace; with STOPPED, if any */
+	char *id;  /* [A-Za-z0-9_+.-]+, without a dot in front */
+	pid_t pid; /* of the container's init, in the hook's pid namespace; with STOPPED, if any */
 	char *bundle; /* absolute path; NULL with STOPPED if it was missing or unusable */
 	enum df_state_status status;
 	enum df_state_ask ask; /* NONE with STOPPED without pid, and nothing below is read then */

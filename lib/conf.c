@@ -371,11 +371,11 @@ int df_conf_load(const char *path, struct df_conf_host *ret, char **ret_messages
 		int r2;
 
 		df_messages_error(&messages, 0, 0, "%s",
-				  *why            ? why
-				  : r == -E2BIG   ? "too big; at most 64 KiB"
-				  : r == -EINVAL  ? "not a regular file"
-				  : r == -ENOENT  ? "a link to a file that is missing"
-						  : strerror(-r));
+				  *why           ? why
+				  : r == -E2BIG  ? "too big; at most 64 KiB"
+				  : r == -EINVAL ? "not a regular file"
+				  : r == -ENOENT ? "a link to a file that is missing"
+						 : strerror(-r));
 		r2 = df_messages_text(&messages, ret_messages);
 		df_messages_done(&messages);
 		return r2 < 0 ? r2 : r;

@@ -17,8 +17,8 @@
 #include "lib/stmt.h"
 #include "lib/trust.h"
 
-#define DF_CONF_FILE_MAX (64u << 10)    /* a dozen statements with their comments */
-#define DF_CONF_REASON_MAX 256      /* octets of a reason, escaped */
+#define DF_CONF_FILE_MAX (64u << 10) /* a dozen statements with their comments */
+#define DF_CONF_REASON_MAX 256       /* octets of a reason, escaped */
 #define DF_CONF_SWITCH_TEXT_MAX DF_TRUST_WHY_MAX
 
 enum df_conf_fail { DF_HOST_FAIL_CLOSED = 1, DF_HOST_FAIL_OPEN = 2 };

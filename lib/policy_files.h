@@ -30,8 +30,8 @@ struct df_policy_file {
 
 /* What becomes of files that others than root could have written (lib/trust.h). */
 enum df_policy_trust {
-	DF_POLICY_TRUST_ANY,    /* they are read: a policy that is looked at before it is installed */
-	DF_POLICY_TRUST_WARN,   /* they are read, and a warning says that the hook will not */
+	DF_POLICY_TRUST_ANY,  /* they are read: a policy that is looked at before it is installed */
+	DF_POLICY_TRUST_WARN, /* they are read, and a warning says that the hook will not */
 	DF_POLICY_TRUST_DEMAND, /* they are refused: the hook */
 };
 

@@ -65,7 +65,7 @@ VOID='/etc/deployfence/disabled does not count as kill switch: '
 	local text
 	for text in 'reason a\nanything' 'deployfence: container x refused: reason y' 'reason' 'reason a\nreason b' \
 		'reason a\nuntil tomorrow' 'until 2099-01-01T00:00:00Z' '# reason a'; do
-		printf "$text\n" >/etc/deployfence/disabled
+		printf '%b\n' "$text" >/etc/deployfence/disabled
 		echo "$text"
 		job -r crun -n none -a deployfence.policy=none -- echo ran
 		expect [ "$status" != 0 ]
@@ -74,7 +74,7 @@ VOID='/etc/deployfence/disabled does not count as kill switch: '
 		expect_match "$stderr" 'no such policy'
 	done
 	for text in 'reason a' '\n# who did it\n reason a \nuntil 2099-01-01T00:00:00Z'; do
-		printf "$text\n" >/etc/deployfence/disabled
+		printf '%b\n' "$text" >/etc/deployfence/disabled
 		job -r crun -n none -a deployfence.policy=none -- echo ran
 		expect [ "$output" = ran ]
 	done
@@ -124,6 +124,14 @@ VOID='/etc/deployfence/disabled does not count as kill switch: '
 	job -r crun -a deployfence=on -- sh -c "$VISIT"
 	expect_fenced
 	expect_match "$stderr" "$VOID"
+	rm /etc/deployfence/disabled
+	# nor does what the hook says end up in the configuration, which would refuse every container
+	job -r crun -a deployfence=On -a run.oci.hooks.stderr=/etc/deployfence/deployfence.conf -- echo ran
+	expect [ "$output" = "" ]
+	expect_match "$stderr" 'refused: annotation "deployfence"="On"'
+	expect [ -e /etc/deployfence/deployfence.conf ]
+	job -r crun -a deployfence=on -- sh -c "$VISIT"
+	expect_fenced
 }
 
 @test "the kill switch is first, for whoever calls: no annotation in the state, none at all, unknown arguments" {
@@ -140,6 +148,7 @@ VOID='/etc/deployfence/disabled does not count as kill switch: '
 	hook --no-such-option <<<"$(state_of "$JOB" creating deployfence=on)"
 	expect [ "$status" = 0 ]
 	# nobody asks for a fence
+	# shellcheck disable=SC2034 # common.bash reads it
 	SYSLOG_MARK=$(($(wc -l <"$DF_SYSLOG") + 1))
 	hook --require-annotation <<<"$(state_of "$JOB" creating)"
 	expect [ "$status" = 0 ]
@@ -248,7 +257,7 @@ expect_refused() { # REGEX
 @test "an empty policy is an error, for the hook and for check" {
 	conf 'on-policy-error refuse'
 	for text in '' '\n \n' '# block github.com\n'; do
-		printf "$text" >"$POLICIES/void.policy"
+		printf '%b' "$text" >"$POLICIES/void.policy"
 		job -r crun -n none -a deployfence.policy=void -- echo ran
 		expect_refused 'void\.policy: the policy is empty; write at least one statement'
 		status=0
@@ -354,12 +363,13 @@ build() { # [OPTION]…
 }
 
 @test "containers.conf fences containers whose annotations do not arrive" {
-	printf '%s\n' '[containers]' 'annotations = ["deployfence=on"]' >"$DF_HOST/all.conf"
-	CONTAINERS_CONF=$DF_HOST/all.conf job -- sh -c "$VISIT"
+	cp /etc/containers/containers.conf "$DF_HOST/containers.conf"
+	sed -i '/^\[containers\]/a annotations = ["deployfence=on"]' /etc/containers/containers.conf
+	job -- sh -c "$VISIT"
+	cp "$DF_HOST/containers.conf" /etc/containers/containers.conf
 	expect_fenced
 	job -- sh -c "$VISIT"
 	expect_unfenced
-	rm "$DF_HOST/all.conf"
 }
 
 # --- names below /run/deployfence

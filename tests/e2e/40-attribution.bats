@@ -46,7 +46,7 @@ published_line() { # RUNTIME
 	expect_fence_gone
 	expect_valid_json
 	pid=$(sed -n 's/^curl is //p' <<<"$output")
-	id=$(basename "$RUNDIR"/*)
+	id=$(basename "$RUNDIR"/[!@]*)
 
 	expect_match "$stderr" "(^|"$'\n'")deployfence: $LINE"
 	grep -Eq "^$LINE" "$RUNDIR/$id/events.log"
@@ -305,7 +305,7 @@ job_has_line() { # NAME
 	local id
 	job -a deployfence=on -- sh -c "$VISIT"
 	expect_fence_gone
-	id=$(basename "$RUNDIR"/*)
+	id=$(basename "$RUNDIR"/[!@]*)
 	expect [ "$(stat -c %a "$RUNDIR/$id")" = 700 ]
 	expect [ "$(stat -c %a "$RUNDIR/$id/events.jsonl")" = 600 ]
 	expect_event '.event == "start"'

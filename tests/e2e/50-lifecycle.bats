@@ -63,7 +63,7 @@ conmon_killed() { # RUNTIME
 	expect [ "$(fence_pid df-worker | wc -l)" = 1 ]
 	kill -9 "$pid"
 	expect_fence_gone
-	expect [ "$(ls "$RUNDIR"/*/{lock,fence,pid} 2>/dev/null)" = "" ]
+	expect [ "$(ls "$RUNDIR"/[!@]*/{lock,fence,pid} 2>/dev/null)" = "" ]
 	podman_forget "$JOB"
 }
 
@@ -216,7 +216,7 @@ monitor_killed() { # RUNTIME
 	job -a deployfence=on -- sh -c "$VISIT"
 	expect_fenced
 	expect_fence_gone
-	expect [ "$(ls "$RUNDIR"/*/lock "$RUNDIR"/*/fence 2>/dev/null)" = "" ]
+	expect [ "$(ls "$RUNDIR"/[!@]*/lock "$RUNDIR"/[!@]*/fence 2>/dev/null)" = "" ]
 	expect [ "$(ip -6 route show table local | grep -c fd64:6670)" = 0 ]
 	podman_forget "$first"
 }

@@ -91,7 +91,7 @@ state() { # [ANNOTATION=VALUE]…
 	echo '{}' >"$BUNDLE/config.json"
 	hook <<<"$(state deployfence=on)" # a pid that is gone
 	expect [ "$status" = 65 ]
-	expect [ "$(ls "$RUNDIR"/*/{fence,lock,pid} 2>/dev/null)" = "" ]
+	expect [ "$(ls "$RUNDIR"/[!@]*/{fence,lock,pid} 2>/dev/null)" = "" ]
 }
 
 @test "64: annotations that are not accepted, each with what would be" {
@@ -331,7 +331,7 @@ hostile_policy() { # KIND FILE
 		[ "${#stderr}" -lt 16384 ]                       # whatever the file holds
 		refute grep -q '[^[:print:]]' <(LC_ALL=C tr -d '\n' <"$DF_HOST/hook.err")
 		refute grep -q fence_ < <(bpftool cgroup show "$DF_CGROUP2/hooktest")
-		expect [ "$(ls "$RUNDIR"/*/{fence,lock,pid} 2>/dev/null)" = "" ]
+		expect [ "$(ls "$RUNDIR"/[!@]*/{fence,lock,pid} 2>/dev/null)" = "" ]
 		expect [ "$(fence_processes)" = "" ]
 		rm -r "$file"
 	done

@@ -210,7 +210,7 @@ cli_as_nobody() { # ARGUMENT…
 @test "report: by id, by file, as JSON; a running fence too" {
 	local id
 	job_start -a deployfence=on -- sleep 1000
-	id=$(basename "$RUNDIR"/*)
+	id=$(basename "$RUNDIR"/[!@]*)
 	job_exec "$JOB" sh -c "$VISIT"
 	expect_fenced
 	expect_event '.domain == "ok.example."'
@@ -328,7 +328,7 @@ subprocess.run(["getent", "hosts", "github.com", "x\x1b[31m\nblocked 1 forged", 
 	local first second
 	job -a deployfence=on -- sh -c "$VISIT"
 	expect_fence_gone
-	first=$(basename "$RUNDIR"/*)
+	first=$(basename "$RUNDIR"/[!@]*)
 	cli logs "${first:0:8}"
 	expect [ "$status" = 0 ]
 	expect_match "$output" $'^INFO start container='
@@ -372,7 +372,7 @@ subprocess.run(["getent", "hosts", "github.com", "x\x1b[31m\nblocked 1 forged", 
 	follower=$!
 	job_start -a deployfence=on -- sleep 1000
 	eventually grep -q '^INFO start' "$DF_HOST/all.out"
-	deployfence logs -f "$(basename "$RUNDIR"/*)" >"$DF_HOST/one.out" 3>&- 4>&- &
+	deployfence logs -f "$(basename "$RUNDIR"/[!@]*)" >"$DF_HOST/one.out" 3>&- 4>&- &
 	one=$!
 	eventually grep -q '^INFO start' "$DF_HOST/one.out"
 	job_exec "$JOB" sh -c "$VISIT"

@@ -359,7 +359,7 @@ serve() {
 	local mirror id
 	pin_bridge 2>/dev/null || true
 	serve 10.88.0.51 http://github.com/
-	mirror=$(basename "$RUNDIR"/*)
+	mirror=$(basename "$RUNDIR"/[!@]*)
 	serve 10.88.0.50 http://mirror.internal:8000/ -a deployfence.x-names=artifacts.internal -a deployfence.x-service=artifacts
 	job -o --hostname=deploy-web -a deployfence=on -- curl -sS -m 20 http://artifacts.internal:8000/web.tgz
 	expect_match "$output" 'upstream failed'
@@ -392,7 +392,7 @@ serve() {
 	rm "$DF_HOST/graph-base.json"
 
 	# from reports, of which one is another host's: there the address may be anybody's
-	for id in "$RUNDIR"/*; do
+	for id in "$RUNDIR"/[!@]*; do
 		id=$(basename "$id")
 		deployfence report "$id" --json -o "$DF_HOST/graph.$id.json"
 	done

@@ -40,7 +40,7 @@ expect_whole() { # ID
 }
 
 run_id() { # the one fence there is
-	basename "$RUNDIR"/*/
+	basename "$RUNDIR"/[!@]*/
 }
 
 ended_leaves() { # RUNTIME

@@ -1086,6 +1086,39 @@ for leaf in sys.stdin.read().split():
 	matrix own-resolver "another is asked, no packet" "dns"
 }
 
+# --- around the hook
+
+@test "a kill switch that a runtime has made, and a start that looks like an end" {
+	begin
+	local state
+	matrix switch-by-runtime FAILED -
+	matrix restore FAILED -
+	# crun makes the file before the hook runs; the next container starts as if somebody had switched the host off
+	job -r podman+crun -a deployfence=on -a run.oci.hooks.stderr=/etc/deployfence/disabled -- sh -c "$VISIT"
+	expect [ -e /etc/deployfence/disabled ]
+	expect_fenced
+	expect_event '.event == "finding" and .finding == "runtime-annotation"'
+	job -a deployfence=on -- sh -c "$VISIT"
+	expect_fenced
+	echo 'reason x' >/etc/deployfence/disabled # the twin: somebody has
+	job -a deployfence=on -- sh -c "$VISIT"
+	expect_unfenced
+	rm /etc/deployfence/disabled
+	# as runc restore calls it: status "stopped", and the pid of the new init
+	job_start -r crun -- sleep 1000
+	state=$(jq -nc --arg id "$JOB" --argjson pid "$(job_pid "$JOB")" --arg bundle "$DF_HOST/jobs/$JOB" \
+		'{ociVersion: "1.0.2", id: $id, status: "stopped", pid: $pid, bundle: $bundle, annotations: {deployfence: "on"}}')
+	job_exec "$JOB" sh -c "$VISIT" # the twin: without the hook
+	expect_unfenced
+	"$HOOK" <<<"$state"
+	job_exec "$JOB" sh -c "$VISIT"
+	expect_fenced
+	sed -i '$d' "$R/matrix"
+	sed -i '$d' "$R/matrix"
+	matrix switch-by-runtime "fenced" "only its own lines count"
+	matrix restore "fenced" "the process tells, not the status"
+}
+
 # --- what becomes of a fence under load, or without its proxy
 
 @test "the proxy killed: refused stays refused, nothing is resolved, allowed addresses go on" {

@@ -430,8 +430,8 @@ static void test_line_limit(void **state)
 	assert_int_equal(df_policy_compile_text("t", "t", text, sizeof(first) - 1 + limit, &result),
 			 0);
 	df_policy_result_done(&result);
-	assert_int_equal(
-		df_policy_compile_text("t", "t", text, sizeof(first) + limit, &result), -EINVAL);
+	assert_int_equal(df_policy_compile_text("t", "t", text, sizeof(first) + limit, &result),
+			 -EINVAL);
 	assert_string_equal(result.messages,
 			    "t:2:65537: line is longer than 65536 octets; break it up\n");
 	df_policy_result_done(&result);
@@ -772,7 +772,9 @@ static void test_policy_names(void **state)
 		struct df_policy_result result;
 
 		assert_false(df_policy_is_name(bad[i], strlen(bad[i])));
-		assert_int_equal(df_policy_compile_name(bad[i], no_dirs, DF_POLICY_TRUST_ANY, &result), -EINVAL);
+		assert_int_equal(
+			df_policy_compile_name(bad[i], no_dirs, DF_POLICY_TRUST_ANY, &result),
+			-EINVAL);
 		assert_non_null(result.messages);
 		df_policy_result_done(&result);
 	}

@@ -52,7 +52,8 @@ static void compile_in(const char *data_dir, const char *text, const char *messa
 	assert_non_null(f);
 	assert_true(fputs(text, f) >= 0);
 	assert_int_equal(fclose(f), 0);
-	assert_int_equal(df_policy_compile_file_in("t", path, data_dir, DF_POLICY_TRUST_ANY, &c->result), 0);
+	assert_int_equal(
+		df_policy_compile_file_in("t", path, data_dir, DF_POLICY_TRUST_ANY, &c->result), 0);
 	if (messages ? !c->result.messages || !strstr(c->result.messages, messages)
 		     : c->result.messages != NULL)
 		fail_msg("%s says: %s", text, c->result.messages);
