@@ -72,6 +72,7 @@ struct df_event_line {
 	bool is_shadow, would_block; /* of a policy that is judged beside, not of the fence */
 	bool is_allowlist;           /* judged under `default deny` */
 	bool is_warning;             /* no verdict, but somebody should know */
+	bool is_search;              /* a refusal that is an attempt of a search list */
 	enum df_event_at at;
 	const char *domain;  /* escaped text with trailing dot; NULL: none */
 	const uint8_t *addr; /* 16 bytes; NULL: none */
@@ -100,9 +101,8 @@ struct df_event_line {
 	const char *message; /* free text of events that are no verdict; NULL: none */
 	/* lib/finding; NULL: the event is none */
 	const char *finding, *seen;
-	const char *remedy; /* what closes the finding, or what would permit it; NULL: none */
-	bool is_search;     /* a refusal that is an attempt of the container's search list */
 	const char *socket; /* "AF_PACKET SOCK_RAW 0x0003", of one that was refused; NULL: none */
+	const char *remedy; /* what closes the finding, or what would permit it; NULL: none */
 };
 
 /* Else the name of the thread is all that is known. */
