@@ -105,8 +105,6 @@ static bool is_private(const uint8_t addr[static 16])
 static void judge_raw(const struct df_policy *p, const uint8_t addr[static 16],
 		      struct df_judgement *j)
 {
-	if (df_policy_raw_ip(p) != DF_POLICY_RAW_ALLOW && is_private(addr))
-		j->hint = "passes if the container itself has this address";
 	switch (df_policy_raw_ip(p)) {
 	case DF_POLICY_RAW_ALLOW:
 		set_text(p, j, false, "raw-ip allow");
@@ -122,6 +120,8 @@ static void judge_raw(const struct df_policy *p, const uint8_t addr[static 16],
 	if (j->is_refusal) {
 		j->owner = df_policy_raw_owner(p);
 		j->hint = df_policy_raw_hint(p);
+		if (!j->hint && is_private(addr))
+			j->hint = "passes if the container itself has this address";
 	}
 }
 

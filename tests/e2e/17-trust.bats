@@ -371,7 +371,7 @@ build() { # [OPTION]…
 
 @test "containers.conf fences containers whose annotations do not arrive" {
 	cp /etc/containers/containers.conf "$DF_HOST/containers.conf"
-	sed -i '/^\[containers\]/a annotations = ["deployfence=on"]' /etc/containers/containers.conf
+	sed -i 's/^annotations = .*/annotations = ["deployfence=on"]/' /etc/containers/containers.conf
 	job -- sh -c "$VISIT"
 	cp "$DF_HOST/containers.conf" /etc/containers/containers.conf
 	expect_fenced

@@ -434,7 +434,7 @@ for kind, way in ((socket.SOCK_DGRAM, "udp"), (socket.SOCK_STREAM, "tcp")):
 		df-worker)
 			expect_match "$(cat "/proc/$pid/status")" 'CapPrm:[[:space:]]0{16}'$'\n''CapEff:[[:space:]]0{16}'
 			expect_match "$(cat "/proc/$pid/status")" 'Seccomp:[[:space:]]2'
-			refute_match "$(find "/proc/$pid/fd" -printf '%l\n')" '/run/deployfence/[^.]|/sys/|/proc/|deployfence-meta'
+			refute_match "$(find "/proc/$pid/fd" -printf '%l\n')" '/run/deployfence/[^@]|/sys/|/proc/|deployfence-meta'
 			;;
 		df-reader)
 			# cap_dac_read_search and cap_sys_ptrace
