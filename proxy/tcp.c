@@ -327,7 +327,8 @@ int df_tcp_send_upstream(struct df_worker *w, struct df_asked *a)
 	if (c->upstream.fd < 0) {
 		r = open_upstream(w, c, &a->to); /* the same for all of its queries */
 		if (r < 0) {
-			df_tcp_reset(w, a->client.connection);
+			if (r != -ELOOP) /* another is asked instead */
+				df_tcp_reset(w, a->client.connection);
 			return r;
 		}
 	}

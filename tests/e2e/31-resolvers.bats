@@ -182,9 +182,11 @@ LOCAL="127.0.0.1 127.0.0.11 127.9.9.9 0.0.0.0 :: ::1 ::ffff:127.0.0.1 10.90.99.9
 		expect [ "$status" = 0 ]
 		job_exec "$JOB" sh -c 'mclient -u4 10.89.53.2 ok.example; mclient -t4 10.89.53.2 ok.example'
 		expect [ "$(grep -c 'address=203\.0\.113\.10$' <<<"$output")" = 2 ]
+		eventually grep -q lying "$DF_HOST/jobs/$JOB/stdout" >/dev/null
 		ip -n own addr add 10.89.53.2/32 dev lo
-		job_exec "$JOB" sh -c 'mclient -u4 10.89.53.2 ok.example; mclient -t4 10.89.53.2 ok.example
+		job_exec "$JOB" sh -c 'mclient -t4 10.89.53.2 ok.example; mclient -u4 10.89.53.2 ok.example
 			curl -sS -m 5 http://203.0.113.66/; echo "curl rc=$?"'
+		expect [ "$(grep -c '^rcode=' <<<"$output")" = 2 ] # nobody is left without an answer
 		expect_match "$output" 'curl rc=7'
 		[ $policy = raw ] || refute_match "$output" 'address=203\.0\.113\.66'
 		job_stop "$JOB"
