@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * address: what the tables say of a destination that is not port 53 (DESIGN 4, 4 to 6).
+ * address: what the tables say of a destination that is not port 53.
  *
  * Verdicts of three tables for a class of ports are bits of one octet, so one pass
  * of arithmetic judges for all of them, without a loop.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * demands: what the host demands of annotations (DESIGN 2.1, 2.3).
+ * demands: what the host demands of annotations.
  *
  * `annotations` says which keys count at all; with `annotations-may-weaken no` none
  * may ask for less than the host: off < audit < enforce, fail open < closed, log

@@ -4,7 +4,7 @@
  *
  * It is hostile: bounded, checked, copied out.  Its annotations are judged here: an
  * unknown deployfence key or value is refused, so that a typo never means "unfenced"
- * (DESIGN 2.1, 12.13).
+ * (deployfence-hook(8)).
  *
  * No side effects, no logging: errors come back as text for the person who
  * started the container.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * conf: the host's configuration (DESIGN 2.3) and its kill switch.
+ * conf: the host's configuration, deployfence.conf(5), and its kill switch.
  *
- * Same syntax and same messages as a policy.  Every statement of DESIGN 2.3 is
+ * Same syntax and same messages as a policy.  Every statement of the manual is
  * checked in full.
  *
  * A configuration with an error is not used at all: the caller refuses.

@@ -5,7 +5,7 @@
  *
  * One random port for all four sockets, above ip_local_port_range, not
  * reserved, without SO_REUSEADDR and SO_REUSEPORT: with either a payload could
- * bind the same port and receive queries (DESIGN 12.3).  IPv4 is bound to lo by
+ * bind the same port and receive queries.  IPv4 is bound to lo by
  * SO_BINDTODEVICE.  IPv6 cannot be (answers would get ENETUNREACH): its reader
  * must drop what did not arrive on ifindex 1.
  */

@@ -2,7 +2,7 @@
 /*
  * policy_compile: policy text to the flat table of policy.h.
  *
- * The grammar is DESIGN 2.2, parsed strictly: UTF-8, LF or CRLF, '#' comments,
+ * The grammar is that of deployfence.policy(5), parsed strictly: UTF-8, LF or CRLF, '#' comments,
  * one statement a line.  All errors of a file are reported, not just the first:
  * "FILE:LINE:COLUMN: what is wrong; what would be right".  Columns count octets
  * from 1.  A policy with an error yields no table.

@@ -2,7 +2,7 @@
 /*
  * policy_parse: policy text to settings and rules, in the order of the file.
  *
- * Every statement of DESIGN 2.2 is checked in full.  What this version does not
+ * Every statement of deployfence.policy(5) is checked in full.  What this version does not
  * do is then refused.
  *
  * owner and hint apply to the rules that follow, until the next one; "" ends

@@ -5,7 +5,7 @@
  * Judged are the QNAME; the QNAME without a suffix of the container's search
  * list, so that a refused github.com is not answered by a wildcard as
  * github.com.corp.example (an explicit allow of the full name wins); every name
- * of a CNAME chain; and the TargetNames of HTTPS and SVCB (DESIGN 4);
+ * of a CNAME chain; and the TargetNames of HTTPS and SVCB;
  * and of a payload the name or address that it asks for.
  */
 #ifndef DF_DECIDE_H

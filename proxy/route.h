@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * route: which resolver answers a query, and who learns from it (DESIGN 4).  Pure.
+ * route: which resolver answers a query, and who learns from it.  Pure.
  *
  * Only trusted resolvers (trust.h) teach: a container could run one of its own and
  * have any address allowed.  A query to another one

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * sandbox: what the processes of the proxy give up (DESIGN 7, 12.1).
+ * sandbox: what the processes of the proxy give up.
  *
  * The worker parses hostile bytes: no capability, no file, no new program; sockets of
  * IPv4, IPv6 and netlink, and of bpf() only what reads and writes elements of the maps

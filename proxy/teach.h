@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * teach: what the names of an answer say of its addresses (DESIGN 4).  Pure.
+ * teach: what the names of an answer say of its addresses.  Pure.
  *
  * An address is learned for the QNAME; what blocks a name of the CNAME chain is learned
  * for that name, and takes the QNAME's permission at the same ports away.  A question

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """answers.py [-e]: what `dig +noall +comments +question +answer +authority +additional` printed, as one line per answer
 in which order and ids do not matter: question, status, flags, and the sorted records of each section. -e: with what the
-EDNS line says. The proxy builds answers about addresses and service bindings anew (DESIGN 12.14): of those, letters
+EDNS line says. The proxy builds answers about addresses and service bindings anew: of those, letters
 have no case, hints and ECH are left out, and where there is an answer, the other sections.
 """
 import re
