@@ -91,6 +91,20 @@ bool df_config_may_use_device(const struct df_config *c, bool is_block, uint32_t
 	return c->n_rules == 0;
 }
 
+/*
+ * Whether a rule is about opening, not only about making nodes: one that allows gives some
+ * access, and one that denies leaves none.
+ */
+static bool is_about_opening(const struct df_json *rule, bool is_allowed)
+{
+	const char *access = df_json_string(df_json_get(rule, "access"));
+
+	if (!access || !*access)
+		return true;
+	return is_allowed ? strpbrk(access, "rw") != NULL
+			  : strchr(access, 'r') && strchr(access, 'w');
+}
+
 /* linux.resources.devices, of which the last rule that fits a device counts. */
 static int read_device_rules(const struct df_json *doc, struct df_config *c, char *error)
 {
@@ -106,6 +120,8 @@ static int read_device_rules(const struct df_json *doc, struct df_config *c, cha
 		const bool is_every = !type || strcmp(type, "a") == 0;
 		const bool is_allowed = df_json_is_true(df_json_get(rule, "allow"));
 
+		if (!is_about_opening(rule, is_allowed))
+			continue;
 		c->rules[c->n_rules++] =
 			(struct df_config_rule){.is_block = is_every || strcmp(type, "b") == 0,
 						.is_char = is_every || strcmp(type, "c") == 0,

@@ -6,8 +6,12 @@
  * A directory counts for all that may be below it.  Places under /run count whether or
  * not somebody listens there yet: daemons come later.
  */
+#include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <linux/capability.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -248,6 +252,26 @@ static void look_at(struct look *l)
 	look_at_cgroups(l);
 }
 
+/* The rules let it open disks that nobody has made for it, and it may make them itself. */
+static void look_at_disks(const struct df_config *config, struct df_findings *f)
+{
+	_cleanup_closedir_ DIR *disks = opendir("/sys/dev/block");
+	const struct dirent *entry;
+
+	while (disks && (entry = readdir(disks))) {
+		uint32_t major, minor;
+
+		if (sscanf(entry->d_name, "%" SCNu32 ":%" SCNu32, &major, &minor) != 2 ||
+		    !df_config_may_use_device(config, true, major, minor) ||
+		    !df_host_files_is_used_device(major, minor))
+			continue;
+		df_findings_add(f, DF_FINDING_HOST_MOUNT,
+				"CAP_MKNOD with the device %s allowed, which has a file system",
+				entry->d_name);
+		return;
+	}
+}
+
 void df_findings_of_mounts(const char *bundle, const struct df_config *config,
 			   const struct df_container *container, struct df_findings *f)
 {
@@ -269,4 +293,8 @@ void df_findings_of_mounts(const char *bundle, const struct df_config *config,
 					"device %s (%u:%u) with a file system", d->path, d->major,
 					d->minor);
 	}
+	/* with every device it is privileged; without any rule runtimes allow no disk */
+	if ((config->caps >> CAP_MKNOD & 1) && config->n_rules > 0 && !config->has_all_devices &&
+	    !container->has_own_userns)
+		look_at_disks(config, f);
 }

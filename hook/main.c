@@ -216,6 +216,27 @@ static void note_runtime_annotations(struct df_hook *h, const struct df_runtime_
 				a->text[i]);
 }
 
+/*
+ * podman build and buildah look for hooks by the annotations of the image that a step begins
+ * with: none before the first step, those of --annotation behind it.  The containers
+ * themselves have none, so that no value arrives.  Half of a build fenced by a policy that
+ * nobody named would pass for a fenced build.
+ */
+static int check_build(struct df_hook *h)
+{
+	static const char id[] = "buildah-buildah";
+
+	if (h->fences_builds || h->state.ask != DF_ASK_NONE ||
+	    strncmp(h->state.id, id, sizeof(id) - 1) != 0)
+		return 0;
+	return df_hook_fail(
+		h, EX_CONFIG,
+		"a step of podman build: --annotation is for the image, and no value of it "
+		"reaches the build's containers; to fence all steps by the host's default "
+		"policy see --build in deployfence-hook(8), else remove the annotation from "
+		"the command or the base image");
+}
+
 static int fence(struct df_hook *h)
 {
 	char error[DF_CONTAINER_ERROR_MAX] = "";
@@ -224,6 +245,8 @@ static int fence(struct df_hook *h)
 
 	if (status != 0) /* the cause of what could not be read, too */
 		return df_hook_fail(h, status, "%s", error);
+	if (r == 0)
+		r = check_build(h);
 	if (r != 0)
 		return r;
 	r = df_container_open(&h->state, &h->config, &h->container, error);
@@ -326,34 +349,11 @@ static int refuse(struct df_hook *h, int status)
 	return status;
 }
 
-/*
- * podman build and buildah look for hooks by the annotations of the image that a step begins
- * with: none before the first step, those of --annotation behind it.  The containers
- * themselves have none, so that no value arrives.  Half of a build fenced by a policy that
- * nobody named would pass for a fenced build.
- */
-static int check_build(struct df_hook *h)
-{
-	static const char id[] = "buildah-buildah";
-
-	if (h->fences_builds || h->state.ask != DF_ASK_NONE ||
-	    strncmp(h->state.id, id, sizeof(id) - 1) != 0)
-		return 0;
-	return df_hook_fail(
-		h, EX_CONFIG,
-		"a step of podman build: --annotation is for the image, and no value of it "
-		"reaches the build's containers; to fence all steps by the host's default "
-		"policy see --build in deployfence-hook(8), else remove the annotation from "
-		"the command or the base image");
-}
-
 static int create_runtime(struct df_hook *h)
 {
 	int status = read_host_conf(h);
 
 	h->sees_others = df_container_pidns(h->state.pid) != DF_PIDNS_OWN;
-	if (status == 0)
-		status = check_build(h);
 	if (status == 0 && is_unfenced(h))
 		return 0;
 	if (status == 0)

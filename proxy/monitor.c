@@ -75,13 +75,28 @@ static void on_query(struct df_monitor *m, const struct df_msg_query *q)
 
 static void on_note(struct df_monitor *m, const struct df_msg_note *note)
 {
-	if (note->what >= DF_NOTE_UNREAD_QUERY)
+	switch ((enum df_note)note->what) {
+	case DF_NOTE_PIN_IGNORED:
+	case DF_NOTE_REBINDING_IGNORED:
+		(void)df_record_note(&m->record, note);
+		break;
+	case DF_NOTE_UNLEARNED:
+		if (df_record_note(&m->record, note) == 0 && m->meta->is_fail_open)
+			df_kernel_conf_open_raw(m);
+		break;
+	case DF_NOTE_UNREAD_QUERY:
+	case DF_NOTE_UNREAD_ANSWER:
+	case DF_NOTE_REFUSED_QUERY:
+	case DF_NOTE_REFUSED_ANSWER:
 		(void)df_record_unread(&m->record, note);
-	else if (note->what == DF_NOTE_PIN_FAILED || note->what == DF_NOTE_PIN_RECOVERED)
+		break;
+	case DF_NOTE_PIN_FAILED:
+	case DF_NOTE_PIN_RECOVERED:
 		(void)df_record_pin(&m->record, note);
-	else if (df_record_note(&m->record, note) == 0 && note->what == DF_NOTE_UNLEARNED &&
-		 m->meta->is_fail_open)
-		df_kernel_conf_open_raw(m);
+		break;
+	case DF_NOTE_END: /* and whatever else a worker may say */
+		break;
+	}
 }
 
 /* One message.  false: none there, or (*ret_is_gone) the worker is gone or talks nonsense. */

@@ -22,8 +22,8 @@ int df_record_unread(struct df_record *r, const struct df_msg_note *m)
 		.count = m->count,
 	};
 
-	if (m->what < DF_NOTE_UNREAD_QUERY || m->what >= DF_NOTE_END || m->count == 0 ||
-	    m->why != 0)
+	if ((!is_query && m->what != DF_NOTE_UNREAD_ANSWER && m->what != DF_NOTE_REFUSED_ANSWER) ||
+	    m->count == 0 || m->why != 0)
 		return -EBADMSG;
 	if (m->name.len > 0) {
 		if (!df_dname_is_sane(&m->name))

@@ -309,6 +309,21 @@ static void release(struct df_worker *w, struct df_asked *a)
 	}
 }
 
+void df_relay_upstream_gone(struct df_worker *w, const struct df_connection *connection)
+{
+	uint32_t next;
+
+	forget_in(w, &w->in_flight, connection);
+	for (uint32_t i = w->held_answers.first; i; i = next) {
+		struct df_asked *a = df_asked_at(w, i);
+
+		next = a->next;
+		if (a->client.connection >= 0 &&
+		    &w->connections[a->client.connection] == connection)
+			release(w, a);
+	}
+}
+
 void df_relay_identified(struct df_worker *w, uint32_t seq)
 {
 	const struct df_list *lists[] = {&w->held_answers, &w->held_refusals};

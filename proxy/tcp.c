@@ -238,6 +238,7 @@ static void mirror_end(struct df_connection *c, bool is_error)
 {
 	struct df_tcp_side *in = &c->upstream, *out = &c->client;
 
+	df_relay_upstream_gone(c->worker, c);
 	/* part of a message, or what is none */
 	if (!is_error && in->in_len > 0 && in->in_len <= out->out_size - out->out_len) {
 		memcpy(out->out + out->out_len, in->in, in->in_len);
@@ -248,7 +249,6 @@ static void mirror_end(struct df_connection *c, bool is_error)
 	close_side(&c->upstream);
 	out->is_eof = true; /* what it asks now, nobody answers */
 	out->in_len = 0;
-	df_relay_client_gone(c->worker, c);
 	if (is_error)
 		doom(c);
 }

@@ -229,6 +229,8 @@ void df_relay_ask_again(struct df_worker *w, const struct df_connection *connect
 bool df_relay_is_waiting(const struct df_worker *w, const struct df_connection *connection);
 /* The client is gone: forget its queries. */
 void df_relay_client_gone(struct df_worker *w, const struct df_connection *connection);
+/* The resolver is: what it has answered goes out, what it has not is forgotten. */
+void df_relay_upstream_gone(struct df_worker *w, const struct df_connection *connection);
 /* The monitor knows who asked seq. */
 void df_relay_identified(struct df_worker *w, uint32_t seq);
 bool df_relay_is_id_free(const struct df_worker *w, int upstream,

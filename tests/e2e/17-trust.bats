@@ -348,6 +348,13 @@ build() { # [OPTION]…
 	expect [ "$status" != 0 ]
 	refute_match "$output" $'\nran two'
 	expect_match "$output" 'refused: a step of podman build: --annotation is for the image, .*--build in deployfence-hook\(8\)'
+	# audit refuses nothing
+	printf '%s\n' 'mode audit' 'block github.com' | policy default
+	build --annotation deployfence=on
+	rm "$POLICIES/default.policy"
+	expect [ "$status" = 0 ]
+	expect_match "$output" $'\nran two'
+	expect_syslog 'UNOBSERVED container=buildah-buildah[0-9]*: a step of podman build'
 	# the twin: no annotation, no fence
 	build
 	expect [ "$status" = 0 ]

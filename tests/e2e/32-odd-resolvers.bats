@@ -310,6 +310,9 @@ print(*tcp(query("plain.odd.example"), patience=8))'
 	enforced blocks -- python3 /odd.py pipeline {a,b,c,d,e,f}.once.odd.example plain.odd.example
 	expect [ "$(grep -c 'once.odd.example rcode=0 answers=1' <<<"$output")" = 6 ]
 	expect_match "$output" 'plain\.odd\.example rcode=0 answers=1'
+	# its end does not overtake an answer that waits for who asked: each of these is a process of its own
+	audited blocks -- sh -c 'for i in $(seq 20); do dig +tcp +short +tries=1 +time=3 $i.once.odd.example; done'
+	expect [ "$(grep -c '^203\.0\.113\.10$' <<<"$output")" = 20 ]
 	# twins: one that answers nothing, and ends inside an answer
 	enforced blocks -- python3 /odd.py pipeline a.hang-up.odd.example b.hang-up.odd.example
 	expect [ "$output" = refused ]

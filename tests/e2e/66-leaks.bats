@@ -492,8 +492,11 @@ shown() {
 	[ -b "$disk" ] || skip "no block device of a mounted file system"
 	shown "device $disk \\([0-9:]+\\) with a file system" -o "--device=$disk"
 	shown "mount $disk with a file system" -v "$disk:/f" -o "--device-cgroup-rule=b *:* rwm"
-	# the twin: the device cgroup lets nobody open it
+	shown "CAP_MKNOD with the device [0-9:]+ allowed, which has a file system" -o --cap-add=MKNOD -o "--device-cgroup-rule=b *:* rwm"
+	# the twins: the device cgroup lets nobody open it; a node can be made and not opened, or not made
 	try_none -v "$disk:/f"
+	try_none -o --cap-add=MKNOD -o "--device-cgroup-rule=b *:* m"
+	try_none -o "--device-cgroup-rule=b *:* rwm"
 }
 
 @test "no host-mount: what containers are ordinarily given" {

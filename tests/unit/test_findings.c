@@ -174,6 +174,9 @@ static void test_causes(void **state)
 			      ",{\"allow\":false,\"type\":\"c\",\"major\":10,\"minor\":200}")),
 		 "privileged: CAP_MKNOD with every device allowed\n"},
 		{BOTH("\"CAP_MKNOD\"", DEVICES("{\"allow\":\"true\"},{\"allow\":1}")), ""},
+		{BOTH("\"CAP_MKNOD\"",
+		      DEVICES(DENY_ALL ",{\"allow\":true,\"type\":\"c\",\"access\":\"m\"}")),
+		 ""},
 		{LINUX("\"devices\":[{\"path\":\"/x\",\"type\":\"c\",\"major\":10,\"minor\":200}]"),
 		 "tun-device: device /dev/net/tun\n"},
 		{LINUX("\"devices\":[{\"path\":\"/dev/net/tun\",\"type\":\"b\",\"major\":10,"
@@ -529,6 +532,11 @@ static void test_device_rules(void **state)
 		{DENY_ALL ",{\"allow\":true,\"type\":\"c\",\"major\":254,\"minor\":0}", false},
 		{DENY_ALL ",{\"allow\":true,\"type\":\"b\",\"major\":254,\"minor\":1}", false},
 		{ALLOW_ALL ",{\"allow\":false,\"type\":\"b\",\"major\":-1}", false},
+		/* making a node is not opening it; what denies has to leave neither way */
+		{DENY_ALL ",{\"allow\":true,\"type\":\"b\",\"access\":\"m\"}", false},
+		{DENY_ALL ",{\"allow\":true,\"type\":\"b\",\"access\":\"rm\"}", true},
+		{ALLOW_ALL ",{\"allow\":false,\"type\":\"b\",\"access\":\"m\"}", true},
+		{ALLOW_ALL ",{\"allow\":false,\"type\":\"b\",\"access\":\"w\"}", true},
 	};
 
 	(void)state;
