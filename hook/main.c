@@ -380,7 +380,8 @@ static int create_runtime(struct df_hook *h)
 
 static void usage(FILE *to)
 {
-	(void)fputs("usage: deployfence [--build] [--engine=docker] [--require-annotation] < STATE-JSON\n"
+	(void)fputs("usage: deployfence [--build] [--engine=docker] [--require-annotation] < "
+		    "STATE-JSON\n"
 		    "\n"
 		    "OCI hook (createRuntime and poststop) that fences a container's network.\n"
 		    "Runtimes call it; see deployfence-hook(8).\n"

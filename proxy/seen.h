@@ -31,7 +31,7 @@ struct df_seen_what {
 
 struct df_seen_entry {
 	bool is_used, is_refusal;
-	bool is_search; /* an attempt of the search list */
+	bool is_search;      /* an attempt of the search list */
 	unsigned strictness; /* 0: passed; 1: would be refused; 2: refused */
 	uint32_t seq;        /* of the event it was first reported with */
 	bool is_identity_pending;

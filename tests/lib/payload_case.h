@@ -23,7 +23,8 @@
 /* In a copy of exactly this size, so that ASan sees an over-read of one octet. */
 struct df_payload_target parse(const void *data, size_t len, bool is_cut);
 
-/* target: "a.example:80", ADDR4 ":443", "a.example:80 Host b.example:80"; "" for neither name nor address. */
+/* target: "a.example:80", ADDR4 ":443", "a.example:80 Host b.example:80"; "" for neither name nor
+ * address. */
 void expect(const char *why, const struct df_payload_target *t, enum df_payload_kind kind,
 	    enum df_payload_state state, const char *target);
 
