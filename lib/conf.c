@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/host_file.h"
 #include "lib/policy_value.h"
 #include "lib/stmt.h"
-#include "lib/trust.h"
 #include "lib/util.h"
 
 #define STATEMENTS_MAX 16                 /* more than there are */
@@ -340,9 +340,9 @@ int df_conf_parse(const char *file, const char *text, size_t len, struct df_conf
 }
 
 static int read_trusted(const char *path, char **ret, size_t *ret_len,
-			char ret_why[static DF_TRUST_WHY_MAX])
+			char ret_why[static DF_HOST_FILE_WHY_MAX])
 {
-	_cleanup_close_ int fd = df_trust_open(path, geteuid(), ret_why);
+	_cleanup_close_ int fd = df_host_file_open(path, geteuid(), ret_why);
 
 	return fd < 0 ? fd : df_read_all(fd, DF_CONF_FILE_MAX, ret, ret_len);
 }
@@ -357,7 +357,7 @@ static bool is_link(const char *path)
 int df_conf_load(const char *path, struct df_conf_host *ret, char **ret_messages)
 {
 	_cleanup_free_ char *text = NULL;
-	char why[DF_TRUST_WHY_MAX];
+	char why[DF_HOST_FILE_WHY_MAX];
 	size_t len;
 	int r = read_trusted(path, &text, &len, why);
 

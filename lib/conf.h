@@ -12,14 +12,14 @@
 
 #include <time.h>
 
+#include "lib/host_file.h"
 #include "lib/policy_compile.h"
 #include "lib/reports.h"
 #include "lib/stmt.h"
-#include "lib/trust.h"
 
 #define DF_CONF_FILE_MAX (64u << 10) /* a dozen statements with their comments */
 #define DF_CONF_REASON_MAX 256       /* octets of a reason, escaped */
-#define DF_CONF_SWITCH_TEXT_MAX DF_TRUST_WHY_MAX
+#define DF_CONF_SWITCH_TEXT_MAX DF_HOST_FILE_WHY_MAX
 
 enum df_conf_fail { DF_HOST_FAIL_CLOSED = 1, DF_HOST_FAIL_OPEN = 2 };
 
@@ -63,7 +63,7 @@ bool df_conf_has_name(const struct df_conf_names *list, const char *name);
 
 /*
  * Reads path; a file that does not exist yields the defaults.  0; -EINVAL: errors
- * in the messages; -EPERM: others than root could have written it (lib/trust.h); -ENOMEM;
+ * in the messages; -EPERM: others than root could have written it (lib/host_file.h); -ENOMEM;
  * other -errno of open or read, also with a message.
  * *ret only on success; *ret_messages always (malloc'd, lines with '\n', or NULL).
  */
@@ -81,7 +81,7 @@ enum df_conf_switch {
 };
 
 /*
- * The host's kill switch.  Its file counts only if it is root's alone (lib/trust.h) and if
+ * The host's kill switch.  Its file counts only if it is root's alone (lib/host_file.h) and if
  * every line of it is "reason TEXT", "until RFC3339", a comment or blank, with exactly one
  * reason and at most one end: a runtime can be told to leave a file there (crun's
  * run.oci.hooks.stderr), which is empty or holds what programs print.

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "lib/conf.h"
-#include "lib/trust.h"
+#include "lib/host_file.h"
 #include "lib/util.h"
 
 /* n decimal digits at *s, moved over; -1 if there are not. */
@@ -184,13 +184,13 @@ static void read_lines(const char *text, size_t len, struct disabled *d)
 }
 
 static int read_file(const char *path, char **ret, size_t *ret_len,
-		     char why[static DF_TRUST_WHY_MAX])
+		     char why[static DF_HOST_FILE_WHY_MAX])
 {
-	_cleanup_close_ int fd = df_trust_open(path, geteuid(), why);
+	_cleanup_close_ int fd = df_host_file_open(path, geteuid(), why);
 	int r = fd < 0 ? fd : df_read_all(fd, DF_CONF_FILE_MAX, ret, ret_len);
 
 	if (r < 0 && !*why)
-		(void)snprintf(why, DF_TRUST_WHY_MAX, "%s",
+		(void)snprintf(why, DF_HOST_FILE_WHY_MAX, "%s",
 			       r == -EINVAL   ? "it is no regular file"
 			       : r == -E2BIG  ? "it is too big; at most 64 KiB"
 			       : r == -ENOENT ? "it is a link to a file that is missing"
@@ -202,7 +202,7 @@ enum df_conf_switch df_conf_switch(const char *path, time_t now,
 				   char ret_text[static DF_CONF_SWITCH_TEXT_MAX])
 {
 	_cleanup_free_ char *text = NULL;
-	char why[DF_TRUST_WHY_MAX];
+	char why[DF_HOST_FILE_WHY_MAX];
 	struct disabled d = {0};
 	struct stat st;
 	size_t len;

@@ -98,8 +98,8 @@ static int open_file(struct df_policy_files *files, const char *path)
 	files->why[0] = '\0';
 	if (files->trust != DF_POLICY_TRUST_ANY) {
 		/* a warning is about root's files, whoever looks at them */
-		fd = df_trust_open(path, files->trust == DF_POLICY_TRUST_WARN ? 0 : geteuid(),
-				   files->why);
+		fd = df_host_file_open(path, files->trust == DF_POLICY_TRUST_WARN ? 0 : geteuid(),
+				       files->why);
 		if (!*files->why || files->trust == DF_POLICY_TRUST_DEMAND)
 			return fd;
 	}

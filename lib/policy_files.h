@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "lib/trust.h"
+#include "lib/host_file.h"
 
 #define DF_POLICY_FILES_MAX 64 /* of one policy; each is looked at, at every container's start */
 
@@ -28,7 +28,7 @@ struct df_policy_file {
 	uint32_t name; /* for who reads it: of the base name, in the strings of the table */
 };
 
-/* What becomes of files that others than root could have written (lib/trust.h). */
+/* What becomes of files that others than root could have written (lib/host_file.h). */
 enum df_policy_trust {
 	DF_POLICY_TRUST_ANY,  /* they are read: a policy that is looked at before it is installed */
 	DF_POLICY_TRUST_WARN, /* they are read, and a warning says that the hook will not */
@@ -37,7 +37,8 @@ enum df_policy_trust {
 
 struct df_policy_files {
 	enum df_policy_trust trust;
-	char why[DF_TRUST_WHY_MAX]; /* of the last one read: why it is not to be trusted; or "" */
+	char why[DF_HOST_FILE_WHY_MAX]; /* of the last one read: why it is not to be trusted; or ""
+					 */
 	struct df_policy_file list[DF_POLICY_FILES_MAX];
 	size_t n;
 	bool has_changed; /* a file was written while it was read: the stamps say nothing */

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/host_file.h"
 #include "lib/policy_compile.h"
-#include "lib/trust.h"
 #include "lib/util.h"
 
 #define SUFFIX ".table"
@@ -43,14 +43,14 @@ static int make_directories(const char *path)
 /* Nobody else can have put another directory, or one above, in its place. */
 static int open_directory(const char *path)
 {
-	char why[DF_TRUST_WHY_MAX];
+	char why[DF_HOST_FILE_WHY_MAX];
 	struct stat st;
 
 	if (lstat(path, &st) < 0)
 		return -errno;
 	if (S_ISLNK(st.st_mode))
 		return -ELOOP;
-	return df_trust_open_dir(path, geteuid(), why);
+	return df_host_dir_open(path, geteuid(), why);
 }
 
 int df_policy_store_open(const char *path, bool create)

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/host_file.h"
 #include "lib/reports_limit.h"
-#include "lib/trust.h"
 #include "lib/util.h"
 
 #define MARK_MAX 96
@@ -39,8 +39,8 @@ static int make_directories(const char *path)
 
 int df_reports_open(const char *path, bool create)
 {
-	char why[DF_TRUST_WHY_MAX];
-	_cleanup_close_ int fd = df_trust_open_dir(path, geteuid(), why);
+	char why[DF_HOST_FILE_WHY_MAX];
+	_cleanup_close_ int fd = df_host_dir_open(path, geteuid(), why);
 	struct stat st;
 
 	if (fd == -ENOENT && create) {
@@ -48,7 +48,7 @@ int df_reports_open(const char *path, bool create)
 
 		if (r < 0)
 			return r;
-		fd = df_trust_open_dir(path, geteuid(), why);
+		fd = df_host_dir_open(path, geteuid(), why);
 	}
 	if (fd < 0)
 		return fd;

@@ -10,8 +10,8 @@
  * 127.0.0.11 is behind a DNAT of the engine: it counts only where the hook was told
  * --engine=docker.
  */
-#ifndef DF_PROXY_TRUST_H
-#define DF_PROXY_TRUST_H
+#ifndef DF_TRUST_H
+#define DF_TRUST_H
 
 #include <stdbool.h>
 #include <stdint.h>

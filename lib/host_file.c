@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "lib/trust.h"
+#include "lib/host_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +49,7 @@ static int judge(struct walk *w, int fd, const struct stat *st)
 
 	if (st->st_uid != 0 && st->st_uid != w->owner) {
 		show(fd, shown);
-		(void)snprintf(w->why, DF_TRUST_WHY_MAX,
+		(void)snprintf(w->why, DF_HOST_FILE_WHY_MAX,
 			       "%s belongs to uid %u; it must be root's: chown -h root %s", shown,
 			       (unsigned)st->st_uid, shown);
 		return -EPERM;
@@ -57,7 +57,7 @@ static int judge(struct walk *w, int fd, const struct stat *st)
 	if (!has_mode || is_shared || !(st->st_mode & (S_IWGRP | S_IWOTH)))
 		return 0;
 	show(fd, shown);
-	(void)snprintf(w->why, DF_TRUST_WHY_MAX,
+	(void)snprintf(w->why, DF_HOST_FILE_WHY_MAX,
 		       "%s can be written by others than its owner (mode %04o): chmod go-w %s",
 		       shown, (unsigned)st->st_mode & 07777, shown);
 	return -EPERM;
@@ -162,12 +162,12 @@ static int open_as(const char *path, uid_t owner, mode_t type, int flags, char *
 	return r < 0 ? r : fd;
 }
 
-int df_trust_open(const char *path, uid_t owner, char ret_why[static DF_TRUST_WHY_MAX])
+int df_host_file_open(const char *path, uid_t owner, char ret_why[static DF_HOST_FILE_WHY_MAX])
 {
 	return open_as(path, owner, S_IFREG, 0, ret_why);
 }
 
-int df_trust_open_dir(const char *path, uid_t owner, char ret_why[static DF_TRUST_WHY_MAX])
+int df_host_dir_open(const char *path, uid_t owner, char ret_why[static DF_HOST_FILE_WHY_MAX])
 {
 	return open_as(path, owner, S_IFDIR, O_DIRECTORY, ret_why);
 }

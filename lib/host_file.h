@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * trust: files that count as the host's word.
+ * host_file: files that count as the host's word.
  *
  * A file counts if it is a regular file that belongs to root and that nobody else may
  * write; the same holds for every directory and every symbolic link on the way to it, or
@@ -10,12 +10,12 @@
  * The way is walked one component at a time, and each is looked at through its descriptor:
  * there is no moment between the look and the use.
  */
-#ifndef DF_TRUST_H
-#define DF_TRUST_H
+#ifndef DF_HOST_FILE_H
+#define DF_HOST_FILE_H
 
 #include <sys/types.h>
 
-#define DF_TRUST_WHY_MAX 640
+#define DF_HOST_FILE_WHY_MAX 640
 
 /*
  * Opens a file for reading.  owner: files may belong to this user beside root; the hook and
@@ -23,9 +23,9 @@
  * to do; -EINVAL: not a regular file; -ENOENT: it, or what a link leads to, is missing; other
  * -errno.  ret_why is "" with all but -EPERM, and escaped for a message.
  */
-int df_trust_open(const char *path, uid_t owner, char ret_why[static DF_TRUST_WHY_MAX]);
+int df_host_file_open(const char *path, uid_t owner, char ret_why[static DF_HOST_FILE_WHY_MAX]);
 
 /* The same for a directory, itself included.  -ENOTDIR: it is none. */
-int df_trust_open_dir(const char *path, uid_t owner, char ret_why[static DF_TRUST_WHY_MAX]);
+int df_host_dir_open(const char *path, uid_t owner, char ret_why[static DF_HOST_FILE_WHY_MAX]);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "lib/trust.h"
+#include "lib/host_file.h"
 #include "lib/util.h"
 
 static char top[64];
@@ -49,7 +49,7 @@ static int tear_down(void **state)
 
 static int look(const char *name, char *why)
 {
-	_cleanup_close_ int fd = df_trust_open(in_top(name), geteuid(), why);
+	_cleanup_close_ int fd = df_host_file_open(in_top(name), geteuid(), why);
 	char text[8] = "";
 
 	if (fd < 0)
@@ -62,7 +62,7 @@ static int look(const char *name, char *why)
 
 static void test_file(void **state)
 {
-	char why[DF_TRUST_WHY_MAX], want[DF_TRUST_WHY_MAX];
+	char why[DF_HOST_FILE_WHY_MAX], want[DF_HOST_FILE_WHY_MAX];
 	_cleanup_close_ int dir = -1;
 
 	(void)state;
@@ -72,8 +72,8 @@ static void test_file(void **state)
 	assert_string_equal(why, "");
 	assert_int_equal(look("a", why), -EINVAL);
 	assert_int_equal(look("a/file/x", why), -ENOTDIR);
-	assert_int_equal(df_trust_open_dir(in_top("a/file"), geteuid(), why), -ENOTDIR);
-	dir = df_trust_open_dir(in_top("a"), geteuid(), why);
+	assert_int_equal(df_host_dir_open(in_top("a/file"), geteuid(), why), -ENOTDIR);
+	dir = df_host_dir_open(in_top("a"), geteuid(), why);
 	assert_true(dir >= 0);
 	for (unsigned bits = 020; bits >= 02; bits >>= 3) {
 		assert_int_equal(chmod(in_top("a/file"), 0644 | bits), 0);
@@ -91,7 +91,7 @@ static void test_file(void **state)
 /* A directory on the way, and one that is sticky. */
 static void test_way(void **state)
 {
-	char why[DF_TRUST_WHY_MAX];
+	char why[DF_HOST_FILE_WHY_MAX];
 
 	(void)state;
 	assert_int_equal(chmod(in_top("a"), 0775), 0);
@@ -108,7 +108,7 @@ static void test_way(void **state)
 
 static void test_links(void **state)
 {
-	char why[DF_TRUST_WHY_MAX], target[128];
+	char why[DF_HOST_FILE_WHY_MAX], target[128];
 
 	(void)state;
 	assert_int_equal(symlink("a/file", in_top("link")), 0);
@@ -131,7 +131,7 @@ static void test_links(void **state)
 
 static void test_owner(void **state)
 {
-	char why[DF_TRUST_WHY_MAX];
+	char why[DF_HOST_FILE_WHY_MAX];
 
 	(void)state;
 	if (geteuid() != 0)
@@ -151,16 +151,16 @@ static void test_owner(void **state)
 
 static void test_long(void **state)
 {
-	char why[DF_TRUST_WHY_MAX], path[8192];
+	char why[DF_HOST_FILE_WHY_MAX], path[8192];
 
 	(void)state;
 	memset(path, 'x', sizeof(path) - 1);
 	path[sizeof(path) - 1] = '\0';
 	path[0] = '/';
-	assert_int_equal(df_trust_open(path, 0, why), -ENAMETOOLONG);
+	assert_int_equal(df_host_file_open(path, 0, why), -ENAMETOOLONG);
 	path[4000] = '\0';
-	assert_int_equal(df_trust_open(path, 0, why), -ENAMETOOLONG);
-	assert_int_equal(df_trust_open("", 0, why), -ENOENT);
+	assert_int_equal(df_host_file_open(path, 0, why), -ENAMETOOLONG);
+	assert_int_equal(df_host_file_open("", 0, why), -ENOENT);
 }
 
 int main(void)
