@@ -9,6 +9,21 @@
 
 #define TEXT_MAX 1024
 
+/* As one of the list, and not as the beginning of another: /etc/profile beside /etc/profile.d. */
+static bool is_seen(const char *seen, const char *text)
+{
+	const size_t len = strlen(text);
+
+	for (const char *at = strstr(seen, text); at; at = strstr(at + 1, text)) {
+		const bool is_start =
+			at == seen || (at - seen >= 2 && memcmp(at - 2, ", ", 2) == 0);
+
+		if (is_start && (at[len] == '\0' || strncmp(at + len, ", ", 2) == 0))
+			return true;
+	}
+	return false;
+}
+
 void df_findings_add(struct df_findings *f, enum df_finding finding, const char *format, ...)
 {
 	char *seen = f->seen[finding], text[TEXT_MAX], printable[DF_META_SEEN_MAX];
@@ -19,7 +34,7 @@ void df_findings_add(struct df_findings *f, enum df_finding finding, const char 
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	(void)df_escape(text, strlen(text), printable, sizeof(printable));
-	if (!strstr(seen, printable))
+	if (*printable && !is_seen(seen, printable))
 		df_append(seen, DF_META_SEEN_MAX, &pos, "%s%s", pos ? ", " : "", printable);
 }
 

@@ -12,6 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "hook/relied.h"
 #include "lib/array.h"
 #include "lib/util.h"
 
@@ -20,66 +21,6 @@
 #endif
 #define LAYERS_MAX 8 /* of an overlay below an overlay */
 #define CLIMB_MAX 64 /* directories above one another */
-
-/*
- * What is written there is what the next fence, or root of the host, goes by.  Read-only it is no
- * lever.
- */
-static const struct relied {
-	const char *path;
-	bool has_below; /* what is below counts as well: else only the whole */
-} relied[] = {
-	{DF_CONF_FILE, false},
-	{DF_DISABLED_FILE, false},
-	{DF_POLICY_DIR, true},
-	{DF_POLICY_DATA_DIR, true},
-	{DF_POLICY_STORE_DIR, true},
-	{DF_REPORT_DIR, true},
-	{DF_RUNDIR, true},
-	{DF_PROXY_PATH, false},
-	{"/proc/self/exe", false}, /* the hook itself */
-	{"/etc/containers", true},
-	{"/usr/share/containers", true},
-	/* programs of root, and what makes it run others */
-	{"/usr/bin", true},
-	{"/usr/sbin", true},
-	{"/usr/lib", true},
-	{"/usr/lib64", true},
-	{"/usr/libexec", true},
-	{"/usr/local/bin", true},
-	{"/usr/local/sbin", true},
-	{"/usr/local/lib", true},
-	{"/bin", true},
-	{"/sbin", true},
-	{"/lib", true},
-	{"/lib64", true},
-	{"/boot", true},
-	{"/opt/cni/bin", true},
-	{"/etc/cni", true},
-	{"/etc/ld.so.preload", false},
-	{"/etc/ld.so.cache", false},
-	{"/etc/passwd", false},
-	{"/etc/shadow", false},
-	{"/etc/pam.d", true},
-	{"/etc/sudoers", false},
-	{"/etc/sudoers.d", true},
-	{"/etc/crontab", false},
-	{"/etc/cron.d", true},
-	{"/etc/systemd", true},
-	{"/etc/udev", true},
-	{"/run/systemd/system", true},
-	{"/run/udev/rules.d", true},
-	/* state and bundles of engines; volumes and a container's own files are below them */
-	{"/run/containers", false},
-	{"/run/libpod", false},
-	{"/run/crun", false},
-	{"/run/runc", false},
-	{"/run/containerd", false},
-	{"/var/lib/containers", false},
-	{"/var/lib/containerd", false},
-	{"/var/lib/docker", false},
-	{"/var/lib/kubelet", false},
-};
 
 /* One of those, by one of the ways that lead there. */
 struct df_host_place {
@@ -239,6 +180,9 @@ static void read_files(struct df_host_files *h)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(relied); i++)
 		add_relied(h, &relied[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(relied_if_there); i++)
+		if (access(relied_if_there[i].path, F_OK) == 0)
+			add_relied(h, &relied_if_there[i]);
 }
 
 void df_host_files_done(struct df_host_files *h)

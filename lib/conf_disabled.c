@@ -148,6 +148,10 @@ static void read_line(const char *line, size_t len, struct disabled *d)
 		len--;
 	for (; len > 0 && is_white(*line); len--)
 		line++;
+	if (memchr(line, '\r', len)) { /* lines of a Mac of old: an 'until' would be no line */
+		d->what = "a carriage return inside of it; lines end with a line feed";
+		return;
+	}
 	if (len == 0 || *line == '#')
 		return;
 	if (take_word(line, len, "reason", &rest, &rest_len)) {
