@@ -75,7 +75,7 @@ static __always_inline __u32 names_say(const __u32 addr[4], __u32 class)
 	return bits;
 }
 
-/* What rules and names say of one address: said, and bits << 16. */
+/* The verdict of rules and names on one address: said, and bits << 16. */
 __noinline __u32 look_up(__u64 high, __u64 low, __u32 class)
 {
 	const struct dest d = unpack(high, low, 0);

@@ -219,8 +219,8 @@ static int check_level(const struct df_container *c, int fd, const char *path, c
 }
 
 /*
- * Nobody else's: below the cgroup at path (len octets) there are no others than those on the way
- * to init's, at init, and the processes of all of them are the container's.
+ * Checks that the cgroup at path (len octets) is the container's alone: the only cgroups below it
+ * are those on the way to init's, and all their processes are the container's.
  */
 static int check_alone(const struct df_container *c, int top_fd, const char *init, size_t len,
 		       char *error)
@@ -322,7 +322,7 @@ static size_t find_top(struct df_container *c, const struct df_config *config)
 	return by_view < by_config ? by_view : by_config;
 }
 
-/* Those that it inherits programs from. */
+/* The cgroups above it, whose programs it inherits. */
 static int open_above(struct df_container *c, char *error)
 {
 	char path[DF_META_PATH_MAX];

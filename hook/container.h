@@ -26,7 +26,7 @@
 #define DF_CONTAINER_ERROR_MAX 1024
 #define DF_CONTAINER_DEPTH_MAX 32 /* cgroups above one another; systemd's are not ten deep */
 
-/* Whose processes a container sees. */
+/* The processes that a container sees. */
 enum df_pidns {
 	DF_PIDNS_OWN,    /* its own alone */
 	DF_PIDNS_SHARED, /* others', too: of a container or a pod that it joins */

@@ -44,13 +44,13 @@ void df_findings_of_fds(const struct df_config *config, pid_t init, struct df_fi
 void df_findings_of_restored(pid_t init, struct df_findings *f);
 
 /*
- * Who else is in the network namespace, and which resolvers the container could be itself.
+ * Neighbours in the network namespace, and resolvers that the container could be itself.
  * is_docker: 127.0.0.11 is the engine's.
  */
 void df_findings_of_network(const struct df_config *config, const struct df_container *container,
 			    bool is_docker, struct df_findings *f);
 
-/* Whose processes it sees. */
+/* Processes of others that it sees. */
 void df_findings_of_processes(const struct df_config *config, const struct df_container *container,
 			      struct df_findings *f);
 

@@ -144,8 +144,9 @@ static void look_at(pid_t init, unsigned fd, bool is_preserved, struct df_findin
 }
 
 /*
- * What a restored init has open already.  runc calls the hook before CRIU opens the sockets
- * of the image, so that their connects are judged like others; CRIU's own are not counted.
+ * Sockets that a restored init has open already.  runc calls the hook before CRIU opens the
+ * sockets of the image, so their connects are judged like any other; CRIU's own sockets are not
+ * counted.
  */
 void df_findings_of_restored(pid_t init, struct df_findings *f)
 {

@@ -115,7 +115,7 @@ static void add_layers(struct df_host_files *h, const struct relied *r, const st
 	}
 }
 
-/* What is there, or would be: the nearest directory above that exists, and the rest of the name. */
+/* The file, or the nearest directory above it that exists and the rest of the name. */
 static void add_path(struct df_host_files *h, const struct relied *r, const char *path)
 {
 	const struct df_mount *mount = NULL;
@@ -197,7 +197,7 @@ static const char *name_of(const struct relied *r)
 	return strcmp(r->path, "/proc/self/exe") == 0 ? "the hook" : r->path;
 }
 
-/* What of the host's files there is at this place, or below it; one by its own name if there is. */
+/* The host's file at this place, or one below it; a file with this very name comes first. */
 static const struct df_host_place *find(const struct df_host_files *h, const struct df_place *p)
 {
 	const struct df_host_place *layer = NULL;
@@ -273,7 +273,7 @@ static bool copy(const char *text, char *ret, size_t size)
 	return true;
 }
 
-/* What is mounted below the source comes along; "ro" does not cover it. */
+/* Mounts below the source come along, and "ro" does not cover them. */
 static bool are_shown_below(const struct df_host_files *h, const struct df_config_mount *mount,
 			    const char *source, char *ret, size_t size)
 {

@@ -40,7 +40,7 @@ static void close_raw(struct df_hook *h)
 		df_probe_set("lsm", &btf_id, 1);
 }
 
-/* Whoever asked for fail=open reads here that there is none. */
+/* Says in the finding that fail=open does not count. */
 static void note_fail_open(struct df_hook *h)
 {
 	static const enum df_finding findings[] = {DF_FINDING_HOST_PID, DF_FINDING_SHARED_PID};

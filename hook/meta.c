@@ -27,8 +27,8 @@ static void add_resolver(struct df_meta *m, const uint8_t addr[static 16])
 }
 
 /*
- * Those of the policies; else those of the container's resolv.conf, of which the proxy
- * believes none that the container can be itself (proxy/trust.h).
+ * Resolvers: those of the policies, else those of the container's resolv.conf.  The proxy believes
+ * none of the latter that the container can be itself (proxy/trust.h).
  */
 static void fill_resolvers(const struct df_hook *h, struct df_meta *m)
 {
@@ -72,9 +72,8 @@ static bool shows_writable(const struct df_hook *h, const struct df_config_mount
 }
 
 /*
- * What the file says counts after the start, too, if nobody inside can write it: by no mount
- * of this container, not by another container that has its network and so its file, and not
- * by a remount.
+ * A later change of the file counts if nobody inside can write it: by no mount of this container,
+ * not by another container that shares its network and so its file, and not by a remount.
  */
 static bool is_resolv_conf_trusted(const struct df_hook *h)
 {

@@ -121,7 +121,7 @@ bool df_mountinfo_is_above(const char *dir, const char *path)
 	return len > 0 && strncmp(dir, path, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
-/* Of the mount that a descriptor was opened through (3.15). */
+/* The number of the mount that a descriptor was opened through (Linux 3.15). */
 static int mount_id(int fd)
 {
 	char path[64], text[1024], *line;

@@ -44,8 +44,8 @@ void df_mountinfo_done(struct df_mountinfo *m);
 bool df_mountinfo_is_above(const char *dir, const char *path);
 
 /*
- * What an O_PATH descriptor leads to.  *ret_mount is the mount it was reached by.  0; -ENOENT: it
- * is in no mount of this process's namespace.
+ * The place that an O_PATH descriptor leads to.  *ret_mount is the mount it was reached by.  0;
+ * -ENOENT: it is in no mount of this process's namespace.
  */
 int df_mountinfo_place(const struct df_mountinfo *m, int fd, struct df_place *ret,
 		       const struct df_mount **ret_mount);

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 /*
- * What is written there is what the next fence, or root of the host, goes by.  Read-only it is no
+ * The next fence, or root of the host, goes by what is written there.  A read-only mount is no
  * lever.
  */
 static const struct relied {

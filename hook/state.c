@@ -15,7 +15,7 @@
 #define _cleanup_state_ __attribute__((cleanup(df_state_done)))
 
 /*
- * It becomes a directory name and a part of log lines.  runc accepts these characters and
+ * The id becomes a directory name and a part of log lines.  runc accepts these characters and
  * crun all but '/'.  Names that begin with '.' or '@' are no containers': "." and "..",
  * what readdir(3) users skip, and our own below /run/deployfence.
  */

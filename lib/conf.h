@@ -73,7 +73,7 @@ int df_conf_load(const char *path, struct df_conf_host *ret, char **ret_messages
 int df_conf_parse(const char *file, const char *text, size_t len, struct df_conf_host *ret,
 		  char **ret_messages);
 
-/* What the file of the host's kill switch says. */
+/* The state of the host's kill switch, by its file. */
 enum df_conf_switch {
 	DF_CONF_SWITCH_NONE,   /* there is none, or its time is over */
 	DF_CONF_SWITCH_THROWN, /* the host is switched off */
@@ -91,7 +91,7 @@ enum df_conf_switch {
 enum df_conf_switch df_conf_switch(const char *path, time_t now,
 				   char ret_text[static DF_CONF_SWITCH_TEXT_MAX]);
 
-/* What to do about DF_CONF_SWITCH_VOID. */
+/* The remedy for DF_CONF_SWITCH_VOID. */
 #define DF_CONF_SWITCH_REMEDY "to switch the host off, write as root: echo 'reason TEXT' >"
 
 /* RFC 3339 5.6 date-time, whole text: "2026-01-31T12:00:00Z", "…T13:00:00.5+01:00".  -EINVAL. */

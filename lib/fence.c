@@ -251,7 +251,7 @@ static void detach_left_over(int cgroup_fd, const struct attachment *ours)
 	}
 }
 
-/* What judges the processes of a cgroup, whichever cgroup it is attached to. */
+/* The programs that judge the processes of a cgroup, whichever cgroup they are attached to. */
 struct effective {
 	uint32_t n, ids[EFFECTIVE_MAX];
 };

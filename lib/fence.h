@@ -45,7 +45,7 @@ void df_fence_maps(const struct df_fence *f, struct df_fence_maps *ret);
 /* Writes the configuration entry.  0 or -errno. */
 int df_fence_configure(int conf_map, const struct df_conf *conf);
 
-/* What a program of somebody else, on the cgroup of a fence or on one above it, means for it. */
+/* The effect of a foreign program, on the cgroup of a fence or on one above it. */
 enum df_fence_foreign_kind {
 	DF_FENCE_HARMLESS, /* it goes on beside the fence, for the proxy as well or whatever it does
 			    */

@@ -38,8 +38,7 @@ static void show(int fd, char ret[static SHOWN_MAX])
 	(void)df_escape(n > 0 ? path : "?", n > 0 ? (size_t)n : 1, ret, SHOWN_MAX);
 }
 
-/* Nobody but root (and the owner that is accepted) can have changed it, or can put another there.
- */
+/* Checks that root alone (or the accepted owner) can have changed or replaced it. */
 static int judge(struct walk *w, int fd, const struct stat *st)
 {
 	/* of a link the mode says nothing, and what is neither file nor directory is not read */

@@ -52,8 +52,8 @@ struct df_list {
 int df_list_read(struct df_list *list);
 
 /*
- * What the text is instead of a list in any format: "an HTML page".  A server that has no list
- * any more answers so, and a word such as "Forbidden" is a name.  NULL: nothing of the kind.
+ * The name of another format that the text has: "an HTML page".  A server that has lost its list
+ * answers so, and a word such as "Forbidden" would be a name.  NULL: none was recognized.
  */
 const char *df_list_not_a_list(const char *text, size_t len);
 

@@ -28,7 +28,7 @@ struct df_policy_file {
 	uint32_t name; /* for who reads it: of the base name, in the strings of the table */
 };
 
-/* What becomes of files that others than root could have written (lib/host_file.h). */
+/* How files are treated that others than root could have written (lib/host_file.h). */
 enum df_policy_trust {
 	DF_POLICY_TRUST_ANY,  /* they are read: a policy that is looked at before it is installed */
 	DF_POLICY_TRUST_WARN, /* they are read, and a warning says that the hook will not */

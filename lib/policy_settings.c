@@ -24,7 +24,7 @@ static int parse_mode(struct df_policy_parser *p)
 	return 0;
 }
 
-/* What is in force at the current statement. */
+/* The owner and the hint in force at the current statement. */
 static struct df_policy_source_texts texts_here(const struct df_policy_parser *p)
 {
 	return (struct df_policy_source_texts){.owner = p->owner,

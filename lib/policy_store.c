@@ -40,7 +40,7 @@ static int make_directories(const char *path)
 	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-/* Nobody else can have put another directory, or one above, in its place. */
+/* Root alone can have put this directory, and those above it, in place. */
 static int open_directory(const char *path)
 {
 	char why[DF_HOST_FILE_WHY_MAX];

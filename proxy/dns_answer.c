@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What an answer says of the name asked for: df_dns_parse_answer. */
+/* The reading of an answer: df_dns_parse_answer. */
 #include <string.h>
 
 #include "lib/util.h"
@@ -14,7 +14,7 @@ struct alias {
 	bool is_used;
 };
 
-/* What the answer section says, before it is known which names it leads to. */
+/* The records of the answer section, before it is known which names they lead to. */
 struct collected {
 	unsigned n_aliases;
 	unsigned n_chain;
@@ -56,7 +56,7 @@ static void collect_hint(struct collected *all, const uint8_t *hint, size_t size
 	all->n_addrs++;
 }
 
-/* What is wrong with it is for the caller to weigh: it may have to pass as it is. */
+/* The caller weighs its errors: the record may have to pass as it is. */
 static void collect_svcb(struct collected *all, const struct df_dns_record *rr)
 {
 	struct df_dns_svcb svcb;
@@ -201,7 +201,7 @@ static bool is_on_the_way(const struct collected *all, unsigned from, int name)
 	return name == FROM_QNAME;
 }
 
-/* All that the aliases make of one name that was reached. */
+/* Follows every alias of one name that was reached. */
 static int follow_from(struct collected *all, const struct df_dns_query *asked, unsigned from)
 {
 	const struct df_dname name = from == FROM_QNAME ? asked->name : all->chain[from];

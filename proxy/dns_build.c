@@ -217,7 +217,7 @@ static void put_upstream_opt(struct df_dns_out *o, const struct df_dns_query *q,
 		df_dns_set_u16(o->buf + start - 2, (uint16_t)(o->pos - start));
 }
 
-/* What upstream's message has for the client, and how much of the room is its OPT's. */
+/* The parts of the resolver's message that the client gets, and the room that its OPT takes. */
 struct source {
 	const struct df_dns_query *q;
 	const struct df_dns_answer *only;

@@ -195,7 +195,7 @@ int df_dns_get_question(struct df_dns_cursor *c, const struct df_dns_header *h,
 	return 0;
 }
 
-/* What may stand behind the question of a query. */
+/* The records that may stand behind the question of a query. */
 struct extras {
 	bool has_opt, is_signed, has_soa;
 	struct df_dns_record opt;

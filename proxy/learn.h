@@ -128,8 +128,8 @@ bool df_learn_has(const struct df_learn *l, const uint8_t addr[static 16],
 		  const struct df_dname *name);
 
 /*
- * What is known of an address at a class: an element of df_learned.bits.  The refusals of the
- * IPv4 addresses that it holds are in it.
+ * The knowledge of an address at a class: an element of df_learned.bits, with the refusals of the
+ * IPv4 addresses that it holds.
  */
 uint16_t df_learn_bits(struct df_learn *l, const uint8_t addr[static 16], unsigned cls,
 		       uint64_t now_ns);

@@ -54,7 +54,7 @@ struct df_lookup {
 	struct df_msg_query record; /* has_record */
 };
 
-/* What is known of the container's resolv.conf. */
+/* The container's resolv.conf, as far as it is known. */
 struct df_resolvers {
 	struct df_source source;
 	int fd;                /* inotify, until the payload runs; or -1 */
@@ -139,7 +139,7 @@ void df_life_start(struct df_monitor *m);
 void df_life_addresses(struct df_monitor *m);
 void df_life_stop(struct df_monitor *m);
 
-/* What the programs have counted: enum df_counter. */
+/* One counter of the kernel programs: enum df_counter. */
 uint64_t df_kernel_count(uint32_t counter);
 
 /* strays: answers that are none, once there are many */

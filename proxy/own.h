@@ -24,7 +24,7 @@ struct df_own {
 /* Asks the kernel now. */
 void df_own_read(struct df_own *o);
 
-/* It has got this one, too, since. */
+/* Adds an address that the namespace has got since. */
 void df_own_add(struct df_own *o, const uint8_t addr[static 16]);
 
 bool df_own_has(struct df_own *o, const uint8_t addr[static 16], uint64_t now_ns);

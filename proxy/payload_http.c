@@ -257,8 +257,8 @@ static void take_host(const struct df_payload_target *host, struct df_payload_ta
 }
 
 /*
- * What stands beside a target that names a host.  Nobody goes by the Host of CONNECT, so that
- * one behind a long ticket for the proxy need not be seen.
+ * The Host field beside a target that names a host.  No server goes by the Host of CONNECT, so one
+ * behind a long ticket for the proxy need not be read.
  */
 static enum df_payload_state read_host(const struct line *l, size_t len, bool is_cut,
 				       struct df_payload_target *t)

@@ -107,7 +107,7 @@ void df_pin_failed(struct df_worker *w, struct df_pin_slot *s, enum df_pin_cause
 		tell_cause(w, s, cause, 1);
 }
 
-/* What the name as a whole comes to: too many addresses, no room for them, or all is well. */
+/* Tells the outcome for a name: too many addresses, no room for them, or success. */
 static void tell_outcome(struct df_worker *w, struct df_pin_slot *s)
 {
 	const uint32_t n = s->n_addrs[0] + s->n_addrs[1];

@@ -39,7 +39,9 @@ void df_relay_send_failure(struct df_worker *w, struct df_asked *a, uint16_t ede
 /* By a->decision; held while the asker is being looked up. */
 void df_relay_refuse(struct df_worker *w, struct df_asked *a);
 
-/* What df_dns_parse_query refuses.  a is settled: passed on, refused, or answered with an error. */
+/* A query that df_dns_parse_query refuses.  a is settled: passed on, refused, or answered with an
+ * error.
+ */
 void df_relay_odd_query(struct df_worker *w, struct df_asked *a, const uint8_t *pkt, size_t len);
 /* The answer to one of another opcode or class, where it is enforced. */
 void df_relay_other_answer(struct df_worker *w, struct df_asked *a, const uint8_t *pkt, size_t len);
@@ -52,7 +54,7 @@ void df_relay_note_answer(struct df_worker *w, const struct df_asked *a);
 /* True: a zone transfer, of which each message passes. */
 bool df_relay_is_stream(const struct df_asked *a);
 /*
- * What a valid answer teaches, and the verdict on the names in it, told.  True: a was refused
+ * Learns from a valid answer, judges the names in it and tells the verdict.  True: a was refused
  * for them.
  */
 bool df_relay_judge_answer(struct df_worker *w, struct df_asked *a,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What passes as octets, with another id.
+ * Messages that pass as octets, with another id.
  *
- * Where nothing is enforced nothing may be broken either: all does, and the client sees what the
- * resolver says.  What the decoder refuses is neither judged nor learned, and that is told.
+ * Where nothing is enforced all messages do, since audit mode must break nothing: the client sees
+ * the resolver's own octets.  A message that the decoder refuses is neither judged nor learned
+ * from, and an event says so.
  *
- * Where policies are enforced: what is signed, and what is of another opcode or class.  The names
- * in it are judged, and those of the answer.
+ * Where policies are enforced, signed messages and those of another opcode or class do.  The names
+ * in them are judged, and those in the answer.
  */
 #include <errno.h>
 #include <string.h>

@@ -8,8 +8,8 @@
  * was when the hook looked.  Later ones count where the container cannot write the file;
  * elsewhere they are told, and that is all.
  *
- * What is asked is whether init has executed the payload once the file was read: whatever was
- * in it by then, nobody inside has written.
+ * The question whether init has executed the payload comes after the file was read: if it has
+ * not, nobody inside can have written what was read.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -10,8 +10,8 @@
  *  - the same process asks for without the suffix, or with another one, before or soon after.
  * All else is what it looks like: a name below the suffix that was refused.
  *
- * What comes after is waited for where the part before the suffix has a dot, as the names of
- * the world have: a few milliseconds, and only with the event; the client has its answer.
+ * Where the part before the suffix has a dot, as public names have, the event waits some
+ * milliseconds for the next question of the process.  The client has its answer by then.
  */
 #ifndef DF_SEARCH_H
 #define DF_SEARCH_H

@@ -2,11 +2,11 @@
 /*
  * trust: which resolvers are believed, at the moment of a question.
  *
- * Those that a policy names by `resolver`, whatever they are; else those of the container's
- * resolv.conf, but none that the container can be itself: it would have any address allowed.
- * That is every address of its network namespace, loopback and the unspecified address, which
- * leads there.  Addresses come later, so it is asked of the kernel anew.  In the host's
- * namespace such a resolver is the host's (NodeLocal DNS, systemd-resolved).  Docker's
+ * Believed are the resolvers that a policy names by `resolver`, whatever their addresses; else
+ * those of the container's resolv.conf, but none that the container can be itself, since it could
+ * have any address allowed.  It can be every address of its network namespace, loopback and the
+ * unspecified address, which leads there.  Addresses come later, so the kernel is asked anew.  In
+ * the host's namespace such a resolver is the host's (NodeLocal DNS, systemd-resolved).  Docker's
  * 127.0.0.11 is behind a DNAT of the engine: it counts only where the hook was told
  * --engine=docker.
  */

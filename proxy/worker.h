@@ -208,8 +208,9 @@ static inline bool df_worker_is_inert(const struct df_worker *w)
 }
 
 /* relay */
-/* What goes to a's resolver, in w->answer.  Its length, -EMSGSIZE, or -ENODATA: a went as octets
- * that are no longer here.
+/*
+ * Builds the query for a's resolver in w->answer.  Its length; -EMSGSIZE; -ENODATA: the octets of
+ * a are no longer kept.
  */
 int df_relay_build(struct df_worker *w, const struct df_asked *a, uint16_t id);
 /* One message of a client.  The bytes are not kept. */
@@ -313,7 +314,7 @@ void df_upstream_settled(struct df_worker *w, const struct df_asked *a);
 int df_tcp_init(struct df_worker *w);
 int df_tcp_send_upstream(struct df_worker *w, struct df_asked *a);
 void df_tcp_reply(struct df_worker *w, int connection, const uint8_t *pkt, size_t len);
-/* It ends with this round, with an RST. */
+/* Ends a connection with this round, by an RST. */
 void df_tcp_reset(struct df_worker *w, int connection);
 /* Its resolver has not been reached so far, or cannot be. */
 bool df_tcp_is_unconnected(const struct df_worker *w, int connection);

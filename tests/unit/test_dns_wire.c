@@ -172,7 +172,7 @@ static void test_query_limits(void **state)
 	assert_int_equal(r, -EMSGSIZE);
 }
 
-/* What may be on the way, and not be changed. */
+/* Records that may be on the way, and must not be changed. */
 static void test_query_verbatim(void **state)
 {
 	static const struct {
@@ -438,7 +438,7 @@ static void test_answer_refused(void **state)
 	}
 }
 
-/* What careless resolvers and load balancers send, and clients take. */
+/* Answers that careless resolvers and load balancers send, and that clients take. */
 static void test_answer_tolerated(void **state)
 {
 	static const struct {

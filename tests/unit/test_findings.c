@@ -448,7 +448,8 @@ static void test_mounts(void **state)
 		    "host-mount: mount GROUND/run with /run/deployfence\n");
 }
 
-/* What a fence stands on: by a name, by a link, from above and from below; read-only and not. */
+/* The files that a fence relies on: by name, by link, from above and from below; read-only or not.
+ */
 static void test_host_files(void **state)
 {
 	static const struct {

@@ -458,7 +458,7 @@ static void test_nat64(void **state)
 	check_consistency();
 }
 
-/* Of the other forms refusals alone carry over, and only from the IPv4 address. */
+/* In the other forms refusals alone carry over, and only from the IPv4 address. */
 static void test_embedded(void **state)
 {
 	static const char *const forms[] = {"2002:8c52:7003::1", "2001:0:8c52:7003::3fff:fdfe",

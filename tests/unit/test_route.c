@@ -28,7 +28,7 @@ static struct df_teach teach;
 static struct df_own own; /* never read: it is good until the end of time */
 static struct df_trust trust;
 
-/* Of the meta data, as it is now. */
+/* Resolvers of the meta data, as it is now. */
 static void use_resolvers(void)
 {
 	own.until_ns = UINT64_MAX;
@@ -335,7 +335,7 @@ static void test_docker(void **state)
 	assert_true(route("127.0.0.1", 0).decision.is_enforced);
 }
 
-/* What becomes the namespace's own after the start is not believed any more. */
+/* A resolver whose address the namespace gets after the start is not believed any more. */
 static void test_address_that_comes_later(void **state)
 {
 	struct df_resolver to;
