@@ -19,19 +19,41 @@ static const char *const harmless[] = {
 };
 
 /*
- * Of crun and runc: a configuration of CRIU, whose action-script is run as root; properties of
- * the systemd scope that move it, hand its cgroup on, or put programs on it.
+ * Of crun and runc: a configuration of CRIU, whose action-script is run as root; and properties of
+ * the systemd scope, which can move it, hand its cgroup on, put programs on it, and start, stop
+ * or even reboot what is the host's (Wants=, Conflicts=, FailureAction=: systemd.unit(5)).
  */
-static const char *const others[] = {
-	"org.criu.config",
-	"org.systemd.property.Slice",
-	"org.systemd.property.ControlGroup",
-	"org.systemd.property.Delegate",
-	"org.systemd.property.DelegateControllers",
-	"org.systemd.property.DelegateSubgroup",
-	"org.systemd.property.BPFProgram",
-	"org.systemd.property.IPIngressFilterPath",
-	"org.systemd.property.IPEgressFilterPath",
+#define CRIU_CONFIG "org.criu.config"
+#define PROPERTY "org.systemd.property."
+
+/* What such properties begin with that concern the scope's own processes: limits, times, signals.
+ */
+static const char *const harmless_properties[] = {
+	"After",
+	"Allowed",
+	"Before",
+	"BlockIO",
+	"CPU",
+	"CollectMode",
+	"DefaultDependencies",
+	"Description",
+	"Documentation",
+	"FinalKillSignal",
+	"IO",
+	"IPAccounting",
+	"IPAddress",
+	"Kill",
+	"ManagedOOM",
+	"Memory",
+	"OOMPolicy",
+	"RestartKillSignal",
+	"RuntimeMax",
+	"RuntimeRandomizedExtra",
+	"SendSIG",
+	"Startup",
+	"Tasks",
+	"TimeoutStop",
+	"WatchdogSignal",
 };
 
 static bool is_listed(const char *key, const char *const *list, size_t n)
@@ -50,10 +72,20 @@ static bool is_usual_subgroup(const char *key, const char *value)
 	       (strcmp(value, "") == 0 || strcmp(value, "container") == 0);
 }
 
+static bool is_harmless_property(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(harmless_properties); i++)
+		if (strncmp(name, harmless_properties[i], strlen(harmless_properties[i])) == 0)
+			return true;
+	return false;
+}
+
 static bool counts(const char *key, const char *value)
 {
+	if (strncmp(key, PROPERTY, strlen(PROPERTY)) == 0)
+		return !is_harmless_property(key + strlen(PROPERTY));
 	if (strncmp(key, CRUN, strlen(CRUN)) != 0)
-		return is_listed(key, others, ARRAY_SIZE(others));
+		return strcmp(key, CRIU_CONFIG) == 0;
 	return !is_listed(key, harmless, ARRAY_SIZE(harmless)) && !is_usual_subgroup(key, value);
 }
 

@@ -413,7 +413,8 @@ build() { # [OPTION]…
 	for key in run.oci.hooks.stdout=/tmp/x run.oci.hooks.stderr=/tmp/x run.oci.delegate-cgroup=a run.oci.systemd.subgroup=a \
 		run.oci.systemd.force_cgroup_v1=/sys/fs/cgroup run.oci.handler=krun run.oci.pidfd_receiver=/x run.oci.seccomp.receiver=/x \
 		run.oci.seccomp.plugins=/x.so run.oci.seccomp_bpf_data=AA== run.oci.new=x org.criu.config=/x \
-		org.systemd.property.Slice=x.slice org.systemd.property.BPFProgram=egress:/x; do
+		org.systemd.property.Slice=x.slice org.systemd.property.BPFProgram=egress:/x org.systemd.property.Wants=x.service org.systemd.property.Conflicts=x.service \
+		org.systemd.property.OnFailure=x.service org.systemd.property.FailureAction=reboot org.systemd.property.PIDs=1 org.systemd.property.New=x; do
 		echo "$key"
 		hook <<<"$(state_of "$JOB" creating deployfence.policy=strict "$key")"
 		expect [ "$status" = 78 ]
@@ -428,7 +429,8 @@ build() { # [OPTION]…
 	cp "$DF_HOST/jobs/$JOB/config.orig" "$DF_HOST/jobs/$JOB/config.json"
 	hook <<<"$(state_of "$JOB" creating deployfence.policy=strict run.oci.keep_original_groups=1 run.oci.systemd.subgroup= \
 		run.oci.mount_context_type=context run.oci.seccomp_fail_unknown_syscall=1 module.wasm.image/variant=compat \
-		org.systemd.property.TimeoutStopUSec=1 io.podman.annotations.autoremove=TRUE)"
+		org.systemd.property.TimeoutStopUSec=1 org.systemd.property.After=x.service org.systemd.property.CollectMode=inactive-or-failed \
+		org.systemd.property.MemoryHigh=1 org.systemd.property.CPUWeight=1 io.podman.annotations.autoremove=TRUE)"
 	expect [ "$status" = 0 ]
 	refute_event '.finding == "runtime-annotation"'
 }
