@@ -94,23 +94,25 @@ static void add_layer(struct df_host_files *h, const struct relied *r, const str
 		add_layers(h, r, mount, place.path, depth + 1);
 }
 
-/* "…,lowerdir=A:B,upperdir=C,…": who writes there, writes here.  path: in the overlay. */
+/*
+ * "…,lowerdir=A:B,upperdir=C,…": who writes there, writes here.  Overlays that were mounted by
+ * fsconfig(2) have "lowerdir+=A,lowerdir+=B" (Linux 6.7).  path: in the overlay.
+ */
 static void add_layers(struct df_host_files *h, const struct relied *r, const struct df_mount *m,
 		       const char *path, unsigned depth)
 {
-	static const char *const keys[] = {"lowerdir=", "upperdir="};
+	static const char *const keys[] = {"lowerdir=", "lowerdir+=", "datadir+=", "upperdir="};
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		const char *dirs = strstr(m->super, keys[i]);
+		for (const char *dirs = strstr(m->super, keys[i]); dirs;
+		     dirs = strstr(dirs, keys[i])) {
+			for (dirs += strlen(keys[i]); *dirs && *dirs != ',';) {
+				size_t len = strcspn(dirs, ":,");
 
-		if (!dirs)
-			continue;
-		for (dirs += strlen(keys[i]); *dirs && *dirs != ',';) {
-			size_t len = strcspn(dirs, ":,");
-
-			if (*dirs == '/')
-				add_layer(h, r, m, dirs, len, path, depth);
-			dirs += len + (dirs[len] == ':');
+				if (*dirs == '/')
+					add_layer(h, r, m, dirs, len, path, depth);
+				dirs += len + (dirs[len] == ':');
+			}
 		}
 	}
 }

@@ -485,6 +485,41 @@ shown() {
 	shown "mount $DF_HOST/overlay/etc/upper with /etc/deployfence/" -v "$DF_HOST/overlay/etc/upper:/x"
 }
 
+# fsconfig(2), as mount(8) uses it since util-linux 2.39: the kernel then shows each layer as an option of its own.
+overlay_by_fsconfig() { # POINT LOWER…
+	/usr/bin/python3 - "$@" <<-'PYTHON'
+		import ctypes, os, sys
+		libc = ctypes.CDLL(None, use_errno=True)
+		def call(number, *arguments):
+		    result = libc.syscall(number, *arguments)
+		    if result < 0:
+		        sys.exit(f"system call {number}: {os.strerror(ctypes.get_errno())}")
+		    return result
+		FSOPEN, FSCONFIG, FSMOUNT, MOVE_MOUNT, SET_STRING, CREATE = 430, 431, 432, 429, 1, 6
+		context = call(FSOPEN, b"overlay", 0)
+		for lower in sys.argv[2:]:
+		    call(FSCONFIG, context, SET_STRING, b"lowerdir+", lower.encode(), 0)
+		call(FSCONFIG, context, CREATE, None, None, 0)
+		call(MOVE_MOUNT, call(FSMOUNT, context, 0, 0), b"", -100, sys.argv[1].encode(), 4)
+	PYTHON
+}
+
+@test "host-mount: the layers of an overlay that fsconfig has mounted" {
+	local layers=$DF_HOST/layers
+	mkdir -p "$layers/first" "$layers/second" "$layers/elsewhere"
+	cp "$POLICIES"/*.policy "$layers/second/" 2>/dev/null || true
+	echo 'on-leak host-mount refuse' >"$layers/second/strict-host-mount.policy"
+	overlay_by_fsconfig "$POLICIES" "$layers/first" "$layers/second"
+	for layer in first second; do
+		job -v "$layers/$layer:/x" -a deployfence.policy=strict-host-mount -- echo ran
+		expect [ "$output" = "" ]
+		expect_match "$stderr" "refused: finding host-mount: mount $layers/$layer with /etc/deployfence/policies"
+	done
+	job -v "$layers/elsewhere:/x" -a deployfence.policy=strict-host-mount -- echo ran
+	expect [ "$output" = ran ]
+	umount "$POLICIES"
+}
+
 @test "host-mount: the device of a file system that is in use" {
 	local disk
 	disk=$(findmnt -rno MAJ:MIN / | head -n 1)
