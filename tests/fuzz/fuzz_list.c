@@ -90,7 +90,7 @@ static void look_up(const struct df_policy *p, const struct kept *kept)
 	}
 }
 
-static void compile(const char *text, size_t size, const struct kept *kept, bool is_empty)
+static void compile(const char *text, size_t size, const struct kept *kept, bool is_refused)
 {
 	_cleanup_close_ int list = open_memory(text, size), policy = -1;
 	struct df_policy_result result;
@@ -106,8 +106,8 @@ static void compile(const char *text, size_t size, const struct kept *kept, bool
 		CHECK(df_policy_open(result.table, result.table_size, &p) == 0);
 		look_up(&p, kept);
 	} else {
-		/* no line is understood, or there are too many ports */
-		CHECK(result.n_errors > 0 && (is_empty || DF_FUZZ_FORMAT == DF_LIST_PLAIN));
+		/* or there are too many ports */
+		CHECK(result.n_errors > 0 && (is_refused || DF_FUZZ_FORMAT == DF_LIST_PLAIN));
 	}
 	df_policy_result_done(&result);
 }
@@ -136,7 +136,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		CHECK(df_list_read(&list) == 0);
 		CHECK(list.n_entries == kept.n_taken && list.n_unknown <= list.n_lines);
-		compile(copy, size, &kept, kept.n_taken == 0 && list.n_unknown > 0);
+		/* no line is understood, most are of another format, or it is no list at all */
+		compile(copy, size, &kept,
+			(kept.n_taken == 0 && list.n_unknown > 0) || df_list_is_alien(&list) ||
+				df_list_not_a_list(copy, size));
 	}
 	free(copy);
 	return 0;
