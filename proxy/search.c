@@ -23,10 +23,24 @@ static uint64_t hash_of(const struct df_worker *w, const struct df_token *t,
 	return mix(h, name->wire, name->len);
 }
 
+/* The place of the name in its set: where it stands, else that of the oldest. */
+static struct df_search_seen *place_of(struct df_search *a, uint64_t hash)
+{
+	struct df_search_seen *set = a->seen[(hash ^ hash >> 32) % DF_SEARCH_SETS], *oldest = set;
+
+	for (unsigned i = 0; i < DF_SEARCH_WAYS; i++) {
+		if (set[i].hash == hash)
+			return &set[i];
+		if (set[i].time_ns < oldest->time_ns)
+			oldest = &set[i];
+	}
+	return oldest;
+}
+
 /* Notes that the process asked for the name so; true: a short while ago in another way. */
 static bool was_asked(struct df_worker *w, uint64_t hash, uint8_t how)
 {
-	struct df_search_seen *s = &w->attempts.seen[(hash ^ hash >> 32) % DF_SEARCH_SEEN];
+	struct df_search_seen *s = place_of(&w->attempts, hash);
 	const bool is_known = s->hash == hash && w->now_ns - s->time_ns < DF_SEARCH_NS;
 	const bool is_other = is_known && s->how != how;
 

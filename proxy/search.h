@@ -21,7 +21,8 @@
 
 #include "proxy/channel.h"
 
-#define DF_SEARCH_SEEN 256         /* names asked for, with or without a suffix; power of two */
+#define DF_SEARCH_SETS 64          /* of names asked for, with or without a suffix, … */
+#define DF_SEARCH_WAYS 4           /* … each with so many: one query adds some, in any order */
 #define DF_SEARCH_HELD 16          /* events that wait; more do not */
 #define DF_SEARCH_NS 5000000000ull /* a client goes on within that: its resolver may be slow */
 #define DF_SEARCH_HOLD_NS 50000000ull
@@ -42,7 +43,7 @@ struct df_search_seen {
 };
 
 struct df_search {
-	struct df_search_seen seen[DF_SEARCH_SEEN];
+	struct df_search_seen seen[DF_SEARCH_SETS][DF_SEARCH_WAYS];
 	unsigned n_held;
 	struct df_search_held held[DF_SEARCH_HELD];
 };
