@@ -117,6 +117,17 @@ static void add_layers(struct df_host_files *h, const struct relied *r, const st
 	}
 }
 
+/* rest: "/a/b", or "".  0 or -ENAMETOOLONG. */
+static int append(struct df_place *place, const char *rest)
+{
+	size_t len = *rest && strcmp(place->path, "/") == 0 ? 0 : strlen(place->path);
+
+	if (len + strlen(rest) >= sizeof(place->path))
+		return -ENAMETOOLONG;
+	memcpy(place->path + len, rest, strlen(rest) + 1);
+	return 0;
+}
+
 /* The file, or the nearest directory above it that exists and the rest of the name. */
 static void add_path(struct df_host_files *h, const struct relied *r, const char *path)
 {
@@ -138,12 +149,8 @@ static void add_path(struct df_host_files *h, const struct relied *r, const char
 	}
 	if (fd < 0 || df_mountinfo_place(&h->mounts, fd, &place, &mount) < 0)
 		return;
-	path += rest - dir; /* what does not exist */
-	if (strlen(place.path) + strlen(path) >= sizeof(place.path))
+	if (append(&place, path + (rest - dir)) < 0) /* the part that does not exist */
 		return;
-	if (*path && strcmp(place.path, "/") == 0)
-		*place.path = '\0';
-	strcat(place.path, path);
 	(void)add_place(h, r, &place, &st, false);
 	if (strcmp(mount->type, "overlay") == 0)
 		add_layers(h, r, mount, place.path, 0);
@@ -165,11 +172,8 @@ static void add_relied(struct df_host_files *h, const struct relied *r)
 	(void)snprintf(dir, sizeof(dir), "%.*s/", (int)(name - r->path), r->path);
 	fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || df_mountinfo_place(&h->mounts, fd, &place, &mount) < 0 ||
-	    strlen(place.path) + strlen(name) >= sizeof(place.path))
+	    append(&place, name) < 0)
 		return;
-	if (strcmp(place.path, "/") == 0)
-		*place.path = '\0';
-	strcat(place.path, name);
 	(void)add_place(h, r, &place, &st, false);
 }
 

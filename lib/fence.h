@@ -56,8 +56,8 @@ enum df_fence_foreign_kind {
 };
 
 struct df_fence_foreign {
-	enum df_fence_foreign_kind kind;
 	const char *type; /* "connect4", as bpftool calls it; static */
+	enum df_fence_foreign_kind kind;
 	uint32_t id;
 	char name[16]; /* BPF_OBJ_NAME_LEN; the kernel admits letters, digits, '_' and '.' */
 };

@@ -235,7 +235,7 @@ static int get_extras(struct df_dns_cursor *c, const struct df_dns_header *h, ui
 static bool is_cookie_length(size_t n)
 {
 	return n == DF_DNS_COOKIE_CLIENT ||
-	       (n >= 2 * DF_DNS_COOKIE_CLIENT && n <= DF_DNS_COOKIE_MAX);
+	       (n >= 2 * (size_t)DF_DNS_COOKIE_CLIENT && n <= DF_DNS_COOKIE_MAX);
 }
 
 /*
