@@ -455,11 +455,11 @@ static void test_host_files(void **state)
 	static const struct {
 		const char *source, *options, *shown; /* NULL: nothing of the host */
 	} rows[] = {
-		{"/etc", "\"rbind\"", " with " DF_CONF_FILE},
+		{"/etc", "\"rbind\"", " with /"},
 		{"/etc", "\"rbind\",\"ro\"", NULL},
 		{"/etc", "\"rbind\",\"rro\"", NULL},
-		{"/etc/../etc/.", "\"rbind\"", " with " DF_CONF_FILE},
-		{"GROUND/etc-link", "\"rbind\"", " with " DF_CONF_FILE},
+		{"/etc/../etc/.", "\"rbind\"", " with /"},
+		{"GROUND/etc-link", "\"rbind\"", " with /"},
 		{"/etc/passwd", "\"bind\"", "mount /etc/passwd\n"},
 		{"/etc/passwd", "\"bind\",\"ro\"", NULL},
 		{"/etc/ssl", "\"rbind\"", NULL},
