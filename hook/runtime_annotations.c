@@ -26,7 +26,7 @@ static const char *const harmless[] = {
 #define CRIU_CONFIG "org.criu.config"
 #define PROPERTY "org.systemd.property."
 
-/* What such properties begin with that concern the scope's own processes: limits, times, signals.
+/* Beginnings of properties that concern the processes of the scope alone: limits, times, signals.
  */
 static const char *const harmless_properties[] = {
 	"After",
