@@ -125,8 +125,11 @@ static void go_on(struct df_worker *w, struct df_pin_slot *s, bool is_type_done)
 {
 	w->pin.next_ns = 0;
 	for (;;) {
+		/* one that cannot be sent to now cannot a moment later: each resolver once */
+		unsigned n_left = w->trust.n > 0 ? w->trust.n : 1;
+
 		close_socket(w, s);
-		while (!is_type_done && s->n_tries < TRIES_MAX) {
+		while (!is_type_done && s->n_tries < TRIES_MAX && n_left-- > 0) {
 			if (send_query(w, s) == 0)
 				return;
 			s->cause = DF_PIN_UNREACHABLE;
