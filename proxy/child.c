@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -64,6 +65,7 @@ static int start(struct df_monitor *m, struct df_child *c, bool is_worker)
 		if (getppid() != monitor)
 			_exit(0); /* it died before the line above */
 		(void)signal(SIGTERM, SIG_IGN);
+		(void)setpriority(PRIO_PROCESS, 0, 0); /* a flood of queries is in no hurry */
 		if (is_worker) {
 			keep_only(worker_fds, ARRAY_SIZE(worker_fds), pair[1]);
 			df_worker_run(m->meta, m->learned, pair[1]);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -23,6 +24,7 @@
 
 #define FINISH_MS 80 /* the worker's last counts; then it is killed */
 #define MESSAGE_MAX 256
+#define DF_MONITOR_NICE (-10)
 
 static struct df_monitor the_monitor;
 
@@ -296,6 +298,15 @@ static int log_nothing(enum libbpf_print_level level, const char *format, va_lis
 	return 0;
 }
 
+/*
+ * A refused connect returns at once, and its container may end with it, so the line for the
+ * container's stderr is in a hurry.  Where CAP_SYS_NICE is missing it may come too late.
+ */
+static void hurry(void)
+{
+	(void)setpriority(PRIO_PROCESS, 0, DF_MONITOR_NICE);
+}
+
 static void ignore_signals(void)
 {
 	static const int ignored[] = {SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2};
@@ -426,6 +437,7 @@ int main(void)
 	int r;
 
 	ignore_signals();
+	hurry();
 	libbpf_set_print(log_nothing);
 	r = df_sandbox_hide();
 	if (r == 0)

@@ -49,32 +49,34 @@ void df_record_show_init(struct df_record *r)
 }
 
 /*
- * Never held open, never blocking, and only while init's fd 2 is the pipe of its start
- * or a terminal; or, when init has ended, that pipe.  false: it is something else now, or closed.
- * A refused connect waits for nobody: if the deploy ended with it, its pipe may be read yet.
+ * Never held open and never blocking.  The line goes to init's descriptor 2 while that is the pipe
+ * of the start or a terminal; else to that pipe by the O_PATH descriptor of the start: a shell that
+ * is init redirects its own stderr while `command 2>/dev/null` runs, and an init that ends has no
+ * descriptors before its pidfd says so.  A line that waits for either is lost when conmon sees the
+ * end first.  false: init's stderr is something else or closed, and nobody reads the pipe.
  */
 static bool write_stderr(struct df_record *r, const char *text)
 {
 	const struct df_log_target target = target_of(r->meta);
 	char line[DF_EVENT_TEXT_MAX + 16];
-	int result = -ESRCH;
+	int result = -ESRCH, kept = -ENOENT;
 
 	(void)snprintf(line, sizeof(line), "deployfence: %s", text);
 	if (!r->is_init_gone)
 		result = df_log_process_stderr(r->meta->init_pid, &target, line);
-	if (result == -EPERM || result == -ENOENT)
+	if (result != -EPERM && result != -ENOENT && result != -ESRCH) {
+		r->n_unshown += result < 0; /* full, or nobody reads it: waiting is not ours */
+		return true;
+	}
+	if (r->stderr_fd >= 0)
+		kept = df_log_kept_stderr(r->stderr_fd, line);
+	if (kept < 0 && kept != -EAGAIN && result != -ESRCH)
 		return false;
-	if (result == -ESRCH && r->stderr_fd >= 0)
-		result = df_log_kept_stderr(r->stderr_fd, line);
-	if (result < 0 && result != -ESRCH)
-		r->n_unshown++; /* full, or nobody reads it: waiting is not ours */
+	r->n_unshown += kept < 0;
 	return true;
 }
 
-/*
- * A shell that is init redirects its own stderr while `command 2>/dev/null` runs: such
- * a line waits until it is back; not once it was away for too long.
- */
+/* A terminal that init redirected may come back: such a line waits, but not for too long. */
 static void keep(struct df_record *r, const char *text)
 {
 	if (r->n_kept == DF_RECORD_KEPT_MAX || r->is_stderr_reported) {

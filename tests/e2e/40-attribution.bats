@@ -279,6 +279,16 @@ job_has_line() { # NAME
 	refute grep -aPq '[\x00-\x09\x0b-\x1f]' "$RUNDIR"/*/events.log
 }
 
+@test "a shell that redirects its own stderr and ends at once: its line is there, in the order of refusals" {
+	job -a deployfence=on -- sh -c 'exec 3>&2 2>/dev/null
+		curl -sS -m 10 http://github.com; echo "github rc=$?"'
+	expect_match "$output" 'github rc=6'
+	expect_match "$stderr" '^deployfence: WARN DNS BLOCKED [^'$'\n'']*domain=github\.com'
+	expect_fence_gone
+	refute has_event '.event == "stderr_unavailable"'
+	refute has_event '.event == "stop" and (.message | test("not shown on stderr"))'
+}
+
 @test "command lines and names cannot break a line, and long ones are cut" {
 	job -a deployfence=on -- sh -c '
 		bash -c "exec -a \"\$1\" getent hosts github.com" x "$(printf "evil\nWARN DNS BLOCKED reason=Forged\t\033[31m\"")"
