@@ -15,9 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/policy.h"
-#include "lib/policy_cache.h"
-#include "lib/policy_compile.h"
+#include "lib/policy/cache.h"
+#include "lib/policy/compile.h"
+#include "lib/policy/table.h"
 
 #define ROUNDS 7
 #define ASKED_MAX 100000

@@ -49,7 +49,7 @@ enum df_conf_flag {
 
 /*
  * Up to three policies judge side by side: own, base, shadow (enum df_table of
- * lib/launch.h).  In a set of tables bit t is table t's.
+ * lib/fence/launch.h).  In a set of tables bit t is table t's.
  */
 #define DF_TABLES_BITS 3
 #define DF_TABLES_ALL ((1u << DF_TABLES_BITS) - 1)
@@ -57,7 +57,7 @@ enum df_conf_flag {
 
 /*
  * Ports as classes: all ports of a class are alike to every rule of every table
- * (lib/ports.h), so that a verdict is one octet a class, whatever ranges the rules have.
+ * (lib/policy/ports.h), so that a verdict is one octet a class, whatever ranges the rules have.
  */
 #define DF_PORT_CLASSES 32
 #define DF_CLASS_TCP 0   /* TCP ports that no rule names */
@@ -129,7 +129,8 @@ struct df_net {
 /* Map "learned": address (16 octets) -> what answers of trusted resolvers say about it. */
 struct df_learned {
 	__u64 until; /* CLOCK_BOOTTIME: permissions end; programs move it with each use */
-	__u32 slot;  /* of the name that blocks, else allows, in learn's table (proxy/learn.h) */
+	__u32 slot;  /* of the name that blocks, else allows, in learn's table (proxy/learn/learn.h)
+		      */
 	__u32 rule;  /* the number of its rule (proxy/tables.h) */
 	__u16 bits[DF_PORT_CLASSES];
 };
@@ -302,7 +303,7 @@ _Static_assert(sizeof(struct df_event_task) == 96 + DF_EVENT_CMD_MAX,
 	       "df_event_task: layout is shared with the kernel programs");
 
 /*
- * Where this kernel keeps what no helper tells, from its BTF (lib/layout.h): offsets in
+ * Where this kernel keeps what no helper tells, from its BTF (lib/fence/layout.h): offsets in
  * octets.  Read-only data of the programs, set before loading; 0: not known, and what
  * needs it is left out.
  */

@@ -3,7 +3,7 @@
  * task: what the kernel keeps and no helper tells: parent and command line of the current
  * task, and the interface that a socket or message chose.
  *
- * Offsets come from the kernel's BTF, once a boot (lib/layout.h).  CO-RE would find them at
+ * Offsets come from the kernel's BTF, once a boot (lib/fence/layout.h).  CO-RE would find them at
  * each container start (17 ms).  Where one is not known, nothing is read.
  */
 #ifndef DF_TASK_BPF_H

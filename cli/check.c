@@ -8,10 +8,10 @@
 #include "cli/cli.h"
 #include "cli/judge.h"
 #include "cli/text.h"
-#include "lib/conf.h"
-#include "lib/policy.h"
-#include "lib/policy_compile.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
+#include "lib/policy/compile.h"
+#include "lib/policy/conf.h"
+#include "lib/policy/table.h"
 
 #define SUFFIX ".policy"
 

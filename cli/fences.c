@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
-#include "lib/array.h"
-#include "lib/util.h"
+#include "lib/base/array.h"
+#include "lib/base/util.h"
 
 static bool is_later(const struct timespec *a, const struct timespec *b)
 {

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/policy_target.h"
-#include "lib/ports.h"
+#include "lib/policy/ports.h"
+#include "lib/policy/target.h"
 
 #define PORT_DNS 53
 

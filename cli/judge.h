@@ -11,8 +11,8 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 
-#include "lib/policy.h"
-#include "lib/policy_value.h"
+#include "lib/policy/table.h"
+#include "lib/policy/value.h"
 
 #define DF_JUDGE_RULE_MAX 512
 

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 int df_lines_open(struct df_lines *l, int dirfd, const char *path)
 {

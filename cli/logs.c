@@ -19,8 +19,8 @@
 #include "cli/fences.h"
 #include "cli/lines.h"
 #include "cli/text.h"
-#include "lib/array.h"
-#include "lib/util.h"
+#include "lib/base/array.h"
+#include "lib/base/util.h"
 
 #define PAUSE_MS 200
 

@@ -7,7 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/text.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 #define ERROR_MAX 8192 /* a path and a few words */
 

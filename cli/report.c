@@ -11,10 +11,10 @@
 #include <time.h>
 
 #include "cli/cli.h"
-#include "cli/graph.h"
-#include "cli/sources.h"
-#include "lib/policy_value.h"
-#include "lib/util.h"
+#include "cli/report/graph.h"
+#include "cli/report/sources.h"
+#include "lib/base/util.h"
+#include "lib/policy/value.h"
 
 enum form { FORM_TEXT, FORM_JSON, FORM_SARIF, FORM_HTML, FORM_DOT, FORMS };
 enum view { VIEW_REPORT, VIEW_SUMMARY, VIEW_GRAPH, VIEWS };

@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "cli/aggregate.h"
-#include "cli/baseline.h"
+#include "cli/report/aggregate.h"
+#include "cli/report/baseline.h"
 
 struct df_report {
 	struct df_aggregate all;

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "cli/text.h"
-#include "lib/array.h"
-#include "lib/util.h"
+#include "lib/base/array.h"
+#include "lib/base/util.h"
 
 /* What is wider than this moves its own line only, not every line. */
 #define WIDTH_MAX 72

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 #define LONG_ID 64
 #define SHORT_ID 12

@@ -5,7 +5,7 @@
 #include <strings.h>
 #include <sysexits.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 #define PREFIX "deployfence"
 #define X_PREFIX PREFIX ".x-"

@@ -9,8 +9,8 @@
 #ifndef DF_ANNOTATIONS_H
 #define DF_ANNOTATIONS_H
 
-#include "hook/state.h"
-#include "lib/json.h"
+#include "hook/oci/state.h"
+#include "lib/base/json.h"
 
 /*
  * Fills ask, policy, shadow, fail, log, owner, containers with name and is_left_out, and

@@ -10,9 +10,9 @@
 #include "hook/hook.h"
 #include "hook/probe.h"
 #include "hook/rundir.h"
-#include "lib/fence_fill.h"
-#include "lib/layout.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
+#include "lib/fence/fill.h"
+#include "lib/fence/layout.h"
 
 #define READY_TIMEOUT_MS 5000
 #define LOCK_TIMEOUT_MS 3000

@@ -15,7 +15,7 @@
 #include <sys/vfs.h>
 #include <sysexits.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 #define PROC_USER_INIT_INO 0xeffffffdu /* <linux/proc_ns.h>: the initial user namespace */
 #define PROCS_MAX (1u << 16) /* octets of cgroup.procs; one container's start has one pid */

@@ -18,10 +18,10 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "hook/config.h"
-#include "lib/launch.h"
-#include "lib/process.h"
-#include "lib/resolv_conf.h"
+#include "hook/oci/config.h"
+#include "lib/base/process.h"
+#include "lib/base/resolv_conf.h"
+#include "lib/fence/launch.h"
 
 #define DF_CONTAINER_ERROR_MAX 1024
 #define DF_CONTAINER_DEPTH_MAX 32 /* cgroups above one another; systemd's are not ten deep */

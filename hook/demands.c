@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 #define PREFIX "deployfence"
 

@@ -12,8 +12,8 @@
 #ifndef DF_DEMANDS_H
 #define DF_DEMANDS_H
 
-#include "hook/state.h"
-#include "lib/conf.h"
+#include "hook/oci/state.h"
+#include "lib/policy/conf.h"
 
 /*
  * All that can be judged without the policy.  0, or EX_CONFIG with the annotation

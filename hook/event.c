@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "lib/event.h"
-#include "lib/reports.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
+#include "lib/event/event.h"
+#include "lib/event/reports.h"
 
 /* As much as a fence lets it grow: a container that is restarted for ever is unfenced as often. */
 #define FILE_MAX ((off_t)4 << 20)

@@ -6,7 +6,7 @@
 #ifndef DF_HOOK_EVENT_H
 #define DF_HOOK_EVENT_H
 
-#include "lib/launch.h"
+#include "lib/fence/launch.h"
 
 /*
  * Appends one event to events.jsonl; for whoever knows that no monitor writes there.

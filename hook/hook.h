@@ -10,19 +10,19 @@
 
 #include <stdbool.h>
 
-#include "hook/config.h"
 #include "hook/container.h"
-#include "hook/findings.h"
-#include "hook/state.h"
-#include "lib/conf.h"
-#include "lib/fence.h"
-#include "lib/fence_lsm.h"
-#include "lib/launch.h"
-#include "lib/listen.h"
-#include "lib/log.h"
-#include "lib/policy.h"
-#include "lib/policy_cache.h"
-#include "lib/policy_compile.h"
+#include "hook/findings/findings.h"
+#include "hook/oci/config.h"
+#include "hook/oci/state.h"
+#include "lib/base/log.h"
+#include "lib/fence/fence.h"
+#include "lib/fence/launch.h"
+#include "lib/fence/listen.h"
+#include "lib/fence/lsm.h"
+#include "lib/policy/cache.h"
+#include "lib/policy/compile.h"
+#include "lib/policy/conf.h"
+#include "lib/policy/table.h"
 
 #define DF_HOOK_REASON_MAX 8192
 

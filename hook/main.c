@@ -24,11 +24,11 @@
 #include "hook/demands.h"
 #include "hook/event.h"
 #include "hook/hook.h"
+#include "hook/oci/stage.h"
 #include "hook/rundir.h"
 #include "hook/say.h"
-#include "hook/stage.h"
-#include "lib/log.h"
-#include "lib/util.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
 
 #define TAG "deployfence"
 #define POSTSTOP_TIMEOUT_MS 1000

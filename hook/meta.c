@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 
 #include "hook/hook.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 static void copy_text(char *to, size_t size, const char *from)
 {
@@ -28,7 +28,7 @@ static void add_resolver(struct df_meta *m, const uint8_t addr[static 16])
 
 /*
  * Resolvers: those of the policies, else those of the container's resolv.conf.  The proxy believes
- * none of the latter that the container can be itself (proxy/trust.h).
+ * none of the latter that the container can be itself (proxy/worker/trust.h).
  */
 static void fill_resolvers(const struct df_hook *h, struct df_meta *m)
 {

@@ -6,9 +6,9 @@
 
 #include "hook/demands.h"
 #include "hook/hook.h"
-#include "lib/policy_cache.h"
-#include "lib/policy_store.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
+#include "lib/policy/cache.h"
+#include "lib/policy/store.h"
 
 #define OLD_CACHE_DIR DF_RUNDIR "/.policies" /* of 0.1.0; a container could have this id */
 #define COMPILE_TIMEOUT_MS 2000              /* for another start that compiles; then we do, too */

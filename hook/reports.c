@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "hook/hook.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 /* Without it the fence is as good, but what it logs ends with /run. */
 void df_hook_open_reports(struct df_hook *h)

@@ -12,10 +12,10 @@
 
 #include "hook/container.h"
 #include "hook/event.h"
-#include "lib/launch.h"
-#include "lib/listen.h"
-#include "lib/log.h"
-#include "lib/util.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
+#include "lib/fence/launch.h"
+#include "lib/fence/listen.h"
 
 #define DAY_S ((time_t)86400)
 #define LOCK_PAUSE_US 5000

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "bpf/abi.h"
-#include "lib/reports.h"
+#include "lib/event/reports.h"
 
 #define DF_RUNDIR_KEEP 100 /* ended fences whose logs stay; 8 MiB each at most */
 

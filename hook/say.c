@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 #define CMDLINE_MAX 8192
 #define LINE_MAX_LEN 4000 /* with the prefix below PIPE_BUF */

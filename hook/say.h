@@ -10,7 +10,7 @@
 
 #include <sys/types.h>
 
-#include "lib/log.h"
+#include "lib/base/log.h"
 
 /* pid: the container's init, 0 if unknown.  Below DF_LOG_WARNING only stderr is used. */
 void df_say_to_caller(pid_t pid, enum df_log_level level, const char *line);

@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "lib/addr_embedded.h"
-#include "lib/util.h"
+#include "lib/base/addr_embedded.h"
+#include "lib/base/util.h"
 
 struct net {
 	uint8_t prefix[16];

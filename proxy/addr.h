@@ -3,7 +3,7 @@
  * addr: what sort of place an address is.
  *
  * Addresses are 16 octets in network byte order, IPv4 as ::ffff:a.b.c.d.  An IPv6
- * address that holds an IPv4 one (lib/addr_embedded.h) is what that is; of two the first
+ * address that holds an IPv4 one (lib/base/addr_embedded.h) is what that is; of two the first
  * that is no public one.  Pure.
  */
 #ifndef DF_ADDR_H

@@ -13,9 +13,9 @@
 #include <stdint.h>
 
 #include "bpf/abi.h"
-#include "lib/dname.h"
-#include "lib/event.h"
-#include "lib/launch.h"
+#include "lib/base/dname.h"
+#include "lib/event/event.h"
+#include "lib/fence/launch.h"
 
 enum df_msg_type {
 	DF_MSG_READY = 1,  /* worker: answers queries */

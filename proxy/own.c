@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 #define ROUND_SIZE 16384 /* what the kernel puts into one message of a dump at most */
 

@@ -21,7 +21,7 @@ int df_sandbox_hide(void)
 #include <seccomp.h>
 #include <sys/capability.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 /* Its number, which libcap of before 5.8 kernels has no name for. */
 #ifndef CAP_BPF

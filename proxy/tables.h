@@ -9,8 +9,8 @@
 #ifndef DF_TABLES_H
 #define DF_TABLES_H
 
-#include "lib/launch.h"
-#include "proxy/decide.h"
+#include "lib/fence/launch.h"
+#include "proxy/worker/decide.h"
 
 struct df_tables {
 	const struct df_meta *meta;

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hook/config.h"
-#include "lib/json.h"
-#include "lib/util.h"
+#include "hook/oci/config.h"
+#include "lib/base/json.h"
+#include "lib/base/util.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "lib/list.h"
-#include "lib/policy_compile.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
+#include "lib/policy/compile.h"
+#include "lib/policy/list.h"
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \

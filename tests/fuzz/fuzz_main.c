@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 #define INPUT_MAX (1u << 20) /* far beyond a DNS message; an input larger is a mistake */
 

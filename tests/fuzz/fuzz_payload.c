@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/payload.h"
+#include "proxy/payload/payload.h"
 
 #define SIZE_MAX_OF_INPUT 4096
 #define PREFIXES_ALL 300 /* of longer inputs only some prefixes */

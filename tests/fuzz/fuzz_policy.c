@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/conf.h"
-#include "lib/policy_compile.h"
-#include "lib/policy_format.h"
-#include "lib/policy_target.h"
-#include "lib/ports.h"
+#include "lib/policy/compile.h"
+#include "lib/policy/conf.h"
+#include "lib/policy/ports.h"
+#include "lib/policy/table_format.h"
+#include "lib/policy/target.h"
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \

@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/event_read.h"
-#include "cli/graph.h"
 #include "cli/lines.h"
 #include "cli/report.h"
-#include "cli/report_read.h"
-#include "lib/json.h"
-#include "lib/util.h"
+#include "cli/report/event_read.h"
+#include "cli/report/graph.h"
+#include "cli/report/report_read.h"
+#include "lib/base/json.h"
+#include "lib/base/util.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -22,10 +22,10 @@
 #include "bpf/abi.h" /* the skeleton names its structs */
 
 #include "fence.skel.h"
-#include "lib/fence.h"
-#include "lib/fence_lsm.h"
-#include "lib/layout.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
+#include "lib/fence/fence.h"
+#include "lib/fence/layout.h"
+#include "lib/fence/lsm.h"
 
 #define LOG_STATS 4 /* BPF_LOG_STATS of the kernel's bpf_verifier.h */
 #define LOG_TAIL 1500

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 static void *copy_exact(const uint8_t *data, size_t len)
 {

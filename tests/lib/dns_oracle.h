@@ -10,7 +10,7 @@
 #ifndef DF_TEST_DNS_ORACLE_H
 #define DF_TEST_DNS_ORACLE_H
 
-#include "proxy/dns_wire.h"
+#include "proxy/dns/wire.h"
 
 /* *ret_result: what df_dns_parse_query returned; *ret as it left it. */
 const char *df_oracle_query(const uint8_t *pkt, size_t len, struct df_dns_query *ret,

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "lib/policy_compile.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
+#include "lib/policy/compile.h"
 
 /* --- the system's side: the map of verdicts, the monitor, learned addresses --- */
 

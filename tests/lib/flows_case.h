@@ -6,7 +6,7 @@
 #ifndef DF_TEST_FLOWS_CASE_H
 #define DF_TEST_FLOWS_CASE_H
 
-#include "proxy/flows.h"
+#include "proxy/payload/flows.h"
 
 #define S 1000000000ull
 #define T0 (1000 * S) /* the worker's start */

@@ -310,7 +310,7 @@ df_host_inside() {
 	mount -t tmpfs -o mode=755 run /run
 	export DF_HOST=/run/df-ground
 	mkdir -p /run/lock /run/netns /run/user /run/shm "$DF_HOST/bin"
-	mkdir -m 700 "$DF_FAULTS" # where a build with sanitizers reports: lib/sanitizers.c
+	mkdir -m 700 "$DF_FAULTS" # where a build with sanitizers reports: lib/base/sanitizers.c
 	df_private_dev
 	df_cgroup_mounts
 	df_overlay /etc /usr /var/lib

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 static const char *target_text(const struct df_payload_target *t)
 {

@@ -3,7 +3,7 @@
 #ifndef DF_TEST_PAYLOAD_CASE_H
 #define DF_TEST_PAYLOAD_CASE_H
 
-#include "proxy/payload.h"
+#include "proxy/payload/payload.h"
 
 #define BYTES(s) (s), sizeof(s) - 1
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "lib/policy_value.h"
+#include "lib/policy/value.h"
 
 void compiled_done(struct compiled *c)
 {

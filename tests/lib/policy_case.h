@@ -3,8 +3,8 @@
 #ifndef DF_TEST_POLICY_CASE_H
 #define DF_TEST_POLICY_CASE_H
 
-#include "lib/policy.h"
-#include "lib/policy_compile.h"
+#include "lib/policy/compile.h"
+#include "lib/policy/table.h"
 
 #define FILE_NAME "t.policy"
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 static int parse_len(const char *text, size_t len, struct df_state *ret, char *error)
 {

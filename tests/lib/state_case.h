@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "hook/state.h"
+#include "hook/oci/state.h"
 
 #define STATE(id, status, pid, bundle, annotations)                                                \
 	"{\"ociVersion\":\"1.0.2-dev\",\"id\":" id ",\"status\":" status ",\"pid\":" pid           \

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 #include "proxy/addr.h"
 
 static void parse(const char *text, uint8_t ret[static 16])

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "hook/annotations.h"
-#include "hook/state.h"
-#include "lib/util.h"
+#include "hook/oci/state.h"
+#include "lib/base/util.h"
 #include "tests/lib/state_case.h"
 
 /* clang-format off */

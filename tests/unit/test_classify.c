@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "cli/classify.h"
-#include "lib/util.h"
+#include "cli/report/classify.h"
+#include "lib/base/util.h"
 
 static const struct {
 	const char *domain, *cmd;

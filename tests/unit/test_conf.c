@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "lib/conf.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
+#include "lib/policy/conf.h"
 
 static const struct {
 	const char *text;

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "hook/config.h"
-#include "lib/util.h"
+#include "hook/oci/config.h"
+#include "lib/base/util.h"
 
 #define MOUNT(destination, source) "{\"destination\":" destination ",\"source\":" source "}"
 #define MOUNTS(mounts) "{\"mounts\":[" mounts "]}"

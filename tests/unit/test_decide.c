@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "lib/policy_compile.h"
-#include "lib/util.h"
-#include "proxy/decide.h"
+#include "lib/base/util.h"
+#include "lib/policy/compile.h"
+#include "proxy/worker/decide.h"
 
 static const char text[] = "block github.com\n"
 			   "allow status.github.com\n"

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "hook/demands.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 static struct df_conf_host conf;
 

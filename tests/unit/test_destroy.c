@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/destroy.h"
+#include "proxy/monitor/destroy.h"
 
 struct connection {
 	int client, server;

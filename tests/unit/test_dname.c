@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "lib/dname.h"
-#include "lib/util.h"
+#include "lib/base/dname.h"
+#include "lib/base/util.h"
 
 #define L63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" /* 63 octets */
 #define L61 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"

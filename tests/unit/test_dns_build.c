@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 #include "tests/lib/dns_msg.h"
 #include "tests/lib/dns_oracle.h"
 

@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "lib/event.h"
-#include "lib/json.h"
-#include "lib/util.h"
+#include "lib/base/json.h"
+#include "lib/base/util.h"
+#include "lib/event/event.h"
 
 static char text[DF_EVENT_TEXT_MAX], json[DF_EVENT_JSON_MAX];
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "lib/finding.h"
+#include "lib/policy/finding.h"
 
 _Static_assert(DF_FINDINGS <= 32, "sets of findings are 32 bits");
 

@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "hook/findings.h"
-#include "hook/mountinfo.h"
-#include "lib/util.h"
+#include "hook/findings/findings.h"
+#include "hook/findings/mountinfo.h"
+#include "lib/base/util.h"
 
 #define TEXT_MAX 8192
 

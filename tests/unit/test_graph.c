@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "cli/event_read.h"
-#include "cli/graph.h"
-#include "lib/util.h"
+#include "cli/report/event_read.h"
+#include "cli/report/graph.h"
+#include "lib/base/util.h"
 
 #define LINE_MAX 1024
 

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "lib/host_file.h"
-#include "lib/util.h"
+#include "lib/base/host_file.h"
+#include "lib/base/util.h"
 
 static char top[64];
 

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "lib/json.h"
-#include "lib/util.h"
+#include "lib/base/json.h"
+#include "lib/base/util.h"
 
 #define LIMIT (1u << 20)
 

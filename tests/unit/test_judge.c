@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 #include "tests/lib/flows_case.h"
 #include "tests/lib/hello.h"
 

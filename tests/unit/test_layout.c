@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "lib/layout.h"
+#include "lib/fence/layout.h"
 
 static void test_found(void **state)
 {

@@ -17,9 +17,9 @@
 
 #include <cmocka.h>
 
-#include "lib/util.h"
-#include "proxy/learn.h"
-#include "proxy/learn_store.h"
+#include "lib/base/util.h"
+#include "proxy/learn/learn.h"
+#include "proxy/learn/store.h"
 
 #define S 1000000000ull
 #define KEEP (3600 * S)

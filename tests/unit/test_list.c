@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "lib/list.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
+#include "lib/policy/list.h"
 
 #define GOT_MAX 1024
 

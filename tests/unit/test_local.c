@@ -12,9 +12,9 @@
 
 #include <cmocka.h>
 
-#include "lib/local.h"
-#include "lib/process.h"
-#include "lib/util.h"
+#include "lib/base/local.h"
+#include "lib/base/process.h"
+#include "lib/base/util.h"
 
 static bool is_local(const char *text)
 {

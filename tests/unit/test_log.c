@@ -23,8 +23,8 @@
 
 #include <cmocka.h>
 
-#include "lib/log.h"
-#include "lib/util.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
 
 #define HANGS_S 60 /* a call that blocks ends the test */
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 #include "tests/lib/payload_case.h"
 
 #define GET "GET / HTTP/1.1\r\n"

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "bpf/abi.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
 #include "tests/lib/hello.h"
 #include "tests/lib/payload_case.h"
 

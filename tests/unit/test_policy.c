@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "lib/policy.h"
-#include "lib/policy_compile.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
+#include "lib/policy/compile.h"
+#include "lib/policy/table.h"
 #include "tests/lib/policy_case.h"
 
 #define LABEL_63 "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggg"

@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "lib/policy_cache.h"
-#include "lib/policy_index.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
+#include "lib/policy/cache.h"
+#include "lib/policy/index.h"
 
 static char top[] = "/tmp/df-cache-XXXXXX", first[64], second[64], cache_path[64];
 static const char *const dirs[] = {first, second, NULL};

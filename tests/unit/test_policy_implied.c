@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 #include "tests/lib/policy_case.h"
 
 #define LIST "encrypted-dns.policy"

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 #include "tests/lib/policy_case.h"
 
 static const char any[] = "whatever is said";

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "lib/ports.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
+#include "lib/policy/ports.h"
 #include "tests/lib/policy_case.h"
 
 #define TCP IPPROTO_TCP

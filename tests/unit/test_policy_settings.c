@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 #include "tests/lib/policy_case.h"
 
 #define DENY "default deny\nallow a.test\n"

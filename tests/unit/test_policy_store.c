@@ -11,10 +11,10 @@
 
 #include <cmocka.h>
 
-#include "lib/policy_compile.h"
-#include "lib/policy_format.h"
-#include "lib/policy_store.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
+#include "lib/policy/compile.h"
+#include "lib/policy/store.h"
+#include "lib/policy/table_format.h"
 
 static char top[] = "/tmp/df-store-XXXXXX", dir[64];
 static int dir_fd = -1;

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "lib/policy_format.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
+#include "lib/policy/table_format.h"
 #include "tests/lib/policy_case.h"
 
 /* One of everything that a table can hold. */

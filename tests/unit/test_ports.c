@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "lib/ports.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
+#include "lib/policy/ports.h"
 
 #define TCP IPPROTO_TCP
 #define UDP IPPROTO_UDP

@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "lib/util.h"
-#include "proxy/reader.h"
+#include "lib/base/util.h"
+#include "proxy/monitor/reader.h"
 
 #define CGROUP "/machine/4f1c"
 #define INIT 100

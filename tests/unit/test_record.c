@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "lib/policy_compile.h"
-#include "lib/util.h"
-#include "proxy/record.h"
+#include "lib/base/util.h"
+#include "lib/policy/compile.h"
+#include "proxy/monitor/record.h"
 
 static const char text[] = "block blocked.example\n";
 static struct df_policy_result compiled;

@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
-#include "cli/event_read.h"
 #include "cli/lines.h"
+#include "cli/report/event_read.h"
 #include "cli/text.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 #define BOX "\"container\":{\"id\":\"c1\"},\"policy\":\"p\",\"mode\":\"enforce\""
 #define HEAD(time, event) "{\"schema\":1,\"time\":\"" time "\",\"event\":\"" event "\","

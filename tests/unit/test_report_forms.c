@@ -10,13 +10,13 @@
 
 #include <cmocka.h>
 
-#include "cli/event_read.h"
-#include "cli/graph.h"
 #include "cli/report.h"
-#include "cli/report_read.h"
-#include "cli/totals.h"
-#include "lib/json.h"
-#include "lib/util.h"
+#include "cli/report/event_read.h"
+#include "cli/report/graph.h"
+#include "cli/report/report_read.h"
+#include "cli/report/totals.h"
+#include "lib/base/json.h"
+#include "lib/base/util.h"
 
 #define BOX "\"container\":{\"id\":\"c1\",\"name\":\"web\"},\"policy\":\"p\",\"mode\":\"enforce\""
 #define BOX2 "\"container\":{\"id\":\"c2\"},\"policy\":\"p\",\"mode\":\"audit\""

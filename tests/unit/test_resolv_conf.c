@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "lib/resolv_conf.h"
-#include "lib/util.h"
+#include "lib/base/resolv_conf.h"
+#include "lib/base/util.h"
 
 #define A63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 

@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "lib/policy_compile.h"
-#include "lib/util.h"
-#include "proxy/route.h"
+#include "lib/base/util.h"
+#include "lib/policy/compile.h"
+#include "proxy/worker/route.h"
 
 enum { NO = 0, ENFORCE = DF_MODE_ENFORCE, AUDIT = DF_MODE_AUDIT };
 enum { OWN = 1 << DF_TABLE_OWN, BASE = 1 << DF_TABLE_BASE, SHADOW = 1 << DF_TABLE_SHADOW };

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "lib/reports.h"
-#include "proxy/monitor.h"
+#include "lib/event/reports.h"
+#include "proxy/monitor/monitor.h"
 
 #define S 1000000000ull
 #define DAY (86400 * S) /* what deployfence.events(5) promises */

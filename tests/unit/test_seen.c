@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "lib/event.h"
-#include "proxy/seen.h"
+#include "lib/event/event.h"
+#include "proxy/worker/seen.h"
 
 static struct df_seen seen;
 static uint64_t n_summaries, n_counted;

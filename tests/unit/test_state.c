@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "hook/state.h"
-#include "lib/util.h"
+#include "hook/oci/state.h"
+#include "lib/base/util.h"
 #include "tests/lib/state_case.h"
 
 #define ID "4f1cd2f9a0d54a3b8c1e6f7081929394a5b6c7d8e9fa0b1c2d3e4f5061728394"

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "lib/policy_compile.h"
-#include "lib/util.h"
+#include "lib/base/util.h"
+#include "lib/policy/compile.h"
 #include "proxy/tables.h"
 
 static const char *const texts[DF_TABLES] = {

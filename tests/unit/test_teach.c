@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
-#include "lib/policy_compile.h"
-#include "lib/policy_format.h"
-#include "lib/util.h"
-#include "proxy/teach.h"
+#include "lib/base/util.h"
+#include "lib/policy/compile.h"
+#include "lib/policy/table_format.h"
+#include "proxy/learn/teach.h"
 
 #define ALLOWED(t) (1u << (DF_LEARNED_ALLOWED + (t)))
 #define BLOCKED(t) (1u << (DF_LEARNED_BLOCKED + (t)))

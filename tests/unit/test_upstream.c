@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "lib/util.h"
-#include "proxy/worker.h"
+#include "lib/base/util.h"
+#include "proxy/worker/worker.h"
 #include "tests/lib/dns_msg.h"
 
 static struct df_worker w;

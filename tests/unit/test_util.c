@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "lib/util.h"
+#include "lib/base/util.h"
 
 #define BYTES(s) (s), sizeof(s) - 1
 

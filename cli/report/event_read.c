@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cli/report/event_read.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+#include "cli/lines.h"
+#include "lib/base/json.h"
+#include "lib/base/util.h"
+
+#define SCHEMA 1 /* of events */
+
+/* Octets of the command lines in events (lib/event/event.h), less the blank that may stand last. */
+#define CMD_MAX 1022
+#define ANCESTOR_CMD_MAX 158
+/* Of what happened to a fence; the errors of a policy may be longer, and are cut. */
+#define TEXT_MAX 4096
+
+static const char *get_text(const struct df_json *object, const char *key)
+{
+	return df_json_string(df_json_get(object, key));
+}
+
+static bool is_one_of(const char *text, const char *const *list)
+{
+	for (; *list; list++)
+		if (strcmp(text, *list) == 0)
+			return true;
+	return false;
+}
+
+/* --- the container */
+
+static int replace(struct df_aggregate *a, const char **old, const char *text)
+{
+	const char *new;
+	int r;
+
+	if (!text || !*text)
+		return 0;
+	r = df_aggregate_text(a, text, &new);
+	if (r == 0)
+		*old = new;
+	return r;
+}
+
+static int note_names(struct df_aggregate *a, struct df_container *c, const struct df_json *e)
+{
+	static const struct {
+		const char *key;
+		size_t field;
+		bool is_in_box;
+	} names[] = {
+		{"name", offsetof(struct df_container, name), true},
+		{"hostname", offsetof(struct df_container, hostname), true},
+		{"image", offsetof(struct df_container, image), true},
+		{"pod", offsetof(struct df_container, pod), true},
+		{"namespace", offsetof(struct df_container, k8s_namespace), true},
+		{"policy", offsetof(struct df_container, policy), false},
+		{"mode", offsetof(struct df_container, mode), false},
+	};
+	const struct df_json *box = df_json_get(e, "container");
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(names); i++)
+		r = replace(a, (const char **)((char *)c + names[i].field),
+			    get_text(names[i].is_in_box ? box : e, names[i].key));
+	return r;
+}
+
+/* They are those of its start, in every event. */
+static int note_annotations(struct df_aggregate *a, struct df_container *c, const struct df_json *e)
+{
+	const struct df_json *all = df_json_get(e, "annotations");
+	int r = replace(a, &c->owner, get_text(all, "owner"));
+
+	for (size_t i = 0; r == 0 && df_json_is_object(all) && i < df_json_len(all); i++) {
+		const char *value = df_json_string(df_json_at(all, i));
+
+		if (value)
+			r = df_aggregate_annotate(a, c, df_json_key_at(all, i), value);
+	}
+	return r;
+}
+
+static int note_addresses(struct df_aggregate *a, struct df_container *c, const struct df_json *e)
+{
+	const struct df_json *list = df_json_get(e, "addresses");
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && df_json_is_array(list) && i < df_json_len(list); i++)
+		r = df_texts_add(&c->addresses, &a->pool, df_json_string(df_json_at(list, i)),
+				 DF_ADDRESSES_MAX);
+	return r;
+}
+
+/* Times of one form compare as text: RFC 3339 5.1. */
+static int note_container(struct df_aggregate *a, struct df_container *c, const struct df_json *e,
+			  const char *host)
+{
+	const char *time = get_text(e, "time"), *event = get_text(e, "event");
+	int r;
+
+	if (!*c->first || strcmp(time, c->first) < 0) {
+		(void)snprintf(c->first, sizeof(c->first), "%s", time);
+		c->is_whole = strcmp(event, "start") == 0 || strcmp(event, "unfenced") == 0;
+	}
+	if (strcmp(time, c->last) < 0)
+		return note_addresses(a, c, e);
+	(void)snprintf(c->last, sizeof(c->last), "%s", time);
+	c->is_ended = strcmp(event, "stop") == 0;
+	r = note_names(a, c, e);
+	if (r == 0)
+		r = replace(a, &c->host, host);
+	if (r == 0)
+		r = note_annotations(a, c, e);
+	return r == 0 ? note_addresses(a, c, e) : r;
+}
+
+/* --- what is no verdict */
+
+/*
+ * "container ended: 9 queries, 7 refused; lost: 1 events, 0 dropped, …": number, word.  A
+ * container that is restarted has several.
+ */
+static void read_stop(struct df_container *c, const char *text)
+{
+	const struct {
+		const char *word;
+		uint64_t *field;
+	} words[] = {
+		{"queries", &c->stop_queries},       {"refused", &c->stop_refused},
+		{"would", &c->stop_refused},         {"events", &c->lost.events},
+		{"dropped", &c->lost.dropped},       {"malformed", &c->lost.malformed},
+		{"mismatched", &c->lost.mismatched}, {"stray", &c->lost.stray},
+		{"lines", &c->lost.unlogged},        {"refusals", &c->lost.unshown},
+	};
+
+	while (*text) {
+		size_t digits = strspn(text, "0123456789"), len;
+		char number[24];
+		uint64_t value;
+
+		if (digits == 0) {
+			text++;
+			continue;
+		}
+		(void)snprintf(number, sizeof(number), "%s", text);
+		number[strspn(number, "0123456789")] = '\0';
+		text += digits;
+		text += strspn(text, " ");
+		len = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+		if (df_parse_u64(number, UINT64_MAX, &value) < 0)
+			continue;
+		for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+			if (strlen(words[i].word) == len && !memcmp(words[i].word, text, len))
+				df_aggregate_add(words[i].field, value);
+	}
+}
+
+/* Lines of a rotated log may come twice; the sum is what was said, no more. */
+static void read_suppressed(struct df_container *c, const char *text)
+{
+	char number[24];
+	uint64_t value;
+
+	c->has_gaps = true;
+	(void)snprintf(number, sizeof(number), "%s", text);
+	number[strspn(number, "0123456789")] = '\0';
+	if (df_parse_u64(number, UINT64_MAX, &value) == 0)
+		df_aggregate_add(&c->n_suppressed, value);
+}
+
+/* Name and address, where it is about one. */
+static void describe(const struct df_json *e, const char *message, char *buf, size_t size)
+{
+	const char *domain = get_text(e, "domain"), *ip = get_text(e, "ip");
+
+	(void)snprintf(buf, size, "%s%s%s%s%s", domain ? domain : "", domain && ip ? " " : "",
+		       ip ? ip : "", domain || ip ? ": " : "", message);
+}
+
+/* Events come in the order of their time. */
+static int note_pin(struct df_aggregate *a, struct df_container *c, const struct df_json *e)
+{
+	const char *event = get_text(e, "event"), *domain = get_text(e, "domain");
+
+	if (domain && strcmp(event, "pin_failed") == 0)
+		return df_texts_add(&c->unpinned, &a->pool, domain, DF_UNPINNED_MAX);
+	if (domain && strcmp(event, "pin_recovered") == 0)
+		df_texts_remove(&c->unpinned, domain);
+	return 0;
+}
+
+static int read_life(struct df_aggregate *a, struct df_container *c, const struct df_json *e,
+		     uint64_t count)
+{
+	const char *event = get_text(e, "event"), *message = get_text(e, "message");
+	char text[TEXT_MAX];
+	struct df_note note = {.event = event,
+			       /* of any other event the key means nothing */
+			       .what = strcmp(event, "finding") == 0 ? get_text(e, "finding")
+								     : NULL,
+			       .text = message,
+			       .count = count};
+
+	if (strcmp(event, "stop") == 0) {
+		read_stop(c, message ? message : "");
+		return 0;
+	}
+	if (strcmp(event, "suppressed") == 0) {
+		read_suppressed(c, message ? message : "");
+		return 0;
+	}
+	if (strcmp(event, "start") == 0 || strcmp(event, "addresses") == 0)
+		return 0;
+	if (strcmp(event, "connect_probe") == 0) {
+		df_aggregate_add(&c->n_probes, count);
+		return 0;
+	}
+	if (message) {
+		describe(e, message, text, sizeof(text));
+		note.text = text;
+	}
+	if (note.what) {
+		note.text = get_text(e, "seen");
+		note.remedy = get_text(e, "remedy");
+	}
+	if (note_pin(a, c, e) == -ENOMEM)
+		return -ENOMEM;
+	return note.what || note.text ? df_aggregate_note(a, c, &note) : 0;
+}
+
+/* --- verdicts */
+
+static enum df_verdict verdict_of(const struct df_json *e, const char *event)
+{
+	if (strcmp(event, "shadow") == 0)
+		return df_json_is_true(df_json_get(e, "would_block")) ? DF_VERDICT_WOULD_BLOCK
+								      : DF_VERDICT_ALLOWED;
+	if (strcmp(event, "unobserved") == 0)
+		return DF_VERDICT_UNOBSERVED;
+	if (!df_json_get(e, "blockedAt"))
+		return DF_VERDICT_ALLOWED;
+	/* docs/events.schema.json: there if and only if "blocked" is false here */
+	return df_json_get(e, "would_block") ? DF_VERDICT_WOULD_BLOCK : DF_VERDICT_BLOCKED;
+}
+
+/*
+ * Without the blank at its end; NULL: none.  It is cut in the document itself, which is ours
+ * and freed right after.
+ */
+static const char *get_cmd(const struct df_json *object)
+{
+	char *cmd = (char *)get_text(object, "cmd");
+	size_t len = cmd ? strlen(cmd) : 0;
+
+	if (len > 0 && cmd[len - 1] == ' ')
+		cmd[--len] = '\0';
+	return len > 0 ? cmd : NULL;
+}
+
+/* Ancestry as far as it is told; *ret_is_whole: all of it, with whole command lines. */
+static size_t get_ancestry(const struct df_json *e, const char *cmd,
+			   const char *ret[static DF_ROW_ANCESTORS_MAX], bool *ret_is_whole)
+{
+	const struct df_json *list = df_json_get(e, "ancestry");
+	size_t n = 0;
+
+	*ret_is_whole = cmd && strlen(cmd) < CMD_MAX && !df_json_get(e, "attribution") &&
+			df_json_is_array(list) && df_json_len(list) < DF_ROW_ANCESTORS_MAX;
+	for (size_t i = 0; i < df_json_len(list) && n < DF_ROW_ANCESTORS_MAX; i++) {
+		const char *text = get_cmd(df_json_at(list, i));
+
+		if (!text) /* a kernel thread, or gone meanwhile */
+			text = get_text(df_json_at(list, i), "comm");
+		if (!text)
+			continue;
+		*ret_is_whole &= strlen(text) < ANCESTOR_CMD_MAX;
+		ret[n++] = text;
+	}
+	return n;
+}
+
+static enum df_class classify(const char *domain, const char *cmd, const char *const *ancestry,
+			      size_t n, bool is_whole)
+{
+	if (cmd && df_class_stands_in(domain, cmd))
+		return DF_CLASS_DIRECT;
+	for (size_t i = 0; i < n; i++)
+		if (df_class_stands_in(domain, ancestry[i]))
+			return DF_CLASS_DIRECT;
+	return is_whole ? DF_CLASS_HIDDEN : DF_CLASS_UNKNOWN;
+}
+
+/* Into the row, if there is one: the nearest, and not that of a line that was cut. */
+static void find_script(const char *cmd, const char *const *ancestry, size_t n, char *buf,
+			size_t size)
+{
+	const char *script;
+	size_t len = cmd ? df_class_script(cmd, &script) : 0;
+
+	for (size_t i = 0; len == 0 && i < n; i++)
+		len = df_class_script(ancestry[i], &script);
+	(void)snprintf(buf, size, "%.*s", (int)len, len ? script : "");
+}
+
+/* Of an event that nothing blocked. */
+static const char *place_of(const struct df_json *e, const char *event)
+{
+	const char *of = get_text(e, "of");
+
+	if (df_json_get(e, "proxy"))
+		return "proxy";
+	if (of)
+		event = of;
+	if (strcmp(event, "tls_connection") == 0)
+		return "tls";
+	if (strcmp(event, "http_request") == 0)
+		return "http";
+	return get_text(e, "ip") ? "connect" : "dns";
+}
+
+/* 1: a row to be counted; 0: the event is no verdict; -EBADMSG. */
+static int read_row(const struct df_json *e, const char *event, struct df_row *ret)
+{
+	static const char *const plain[] = {
+		"query",          "dns_blocked",   "summary",        "unobserved",   "shadow",
+		"shared_address", "proxy_request", "tls_connection", "http_request", NULL};
+	const char *at = get_text(e, "blockedAt");
+	int64_t port = 0;
+
+	if (!at && !is_one_of(event, plain))
+		return 0;
+	*ret = (struct df_row){
+		.verdict = verdict_of(e, event),
+		.domain = get_text(e, "domain"),
+		.ip = get_text(e, "ip"),
+		.rule = get_text(e, "rule"),
+		.owner = get_text(e, "owner"),
+		.reason = get_text(e, "reason"),
+		.hint = get_text(e, "hint"),
+		.socket = get_text(e, "socket"),
+	};
+	/* the name there is one that another rule is against, not what was asked for */
+	if (strcmp(event, "shared_address") == 0)
+		ret->domain = NULL;
+	ret->at = at ? at : place_of(e, event);
+	ret->kind = strcmp(event, "shadow") == 0 ? DF_ROW_SHADOW
+		    : ret->domain                ? DF_ROW_NAME
+						 : DF_ROW_CONNECTION;
+	/* a raw socket is refused before it has an address */
+	if (!ret->domain && !ret->ip && strcmp(event, "socket_blocked") != 0)
+		return -EBADMSG;
+	if ((ret->ip || df_json_get(e, "port")) &&
+	    (df_json_int(df_json_get(e, "port"), &port) < 0 || port < 0 || port > UINT16_MAX))
+		return -EBADMSG;
+	ret->port = (uint16_t)port;
+	return 1;
+}
+
+static int add_texts(struct df_aggregate *a, struct df_texts *t, const struct df_json *list,
+		     size_t max)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && df_json_is_array(list) && i < df_json_len(list); i++)
+		r = df_texts_add(t, &a->pool, df_json_string(df_json_at(list, i)), max);
+	return r;
+}
+
+static int count_row(struct df_aggregate *a, struct df_container *c, const struct df_json *e,
+		     struct df_row *probe, uint64_t count)
+{
+	const char *ancestry[DF_ROW_ANCESTORS_MAX];
+	char script[CMD_MAX * 4 + 1];
+	struct df_row *row;
+	bool is_whole;
+	size_t n;
+	int r;
+
+	probe->cmd = get_cmd(e);
+	n = get_ancestry(e, probe->cmd, ancestry, &is_whole);
+	find_script(probe->cmd, ancestry, n, script, sizeof(script));
+	probe->script = *script ? script : NULL;
+	/* as in the text log: who answers for the rule, else who answers for the container */
+	if (!probe->owner)
+		probe->owner = get_text(df_json_get(e, "annotations"), "owner");
+	if (probe->domain)
+		probe->class = classify(probe->domain, probe->cmd, ancestry, n, is_whole);
+	(void)snprintf(probe->first, sizeof(probe->first), "%s", get_text(e, "time"));
+	memcpy(probe->last, probe->first, sizeof(probe->last));
+	r = df_aggregate_count(a, c, probe, count, &row);
+	if (r == 0 && row->ancestry.n == 0)
+		for (size_t i = 0; i < n && r == 0; i++)
+			r = df_texts_append(&row->ancestry, &a->pool, ancestry[i],
+					    DF_ROW_ANCESTORS_MAX);
+	if (r == 0)
+		r = add_texts(a, &row->answers, df_json_get(e, "answers"), DF_ROW_ANSWERS_MAX);
+	if (r == 0)
+		r = add_texts(a, &row->aliases, df_json_get(e, "cname_chain"), DF_ROW_ALIASES_MAX);
+	return r;
+}
+
+/* A name with a suffix of the search list, which a client tried on its way to another. */
+static bool is_search_attempt(const struct df_json *e)
+{
+	return df_json_is_true(df_json_get(e, "search"));
+}
+
+static int take_event(struct df_aggregate *a, const struct df_json *e, const char *host)
+{
+	const char *event = get_text(e, "event"), *time = get_text(e, "time");
+	const char *id = get_text(df_json_get(e, "container"), "id");
+	const struct df_json *count_json = df_json_get(e, "count");
+	struct df_container *c;
+	struct df_row probe;
+	int64_t schema, count = 1;
+	int r, kind;
+
+	if (df_json_int(df_json_get(e, "schema"), &schema) < 0 || schema != SCHEMA || !event ||
+	    !id || !*id || !time || !df_time_is_plain(time) ||
+	    (count_json && (df_json_int(count_json, &count) < 0 || count < 1)))
+		return -EBADMSG;
+	if (strcmp(event, "finding") == 0 && (!get_text(e, "finding") || !get_text(e, "seen")))
+		return -EBADMSG;
+	kind = read_row(e, event, &probe);
+	if (kind < 0)
+		return kind;
+	/* the start tells who it is, however old */
+	if (strcmp(time, a->since) < 0 && strcmp(event, "start") != 0)
+		return 0;
+	r = df_aggregate_container(a, id, &c);
+	if (r == 0)
+		r = note_container(a, c, e, host);
+	if (r == 0 && is_search_attempt(e)) {
+		if (strcmp(event, "shadow") != 0)
+			df_aggregate_add(&c->n_search, (uint64_t)count);
+		return 0;
+	}
+	if (r == 0)
+		r = kind ? count_row(a, c, e, &probe, (uint64_t)count)
+			 : read_life(a, c, e, (uint64_t)count);
+	return r;
+}
+
+int df_event_read(struct df_aggregate *a, const char *line, size_t len, const char *host)
+{
+	char error[DF_JSON_ERROR_MAX] = "";
+	struct df_json *e = NULL;
+	int r = df_json_parse(line, len, DF_LINES_MAX, &e, error);
+
+	if (r == 0)
+		r = take_event(a, e, host);
+	else if (r != -ENOMEM)
+		r = -EBADMSG;
+	df_json_free(e);
+	if (r == -EBADMSG)
+		df_event_read_damaged(a);
+	if (r != -ENOSPC)
+		return r;
+	df_aggregate_add(&a->n_left_out, 1);
+	return 0;
+}
+
+void df_event_read_damaged(struct df_aggregate *a)
+{
+	df_aggregate_add(&a->n_damaged, 1);
+}

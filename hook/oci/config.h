@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * config: what the bundle's config.json (OCI runtime-spec, config.md) adds to the state:
+ * where the container's files are, what managers call it, and what confines it.
+ *
+ * Hostile: bounded, checked, copied out.  What the runtime itself would refuse is not
+ * refused here a second time: a part of a wrong type counts as missing, but where a
+ * guess would fence the wrong thing.  No side effects, no logging.
+ */
+#ifndef DF_CONFIG_H
+#define DF_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hook/oci/runtime_annotations.h"
+#include "hook/oci/state.h"
+
+struct df_config_mount {
+	char *source;         /* as written; relative to the bundle */
+	char *destination;    /* as written */
+	bool is_cgroup;       /* a cgroup file system of its own, without a source */
+	bool is_recursive;    /* with what is mounted below the source … */
+	bool is_readonly;     /* … which this does not cover, … */
+	bool is_all_readonly; /* … but this does */
+};
+
+/* Of linux.resources.devices; of those that fit a device the last one counts. */
+struct df_config_rule {
+	bool is_block, is_char; /* both: every type */
+	bool is_allowed;
+	int64_t major, minor; /* -1: any */
+};
+
+/* A block device of linux.devices. */
+struct df_config_device {
+	uint32_t major, minor;
+	char *path; /* in the container */
+};
+
+/* Owned; df_config_done.  Missing parts are NULL. */
+struct df_config {
+	char *resolv_conf; /* source of the mount at /etc/resolv.conf */
+	char *root_path;   /* as written; relative to the bundle */
+	char *name;        /* container name where the manager tells one; see config.c */
+	char *image;
+	char *pod;
+	char *k8s_namespace;
+	struct df_runtime_annotations runtime;
+	char *hostname;        /* of its own UTS namespace: whoever starts it chooses */
+	bool is_ipv6_disabled; /* by linux.sysctl; runc sets those after the hooks */
+
+	/* what confines it */
+	uint64_t caps;    /* of any set, by CAP_… of <linux/capability.h>; see config_limits.c */
+	bool has_seccomp; /* a filter that refuses something */
+	bool has_masked_paths;  /* parts of /proc and /sys are hidden */
+	bool has_all_devices;   /* every device is allowed … */
+	bool may_use_tun;       /* … or /dev/net/tun at least … */
+	bool has_tun;           /* … which is made for it */
+	bool has_own_cgroupns;  /* a new one */
+	char *delegated_cgroup; /* crun's run.oci.delegate-cgroup: where in its cgroup init stands
+				 */
+	bool is_in_pod;         /* managers say that it shares namespaces */
+	char *netns_path;       /* of the network namespace that it joins */
+	bool has_writable_sysfs;
+	bool has_writable_proc; /* and of it nothing made read-only that must be */
+	char *pidns_path;       /* the same of the pid namespace */
+	char *proxies;          /* "http_proxy=http://10.0.0.1:3128, …" of its environment */
+	char *localdomain;      /* LOCALDOMAIN of its environment, */
+	char *res_options;      /* and RES_OPTIONS: resolv.conf(5) */
+	unsigned listen_fds;    /* LISTEN_FDS of its environment */
+	struct df_config_mount *mounts; /* what shows it files of the host, the root last */
+	size_t n_mounts, cap_mounts;
+	struct df_config_rule *rules;
+	size_t n_rules, cap_rules;
+	struct df_config_device *disks;
+	size_t n_disks, cap_disks;
+};
+
+/* As df_state_parse: 0, or 65 or 71 with error filled and *ret untouched. */
+int df_config_parse(const char *text, size_t len, struct df_config *ret,
+		    char ret_error[static DF_STATE_ERROR_MAX]);
+void df_config_done(struct df_config *c);
+
+/* Whether its rules let it open a device; without any rule runtimes differ: then yes. */
+bool df_config_may_use_device(const struct df_config *c, bool is_block, uint32_t major,
+			      uint32_t minor);
+
+#endif

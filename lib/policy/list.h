@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * list: files of names in formats that other programs define.
+ *
+ * Five formats, of each what names a name or a network; deployfence.policy(5) says
+ * exactly what is read.  Lines end in LF or CR LF.  A line that is not understood is
+ * counted, and nothing of it is read: lists come from elsewhere, and one odd line must
+ * not make a policy useless.  No I/O, no allocation, no messages.
+ */
+#ifndef DF_LIST_H
+#define DF_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/policy/target.h"
+
+#define DF_LIST_UNKNOWN_KEPT 5 /* numbers of lines that are not understood, for a message */
+
+enum df_list_format {
+	DF_LIST_PLAIN,
+	DF_LIST_HOSTS,
+	DF_LIST_ADBLOCK,
+	DF_LIST_RPZ,
+	DF_LIST_DNSMASQ,
+};
+
+struct df_list_entry {
+	struct df_policy_target target;
+	bool is_exception; /* not to be blocked, whatever else the list says; in block-lists only */
+	bool is_important; /* adblock's: no exception counts against it, but an important one */
+};
+
+struct df_list {
+	/* set by the caller */
+	enum df_list_format format;
+	bool is_allow;    /* an allow-list: its exceptions are names like the others */
+	const char *text; /* len octets, need not be NUL-terminated */
+	size_t len;
+	/* Takes an entry, which is the callee's for the call only.  Not 0: reading ends. */
+	int (*take)(void *data, const struct df_list_entry *entry);
+	void *data;
+	/* what was found */
+	unsigned n_lines, n_entries;
+	unsigned n_read;    /* lines or records that made entries */
+	unsigned n_unknown; /* those that made none, without comments, … */
+	unsigned n_alien;   /* … and those of them that are not of the format at all */
+	unsigned unknown[DF_LIST_UNKNOWN_KEPT];
+};
+
+/* 0, or what take returned. */
+int df_list_read(struct df_list *list);
+
+/*
+ * The name of another format that the text has: "an HTML page".  A server that has lost its list
+ * answers so, and a word such as "Forbidden" would be a name.  NULL: none was recognized.
+ */
+const char *df_list_not_a_list(const char *text, size_t len);
+
+/* Read, and most of it is not of its format.  Small lists are taken as they are. */
+bool df_list_is_alien(const struct df_list *list);
+
+/* The format that most lines of such a list have, as words for people; NULL: none. */
+const char *df_list_guess(const struct df_list *list);
+
+#endif

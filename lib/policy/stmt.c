@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "lib/policy/stmt.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "lib/base/util.h"
+
+#define LIST_MAX 512        /* octets of a list of accepted words in a message */
+#define SUGGEST_MAX 2       /* edits between a typo and the word that is proposed for it */
+#define SUGGEST_WORD_MAX 31 /* no keyword is longer */
+
+static const char bom[] = "\xef\xbb\xbf";
+
+void df_stmt_init(struct df_stmt *s, const char *text, size_t len, struct df_messages *messages)
+{
+	*s = (struct df_stmt){.messages = messages, .text = text, .len = len};
+}
+
+void df_stmt_error(struct df_stmt *s, unsigned column, const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+	int r;
+
+	va_start(args, format);
+	r = vasprintf(&text, format, args);
+	va_end(args);
+	if (r < 0) {
+		s->messages->is_out_of_memory = true;
+		return;
+	}
+	df_messages_error(s->messages, s->line, column, "%s", text);
+	free(text);
+}
+
+/*
+ * Length of the UTF-8 sequence at p, 0 if it is none.  RFC 3629: no overlong
+ * forms, no surrogates, nothing above U+10FFFF.
+ */
+static size_t utf8_len(const uint8_t *p, size_t len)
+{
+	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+
+	if (n == 0 || n > len || p[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+static bool is_control(const uint8_t *p)
+{
+	return (p[0] < 0x20 && p[0] != '\t') || p[0] == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0);
+}
+
+/* Comments too: what cannot be shown must not hide in one. */
+static int check_line(struct df_stmt *s)
+{
+	const uint8_t *p = (const uint8_t *)s->start;
+	size_t n;
+
+	if (s->line_len > DF_STMT_LINE_MAX) {
+		df_stmt_error(s, DF_STMT_LINE_MAX + 1, "line is longer than %d octets; break it up",
+			      DF_STMT_LINE_MAX);
+		return -EINVAL;
+	}
+	for (size_t i = s->at; i < s->line_len; i += n) {
+		unsigned column = (unsigned)i + 1;
+
+		n = utf8_len(p + i, s->line_len - i);
+		if (n == 0)
+			df_stmt_error(s, column,
+				      "octet 0x%02x is not UTF-8; save the file as UTF-8", p[i]);
+		else if (p[i] == '\0')
+			df_stmt_error(s, column, "NUL octet; the file must be plain text");
+		else if (p[i] == '\r')
+			df_stmt_error(s, column,
+				      "carriage return inside a line; lines end in LF or CR LF");
+		else if (is_control(p + i))
+			df_stmt_error(s, column, "control character 0x%02x; remove it",
+				      p[i + n - 1]);
+		else
+			continue;
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void take_line(struct df_stmt *s)
+{
+	const char *lf;
+
+	s->start = s->text + s->next;
+	s->line++;
+	s->at = 0;
+	lf = memchr(s->start, '\n', s->len - s->next);
+	s->line_len = lf ? (size_t)(lf - s->start) : s->len - s->next;
+	s->next += s->line_len + (lf ? 1 : 0);
+	if (lf && s->line_len > 0 && s->start[s->line_len - 1] == '\r')
+		s->line_len--;
+}
+
+bool df_stmt_next(struct df_stmt *s)
+{
+	while (s->next < s->len) {
+		take_line(s);
+		if (s->line == 1 && s->line_len >= strlen(bom) &&
+		    memcmp(s->start, bom, strlen(bom)) == 0) {
+			df_stmt_error(s, 1, "byte order mark; save the file as UTF-8 without one");
+			s->at = strlen(bom);
+		}
+		if (check_line(s) == 0 && df_stmt_word(s, &s->keyword))
+			return true;
+	}
+	return false;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Moves to the next thing in the line; false if it is the end or a comment. */
+static bool skip_blanks(struct df_stmt *s)
+{
+	while (s->at < s->line_len && is_blank(s->start[s->at]))
+		s->at++;
+	/* A word ends before white space only, so a '#' here always begins a comment. */
+	return s->at < s->line_len && s->start[s->at] != '#';
+}
+
+bool df_stmt_word(struct df_stmt *s, struct df_word *ret)
+{
+	size_t begin;
+
+	if (!skip_blanks(s))
+		return false;
+	begin = s->at;
+	while (s->at < s->line_len && !is_blank(s->start[s->at]))
+		s->at++;
+	*ret = (struct df_word){
+		.s = s->start + begin,
+		.len = s->at - begin,
+		.column = (unsigned)begin + 1,
+	};
+	return true;
+}
+
+bool df_stmt_at_end(struct df_stmt *s)
+{
+	return !skip_blanks(s);
+}
+
+bool df_word_is(const struct df_word *w, const char *text)
+{
+	return w->len == strlen(text) && memcmp(w->s, text, w->len) == 0;
+}
+
+/* Where something is missing: behind the last word read. */
+static int report_missing(struct df_stmt *s, const char *what)
+{
+	size_t end = s->at;
+	char quote[DF_MESSAGES_QUOTE];
+
+	while (end > 0 && is_blank(s->start[end - 1]))
+		end--;
+	df_stmt_error(s, (unsigned)end + 1, "'%s' needs %s",
+		      df_messages_quote(s->keyword.s, s->keyword.len, quote), what);
+	return -EINVAL;
+}
+
+int df_stmt_need(struct df_stmt *s, const char *what, struct df_word *ret)
+{
+	return df_stmt_word(s, ret) ? 0 : report_missing(s, what);
+}
+
+int df_stmt_end(struct df_stmt *s, const char *hint)
+{
+	struct df_word extra;
+	char quote[DF_MESSAGES_QUOTE];
+
+	if (!df_stmt_word(s, &extra))
+		return 0;
+	df_stmt_error(s, extra.column, "unexpected '%s'; %s",
+		      df_messages_quote(extra.s, extra.len, quote), hint);
+	return -EINVAL;
+}
+
+static void list_words(const char *const *words, const char *separator, char ret[static LIST_MAX])
+{
+	size_t pos = 0;
+
+	ret[0] = '\0';
+	for (size_t i = 0; words[i]; i++)
+		df_append(ret, LIST_MAX, &pos, "%s%s", i ? separator : "", words[i]);
+}
+
+int df_stmt_choice_next(struct df_stmt *s, const char *const *choices, struct df_word *ret)
+{
+	char list[LIST_MAX], quote[DF_MESSAGES_QUOTE];
+	struct df_word w;
+
+	list_words(choices, " | ", list);
+	if (!df_stmt_word(s, &w))
+		return report_missing(s, list);
+	for (int i = 0; choices[i]; i++) {
+		if (df_word_is(&w, choices[i])) {
+			*ret = w;
+			return i;
+		}
+	}
+	df_stmt_error(s, w.column, "unknown value '%s'; write %s",
+		      df_messages_quote(w.s, w.len, quote), list);
+	return -EINVAL;
+}
+
+int df_stmt_choice(struct df_stmt *s, const char *const *choices)
+{
+	struct df_word w;
+	int choice = df_stmt_choice_next(s, choices, &w);
+	int r;
+
+	if (choice < 0)
+		return choice;
+	r = df_stmt_end(s, "one value only");
+	return r < 0 ? r : choice;
+}
+
+/* s->at stands on the opening quote. */
+static int read_quoted(struct df_stmt *s, char *buf, size_t *ret_len)
+{
+	size_t begin = s->at++, n = 0;
+
+	for (; s->at < s->line_len; s->at++) {
+		char c = s->start[s->at];
+
+		if (c == '"') {
+			s->at++;
+			*ret_len = n;
+			return 0;
+		}
+		if (c == '\\') {
+			c = ++s->at < s->line_len ? s->start[s->at] : '\0';
+			if (c != '"' && c != '\\') {
+				df_stmt_error(s, (unsigned)s->at,
+					      "unknown escape; only \\\" and \\\\ are escapes");
+				return -EINVAL;
+			}
+		}
+		if (n < DF_STMT_STRING_MAX)
+			buf[n] = c;
+		n++;
+	}
+	df_stmt_error(s, (unsigned)begin + 1, "string has no end; close it with '\"'");
+	return -EINVAL;
+}
+
+static int read_bare(struct df_stmt *s, char *buf, size_t *ret_len)
+{
+	struct df_word w;
+	const char *quote;
+
+	if (!df_stmt_word(s, &w))
+		return -EINVAL; /* the caller saw that there is one */
+	quote = memchr(w.s, '"', w.len);
+	if (quote) {
+		df_stmt_error(s, w.column + (unsigned)(quote - w.s),
+			      "'\"' inside a word; put the whole text in quotes");
+		return -EINVAL;
+	}
+	memcpy(buf, w.s, w.len < DF_STMT_STRING_MAX ? w.len : DF_STMT_STRING_MAX);
+	*ret_len = w.len;
+	return 0;
+}
+
+int df_stmt_string(struct df_stmt *s, const char *what, char ret[static DF_STMT_STRING_MAX + 1],
+		   unsigned *ret_column)
+{
+	char buf[DF_STMT_STRING_MAX + 1];
+	size_t begin, len;
+	bool is_quoted;
+	int r;
+
+	if (!skip_blanks(s))
+		return report_missing(s, what);
+	begin = s->at;
+	is_quoted = s->start[begin] == '"';
+	r = is_quoted ? read_quoted(s, buf, &len) : read_bare(s, buf, &len);
+	if (r < 0)
+		return r;
+	if (is_quoted && s->at < s->line_len && !is_blank(s->start[s->at])) {
+		df_stmt_error(s, (unsigned)s->at + 1,
+			      "text behind the closing '\"'; put a blank "
+			      "there, or write \\\" inside the string");
+		return -EINVAL;
+	}
+	if (len > DF_STMT_STRING_MAX) {
+		df_stmt_error(s, (unsigned)begin + 1, "text of %zu octets; at most %d are kept",
+			      len, DF_STMT_STRING_MAX);
+		return -EINVAL;
+	}
+	memcpy(ret, buf, len);
+	ret[len] = '\0';
+	*ret_column = (unsigned)begin + 1;
+	return 0;
+}
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+/* Levenshtein, the case of a ignored; both at most SUGGEST_WORD_MAX octets. */
+static unsigned edit_distance(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	unsigned row[SUGGEST_WORD_MAX + 1];
+
+	for (size_t j = 0; j <= b_len; j++)
+		row[j] = (unsigned)j;
+	for (size_t i = 1; i <= a_len; i++) {
+		unsigned diagonal = row[0]++;
+
+		for (size_t j = 1; j <= b_len; j++) {
+			unsigned best = diagonal + (lower(a[i - 1]) != b[j - 1]);
+
+			diagonal = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[b_len];
+}
+
+void df_stmt_unknown(struct df_stmt *s, const char *const *names)
+{
+	const struct df_word *w = &s->keyword;
+	char list[LIST_MAX], quote[DF_MESSAGES_QUOTE];
+	const char *nearest = NULL;
+	unsigned best = SUGGEST_MAX + 1;
+
+	for (size_t i = 0; names[i] && w->len <= SUGGEST_WORD_MAX; i++) {
+		unsigned d = edit_distance(w->s, w->len, names[i], strlen(names[i]));
+
+		/* As many edits as letters would turn any short word into another. */
+		if (d < best && d < w->len) {
+			best = d;
+			nearest = names[i];
+		}
+	}
+	df_messages_quote(w->s, w->len, quote);
+	list_words(names, ", ", list);
+	if (nearest)
+		df_stmt_error(s, w->column, "unknown statement '%s'; did you mean '%s'?", quote,
+			      nearest);
+	else
+		df_stmt_error(s, w->column, "unknown statement '%s'; statements are %s", quote,
+			      list);
+}

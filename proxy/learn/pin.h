@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * pin: asks trusted resolvers for the addresses of blocked names, so that connections to
+ * them are refused too (`pin-blocked`).  pin.c has which name is due when, and what is told
+ * of it; pin_ask.c the questions for one name.
+ *
+ * `yes`: the names that the policy lists, from the start on and again at their TTL.  Both
+ * `yes` and `on-refusal`: a name that a client asked for and was refused.  Not where an
+ * address that nobody named is refused anyway (raw-ip block): then it would only tell a
+ * resolver what was to stay inside.
+ *
+ * These queries have no client.  Each has a socket, a port and an id of its own, and is
+ * matched by them and by its question.  An answer that is cut is asked for again by TCP
+ * (RFC 7766), a chain of CNAMEs that ends without an address for its last name.
+ *
+ * A name that cannot be pinned is tried again, later and later, and is an event: once for
+ * each cause, and one more when it is over.  A refusal by name never depends on it.
+ */
+#ifndef DF_PIN_H
+#define DF_PIN_H
+
+#include "lib/fence/launch.h"
+#include "lib/policy/table.h"
+#include "proxy/channel.h"
+#include "proxy/dns/wire.h"
+#include "proxy/loop.h"
+#include "proxy/worker/trust.h"
+
+#define DF_PIN_NAMES_MAX (DF_TABLES * DF_POLICY_PINS_MAX)
+#define DF_PIN_SLOTS 8       /* names that are being resolved */
+#define DF_PIN_ASKED 64      /* refused names that wait; of those that failed one makes room */
+#define DF_PIN_RECENT 64     /* names not to be asked again so soon; power of two */
+#define DF_PIN_QUERY_MAX 512 /* octets of a query of ours, with its length */
+
+struct df_worker;
+
+struct df_pin_state {
+	uint64_t next_ns;
+	uint8_t n_failures; /* in a row */
+	bool is_busy;
+	uint16_t told; /* bits 1 << enum df_pin_cause: the causes that were an event */
+};
+
+struct df_pin_name {
+	uint8_t table, index; /* of the policy's pin names */
+	struct df_pin_state state;
+};
+
+struct df_pin_asked {
+	bool is_used;
+	struct df_dname name;
+	struct df_pin_state state;
+};
+
+struct df_pin_slot {
+	struct df_source source;
+	struct df_worker *worker;
+	int fd; /* -1: none */
+	bool is_busy, is_listed;
+	struct df_pin_state *state; /* of the name: in names or in asked */
+	bool is_aaaa;               /* first A, then AAAA */
+	bool has_edns;              /* till a server does not know it */
+	bool is_failed;             /* one of the two had no answer */
+	bool is_stream;             /* by TCP, since the answer by UDP was cut */
+	bool is_unlearned;          /* no room for an address */
+	uint8_t n_tries;            /* of this type; each goes to the next resolver */
+	uint8_t n_hops;             /* of a chain that one answer does not have as a whole */
+	uint8_t resolver;           /* that was asked last: its place among those believed … */
+	struct df_resolver to;      /* … and its address */
+	enum df_pin_cause cause;    /* of the last try that failed */
+	uint16_t id;
+	uint32_t ttl_s; /* the smallest so far */
+	uint64_t deadline_ns;
+	uint32_t n_addrs[2];          /* of A and AAAA; more than are refused, maybe */
+	struct df_dname name, target; /* target: what is asked for, name or the end of a chain */
+	uint32_t in_len, out_len, out_sent; /* by TCP */
+	uint8_t out[DF_PIN_QUERY_MAX];
+};
+
+struct df_pin {
+	unsigned n_names;
+	uint8_t good; /* resolver that answered last: asked first */
+	struct df_pin_name names[DF_PIN_NAMES_MAX];
+	struct df_pin_asked asked[DF_PIN_ASKED];
+	struct df_pin_slot slots[DF_PIN_SLOTS];
+	uint64_t asked_ns; /* none of the asked ones starts before */
+	uint64_t next_ns;  /* nothing is due before; 0: look */
+	uint64_t n_failures;
+	unsigned n_told_asked; /* failures of asked names that were told */
+	uint32_t n_untold_asked;
+	uint64_t next_tell_ns;
+	struct {
+		uint64_t hash, until_ns;
+	} recent[DF_PIN_RECENT];
+	/* RFC 1035 4.2.2; memory that is never touched is never charged */
+	uint8_t in[DF_PIN_SLOTS][2 + DF_DNS_MSG_MAX];
+};
+
+void df_pin_init(struct df_worker *w);
+
+/* The resolvers have changed: names that failed are asked for again now. */
+void df_pin_again(struct df_worker *w);
+
+/* A client's query for this name was refused by a rule of this table. */
+void df_pin_refused(struct df_worker *w, enum df_table table, const struct df_dname *name);
+
+/* Starts and gives up what is due.  Milliseconds to the next, or -1. */
+int df_pin_run(struct df_worker *w);
+
+/* pin_ask */
+/* Begins with a slot whose name is set. */
+void df_pin_ask(struct df_worker *w, struct df_pin_slot *s);
+/* Its deadline has passed. */
+void df_pin_ask_late(struct df_worker *w, struct df_pin_slot *s);
+
+/* pin, for pin_ask */
+/* The addresses of this type could not be had. */
+void df_pin_failed(struct df_worker *w, struct df_pin_slot *s, enum df_pin_cause cause);
+/* Both types are through. */
+void df_pin_finished(struct df_worker *w, struct df_pin_slot *s);
+
+#endif

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Events of the kernel programs: what was refused, and by which rule. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <bpf/bpf.h>
+
+#include "lib/base/addr_embedded.h"
+#include "lib/base/util.h"
+#include "proxy/monitor/record_emit.h"
+
+#define SOCKET_TEXT_MAX 64
+
+/* Event, reason and place of each kind: deployfence.events(5). */
+static const struct {
+	const char *event, *reason;
+	enum df_event_at at;
+} kinds[] = {
+	[DF_EVENT_EGRESS_DNS] = {"packet_blocked", "EvadedRedirect", DF_AT_PACKET},
+	[DF_EVENT_EGRESS_UNPARSABLE] = {"packet_blocked", "Unparsable", DF_AT_PACKET},
+	[DF_EVENT_EGRESS_TOKEN] = {"packet_blocked", "EvadedRedirect", DF_AT_PACKET},
+	[DF_EVENT_RAW_SOCKET] = {"socket_blocked", "RawSocket", DF_AT_CONNECT},
+	[DF_EVENT_NESTED_NETNS] = {"connect_blocked", "NestedNamespace", DF_AT_CONNECT},
+	[DF_EVENT_TOKEN_ADDRESS] = {"connect_blocked", "ReservedAddress", DF_AT_CONNECT},
+	[DF_EVENT_NO_IPV6] = {"connect_blocked", "NoIPv6", DF_AT_CONNECT},
+	[DF_EVENT_PROTOCOL] = {"connect_blocked", "UnsupportedProtocol", DF_AT_CONNECT},
+	[DF_EVENT_SINKHOLE] = {"connect_blocked", "Sinkhole", DF_AT_CONNECT},
+	[DF_EVENT_PASSED_OPEN] = {"unobserved", "NoHeartbeat", DF_AT_CONNECT},
+	[DF_EVENT_TABLE_FULL] = {"connect_blocked", "TableFull", DF_AT_CONNECT},
+	[DF_EVENT_CONNECT] = {"connect_blocked", NULL, DF_AT_CONNECT},
+	[DF_EVENT_BOUND_DEVICE] = {"connect_blocked", "BoundDevice", DF_AT_CONNECT},
+	[DF_EVENT_LINK_LOCAL] = {"connect_blocked", "LinkLocalResolver", DF_AT_CONNECT},
+	[DF_EVENT_EGRESS_ADDRESS] = {"packet_blocked", NULL, DF_AT_PACKET},
+	[DF_EVENT_UDP_CONNECT] = {"connect_probe", NULL, DF_AT_CONNECT},
+	[DF_EVENT_SHARED] = {"shared_address", "AllowedByName", DF_AT_CONNECT},
+	[DF_EVENT_NESTED_PASSED] = {"unobserved", "NestedNamespace", DF_AT_CONNECT},
+	[DF_EVENT_SOCKET_FAMILY] = {"socket_blocked", "SocketFamily", DF_AT_CONNECT},
+};
+
+/* What a refusal of an address is shown with. */
+struct found {
+	char socket[SOCKET_TEXT_MAX];
+	char domain[DF_DNAME_TEXT_MAX], rule[DF_RECORD_RULE_MAX];
+	struct df_record_raw_texts raw;
+	enum df_table table;
+};
+
+static bool is_about_address(uint32_t kind)
+{
+	return kind == DF_EVENT_CONNECT || kind == DF_EVENT_EGRESS_ADDRESS ||
+	       kind == DF_EVENT_UDP_CONNECT || kind == DF_EVENT_SHARED;
+}
+
+/* Of the tables that are against it, the one to name: who enforces, then the first. */
+static enum df_table table_of(const struct df_record *r, uint8_t against)
+{
+	for (int pass = 0; pass < 2; pass++)
+		for (int t = 0; t < DF_TABLES; t++)
+			if ((against >> t & 1) &&
+			    (pass == 1 || r->meta->table_modes[t] == DF_MODE_ENFORCE))
+				return t;
+	return DF_TABLE_OWN;
+}
+
+static uint8_t proto_of(const struct df_event *k)
+{
+	if (k->proto == IPPROTO_UDP || k->proto == IPPROTO_UDPLITE)
+		return IPPROTO_UDP;
+	return k->proto == IPPROTO_TCP || k->proto == IPPROTO_MPTCP ? IPPROTO_TCP : 0;
+}
+
+static const struct df_policy_rule *address_rule(const struct df_policy *p,
+						 const struct df_event *k)
+{
+	return df_policy_lookup_addr(p, k->addr, proto_of(k), ntohs(k->port));
+}
+
+static int get_learned(const uint8_t addr[static 16], struct df_learned *ret)
+{
+	return bpf_map_lookup_elem(DF_FD_LEARNED, addr, ret);
+}
+
+/* The blocked name that has the address; the programs' verdict was by its bits. */
+static void name_blocked(const struct df_record *r, const struct df_event *k,
+			 struct df_event_line *e, struct found *f)
+{
+	const struct df_policy_rule *rule;
+	struct df_learned learned;
+	struct df_dname name;
+	enum df_table table;
+
+	if (df_learn_blocker(get_learned, k->addr, &learned) < 0)
+		return; /* unpinned meanwhile */
+	if (r->learned && df_learn_name(r->learned, learned.slot, &name) == 0) {
+		(void)df_dname_to_text(&name, f->domain);
+		e->domain = f->domain;
+	}
+	if (df_tables_rule(r->tables, learned.rule, &table, &rule) == 0 && rule)
+		df_record_rule(r, table, rule, e, f->rule);
+}
+
+/* True: an answer led there by a name that a rule allows, but at other ports. */
+static bool name_allowed_elsewhere(const struct df_record *r, const struct df_event *k,
+				   struct df_event_line *e, struct found *f)
+{
+	const struct df_policy *p = &r->tables->tables[f->table];
+	const struct df_policy_rule *rule, *at_port;
+	struct df_learned learned;
+	struct df_dname name;
+	uint8_t addr[16];
+
+	df_addr_canonical(k->addr, addr);
+	if (!r->learned || get_learned(addr, &learned) < 0 || learned.until <= k->time ||
+	    df_learn_name(r->learned, learned.slot, &name) < 0)
+		return false;
+	rule = df_policy_lookup(p, &name);
+	at_port = df_policy_lookup_port(p, &name, proto_of(k), ntohs(k->port));
+	if (!rule || rule->action != DF_POLICY_ALLOW ||
+	    (at_port && at_port->action == DF_POLICY_ALLOW))
+		return false;
+	(void)df_dname_to_text(&name, f->domain);
+	e->domain = f->domain;
+	df_record_rule(r, f->table, rule, e, f->rule);
+	return true;
+}
+
+/* Why the programs refused an address: the same order as in bpf/address.bpf.h. */
+static void explain_address(const struct df_record *r, const struct df_event *k,
+			    struct df_event_line *e, struct found *f)
+{
+	const struct df_policy *p;
+
+	f->table = table_of(r, k->against);
+	p = &r->tables->tables[f->table];
+	e->is_allowlist = df_policy_default(p) == DF_POLICY_BLOCK;
+	if (k->kind == DF_EVENT_SHARED) {
+		name_blocked(r, k, e, f);
+	} else if (k->said >> 3 >> f->table & 1) {
+		e->reason = "AddressRule";
+		df_record_rule(r, f->table, address_rule(p, k), e, f->rule);
+	} else if (k->bits >> DF_LEARNED_BLOCKED >> f->table & 1) {
+		e->reason = k->bits >> DF_LEARNED_DEFAULT >> f->table & 1 ? "SharedAddress"
+									  : "AddressOfName";
+		name_blocked(r, k, e, f);
+	} else if (name_allowed_elsewhere(r, k, e, f)) {
+		e->reason = "PortNotAllowed";
+	} else {
+		e->reason = "RawAddress";
+		df_record_raw(r, f->table, proto_of(k), e, &f->raw);
+	}
+}
+
+static bool is_about_socket(uint32_t kind)
+{
+	return kind == DF_EVENT_RAW_SOCKET || kind == DF_EVENT_SOCKET_FAMILY;
+}
+
+/* "AF_PACKET SOCK_RAW 0x0003": socket(2), with the protocol of AF_PACKET as packet(7) writes it. */
+static void describe_socket(const struct df_event *k, char ret[static SOCKET_TEXT_MAX])
+{
+	static const char *const families[] = {
+		[AF_INET] = "AF_INET",           [AF_INET6] = "AF_INET6", [AF_PACKET] = "AF_PACKET",
+		[AF_VSOCK] = "AF_VSOCK",         [AF_XDP] = "AF_XDP",     [AF_LLC] = "AF_LLC",
+		[AF_TIPC] = "AF_TIPC",           [AF_RDS] = "AF_RDS",     [AF_CAN] = "AF_CAN",
+		[AF_BLUETOOTH] = "AF_BLUETOOTH",
+	};
+	static const char *const types[] = {
+		[SOCK_STREAM] = "SOCK_STREAM",
+		[SOCK_DGRAM] = "SOCK_DGRAM",
+		[SOCK_RAW] = "SOCK_RAW",
+		[SOCK_SEQPACKET] = "SOCK_SEQPACKET",
+	};
+	size_t pos = 0;
+	__u64 packed;
+	uint32_t family, type;
+
+	memcpy(&packed, k->addr, sizeof(packed));
+	family = (uint32_t)packed;
+	type = (uint32_t)(packed >> 32);
+	if (family < ARRAY_SIZE(families) && families[family])
+		df_append(ret, SOCKET_TEXT_MAX, &pos, "%s ", families[family]);
+	else
+		df_append(ret, SOCKET_TEXT_MAX, &pos, "family %u ", family);
+	if (type < ARRAY_SIZE(types) && types[type])
+		df_append(ret, SOCKET_TEXT_MAX, &pos, "%s ", types[type]);
+	else
+		df_append(ret, SOCKET_TEXT_MAX, &pos, "type %u ", type);
+	df_append(ret, SOCKET_TEXT_MAX, &pos, family == AF_PACKET ? "0x%04x" : "%u",
+		  family == AF_PACKET ? ntohs((uint16_t)k->proto) : k->proto);
+}
+
+static void record(struct df_record *r, const struct df_event *k, const struct df_identity *who,
+		   bool is_early)
+{
+	const uint32_t kind = k->kind < ARRAY_SIZE(kinds) && kinds[k->kind].event
+				      ? k->kind
+				      : DF_EVENT_EGRESS_UNPARSABLE;
+	const bool is_verdict = kind != DF_EVENT_PASSED_OPEN && kind != DF_EVENT_SHARED &&
+				kind != DF_EVENT_UDP_CONNECT && kind != DF_EVENT_NESTED_PASSED;
+	struct df_event_line e = {
+		.event = kinds[kind].event,
+		.reason = kinds[kind].reason,
+		.at = kinds[kind].at,
+		.addr = is_about_socket(kind) ? NULL : k->addr, /* no destination yet */
+		.port = ntohs(k->port),
+		.who = who,
+		.count = k->count,
+		.is_refusal = is_verdict,
+		.is_warning = kind == DF_EVENT_PASSED_OPEN,
+		.is_allowlist =
+			df_policy_default(&r->tables->tables[DF_TABLE_OWN]) == DF_POLICY_BLOCK,
+	};
+	static char text[DF_EVENT_TEXT_MAX + 1];
+	struct found found = {};
+
+	e.is_blocked = is_verdict && k->refused;
+	if (is_about_socket(kind)) {
+		describe_socket(k, found.socket);
+		e.socket = found.socket;
+	}
+	if (is_about_address(kind))
+		explain_address(r, k, &e, &found);
+	if (found.table == DF_TABLE_SHADOW) {
+		e.event = "shadow";
+		e.is_shadow = e.would_block = true;
+		e.is_refusal = e.is_blocked = false;
+		e.hint = e.remedy = NULL;
+	}
+	if (is_early) {
+		if (e.is_blocked) {
+			(void)df_event_text(&e, r->meta, text, sizeof(text) - 1);
+			df_record_show(r, &e, text);
+		}
+		return;
+	}
+	r->n_refusals += e.is_refusal ? k->count : 0;
+	if (!df_record_is_over_rate(r, DF_RATE_KERNEL))
+		df_record_emit(r, &e, e.is_refusal || e.is_warning);
+}
+
+void df_record_kernel(struct df_record *r, const struct df_event *k, const struct df_identity *who)
+{
+	record(r, k, who, false);
+}
+
+void df_record_kernel_early(struct df_record *r, const struct df_event *k,
+			    const struct df_identity *who)
+{
+	record(r, k, who, true);
+}
