@@ -9,13 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/base/hash.h"
+
 #define DF_STRPOOL_MAX (128u << 20) /* half of DF_POLICY_SIZE_MAX; offsets stay far below 2^32 */
 
 struct df_strpool {
 	char *data;
 	size_t len, cap;
-	uint32_t *slots; /* open addressing; 0: free */
-	size_t n_slots, n_strings;
+	struct df_hash_index index; /* values: offsets */
 };
 
 /* *ret is 0 for the empty string only.  -ENOMEM, -E2BIG (pool full).  s must not hold a NUL. */

@@ -12,7 +12,7 @@
 static void builder_done(struct df_builder *b)
 {
 	free(b->nodes);
-	free(b->index);
+	df_hash_done(&b->index);
 	free(b->next);
 	free(b->nets);
 	df_build_runs_done(&b->runs);

@@ -9,6 +9,7 @@
 #ifndef DF_POLICY_BUILDER_H
 #define DF_POLICY_BUILDER_H
 
+#include "lib/base/hash.h"
 #include "lib/policy/parse.h"
 #include "lib/policy/table_format.h"
 
@@ -30,13 +31,6 @@ struct df_build_node {
 	bool has_allow_below;
 };
 
-/* Of the index over nodes.  The tag is of the hash: most nodes that do not match are not looked at.
- */
-struct df_build_slot {
-	uint32_t tag;
-	uint32_t node; /* 0 (the root): free */
-};
-
 /* A name with its labels, from the last on, and the hashes of the names that end there. */
 struct df_build_path {
 	unsigned n;
@@ -47,9 +41,8 @@ struct df_build_path {
 struct df_build_runs {
 	uint32_t *rules; /* of the source, in runs, by the rule's number in the table */
 	size_t n_rules, rules_cap;
-	uint32_t *slots; /* open addressing over runs: number of the first rule, plus 1; 0: free */
-	size_t n_slots, n_runs;
-	uint8_t *lasts; /* by number: whether it ends its run */
+	struct df_hash_index index; /* over runs: number of the first rule, plus 1 */
+	uint8_t *lasts;             /* by number: whether it ends its run */
 	size_t lasts_cap;
 };
 
@@ -58,9 +51,8 @@ struct df_builder {
 	struct df_messages *messages;
 	struct df_build_node *nodes;
 	size_t n_nodes, nodes_cap;
-	struct df_build_slot *index; /* open addressing over nodes */
-	unsigned index_bits;         /* of the number of its slots */
-	uint32_t *next;              /* of each item, names first: the next one of its list */
+	struct df_hash_index index; /* over nodes but the root */
+	uint32_t *next;             /* of each item, names first: the next one of its list */
 	struct df_build_runs runs;
 	struct df_policy_net *nets; /* as in the table */
 	size_t n_nets;

@@ -30,6 +30,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "lib/base/hash.h"
 #include "lib/policy/table.h"
 
 /*
@@ -102,23 +103,19 @@ _Static_assert(sizeof(struct df_policy_range) == 6, "part of the table's format"
 
 static inline uint64_t df_policy_hash_root(uint32_t seed)
 {
-	return 14695981039346656037u ^ (seed * UINT64_C(0x9e3779b97f4a7c15));
+	return DF_HASH_START ^ (seed * UINT64_C(0x9e3779b97f4a7c15));
 }
 
 /* Hash of a name from that of its parent: FNV-1a over the label with its length octet. */
 static inline uint64_t df_policy_hash(uint64_t parent, const uint8_t *label)
 {
-	for (unsigned i = 0; i <= label[0]; i++)
-		parent = (parent ^ label[i]) * UINT64_C(1099511628211);
-	return parent;
+	return df_hash_bytes(parent, label, label[0] + 1u);
 }
 
 static inline uint32_t df_policy_slot(uint64_t hash, uint32_t n_slots)
 {
-	/* Scaled, not masked: any number of slots will do.  FNV's upper bits mix badly. */
-	uint64_t mixed = (hash ^ (hash >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
-
-	return (uint32_t)(((mixed >> 32) * n_slots) >> 32);
+	/* Scaled, not masked: any number of slots will do. */
+	return (uint32_t)(((df_hash_mix(hash) >> 32) * n_slots) >> 32);
 }
 
 /* Position of a rule in its run: EXACT, BELOW, TREE; with ports first; block first. */
