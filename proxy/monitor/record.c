@@ -225,17 +225,17 @@ void df_record_rule(const struct df_record *r, enum df_table table,
 	const bool is_deny = df_policy_default(p) == DF_POLICY_BLOCK;
 
 	e->is_allowlist = is_deny;
-	e->rule = e->owner = e->hint = NULL;
+	e->rule = e->rule_owner = e->hint = NULL;
 	if (rule) {
 		(void)df_policy_rule_describe(p, rule, text, DF_RECORD_RULE_MAX);
-		e->owner = df_policy_rule_owner(p, rule);
+		e->rule_owner = df_policy_rule_owner(p, rule);
 		e->hint = e->is_refusal ? df_policy_rule_hint(p, rule) : NULL;
 		e->rule = text;
 	} else if (e->is_refusal || e->is_shadow) {
 		(void)snprintf(text, DF_RECORD_RULE_MAX, "%s.policy default %s", df_policy_name(p),
 			       is_deny ? "deny" : "allow");
 		e->rule = text;
-		e->owner = df_policy_default_owner(p);
+		e->rule_owner = df_policy_default_owner(p);
 		e->hint = e->is_refusal ? df_policy_default_hint(p) : NULL;
 	}
 }
@@ -251,7 +251,7 @@ void df_record_raw(const struct df_record *r, enum df_table table, uint8_t proto
 	(void)snprintf(texts->rule, sizeof(texts->rule), "%s.policy raw-ip %s", df_policy_name(p),
 		       df_policy_raw_ip(p) == DF_POLICY_RAW_AUDIT ? "audit" : "block");
 	e->rule = texts->rule;
-	e->owner = df_policy_raw_owner(p);
+	e->rule_owner = df_policy_raw_owner(p);
 	e->hint = e->is_refusal ? df_policy_raw_hint(p) : NULL;
 	df_event_addr_text(e->addr, addr);
 	df_append(texts->remedy, sizeof(texts->remedy), &n,
@@ -318,7 +318,7 @@ static void describe_default(const struct df_record *r, const struct df_msg_quer
 	if (m->reason == DF_REASON_NO_NAME || m->reason == DF_REASON_NOT_LEARNED ||
 	    m->reason == DF_REASON_PINNED || m->reason == DF_REASON_RESOLVER) {
 		/* a blocked name's address, raw-ip, or nothing that was written */
-		e->rule = e->owner = e->hint = NULL;
+		e->rule = e->rule_owner = e->hint = NULL;
 	} else if (m->reason == DF_REASON_RAW && e->addr) {
 		df_record_raw(r, table, IPPROTO_TCP, e, texts);
 	}
