@@ -25,7 +25,7 @@ ARROWS = {
 }
 # a header, and the units that alone may include it
 ONLY = {
-    r"yajl/.*": r"lib/base/json.*",
+    r"yajl/.*": r"lib/(base/json.*|event/.*)",
     r"(fence|lsm)\.skel\.h": r"lib/fence/.*",
     r"seccomp\.h": r"proxy/sandbox",
     r"sys/capability\.h": r"proxy/sandbox",
@@ -96,7 +96,7 @@ def main():
     for path, text in texts.items():
         here, graph_of = place(path), graph.setdefault(unit(path), set())
         for kind, target in re.findall(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', text, re.M):
-            if kind == "<":
+            if kind == "<" or target.endswith(".skel.h"):
                 for header, users in ONLY.items():
                     if re.fullmatch(header, target) and not re.fullmatch(users, unit(path)):
                         faults.append(f"{path}: includes <{target}>, which is for {users} alone")
@@ -111,7 +111,7 @@ def main():
                 faults.append(f"{path}: includes {target}: no arrow leads from {here} to {there}")
             if unit(target) != unit(path):
                 graph_of.add(unit(target))
-        for tag in re.findall(r"^(?:struct|union|enum) (\w+)\s*\{", text, re.M):
+        for tag in re.findall(r"^(?:struct|union|enum) (df_\w+)\s*\{", text, re.M):
             tags.setdefault(tag, []).append(path)
         if path.endswith(".c") and not path.endswith(".bpf.c"):
             folder, name = os.path.split(path)
