@@ -111,6 +111,36 @@ void df_record_identity(struct df_record *r, uint32_t seq, const struct df_ident
 	r->who[seq % DF_RECORD_WHO_MAX].who = *who;
 }
 
+static uint32_t number_of_slot(uint32_t slot)
+{
+	return slot & ((1u << DF_LEARN_SLOT_SHIFT) - 1);
+}
+
+int df_record_name(struct df_record *r, const struct df_msg_name *m)
+{
+	const uint32_t i = number_of_slot(m->slot);
+	const uint16_t generation = (uint16_t)(m->slot >> DF_LEARN_SLOT_SHIFT);
+
+	if (i == 0 || i >= DF_LEARN_NAMES || !df_dname_is_sane(&m->name))
+		return -EBADMSG;
+	if (r->learned[i].name.len > 0 && r->learned[i].generation == generation)
+		return df_dname_is_equal(&r->learned[i].name, &m->name) ? 0 : -EBADMSG;
+	r->learned[i].generation = generation;
+	r->learned[i].name = m->name;
+	return 0;
+}
+
+int df_record_name_of(const struct df_record *r, uint32_t slot, struct df_dname *ret)
+{
+	const uint32_t i = number_of_slot(slot);
+
+	if (i == 0 || i >= DF_LEARN_NAMES || r->learned[i].name.len == 0 ||
+	    r->learned[i].generation != slot >> DF_LEARN_SLOT_SHIFT)
+		return -ENOENT;
+	*ret = r->learned[i].name;
+	return 0;
+}
+
 static const char *reason_text(uint32_t reason)
 {
 	switch ((enum df_reason)reason) {
