@@ -205,7 +205,8 @@ static int read_mode(struct df_hook *h)
 	if (r == 0)
 		return df_hook_settle_mode(h);
 	/* whether audit weakens is not known: no error opens what the host keeps shut */
-	h->is_final |= df_annotations_check_audit(&h->conf, &h->state.annotations, true, demand) != 0;
+	h->is_final |=
+		df_annotations_check_audit(&h->conf, &h->state.annotations, true, demand) != 0;
 	return r;
 }
 
@@ -372,7 +373,8 @@ static int create_runtime(struct df_hook *h)
 	if (df_hook_is_fail_open(h)) {
 		trim(h->reason);
 		say_unfenced(h, DF_LOG_WARNING,
-			     h->state.annotations.ask == DF_ASK_AUDIT || h->mode == DF_MODE_AUDIT, h->reason);
+			     h->state.annotations.ask == DF_ASK_AUDIT || h->mode == DF_MODE_AUDIT,
+			     h->reason);
 		return 0;
 	}
 	return refuse(h, status);

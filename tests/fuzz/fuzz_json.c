@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "hook/oci/config.h"
+#include "hook/oci/state.h"
 #include "lib/base/json.h"
 #include "lib/base/util.h"
 
