@@ -172,7 +172,8 @@ static int compare_rows(const void *a, const void *b)
 		?: (int)x->port - (int)y->port ?: df_compare_text(x->socket, y->socket)
 		?: df_compare_text(x->cmd, y->cmd) ?: df_compare_text(x->script, y->script)
 		?: df_compare_text(x->at, y->at) ?: df_compare_text(x->rule, y->rule)
-		?: df_compare_text(x->reason, y->reason) ?: df_compare_text(x->owner, y->owner);
+		?: df_compare_text(x->reason, y->reason)
+		?: df_compare_text(x->rule_owner, y->rule_owner) ?: df_compare_text(x->owner, y->owner);
 }
 
 static int compare_parents(const struct df_row *x, const struct df_row *y)
@@ -220,8 +221,9 @@ static int add_row(struct df_aggregate *a, struct df_report_container *c,
 		   const struct df_row *probe, struct df_row **ret)
 {
 	struct df_row row = *probe, *new;
-	const char **texts[] = {&row.at,     &row.socket, &row.domain, &row.ip,     &row.cmd,
-				&row.script, &row.rule,   &row.owner,  &row.reason, &row.hint};
+	const char **texts[] = {&row.at,     &row.socket, &row.domain,    &row.ip,
+				&row.cmd,    &row.script, &row.rule,      &row.owner,
+				&row.reason, &row.hint,   &row.rule_owner};
 	int r = a->n_rows == DF_AGGREGATE_ROWS_MAX ? -ENOSPC : 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts) && r == 0; i++)

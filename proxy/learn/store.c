@@ -170,7 +170,7 @@ uint16_t df_learn_add_name(struct df_learn *l, const struct df_dname *name)
 	if (!i)
 		return 0;
 	n->generation++;
-	n->first_pair = n->n_sticky = 0;
+	n->first_pair = n->n_sticky = n->is_told = 0;
 	n->name = *name;
 	use_slot(&l->names, i, hash_of(l, name->wire, name->len));
 	return (uint16_t)i;
@@ -370,7 +370,7 @@ static uint32_t rehash_name(struct df_learn *l, uint32_t i)
 {
 	struct df_learn_name *n = df_learn_name_at(l, i);
 
-	n->first_pair = n->n_sticky = 0;
+	n->first_pair = n->n_sticky = n->is_told = 0;
 	return hash_of(l, n->name.wire, n->name.len);
 }
 
