@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "lib/policy/ports.h"
-#include "lib/policy/target.h"
+#include "lib/policy/value.h"
 
 #define PORT_DNS 53
 

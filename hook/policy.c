@@ -8,7 +8,6 @@
 #include "hook/hook.h"
 #include "lib/base/util.h"
 #include "lib/policy/cache.h"
-#include "lib/policy/store.h"
 
 #define OLD_CACHE_DIR DF_RUNDIR "/.policies" /* of 0.1.0; a container could have this id */
 #define COMPILE_TIMEOUT_MS 2000              /* for another start that compiles; then we do, too */
@@ -27,10 +26,10 @@ static void note_warnings(char *messages)
 /* What cannot be kept is no reason to refuse: it is missed only after an error. */
 static void keep_table(struct df_hook *h, const char *name, const struct df_policy_result *compiled)
 {
-	_cleanup_close_ int dir = df_policy_store_open(DF_POLICY_STORE_DIR, true);
+	_cleanup_close_ int dir = df_policy_cache_open(DF_POLICY_STORE_DIR, true);
 	char line[DF_HOOK_REASON_MAX];
 	int r = dir < 0 ? dir
-			: df_policy_store_save(dir, name, compiled->table, compiled->table_size);
+			: df_policy_cache_keep(dir, name, compiled->table, compiled->table_size);
 
 	if (r >= 0)
 		return;
@@ -43,11 +42,11 @@ static void keep_table(struct df_hook *h, const char *name, const struct df_poli
 /* The last good table in place of one that could not be made. */
 static int use_last_good(struct df_hook *h, const char *name, struct df_policy_result *compiled)
 {
-	_cleanup_close_ int dir = df_policy_store_open(DF_POLICY_STORE_DIR, false);
+	_cleanup_close_ int dir = df_policy_cache_open(DF_POLICY_STORE_DIR, false);
 	char line[DF_HOOK_REASON_MAX];
 	size_t size, pos = 0;
 	void *table;
-	int r = dir < 0 ? dir : df_policy_store_load(dir, name, &table, &size);
+	int r = dir < 0 ? dir : df_policy_cache_last_good(dir, name, &table, &size);
 
 	if (r < 0)
 		return r;

@@ -11,6 +11,7 @@
 
 #include "cli/report.h"
 #include "cli/text.h"
+#include "lib/base/hash.h"
 #include "lib/base/util.h"
 
 #define FINGERPRINT "deployfence/v1"
@@ -212,18 +213,16 @@ static void put_locations(struct df_json_out *j, const struct df_container *c,
 	df_json_out_close(j, ']');
 }
 
-/* FNV-1a: tells results of two runs apart, and is no proof of anything. */
+/* Tells results of two runs apart, and is no proof of anything. */
 static uint64_t hash(uint64_t h, const char *text)
 {
-	for (; text && *text; text++)
-		h = (h ^ (unsigned char)*text) * 0x100000001b3ull;
-	return (h ^ 0xff) * 0x100000001b3ull;
+	return df_hash_bytes(df_hash_text(h, text), "\xff", 1);
 }
 
 static void put_fingerprint(struct df_json_out *j, const char *id, const char *a, const char *b,
 			    const char *c)
 {
-	uint64_t h = hash(hash(hash(hash(0xcbf29ce484222325ull, id), a), b), c);
+	uint64_t h = hash(hash(hash(hash(DF_HASH_START, id), a), b), c);
 	char text[20];
 
 	(void)snprintf(text, sizeof(text), "%016llx", (unsigned long long)h);
@@ -277,6 +276,7 @@ static void put_properties(struct df_json_out *j, const struct df_container *c,
 	if (row->domain)
 		df_json_out_string(j, "class", df_class_name(row->class));
 	df_json_out_string(j, "rule", row->rule);
+	df_json_out_string(j, "rule_owner", row->rule_owner);
 	df_json_out_string(j, "owner", row->owner);
 	df_json_out_string(j, "container", c->id);
 	df_json_out_close(j, '}');

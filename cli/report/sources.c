@@ -15,6 +15,7 @@
 #include "cli/report/kept.h"
 #include "cli/report/report_read.h"
 #include "lib/base/array.h"
+#include "lib/base/hash.h"
 #include "lib/base/json.h"
 #include "lib/base/util.h"
 
@@ -39,11 +40,7 @@ struct line_set {
 
 static uint64_t hash_line(const struct line_set *s, const char *line, size_t len)
 {
-	uint64_t h = s->seed;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (uint8_t)line[i]) * 0x100000001b3ull;
-	return h;
+	return df_hash_bytes(s->seed, line, len);
 }
 
 static int compare_hashes(const void *a, const void *b)

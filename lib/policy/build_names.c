@@ -1,66 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* policy_build: the tree of names. */
+#include "lib/policy/internal.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "lib/base/array.h"
 #include "lib/base/util.h"
-#include "lib/policy/builder.h"
 
-#define ROOT 0u            /* the node of the root, parent of all */
-#define INDEX_BITS_FIRST 6 /* of the first index over nodes */
-static uint64_t mix(uint64_t hash)
-{
-	return (hash ^ (hash >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
-}
-
-static size_t slot_of(const struct df_builder *b, uint64_t hash)
-{
-	return mix(hash) >> (64 - b->index_bits);
-}
+/* policy_build: the tree of names. */
+#define ROOT 0u /* the node of the root, parent of all */
 
 /* Where the child is, or would be, in the index. */
-static struct df_build_slot *find_index(const struct df_builder *b, uint32_t parent, uint64_t hash,
-					const uint8_t *label)
+static struct df_hash_slot *find_index(const struct df_builder *b, uint32_t parent, uint64_t hash,
+				       const uint8_t *label)
 {
-	size_t mask = ((size_t)1 << b->index_bits) - 1;
-	uint32_t tag = (uint32_t)mix(hash);
+	struct df_hash_slot *slot = df_hash_first(&b->index, hash);
 
-	for (size_t i = slot_of(b, hash);; i = (i + 1) & mask) {
-		struct df_build_slot *slot = &b->index[i];
-		const struct df_build_node *n = &b->nodes[slot->node];
+	for (; slot->value != ROOT; slot = df_hash_next(&b->index, slot, hash)) {
+		const struct df_build_node *n = &b->nodes[slot->value];
 
-		if (slot->node == ROOT || (slot->tag == tag && n->parent == parent &&
-					   n->hash == hash && n->label_len == label[0] &&
-					   memcmp(df_build_label(b, n), label, label[0] + 1u) == 0))
-			return slot;
+		if (n->parent == parent && n->hash == hash && n->label_len == label[0] &&
+		    memcmp(df_build_label(b, n), label, label[0] + 1u) == 0)
+			break;
 	}
+	return slot;
 }
 
-static int make_index(struct df_builder *b, unsigned bits)
-{
-	struct df_build_slot *index = calloc((size_t)1 << bits, sizeof(*index));
-
-	if (!index)
-		return -ENOMEM;
-	free(b->index);
-	b->index = index;
-	b->index_bits = bits;
-	for (uint32_t i = 1; i < b->n_nodes; i++) {
-		const struct df_build_node *n = &b->nodes[i];
-
-		*find_index(b, n->parent, n->hash, df_build_label(b, n)) =
-			(struct df_build_slot){(uint32_t)mix(n->hash), i};
-	}
-	return 0;
-}
-
-/* Room for one node more: at three quarters, runs of slots are still short. */
+/* Room for one node more. */
 static int reserve_node(struct df_builder *b)
 {
-	size_t n_slots = (size_t)1 << b->index_bits;
-
-	if (b->n_nodes >= n_slots / 4 * 3 && make_index(b, b->index_bits + 1) < 0)
+	if (df_hash_reserve(&b->index, b->n_nodes) < 0)
 		return -ENOMEM;
 	return df_array_reserve(&b->nodes, &b->nodes_cap, b->n_nodes + 1, sizeof(*b->nodes));
 }
@@ -93,7 +62,7 @@ unsigned df_build_find_nodes(const struct df_builder *b, uint32_t name,
 
 	read_path(b, name, &path);
 	while (n < path.n) {
-		at = find_index(b, at, path.hashes[n], b->src->names + path.labels[n])->node;
+		at = find_index(b, at, path.hashes[n], b->src->names + path.labels[n])->value;
 		if (at == ROOT)
 			break;
 		ret[n++] = at;
@@ -109,12 +78,12 @@ static int get_node(struct df_builder *b, const struct df_build_path *path, uint
 
 	for (unsigned i = 0; i < path->n; i++) {
 		uint64_t hash = path->hashes[i];
-		struct df_build_slot *slot;
+		struct df_hash_slot *slot;
 
 		if (reserve_node(b) < 0)
 			return -ENOMEM;
 		slot = find_index(b, at, hash, b->src->names + path->labels[i]);
-		if (slot->node == ROOT) {
+		if (slot->value == ROOT) {
 			b->nodes[b->n_nodes] = (struct df_build_node){
 				.hash = hash,
 				.parent = at,
@@ -122,9 +91,9 @@ static int get_node(struct df_builder *b, const struct df_build_path *path, uint
 				.label_len = b->src->names[path->labels[i]],
 				.items = DF_BUILD_NONE,
 			};
-			*slot = (struct df_build_slot){(uint32_t)mix(hash), (uint32_t)b->n_nodes++};
+			df_hash_put(&b->index, slot, hash, (uint32_t)b->n_nodes++);
 		}
-		at = slot->node;
+		at = slot->value;
 	}
 	*ret = at;
 	return 0;
@@ -161,18 +130,14 @@ int df_build_add_name(struct df_builder *b, uint32_t item, uint32_t *ret_node)
 
 static int make_root(struct df_builder *b)
 {
-	unsigned bits = INDEX_BITS_FIRST;
-
-	/* Nearly every name is a node, and of their ancestors few are no names. */
-	while ((size_t)1 << bits < b->src->n_named * 2)
-		bits++;
 	if (df_array_reserve(&b->nodes, &b->nodes_cap, b->src->n_named + 1, sizeof(*b->nodes)) < 0)
 		return -ENOMEM;
 	b->nodes[b->n_nodes++] = (struct df_build_node){
 		.hash = df_policy_hash_root(0),
 		.items = DF_BUILD_NONE,
 	};
-	return make_index(b, bits);
+	/* Nearly every name is a node, and of their ancestors few are no names. */
+	return df_hash_reserve(&b->index, b->src->n_named + b->src->n_named / 4);
 }
 
 /* Exceptions are none of these; see policy_build_exceptions.c. */
@@ -194,7 +159,7 @@ static int add_names(struct df_builder *b, struct df_build_path paths[static DF_
 			continue;
 		read_path(b, src->named[i].name, path);
 		for (unsigned k = 0; k < path->n; k++)
-			__builtin_prefetch(&b->index[slot_of(b, path->hashes[k])], 1);
+			__builtin_prefetch(df_hash_home(&b->index, path->hashes[k]), 1);
 	}
 	return 0;
 }
@@ -282,4 +247,104 @@ void df_build_rehash(struct df_builder *b, uint32_t seed)
 
 		n->hash = df_policy_hash(b->nodes[n->parent].hash, df_build_label(b, n));
 	}
+}
+
+/*
+ * policy_build: exceptions of block-lists.
+ *
+ * An exception says that its list does not mean a name.  It becomes an allow rule only
+ * where, without this list, the name would pass: where another rule or the default
+ * refuses it, the exception is left out, so that no list opens what it did not close.
+ */
+enum verdict { NOTHING, REFUSED, ALLOWED };
+
+struct exception {
+	const struct df_policy_source_rule *rule;
+	bool is_covered; /* by a block of its own list */
+};
+
+/*
+ * What the rules of one node say without the exception's list, of the name itself (EXACT) or of
+ * what is below it (BELOW).  is_own: the name's node, and not one above it.
+ */
+static enum verdict judge_node(const struct df_builder *b, const struct df_build_node *n,
+			       struct exception *e, enum df_policy_scope what, bool is_own)
+{
+	enum df_policy_scope other =
+		is_own && what == DF_POLICY_EXACT ? DF_POLICY_BELOW : DF_POLICY_EXACT;
+
+	for (uint32_t item = n->items; item != DF_BUILD_NONE; item = b->next[item]) {
+		const struct df_policy_source_rule *rule =
+			&b->src->rules[df_build_rule_of(b, item)];
+
+		if (rule->scope == other)
+			continue;
+		if (rule->list == e->rule->list && rule->action == DF_POLICY_BLOCK) {
+			e->is_covered = true;
+			if (rule->is_important && !e->rule->is_important)
+				return REFUSED;
+		} else if (rule->action == DF_POLICY_BLOCK) {
+			return REFUSED;
+		} else if (!rule->is_exception && rule->ports.lo == 0) {
+			return ALLOWED;
+		}
+	}
+	return NOTHING;
+}
+
+static enum verdict judge(const struct df_builder *b, uint32_t name, struct exception *e,
+			  enum df_policy_scope what)
+{
+	uint32_t nodes[DF_DNAME_LABELS_MAX];
+	bool is_whole;
+	unsigned n = df_build_find_nodes(b, name, nodes, &is_whole);
+
+	for (unsigned i = n; i-- > 0;) {
+		bool is_own = is_whole && i == n - 1;
+		enum verdict v = judge_node(b, &b->nodes[nodes[i]], e, what, is_own);
+
+		if (v != NOTHING)
+			return v;
+	}
+	return b->src->settings.default_action == DF_POLICY_BLOCK ? REFUSED : ALLOWED;
+}
+
+/* All that it covers must be allowed without its list. */
+static bool is_refused(const struct df_builder *b, uint32_t name, struct exception *e)
+{
+	enum df_policy_scope scope = e->rule->scope;
+
+	return (scope != DF_POLICY_BELOW && judge(b, name, e, DF_POLICY_EXACT) == REFUSED) ||
+	       (scope != DF_POLICY_EXACT && judge(b, name, e, DF_POLICY_BELOW) == REFUSED);
+}
+
+static int add_exception(struct df_builder *b, uint32_t item)
+{
+	struct exception e = {.rule = &b->src->rules[b->src->named[item].rule]};
+	uint32_t node;
+	int r;
+
+	if (is_refused(b, b->src->named[item].name, &e)) {
+		b->src->lists[e.rule->list - 1].n_left_out++;
+		return 0;
+	}
+	if (!e.is_covered)
+		return 0;
+	r = df_build_add_name(b, item, &node);
+	if (r == 0)
+		df_build_drop_blocks(b, &b->nodes[node].items, e.rule->list, e.rule->scope);
+	return r;
+}
+
+int df_build_exceptions(struct df_builder *b)
+{
+	const struct df_policy_source *src = b->src;
+
+	for (uint32_t i = 0; src->n_lists > 0 && i < src->n_named; i++) {
+		int r = src->rules[src->named[i].rule].is_exception ? add_exception(b, i) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }

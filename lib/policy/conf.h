@@ -15,7 +15,7 @@
 #include "lib/base/host_file.h"
 #include "lib/event/reports.h"
 #include "lib/policy/compile.h"
-#include "lib/policy/stmt.h"
+#include "lib/policy/text.h"
 
 #define DF_CONF_FILE_MAX (64u << 10) /* a dozen statements with their comments */
 #define DF_CONF_REASON_MAX 256       /* octets of a reason, escaped */

@@ -6,8 +6,8 @@
 #include "lib/base/array.h"
 #include "lib/base/util.h"
 #include "lib/policy/compile.h"
+#include "lib/policy/internal.h"
 #include "lib/policy/list.h"
-#include "lib/policy/statement.h"
 
 #define LINES_TEXT_MAX 128
 #define IMPLIED "encrypted-dns.policy"
@@ -236,7 +236,7 @@ static int take(void *data, const struct df_list_entry *entry)
 	return r < 0 ? r : df_policy_add_target(reading->p->src, t, rule);
 }
 
-static void list_lines(const struct df_list *list, char ret[static LINES_TEXT_MAX])
+static void list_lines(const struct df_list_file *list, char ret[static LINES_TEXT_MAX])
 {
 	unsigned n =
 		list->n_unknown < DF_LIST_UNKNOWN_KEPT ? list->n_unknown : DF_LIST_UNKNOWN_KEPT;
@@ -250,7 +250,7 @@ static void list_lines(const struct df_list *list, char ret[static LINES_TEXT_MA
 }
 
 /* One line about all that was not understood. */
-static int judge_reading(struct df_policy_parser *p, const struct df_list *list, uint32_t file,
+static int judge_reading(struct df_policy_parser *p, const struct df_list_file *list, uint32_t file,
 			 unsigned column, const char *format)
 {
 	const struct df_policy_files *files = p->src->files;
@@ -286,7 +286,7 @@ static int judge_reading(struct df_policy_parser *p, const struct df_list *list,
 	return 0;
 }
 
-static int read_list(struct df_policy_parser *p, struct reading *reading, struct df_list *list,
+static int read_list(struct df_policy_parser *p, struct reading *reading, struct df_list_file *list,
 		     const char *path, const char *format)
 {
 	_cleanup_free_ char *text = NULL;
@@ -321,7 +321,7 @@ static int parse_list(struct df_policy_parser *p, enum df_policy_action action)
 	const char *const *formats =
 		DF_POLICY_CHOICES("plain", "hosts", "adblock", "rpz", "dnsmasq");
 	struct reading reading = {.p = p, .rule.action = (uint8_t)action};
-	struct df_list list = {
+	struct df_list_file list = {
 		.is_allow = action == DF_POLICY_ALLOW,
 		.take = take,
 		.data = &reading,

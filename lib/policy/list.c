@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/base/util.h"
-#include "lib/policy/list_format.h"
+#include "lib/policy/internal.h"
 
 static const char bom[] = "\xef\xbb\xbf";
 
@@ -16,7 +16,7 @@ static bool is_blank(char c)
 
 bool df_list_next_line(struct df_list_reader *r, struct df_span *ret)
 {
-	const struct df_list *list = r->list;
+	const struct df_list_file *list = r->list;
 	const char *lf;
 
 	if (r->next >= list->len)
@@ -256,7 +256,7 @@ enum df_list_line df_list_hosts(struct df_list_reader *r, struct df_span line)
 
 void df_list_count(struct df_list_reader *r, enum df_list_line what, unsigned line)
 {
-	struct df_list *list = r->list;
+	struct df_list_file *list = r->list;
 
 	list->n_read += what == DF_LIST_READ;
 	list->n_alien += what == DF_LIST_UNKNOWN;
@@ -284,7 +284,7 @@ static enum df_list_line read_line(struct df_list_reader *r, struct df_span line
 	return DF_LIST_UNKNOWN;
 }
 
-int df_list_read(struct df_list *list)
+int df_list_read(struct df_list_file *list)
 {
 	struct df_list_reader r = {.list = list};
 	struct df_span line;
@@ -298,4 +298,334 @@ int df_list_read(struct df_list *list)
 	}
 	list->n_lines = r.line;
 	return r.r;
+}
+
+/* list: adblock and dnsmasq. */
+/* Behind "||": NAME, *.NAME, ADDRESS. */
+static enum df_list_line take_domain(struct df_list_reader *r, struct df_span host,
+				     bool is_exception)
+{
+	struct df_value_error error;
+	struct df_value_net net;
+
+	if (df_span_begins(host, "*."))
+		return df_list_take_name(r, df_span_behind(host, 2), DF_POLICY_BELOW, is_exception);
+	if (!df_list_is_address(host))
+		return df_list_take_name(r, host, DF_POLICY_TREE, is_exception);
+	(void)df_value_net(host.s, host.len, &net, &error);
+	return df_list_take_net(r, &net, is_exception);
+}
+
+/* ^ ends a host name, and so does | behind it.  Without, more could follow. */
+static bool cut_end(struct df_span *pattern)
+{
+	struct df_span p = *pattern;
+
+	if (p.len > 0 && p.s[p.len - 1] == '|')
+		p.len--;
+	if (p.len == 0 || p.s[p.len - 1] != '^')
+		return false;
+	p.len--;
+	*pattern = p;
+	return true;
+}
+
+static bool is_letter_or_digit(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/* And not a part of one: "ads", "-ad.". */
+static bool is_host(struct df_span s)
+{
+	return memchr(s.s, '.', s.len) && is_letter_or_digit(s.s[0]) &&
+	       is_letter_or_digit(s.s[s.len - 1]);
+}
+
+static bool has_text(struct df_span s, const char *text)
+{
+	return memmem(s.s, s.len, text, strlen(text)) != NULL;
+}
+
+/* Of web pages or parts of addresses: adblock lists hold thousands of such lines. */
+static bool is_of_adblock(struct df_span line)
+{
+	static const char *const cosmetic[] = {"##", "#@#", "#?#", "#$#", "#%#", "#@?#"};
+	static const char *const begins[] = {"||", "|", "@@", "/", "-", "_", "&", "?", ".", "*"};
+	struct df_span pattern = df_list_trim(line);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cosmetic); i++)
+		if (has_text(pattern, cosmetic[i]))
+			return true;
+	if (memchr(pattern.s, ' ', pattern.len))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(begins); i++)
+		if (df_span_begins(pattern, begins[i]))
+			return true;
+	return memchr(pattern.s, '^', pattern.len) || memchr(pattern.s, '*', pattern.len) ||
+	       memchr(pattern.s, '$', pattern.len) || memchr(pattern.s, '/', pattern.len);
+}
+
+/* AdGuard's DNS filtering syntax, as far as it names hosts. */
+static enum df_list_line read_adblock(struct df_list_reader *r, struct df_span line)
+{
+	struct df_span pattern = df_list_trim(line);
+	const char *dollar = memchr(pattern.s, '$', pattern.len);
+	bool is_exception = df_span_begins(pattern, "@@");
+
+	if (pattern.len == 0 || pattern.s[0] == '!' || pattern.s[0] == '#')
+		return DF_LIST_NOTHING;
+	if (pattern.s[0] == '[') /* [Adblock Plus 2.0] */
+		return pattern.s[pattern.len - 1] == ']' ? DF_LIST_NOTHING : DF_LIST_UNKNOWN;
+	if (memchr(pattern.s, ' ', pattern.len) || memchr(pattern.s, '\t', pattern.len))
+		return df_list_hosts(r, line);
+	if (dollar) {
+		size_t len = (size_t)(dollar - pattern.s);
+
+		/* Any other modifier may narrow the rule. */
+		if (!df_span_is(df_span_behind(pattern, len + 1), "important"))
+			return DF_LIST_UNKNOWN;
+		r->entry.is_important = true;
+		pattern.len = len;
+	}
+	if (is_exception)
+		pattern = df_span_behind(pattern, 2);
+	if (df_span_begins(pattern, "||")) {
+		pattern = df_span_behind(pattern, 2);
+		return cut_end(&pattern) ? take_domain(r, pattern, is_exception) : DF_LIST_UNKNOWN;
+	}
+	if (df_span_begins(pattern, "|")) {
+		pattern = df_span_behind(pattern, 1);
+		return cut_end(&pattern)
+			       ? df_list_take_name(r, pattern, DF_POLICY_EXACT, is_exception)
+			       : DF_LIST_UNKNOWN;
+	}
+	/* A name alone is that name; with anything else it is a pattern for parts of names. */
+	if (is_exception || dollar || pattern.len == 0)
+		return DF_LIST_UNKNOWN;
+	if (df_list_is_address(pattern))
+		return take_domain(r, pattern, false);
+	return is_host(pattern) ? df_list_take_name(r, pattern, DF_POLICY_EXACT, false)
+				: DF_LIST_UNKNOWN;
+}
+
+enum df_list_line df_list_adblock(struct df_list_reader *r, struct df_span line)
+{
+	enum df_list_line what = read_adblock(r, line);
+
+	return what == DF_LIST_UNKNOWN && is_of_adblock(line) ? DF_LIST_UNUSED : what;
+}
+
+enum meaning { REFUSED, STANDARD, ELSEWHERE, SET };
+
+static bool read_option(struct df_span key, struct df_span value, enum meaning *ret)
+{
+	if (df_span_is(key, "nftset") || df_span_is(key, "ipset")) {
+		*ret = SET;
+		return value.len > 0;
+	}
+	if (df_span_is(key, "address")) {
+		*ret = value.len == 0 || df_span_is(value, "#") || df_list_is_sink(value)
+			       ? REFUSED
+			       : ELSEWHERE;
+		return *ret == REFUSED || df_list_is_address(value);
+	}
+	if (df_span_is(key, "server") || df_span_is(key, "local")) {
+		*ret = value.len == 0 ? REFUSED : df_span_is(value, "#") ? STANDARD : ELSEWHERE;
+		return true;
+	}
+	return false;
+}
+
+/* /NAME/NAME/: names is between the first slash and the last. */
+static enum df_list_line take_names(struct df_list_reader *r, struct df_span names,
+				    bool is_exception)
+{
+	enum df_list_line what = DF_LIST_READ;
+
+	while (what == DF_LIST_READ && r->r == 0) {
+		const char *slash = memchr(names.s, '/', names.len);
+		struct df_span name = {names.s, slash ? (size_t)(slash - names.s) : names.len};
+
+		if (df_span_begins(name, "*."))
+			what = df_list_take_name(r, df_span_behind(name, 2), DF_POLICY_BELOW,
+						 is_exception);
+		else
+			what = df_list_take_name(r, df_span_behind(name, df_span_begins(name, ".")),
+						 DF_POLICY_TREE, is_exception);
+		if (!slash)
+			break;
+		names = df_span_behind(names, name.len + 1);
+	}
+	return what;
+}
+
+static struct df_span without_comment(struct df_span line)
+{
+	for (size_t i = 0; i < line.len; i++) {
+		if (line.s[i] == '#' && (i == 0 || line.s[i - 1] == ' ' || line.s[i - 1] == '\t'))
+			line.len = i;
+	}
+	return line;
+}
+
+/* dnsmasq(8): OPTION=/NAME/…/VALUE of the options that say something of names. */
+static enum df_list_line read_dnsmasq(struct df_list_reader *r, struct df_span line)
+{
+	struct df_span key = df_list_trim(without_comment(line)), value, names;
+	const char *equals = memchr(key.s, '=', key.len), *last;
+	enum df_list_line what;
+	enum meaning meaning;
+
+	if (key.len == 0)
+		return DF_LIST_NOTHING;
+	if (!equals)
+		return DF_LIST_UNKNOWN;
+	value = df_list_trim(df_span_behind(key, (size_t)(equals - key.s) + 1));
+	key = df_list_trim((struct df_span){key.s, (size_t)(equals - key.s)});
+	last = value.len > 0 ? memrchr(value.s, '/', value.len) : NULL;
+	if (!last || last == value.s || value.s[0] != '/')
+		return DF_LIST_UNKNOWN;
+	names = (struct df_span){value.s + 1, (size_t)(last - value.s) - 1};
+	value = df_span_behind(value, (size_t)(last - value.s) + 1);
+	if (!read_option(key, value, &meaning) || (meaning == ELSEWHERE && !r->list->is_allow))
+		return DF_LIST_UNKNOWN;
+	r->is_trial = true;
+	what = take_names(r, names, meaning == STANDARD);
+	r->is_trial = false;
+	return what == DF_LIST_READ ? take_names(r, names, meaning == STANDARD) : what;
+}
+
+/* Any other line of such a file: OPTION or OPTION=VALUE. */
+static bool is_option(struct df_span line)
+{
+	size_t n = 0;
+
+	line = df_list_trim(without_comment(line));
+	while (n < line.len && ((line.s[n] >= 'a' && line.s[n] <= 'z') || line.s[n] == '-'))
+		n++;
+	return n > 2 && n < line.len && line.s[n] == '=';
+}
+
+enum df_list_line df_list_dnsmasq(struct df_list_reader *r, struct df_span line)
+{
+	enum df_list_line what = read_dnsmasq(r, line);
+
+	return what == DF_LIST_UNKNOWN && is_option(line) ? DF_LIST_UNUSED : what;
+}
+
+/* list: what a file is that should have been a list. */
+#define ALIEN_MIN 5   /* lines; fewer are slips */
+#define ERROR_MAX 200 /* octets of an error that stands where a list should */
+
+static bool begins(struct df_span s, const char *text)
+{
+	return s.len >= strlen(text) &&
+	       df_span_is_nocase((struct df_span){s.s, strlen(text)}, text);
+}
+
+/* Half of the first octets are NUL: ASCII in two octets each. */
+static bool is_utf16(const char *text, size_t len)
+{
+	size_t n = len < 64 ? len : 64, nuls = 0;
+
+	if (len >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
+		return true;
+	for (size_t i = 0; i < n; i++)
+		nuls += text[i] == '\0';
+	return n >= 8 && nuls * 5 >= n * 2;
+}
+
+/* One line with the words of an HTTP status (RFC 9110 section 15), its number perhaps before. */
+static bool is_error(struct df_span text)
+{
+	static const char *const phrases[] = {
+		"forbidden",      "not found",      "unauthorized",        "bad request",
+		"gone",           "access denied",  "too many requests",   "moved permanently",
+		"found",          "rate limit",     "service unavailable", "internal server error",
+		"bad gateway",    "gateway time",   "method not allowed",  "error",
+		"page not found", "file not found", "permission denied",
+	};
+
+	if (text.len > ERROR_MAX || memchr(text.s, '\n', text.len))
+		return false;
+	while (text.len > 0 && (text.s[0] == ' ' || text.s[0] == ':' || text.s[0] == '-' ||
+				(text.s[0] >= '0' && text.s[0] <= '9')))
+		text = df_span_behind(text, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(phrases); i++) {
+		size_t n = strlen(phrases[i]);
+
+		/* the word alone, or a sentence: error.example is a name */
+		if (begins(text, phrases[i]) &&
+		    (text.len == n || strchr(" :!,-", text.s[n]) ||
+		     (text.s[n] == '.' && (text.len == n + 1 || text.s[n + 1] == ' '))))
+			return true;
+	}
+	return false;
+}
+
+const char *df_list_not_a_list(const char *text, size_t len)
+{
+	static const char *const pages[] = {"<!doctype", "<html", "<head",
+					    "<body",     "<?xml", "<!--"};
+	struct df_span s = {text, len};
+
+	if (is_utf16(text, len))
+		return "UTF-16 text; save it as UTF-8";
+	if (len >= 2 && (memcmp(text, "\x1f\x8b", 2) == 0 || memcmp(text, "PK", 2) == 0) &&
+	    len > 2 && (unsigned char)text[2] < 0x20)
+		return "a compressed file; unpack it";
+	if (begins(s, "\xef\xbb\xbf"))
+		s = df_span_behind(s, 3);
+	while (s.len > 0 && strchr(" \t\r\n", s.s[0]) && s.s[0] != '\0')
+		s = df_span_behind(s, 1);
+	while (s.len > 0 && strchr(" \t\r\n", s.s[s.len - 1]) && s.s[s.len - 1] != '\0')
+		s.len--;
+	for (size_t i = 0; i < ARRAY_SIZE(pages); i++)
+		if (begins(s, pages[i]))
+			return "an HTML page; fetch the list again";
+	if (begins(s, "{\"") || begins(s, "[{") || begins(s, "[\""))
+		return "JSON; fetch the list as text";
+	if (is_error(s))
+		return "the error of a server; fetch the list again";
+	return NULL;
+}
+
+bool df_list_is_alien(const struct df_list_file *list)
+{
+	const unsigned others = list->n_read + list->n_unknown - list->n_alien;
+
+	return list->n_alien >= ALIEN_MIN && list->n_alien > others;
+}
+
+static int take_nothing(void *data, const struct df_list_entry *entry)
+{
+	(void)data;
+	(void)entry;
+	return 0;
+}
+
+const char *df_list_guess(const struct df_list_file *list)
+{
+	static const struct {
+		enum df_list_format format;
+		const char *words;
+	} formats[] = {
+		{DF_LIST_HOSTS, "the hosts format"},     {DF_LIST_DNSMASQ, "the dnsmasq format"},
+		{DF_LIST_RPZ, "the rpz format"},         {DF_LIST_PLAIN, "the plain format"},
+		{DF_LIST_ADBLOCK, "the adblock format"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+		struct df_list_file probe = {.format = formats[i].format,
+					     .is_allow = list->is_allow,
+					     .text = list->text,
+					     .len = list->len,
+					     .take = take_nothing};
+
+		if (probe.format != list->format && df_list_read(&probe) == 0 &&
+		    probe.n_read > probe.n_unknown)
+			return formats[i].words;
+	}
+	return NULL;
 }

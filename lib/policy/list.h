@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "lib/policy/target.h"
+#include "lib/policy/value.h"
 
 #define DF_LIST_UNKNOWN_KEPT 5 /* numbers of lines that are not understood, for a message */
 
@@ -31,7 +31,7 @@ struct df_list_entry {
 	bool is_important; /* adblock's: no exception counts against it, but an important one */
 };
 
-struct df_list {
+struct df_list_file {
 	/* set by the caller */
 	enum df_list_format format;
 	bool is_allow;    /* an allow-list: its exceptions are names like the others */
@@ -49,7 +49,7 @@ struct df_list {
 };
 
 /* 0, or what take returned. */
-int df_list_read(struct df_list *list);
+int df_list_read(struct df_list_file *list);
 
 /*
  * The name of another format that the text has: "an HTML page".  A server that has lost its list
@@ -58,9 +58,9 @@ int df_list_read(struct df_list *list);
 const char *df_list_not_a_list(const char *text, size_t len);
 
 /* Read, and most of it is not of its format.  Small lists are taken as they are. */
-bool df_list_is_alien(const struct df_list *list);
+bool df_list_is_alien(const struct df_list_file *list);
 
 /* The format that most lines of such a list have, as words for people; NULL: none. */
-const char *df_list_guess(const struct df_list *list);
+const char *df_list_guess(const struct df_list_file *list);
 
 #endif

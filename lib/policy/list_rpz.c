@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "lib/base/util.h"
-#include "lib/policy/list_format.h"
+#include "lib/policy/internal.h"
 
 #define TOKENS_MAX 8 /* owner, TTL, class, type and what we look at of the data */
 

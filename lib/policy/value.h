@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/base/dname.h"
+#include "lib/policy/table.h"
+
 #define DF_VALUE_ERROR_MAX 192
 /* Longest duration that makes sense for a running fence or a kept report. */
 #define DF_VALUE_DURATION_MAX_S (3660u * 24 * 3600)
@@ -51,5 +54,22 @@ int df_value_size(const char *s, size_t len, uint64_t *ret, struct df_value_erro
 /* Fills *ret_error and returns -EINVAL. */
 int df_value_refuse(struct df_value_error *ret_error, size_t offset, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/*
+ * policy_target: what a block or allow statement names: a domain name with scope,
+ * an address or a network, each with or without ports.
+ */
+
+struct df_policy_target {
+	bool is_name;
+	enum df_policy_scope scope; /* of a name */
+	struct df_dname name;
+	struct df_value_net net;     /* if it is no name */
+	struct df_value_ports ports; /* lo 0: every port */
+};
+
+/* 0, or -EINVAL with *ret_error filled and *ret untouched. */
+int df_policy_target_parse(const char *s, size_t len, struct df_policy_target *ret,
+			   struct df_value_error *ret_error);
 
 #endif

@@ -3,14 +3,7 @@
 
 #include <string.h>
 
-uint64_t df_history_hash(uint64_t h, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ p[i]) * 0x100000001b3ull;
-	return h;
-}
+#include "lib/base/hash.h"
 
 /* --- repetitions --------------------------------------------------------------------- */
 
@@ -44,16 +37,16 @@ struct df_history_entry *df_history_note(struct df_history *h, const struct df_t
 					 uint64_t now_ns, bool *ret_is_first,
 					 df_history_summary_fn *summary, void *data)
 {
-	uint64_t hash = df_history_hash(h->seed, &token->tgid, sizeof(token->tgid));
+	uint64_t hash = df_hash_bytes(h->seed, &token->tgid, sizeof(token->tgid));
 	struct df_history_entry *e;
 
-	hash = df_history_hash(hash, token->comm, sizeof(token->comm));
-	hash = df_history_hash(hash, &what->at, sizeof(what->at));
+	hash = df_hash_bytes(hash, token->comm, sizeof(token->comm));
+	hash = df_hash_bytes(hash, &what->at, sizeof(what->at));
 	if (what->name.len)
-		hash = df_history_hash(hash, what->name.wire, what->name.len);
+		hash = df_hash_bytes(hash, what->name.wire, what->name.len);
 	else
-		hash = df_history_hash(hash, what->addr, sizeof(what->addr));
-	e = &h->entries[(hash ^ hash >> 32) % DF_HISTORY_ENTRIES];
+		hash = df_hash_bytes(hash, what->addr, sizeof(what->addr));
+	e = &h->entries[df_hash_fold(hash) % DF_HISTORY_ENTRIES];
 	if (is_same(e, token, what, strictness) && now_ns - e->first_ns < DF_HISTORY_FORGET_NS) {
 		if (e->repeated++ == 0)
 			h->n_repeated++;
@@ -92,13 +85,13 @@ void df_history_summaries(struct df_history *h, uint64_t now_ns, bool all,
 static bool was_asked(struct df_history *h, const struct df_token *t, const struct df_dname *name,
 		      uint8_t how, uint64_t now_ns)
 {
-	uint64_t hash = df_history_hash(h->seed, &t->tgid, sizeof(t->tgid));
+	uint64_t hash = df_hash_bytes(h->seed, &t->tgid, sizeof(t->tgid));
 	struct df_history_name *set, *place;
 	bool is_other;
 
-	hash = df_history_hash(hash, &t->start, sizeof(t->start));
-	hash = df_history_hash(hash, name->wire, name->len);
-	place = set = h->names[(hash ^ hash >> 32) % DF_HISTORY_SETS];
+	hash = df_hash_bytes(hash, &t->start, sizeof(t->start));
+	hash = df_hash_bytes(hash, name->wire, name->len);
+	place = set = h->names[df_hash_fold(hash) % DF_HISTORY_SETS];
 	/* the place of the name, else that of the oldest */
 	for (unsigned i = 0; place->hash != hash && i < DF_HISTORY_WAYS; i++)
 		if (set[i].hash == hash || set[i].time_ns < place->time_ns)

@@ -37,8 +37,9 @@
 #define DF_HISTORY_SETS 64 /* of names asked for, with or without a suffix, … */
 #define DF_HISTORY_WAYS 4  /* … each with so many: one query adds some, in any order */
 #define DF_HISTORY_HELD 16 /* events that wait; more do not */
-#define DF_HISTORY_SEARCH_NS 5000000000ull /* the next name of a client; its resolver may be slow  \
-					    */
+#define DF_HISTORY_SEARCH_NS                                                                       \
+	5000000000ull /* the next name of a client; its resolver may be slow                       \
+		       */
 #define DF_HISTORY_HOLD_NS 50000000ull
 
 /* The thing asked for, and where: of two at different places each is a first sight. */
@@ -79,9 +80,6 @@ struct df_history {
 		struct df_msg_query message;
 	} held[DF_HISTORY_HELD];
 };
-
-/* A seeded hash of octets (FNV-1a): begin with df_history.seed. */
-uint64_t df_history_hash(uint64_t h, const void *data, size_t len);
 
 typedef void df_history_summary_fn(void *data, const struct df_history_entry *e);
 

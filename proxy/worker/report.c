@@ -5,7 +5,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "proxy/payload/judge.h"
+#include "lib/base/hash.h"
+#include "proxy/payload/flows.h"
 
 static int send_message(struct df_worker *w, const struct df_msg_query *m)
 {
@@ -190,23 +191,24 @@ int df_report_release(struct df_worker *w, bool all)
 /* --- payloads -------------------------------------------------------------------------- */
 
 /* A proxy is asked for a target; elsewhere the connection's own end is what counts. */
-static struct df_history_what what_of(const struct df_payload *p, const struct df_judgement *g)
+static struct df_history_what what_of(const struct df_payload *p,
+				      const struct df_payload_judgement *g)
 {
 	const struct df_payload_target *t = &g->target;
 	const bool is_target = g->at == DF_AT_PROXY && t->state == DF_PAYLOAD_READ;
 	struct df_history_what what = {.at = g->at,
-				       .port = is_target ? t->port : ntohs(p->port),
-				       .has_addr = !is_target || t->has_addr};
+				       .port = is_target ? t->host.port : ntohs(p->port),
+				       .has_addr = !is_target || t->host.has_addr};
 
-	if (t->has_name)
-		what.name = t->name;
+	if (t->host.has_name)
+		what.name = t->host.name;
 	if (what.has_addr)
-		memcpy(what.addr, is_target ? t->addr : p->addr, sizeof(what.addr));
+		memcpy(what.addr, is_target ? t->host.addr : p->addr, sizeof(what.addr));
 	return what;
 }
 
 uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
-			   const struct df_judgement *g)
+			   const struct df_payload_judgement *g)
 {
 	const struct df_history_what what = what_of(p, g);
 	const unsigned strictness =
@@ -248,7 +250,7 @@ uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
 	if (df_tables_has(&w->tables, DF_TABLE_SHADOW) && what.name.len > 0)
 		add_shadow(w,
 			   df_decide_name(&w->tables.tables[DF_TABLE_SHADOW], &what.name,
-					  IPPROTO_TCP, what.port, df_judge_reason(g->at)),
+					  IPPROTO_TCP, what.port, df_flows_reason(g->at)),
 			   &m);
 	return send_to_identify(w, &m) ? e->seq : 0;
 }
@@ -260,11 +262,11 @@ static bool is_note_new(struct df_worker *w, const struct df_msg_note *m)
 {
 	uint64_t h = w->history.seed ^ m->what ^ (uint64_t)m->why << 32;
 
-	h = df_history_hash(h, m->addr, sizeof(m->addr));
-	h = df_history_hash(h, m->name.wire, m->name.len);
-	if (w->noted[(h ^ h >> 32) % DF_NOTED_SLOTS] == h)
+	h = df_hash_bytes(h, m->addr, sizeof(m->addr));
+	h = df_hash_bytes(h, m->name.wire, m->name.len);
+	if (w->noted[df_hash_fold(h) % DF_NOTED_SLOTS] == h)
 		return false;
-	w->noted[(h ^ h >> 32) % DF_NOTED_SLOTS] = h;
+	w->noted[df_hash_fold(h) % DF_NOTED_SLOTS] = h;
 	return true;
 }
 

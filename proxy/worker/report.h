@@ -9,7 +9,7 @@
 
 #include "proxy/worker/state.h"
 
-struct df_judgement;
+struct df_payload_judgement;
 
 /*
  * First sight or repetition of a query with the verdict q->decision on name: sets q->seq and
@@ -27,7 +27,7 @@ void df_report_outcome(struct df_worker *w, const struct df_query *q,
 
 /* A payload's request.  The number of the report if its process is looked up now, else 0. */
 uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
-			   const struct df_judgement *g);
+			   const struct df_payload_judgement *g);
 
 /* Counts of repetitions that are due (all: at the end). */
 void df_report_summaries(struct df_worker *w, bool all);

@@ -125,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(copy, data, size);
 	for (int i = 0; i < 2; i++) {
 		struct kept kept = {.is_allow = i == 1};
-		struct df_list list = {
+		struct df_list_file list = {
 			.format = DF_FUZZ_FORMAT,
 			.is_allow = kept.is_allow,
 			.text = copy,

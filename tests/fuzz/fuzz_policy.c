@@ -11,9 +11,9 @@
 
 #include "lib/policy/compile.h"
 #include "lib/policy/conf.h"
+#include "lib/policy/internal.h"
 #include "lib/policy/ports.h"
-#include "lib/policy/table_format.h"
-#include "lib/policy/target.h"
+#include "lib/policy/value.h"
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \

@@ -52,7 +52,7 @@ static unsigned read_list(enum df_list_format format, bool is_allow, const char 
 {
 	size_t len = strlen(text);
 	_cleanup_free_ char *copy = malloc(len ? len : 1);
-	struct df_list list = {
+	struct df_list_file list = {
 		.format = format,
 		.is_allow = is_allow,
 		.text = copy,
@@ -339,7 +339,7 @@ static void test_nul_octets(void **state)
 	(void)state;
 	for (int format = DF_LIST_PLAIN; format <= DF_LIST_DNSMASQ; format++) {
 		struct got got = {0};
-		struct df_list list = {
+		struct df_list_file list = {
 			.format = (enum df_list_format)format,
 			.text = text,
 			.len = sizeof(text) - 1,
@@ -359,7 +359,7 @@ static void test_counts(void **state)
 	static const char text[] = "?\na.test\n?\n?\nb.test\n?\n?\n?\n?";
 	static const unsigned lines[] = {1, 3, 4, 6, 7};
 	struct got got = {0};
-	struct df_list list = {
+	struct df_list_file list = {
 		.format = DF_LIST_PLAIN,
 		.text = text,
 		.len = sizeof(text) - 1,
@@ -401,7 +401,7 @@ static void test_stop(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		int n = 0;
-		struct df_list list = {
+		struct df_list_file list = {
 			.format = (enum df_list_format)i,
 			.text = texts[i],
 			.len = strlen(texts[i]),
@@ -511,11 +511,11 @@ static void test_alien(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct got got = {.pos = 0};
-		struct df_list list = {.format = rows[i].format,
-				       .text = rows[i].text,
-				       .len = strlen(rows[i].text),
-				       .take = take,
-				       .data = &got};
+		struct df_list_file list = {.format = rows[i].format,
+					    .text = rows[i].text,
+					    .len = strlen(rows[i].text),
+					    .take = take,
+					    .data = &got};
 		const char *guess;
 
 		assert_int_equal(df_list_read(&list), 0);

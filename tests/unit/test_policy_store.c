@@ -12,9 +12,9 @@
 #include <cmocka.h>
 
 #include "lib/base/util.h"
+#include "lib/policy/cache.h"
 #include "lib/policy/compile.h"
-#include "lib/policy/store.h"
-#include "lib/policy/table_format.h"
+#include "lib/policy/internal.h"
 
 static char top[] = "/tmp/df-store-XXXXXX", dir[64];
 static int dir_fd = -1;
@@ -26,7 +26,7 @@ static int set_up(void **state)
 	if (!mkdtemp(top))
 		return -1;
 	(void)snprintf(dir, sizeof(dir), "%s/a/policies", top);
-	dir_fd = df_policy_store_open(dir, true);
+	dir_fd = df_policy_cache_open(dir, true);
 	return dir_fd < 0;
 }
 
@@ -52,7 +52,7 @@ static int load(const char *name)
 	_cleanup_free_ void *table = NULL;
 	size_t size = 0;
 
-	return df_policy_store_load(dir_fd, name, &table, &size);
+	return df_policy_cache_last_good(dir_fd, name, &table, &size);
 }
 
 static void test_round(void **state)
@@ -66,15 +66,15 @@ static void test_round(void **state)
 	compile("p", "block a.example\n", &first);
 	compile("p", "block b.example\n", &second);
 	assert_int_equal(load("p"), -ENOENT);
-	assert_int_equal(df_policy_store_save(dir_fd, "p", first.table, first.table_size), 1);
+	assert_int_equal(df_policy_cache_keep(dir_fd, "p", first.table, first.table_size), 1);
 	assert_int_equal(fstatat(dir_fd, "p.table", &st, 0), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	/* the same once more is not written */
-	assert_int_equal(df_policy_store_save(dir_fd, "p", first.table, first.table_size), 0);
+	assert_int_equal(df_policy_cache_keep(dir_fd, "p", first.table, first.table_size), 0);
 	assert_int_equal(fstatat(dir_fd, "p.table", &again, 0), 0);
 	assert_int_equal(st.st_ino, again.st_ino);
-	assert_int_equal(df_policy_store_save(dir_fd, "p", second.table, second.table_size), 1);
-	assert_int_equal(df_policy_store_load(dir_fd, "p", &table, &size), 0);
+	assert_int_equal(df_policy_cache_keep(dir_fd, "p", second.table, second.table_size), 1);
+	assert_int_equal(df_policy_cache_last_good(dir_fd, "p", &table, &size), 0);
 	assert_int_equal(size, second.table_size);
 	assert_memory_equal(table, second.table, size);
 	df_policy_result_done(&first);
@@ -108,7 +108,7 @@ static void test_not_trusted(void **state)
 	assert_int_equal(fchmodat(dir_fd, "p.table", 0640, 0), 0);
 	assert_int_equal(load("p"), -EPERM);
 	/* and what is not trusted is written anew */
-	assert_int_equal(df_policy_store_save(dir_fd, "p", good.table, good.table_size), 1);
+	assert_int_equal(df_policy_cache_keep(dir_fd, "p", good.table, good.table_size), 1);
 	assert_int_equal(load("p"), 0);
 	header = good.table;
 	header->version++;
@@ -125,9 +125,9 @@ static void test_directory(void **state)
 {
 	(void)state;
 	assert_int_equal(chmod(dir, 0750), 0);
-	assert_int_equal(df_policy_store_open(dir, true), -EPERM);
+	assert_int_equal(df_policy_cache_open(dir, true), -EPERM);
 	assert_int_equal(chmod(dir, 0700), 0);
-	assert_int_equal(df_policy_store_open("/tmp/df-store-none/x", false), -ENOENT);
+	assert_int_equal(df_policy_cache_open("/tmp/df-store-none/x", false), -ENOENT);
 }
 
 int main(void)
