@@ -30,6 +30,7 @@ enum df_msg_type {
 	DF_MSG_DESTROY,    /* worker: struct df_msg_destroy */
 	DF_MSG_PUSH,       /* worker → monitor → reader: struct df_msg_push */
 	DF_MSG_RESOLVERS,  /* monitor → worker: struct df_msg_resolvers */
+	DF_MSG_NAME,       /* worker: struct df_msg_name */
 };
 
 struct df_msg_short {
@@ -174,6 +175,13 @@ struct df_msg_push {
 	uint32_t tgid; /* who connected */
 	uint64_t cookie;
 	uint64_t connect_time; /* CLOCK_BOOTTIME */
+};
+
+/* The name that df_learned.slot stands for, sent before the first entry that has this slot. */
+struct df_msg_name {
+	uint32_t type;
+	uint32_t slot;
+	struct df_dname name;
 };
 
 /* The container's resolv.conf has changed, and counts. */

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One row as it is sorted: all that is alike in key, second and class becomes one total. */
+/* One row as it is sorted: all that is alike in key, second, rule_owner and class becomes one
+ * total. */
 struct item {
-	const char *key, *second;
+	const char *key, *second, *rule_owner;
 	enum df_class class;
 	const char *name;
 	size_t container;
@@ -30,6 +31,8 @@ static int compare_keys(const struct item *x, const struct item *y)
 
 	if (r == 0)
 		r = compare_text(x->key, y->key);
+	if (r == 0)
+		r = compare_text(x->rule_owner, y->rule_owner);
 	return r ? r : compare_text(x->second, y->second);
 }
 
@@ -69,15 +72,18 @@ static uint64_t count_containers(const struct item *from, size_t n)
 
 static struct df_total sum_up(const struct item *from, size_t n)
 {
-	struct df_total t = {.key = from->key, .second = from->second, .class = from->class};
+	struct df_total t = {.key = from->key,
+			     .second = from->second,
+			     .rule_owner = from->rule_owner,
+			     .class = from->class};
 
 	for (size_t i = 0; i < n; i++) {
 		const struct df_row *row = from[i].row;
 
 		df_aggregate_add(&t.count, row->count);
-		if (row->verdict == DF_VERDICT_BLOCKED)
+		if (row->verdict == DF_ROW_BLOCKED)
 			df_aggregate_add(&t.blocked, row->count);
-		if (row->verdict == DF_VERDICT_WOULD_BLOCK)
+		if (row->verdict == DF_ROW_WOULD_BLOCK)
 			df_aggregate_add(&t.would_block, row->count);
 		if (i == 0 || compare_text(from[i].name, from[i - 1].name) != 0)
 			t.n_names++;
@@ -125,7 +131,7 @@ static int compare_by_rows(const void *a, const void *b)
 	return r ? r : compare_text(x->key, y->key);
 }
 
-int df_totals_by_parent(const struct df_container *c, struct df_totals *ret)
+int df_totals_by_parent(const struct df_report_container *c, struct df_totals *ret)
 {
 	struct items items;
 	int r = make_items(c->n, &items);
@@ -167,11 +173,12 @@ int df_totals_by_rule(const struct df_aggregate *a, struct df_totals *ret)
 			const struct df_row *row = a->list[i]->rows[k];
 
 			if (row->kind == DF_ROW_SHADOW || !row->rule ||
-			    !df_verdict_is_against(row->verdict))
+			    !df_row_is_against(row->verdict))
 				continue;
 			items.list[items.n++] =
 				(struct item){.key = row->rule,
 					      .second = row->owner,
+					      .rule_owner = row->rule_owner,
 					      .name = row->domain ? row->domain : row->ip,
 					      .container = i,
 					      .row = row};

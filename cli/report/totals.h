@@ -12,8 +12,9 @@
 #include "cli/report/aggregate.h"
 
 struct df_total {
-	const char *key;    /* parent, rule, or script; NULL: none */
-	const char *second; /* owner, or name; NULL: none */
+	const char *key;        /* parent, rule, or script; NULL: none */
+	const char *second;     /* the container's owner, or name; NULL: none */
+	const char *rule_owner; /* NULL: none, or no totals of rules */
 	enum df_class class;
 	uint64_t count, blocked, would_block;
 	uint64_t n_names;      /* distinct domains, or addresses */
@@ -28,7 +29,7 @@ struct df_totals {
 };
 
 /* Names of one container by their parent, in the order of its rows. */
-int df_totals_by_parent(const struct df_container *c, struct df_totals *ret);
+int df_totals_by_parent(const struct df_report_container *c, struct df_totals *ret);
 /* What rules are against, of all containers, by rule and owner; the most refused first. */
 int df_totals_by_rule(const struct df_aggregate *a, struct df_totals *ret);
 /*

@@ -32,31 +32,39 @@ static void read_until(struct df_learn *l, struct df_learn_addr *a)
 }
 
 /* For events, where nothing blocks: one of the names that allow rules have. */
-static uint32_t allowed_slot(const struct df_learn *l, const struct df_learn_addr *a)
+static uint16_t allowed_name(const struct df_learn *l, const struct df_learn_addr *a)
 {
 	for (uint16_t i = has(a, DF_LEARN_ALLOWED) ? a->first_pair : 0; i;
 	     i = df_learn_pair_at(l, i)->addr_next) {
 		const struct df_learn_pair *p = df_learn_pair_at(l, i);
 
 		if (df_learn_has_any(p->bits, DF_LEARN_ALLOWED))
-			return df_learn_slot_of(l, p->name);
+			return p->name;
 	}
 	return 0;
+}
+
+/* The slot of a name for an entry: the monitor knows it first. */
+static uint32_t told_slot(struct df_learn *l, uint16_t name)
+{
+	struct df_learn_name *n = df_learn_name_at(l, name);
+	const uint32_t slot = df_learn_slot_of(l, name);
+
+	if (!n->is_told)
+		n->is_told = l->map->name(slot, &n->name) == 0;
+	return slot;
 }
 
 static int write_entry(struct df_learn *l, struct df_learn_addr *a)
 {
 	struct df_learned value = {.until = a->until_ns};
+	uint16_t name = a->blocker ? df_learn_pair_at(l, a->blocker)->name : allowed_name(l, a);
 	int r;
 
-	if (a->blocker) {
-		const struct df_learn_pair *p = df_learn_pair_at(l, a->blocker);
-
-		value.slot = df_learn_slot_of(l, p->name);
-		value.rule = p->rule;
-	} else {
-		value.slot = allowed_slot(l, a);
-	}
+	if (a->blocker)
+		value.rule = df_learn_pair_at(l, a->blocker)->rule;
+	if (name)
+		value.slot = told_slot(l, name);
 	memcpy(value.bits, a->bits, sizeof(value.bits));
 	a->is_entered = true;
 	r = l->map->put(a->addr, &value);

@@ -220,26 +220,6 @@ int df_learn_blocker(int (*get)(const uint8_t addr[static 16], struct df_learned
 	return -ENOENT;
 }
 
-int df_learn_name(const struct df_learn_shared *s, uint32_t slot, struct df_dname *ret)
-{
-	const uint32_t i = slot & ((1u << DF_LEARN_SLOT_SHIFT) - 1);
-	const struct df_learn_name *n = &s->names[i < DF_LEARN_NAMES ? i : 0];
-	struct df_dname name;
-
-	if (i == 0 || i >= DF_LEARN_NAMES || i >= __atomic_load_n(&s->n_names, __ATOMIC_ACQUIRE))
-		return -ENOENT;
-	name = n->name;
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	/* the worker may be writing another name over it */
-	if (!__atomic_load_n(&n->slot.is_used, __ATOMIC_ACQUIRE) ||
-	    __atomic_load_n(&n->generation, __ATOMIC_RELAXED) != slot >> DF_LEARN_SLOT_SHIFT)
-		return -ENOENT;
-	if (!df_dname_is_sane(&name))
-		return -ENOENT;
-	*ret = name;
-	return 0;
-}
-
 void df_learn_start(struct df_learn *l, struct df_learn_shared *s, const struct df_learn_map *map,
 		    uint64_t keep_ns, uint8_t raw_passes)
 {

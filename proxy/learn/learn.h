@@ -8,12 +8,13 @@
  * kernel's programs move with every use, so that an entry in use is never taken away.
  * Refusals are sticky: 64 addresses a name, each until nobody saw it for a day.
  *
- * The pairs are in memory that the monitor makes and all its workers share: a new worker
- * goes on where the last one died.  Indexes are private to a worker and made anew.  What
- * is in the shared part is checked before it is used: a worker may die at any point, or
- * have been taken over.  An address gets its slot before, and loses it after the kernel's
- * entry, so that none of those is ever without a slot; a slot without pairs, and entries
- * that may be old, are put right by the next worker.
+ * The pairs are in memory that one worker leaves to the next.  The monitor makes this memory
+ * and never reads it: the names that its events need come by message (df_learn_map.name).
+ * Indexes are private to a worker and made anew.  A new worker checks the shared part before
+ * it uses it: its predecessor may have died at any point, or have been taken over.  An
+ * address gets its slot before, and loses it after the kernel's entry, so that none of those
+ * is ever without a slot; a slot without pairs, and entries that may be old, are put right by
+ * the next worker.
  *
  * All sizes are fixed, untouched pages cost nothing.  With a full table what nobody needs
  * goes: lapsed pairs, then the oldest addresses that are allowed by default and would pass
@@ -61,11 +62,22 @@ static inline uint16_t df_learn_refusals(uint16_t bits)
 
 struct df_learn_shared; /* what outlives a worker */
 
+/*
+ * df_learned.slot: the number of a name, and above it a generation, which changes whenever
+ * the number goes to another name.  0: no name.
+ */
+#define DF_LEARN_SLOT_SHIFT 16
+
 /* The kernel's map: 0 or -errno; get: -ENOENT where there is no entry. */
 struct df_learn_map {
 	int (*get)(const uint8_t addr[static 16], struct df_learned *ret);
 	int (*put)(const uint8_t addr[static 16], const struct df_learned *value);
 	int (*remove)(const uint8_t addr[static 16]);
+	/*
+	 * Tells the monitor which name a slot stands for, before put() first enters that slot.
+	 * On failure it is called again with the next entry; that one has no name meanwhile.
+	 */
+	int (*name)(uint32_t slot, const struct df_dname *name);
 };
 
 #define DF_LEARN_FEW 64 /* buckets of a small table, which touches few pages; power of two */
@@ -107,7 +119,7 @@ struct df_lesson {
 	uint16_t bits[DF_PORT_CLASSES];
 };
 
-/* For the monitor, before it forks.  NULL: no memory. */
+/* For the monitor, before it forks, and which leaves it to its workers.  NULL: no memory. */
 struct df_learn_shared *df_learn_new(void);
 void df_learn_free(struct df_learn_shared *s);
 
@@ -143,11 +155,5 @@ int df_learn_blocker(int (*get)(const uint8_t addr[static 16], struct df_learned
 
 /* Looks at a part of the table for what has lapsed.  Cheap; once a second or less often. */
 void df_learn_sweep(struct df_learn *l, uint64_t now_ns);
-
-/*
- * For the monitor: the name of df_event.slot.  -ENOENT: it is gone, or there is none;
- * what is there is not trusted, and *ret is a name that can be printed.
- */
-int df_learn_name(const struct df_learn_shared *s, uint32_t slot, struct df_dname *ret);
 
 #endif

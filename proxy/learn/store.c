@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "lib/base/hash.h"
 #include "lib/base/util.h"
 
 struct df_learn_shared *df_learn_new(void)
@@ -22,12 +23,7 @@ void df_learn_free(struct df_learn_shared *s)
 
 static uint32_t hash_of(const struct df_learn *l, const void *data, size_t len)
 {
-	const uint8_t *p = data;
-	uint64_t h = l->seed;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ p[i]) * 0x100000001b3ull; /* FNV-1a, seeded */
-	return (uint32_t)(h ^ h >> 32);
+	return df_hash_fold(df_hash_bytes(l->seed, data, len));
 }
 
 static uint32_t hash_of_pair(const struct df_learn *l, uint16_t addr, uint16_t name)
@@ -170,7 +166,7 @@ uint16_t df_learn_add_name(struct df_learn *l, const struct df_dname *name)
 	if (!i)
 		return 0;
 	n->generation++;
-	n->first_pair = n->n_sticky = 0;
+	n->first_pair = n->n_sticky = n->is_told = 0;
 	n->name = *name;
 	use_slot(&l->names, i, hash_of(l, name->wire, name->len));
 	return (uint16_t)i;
@@ -370,7 +366,7 @@ static uint32_t rehash_name(struct df_learn *l, uint32_t i)
 {
 	struct df_learn_name *n = df_learn_name_at(l, i);
 
-	n->first_pair = n->n_sticky = 0;
+	n->first_pair = n->n_sticky = n->is_told = 0;
 	return hash_of(l, n->name.wire, n->name.len);
 }
 

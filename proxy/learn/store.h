@@ -22,6 +22,7 @@ struct df_learn_name {
 	uint16_t generation; /* rises with every other name that gets the slot */
 	uint16_t first_pair; /* made anew */
 	uint16_t n_sticky;   /* made anew: refused addresses */
+	uint16_t is_told;    /* made anew: the monitor has it */
 	struct df_dname name;
 };
 
@@ -134,8 +135,7 @@ static inline uint64_t df_learn_later(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* df_learned.slot: the monitor can tell whether it is still the same name. */
-#define DF_LEARN_SLOT_SHIFT 16
+/* df_learned.slot of a name. */
 static inline uint32_t df_learn_slot_of(const struct df_learn *l, uint16_t name)
 {
 	return (uint32_t)df_learn_name_at(l, name)->generation << DF_LEARN_SLOT_SHIFT | name;

@@ -112,6 +112,7 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 		struct df_msg_note note;
 		struct df_msg_destroy destroy;
 		struct df_msg_push push;
+		struct df_msg_name name;
 	} in;
 	ssize_t n = recv(m->worker.channel, &in, sizeof(in), MSG_DONTWAIT);
 
@@ -126,6 +127,8 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 		df_destroy_asked(m, &in.destroy);
 	} else if (n == (ssize_t)sizeof(in.push) && in.type == DF_MSG_PUSH) {
 		df_lookup_push(m, &in.push);
+	} else if (n == (ssize_t)sizeof(in.name) && in.type == DF_MSG_NAME) {
+		(void)df_record_name(&m->record, &in.name);
 	} else if (n == (ssize_t)sizeof(in.brief) && in.type == DF_MSG_READY) {
 		on_ready(m);
 	} else if (n == (ssize_t)sizeof(in.pong) && in.type == DF_MSG_PONG) {
@@ -205,7 +208,8 @@ static void ring_ready(struct df_source *s, uint32_t events)
 	struct df_monitor *m =
 		(struct df_monitor *)((char *)s - offsetof(struct df_monitor, ring_source));
 
-	(void)events;
+	/* first the names of the addresses that the events are about */
+	worker_ready(&m->worker.source, events);
 	m->n_ring_left = DF_MESSAGES_A_ROUND;
 	(void)ring_buffer__consume(m->ring);
 }
@@ -284,7 +288,6 @@ static int init(struct df_monitor *m)
 	if (df_launch_cgroup_of(getppid(), m->caller_cgroup, sizeof(m->caller_cgroup)) < 0)
 		m->caller_cgroup[0] = '\0';
 	df_record_init(&m->record, m->meta, &m->tables);
-	m->record.learned = m->learned;
 	write_pid();
 	df_resolvers_init(m);
 	df_save_init(m);

@@ -70,7 +70,7 @@ struct df_resolvers {
 struct df_monitor {
 	const struct df_meta *meta;
 	struct df_tables tables;
-	struct df_learn_shared *learned; /* the workers write it: not trusted */
+	struct df_learn_shared *learned; /* one worker leaves it to the next; never read here */
 	struct df_loop loop;
 	struct df_child worker, reader;
 	pid_t saver; /* keeps events in report-dir; 0: not running */

@@ -111,6 +111,36 @@ void df_record_identity(struct df_record *r, uint32_t seq, const struct df_ident
 	r->who[seq % DF_RECORD_WHO_MAX].who = *who;
 }
 
+static uint32_t number_of_slot(uint32_t slot)
+{
+	return slot & ((1u << DF_LEARN_SLOT_SHIFT) - 1);
+}
+
+int df_record_name(struct df_record *r, const struct df_msg_name *m)
+{
+	const uint32_t i = number_of_slot(m->slot);
+	const uint16_t generation = (uint16_t)(m->slot >> DF_LEARN_SLOT_SHIFT);
+
+	if (i == 0 || i >= DF_LEARN_NAMES || !df_dname_is_sane(&m->name))
+		return -EBADMSG;
+	if (r->learned[i].name.len > 0 && r->learned[i].generation == generation)
+		return df_dname_is_equal(&r->learned[i].name, &m->name) ? 0 : -EBADMSG;
+	r->learned[i].generation = generation;
+	r->learned[i].name = m->name;
+	return 0;
+}
+
+int df_record_name_of(const struct df_record *r, uint32_t slot, struct df_dname *ret)
+{
+	const uint32_t i = number_of_slot(slot);
+
+	if (i == 0 || i >= DF_LEARN_NAMES || r->learned[i].name.len == 0 ||
+	    r->learned[i].generation != slot >> DF_LEARN_SLOT_SHIFT)
+		return -ENOENT;
+	*ret = r->learned[i].name;
+	return 0;
+}
+
 static const char *reason_text(uint32_t reason)
 {
 	switch ((enum df_reason)reason) {
@@ -225,17 +255,17 @@ void df_record_rule(const struct df_record *r, enum df_table table,
 	const bool is_deny = df_policy_default(p) == DF_POLICY_BLOCK;
 
 	e->is_allowlist = is_deny;
-	e->rule = e->owner = e->hint = NULL;
+	e->rule = e->rule_owner = e->hint = NULL;
 	if (rule) {
 		(void)df_policy_rule_describe(p, rule, text, DF_RECORD_RULE_MAX);
-		e->owner = df_policy_rule_owner(p, rule);
+		e->rule_owner = df_policy_rule_owner(p, rule);
 		e->hint = e->is_refusal ? df_policy_rule_hint(p, rule) : NULL;
 		e->rule = text;
 	} else if (e->is_refusal || e->is_shadow) {
 		(void)snprintf(text, DF_RECORD_RULE_MAX, "%s.policy default %s", df_policy_name(p),
 			       is_deny ? "deny" : "allow");
 		e->rule = text;
-		e->owner = df_policy_default_owner(p);
+		e->rule_owner = df_policy_default_owner(p);
 		e->hint = e->is_refusal ? df_policy_default_hint(p) : NULL;
 	}
 }
@@ -251,7 +281,7 @@ void df_record_raw(const struct df_record *r, enum df_table table, uint8_t proto
 	(void)snprintf(texts->rule, sizeof(texts->rule), "%s.policy raw-ip %s", df_policy_name(p),
 		       df_policy_raw_ip(p) == DF_POLICY_RAW_AUDIT ? "audit" : "block");
 	e->rule = texts->rule;
-	e->owner = df_policy_raw_owner(p);
+	e->rule_owner = df_policy_raw_owner(p);
 	e->hint = e->is_refusal ? df_policy_raw_hint(p) : NULL;
 	df_event_addr_text(e->addr, addr);
 	df_append(texts->remedy, sizeof(texts->remedy), &n,
@@ -318,7 +348,7 @@ static void describe_default(const struct df_record *r, const struct df_msg_quer
 	if (m->reason == DF_REASON_NO_NAME || m->reason == DF_REASON_NOT_LEARNED ||
 	    m->reason == DF_REASON_PINNED || m->reason == DF_REASON_RESOLVER) {
 		/* a blocked name's address, raw-ip, or nothing that was written */
-		e->rule = e->owner = e->hint = NULL;
+		e->rule = e->rule_owner = e->hint = NULL;
 	} else if (m->reason == DF_REASON_RAW && e->addr) {
 		df_record_raw(r, table, IPPROTO_TCP, e, texts);
 	}

@@ -45,7 +45,6 @@ struct df_record_file {
 struct df_record {
 	const struct df_meta *meta;
 	const struct df_tables *tables;
-	const struct df_learn_shared *learned; /* names of learned addresses; NULL: none */
 	struct df_record_file jsonl, text;
 	uint64_t n_queries, n_refusals; /* in audit: that would have been refused */
 	uint64_t n_search;              /* refused attempts of the search list; in neither */
@@ -64,6 +63,10 @@ struct df_record {
 	unsigned n_shown;
 	uint64_t shown[DF_RECORD_SHOWN_MAX]; /* hash of (command, name) */
 	struct {
+		uint16_t generation;  /* as in df_learned.slot */
+		struct df_dname name; /* len 0: none */
+	} learned[DF_LEARN_NAMES];    /* untouched memory costs nothing */
+	struct {
 		uint32_t seq; /* 0: empty */
 		struct df_identity who;
 	} who[DF_RECORD_WHO_MAX];
@@ -80,6 +83,14 @@ void df_record_identity(struct df_record *r, uint32_t seq, const struct df_ident
 
 /* An event of the worker; checked.  -EBADMSG: it makes no sense, nothing was written. */
 int df_record_query(struct df_record *r, const struct df_msg_query *m);
+
+/*
+ * The name of a slot of learned addresses; checked, as above.  A slot that has a name keeps it
+ * for as long as its generation is the same: -EBADMSG for another one.
+ */
+int df_record_name(struct df_record *r, const struct df_msg_name *m);
+/* The name of df_learned.slot.  -ENOENT: it was never told, or another name has the slot. */
+int df_record_name_of(const struct df_record *r, uint32_t slot, struct df_dname *ret);
 
 /* What was not learned; checked, as above. */
 int df_record_note(struct df_record *r, const struct df_msg_note *m);

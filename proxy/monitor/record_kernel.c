@@ -93,7 +93,7 @@ static void name_blocked(const struct df_record *r, const struct df_event *k,
 
 	if (df_learn_blocker(get_learned, k->addr, &learned) < 0)
 		return; /* unpinned meanwhile */
-	if (r->learned && df_learn_name(r->learned, learned.slot, &name) == 0) {
+	if (df_record_name_of(r, learned.slot, &name) == 0) {
 		(void)df_dname_to_text(&name, f->domain);
 		e->domain = f->domain;
 	}
@@ -112,8 +112,8 @@ static bool name_allowed_elsewhere(const struct df_record *r, const struct df_ev
 	uint8_t addr[16];
 
 	df_addr_canonical(k->addr, addr);
-	if (!r->learned || get_learned(addr, &learned) < 0 || learned.until <= k->time ||
-	    df_learn_name(r->learned, learned.slot, &name) < 0)
+	if (get_learned(addr, &learned) < 0 || learned.until <= k->time ||
+	    df_record_name_of(r, learned.slot, &name) < 0)
 		return false;
 	rule = df_policy_lookup(p, &name);
 	at_port = df_policy_lookup_port(p, &name, proto_of(k), ntohs(k->port));

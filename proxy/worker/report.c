@@ -6,6 +6,8 @@
 
 #include "proxy/worker/worker.h"
 
+#include "lib/base/hash.h"
+
 static int send_message(struct df_worker *w, const struct df_msg_query *m)
 {
 	/* the last counts wait for room: the monitor takes them in, and ends this process if need
@@ -195,19 +197,19 @@ static struct df_token token_of(const struct df_payload *p)
 }
 
 /* A proxy is asked for a target; elsewhere the connection's own end is what counts. */
-static struct df_seen_what what_of(const struct df_payload *p, const struct df_judgement *g)
+static struct df_seen_what what_of(const struct df_payload *p, const struct df_payload_judgement *g)
 {
 	const struct df_payload_target *t = &g->target;
 	struct df_seen_what what = {.at = g->at, .port = ntohs(p->port)};
 	const bool is_target = g->at == DF_AT_PROXY && t->state == DF_PAYLOAD_READ;
 
-	if (t->has_name)
-		what.name = t->name;
+	if (t->host.has_name)
+		what.name = t->host.name;
 	if (is_target)
-		what.port = t->port;
-	what.has_addr = !is_target || t->has_addr;
+		what.port = t->host.port;
+	what.has_addr = !is_target || t->host.has_addr;
 	if (what.has_addr)
-		memcpy(what.addr, is_target ? t->addr : p->addr, sizeof(what.addr));
+		memcpy(what.addr, is_target ? t->host.addr : p->addr, sizeof(what.addr));
 	return what;
 }
 
@@ -228,7 +230,7 @@ static void add_shadow_name(const struct df_worker *w, const struct df_seen_what
 }
 
 uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
-			   const struct df_judgement *g)
+			   const struct df_payload_judgement *g)
 {
 	const struct df_token token = token_of(p);
 	const struct df_seen_what what = what_of(p, g);
@@ -258,7 +260,7 @@ uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
 	m.token = token;
 	m.name = what.name;
 	memcpy(m.addr, what.addr, sizeof(m.addr));
-	add_shadow_name(w, &what, df_judge_reason(g->at), &m);
+	add_shadow_name(w, &what, df_flows_reason(g->at), &m);
 	if (send_message(w, &m) == 0)
 		return e->seq;
 	w->identified[e->seq % DF_QUERIES_MAX] = e->seq; /* nobody will say so: do not wait */
@@ -275,13 +277,11 @@ static bool is_note_new(struct df_worker *w, const struct df_msg_note *m)
 {
 	uint64_t h = w->seen.seed ^ m->what ^ (uint64_t)m->why << 32;
 
-	for (size_t i = 0; i < sizeof(m->addr); i++)
-		h = (h ^ m->addr[i]) * 0x100000001b3ull;
-	for (size_t i = 0; i < m->name.len; i++)
-		h = (h ^ m->name.wire[i]) * 0x100000001b3ull;
-	if (w->noted[(h ^ h >> 32) % DF_NOTED_SLOTS] == h)
+	h = df_hash_bytes(h, m->addr, sizeof(m->addr));
+	h = df_hash_bytes(h, m->name.wire, m->name.len);
+	if (w->noted[df_hash_fold(h) % DF_NOTED_SLOTS] == h)
 		return false;
-	w->noted[(h ^ h >> 32) % DF_NOTED_SLOTS] = h;
+	w->noted[df_hash_fold(h) % DF_NOTED_SLOTS] = h;
 	return true;
 }
 

@@ -119,10 +119,18 @@ static int map_remove(const uint8_t addr[static 16])
 	return bpf_map_delete_elem(DF_FD_LEARNED, addr);
 }
 
+static int map_name(uint32_t slot, const struct df_dname *name)
+{
+	const struct df_msg_name m = {.type = DF_MSG_NAME, .slot = slot, .name = *name};
+	ssize_t n = send(the_worker.channel, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	return n == (ssize_t)sizeof(m) ? 0 : -EAGAIN;
+}
+
 /* Goes on where the last worker stopped. */
 static int start_learning(struct df_worker *w, struct df_learn_shared *learned)
 {
-	static const struct df_learn_map map = {map_get, map_put, map_remove};
+	static const struct df_learn_map map = {map_get, map_put, map_remove, map_name};
 	const uint32_t zero = 0;
 	struct df_conf conf;
 	uint8_t raw_passes = 0;

@@ -37,7 +37,7 @@ static void remove_verdict(void *data, uint64_t cookie)
 	seen.n_removed++;
 }
 
-static uint32_t report(void *data, const struct df_payload *p, const struct df_judgement *g)
+static uint32_t report(void *data, const struct df_payload *p, const struct df_payload_judgement *g)
 {
 	(void)data;
 	(void)p;
@@ -101,7 +101,14 @@ static int map_remove(const uint8_t addr[static 16])
 
 /* --- the fence: own and base policy, what was learned --- */
 
-static const struct df_learn_map map = {map_get, map_put, map_remove};
+static int map_name(uint32_t slot, const struct df_dname *name)
+{
+	(void)slot;
+	(void)name;
+	return 0;
+}
+
+static const struct df_learn_map map = {map_get, map_put, map_remove, map_name};
 static struct df_policy_result compiled[DF_TABLES];
 static struct df_meta meta;
 static struct df_tables tables = {.meta = &meta};
@@ -172,7 +179,9 @@ void fence_as(const char *own, enum df_mode own_mode, const char *base, enum df_
 	for (unsigned i = 0; i < ARRAY_SIZE(texts); i++)
 		if (texts[i])
 			assert_int_equal(df_ports_add(&ports, &tables.tables[i]), 0);
-	flows.judge = (struct df_judge){&tables, &learn, &ports};
+	flows.tables = &tables;
+	flows.learn = &learn;
+	flows.ports = &ports;
 	flows.ops = (struct df_flows_ops){put, remove_verdict, report, destroy, push, &seen};
 	flows.start_ns = T0;
 }

@@ -20,6 +20,7 @@
 #include "lib/base/util.h"
 #include "proxy/learn/learn.h"
 #include "proxy/learn/store.h"
+#include "proxy/monitor/record.h"
 
 #define S 1000000000ull
 #define KEEP (3600 * S)
@@ -97,7 +98,23 @@ static int map_remove(const uint8_t addr[static 16])
 	return 0;
 }
 
-static const struct df_learn_map map = {map_get, map_put, map_remove};
+/* The monitor's side: it has names by messages alone. */
+static struct df_record monitor;
+static unsigned n_told;
+static bool is_channel_full;
+
+static int tell_name(uint32_t slot, const struct df_dname *name)
+{
+	const struct df_msg_name m = {.type = DF_MSG_NAME, .slot = slot, .name = *name};
+
+	if (is_channel_full)
+		return -EAGAIN;
+	n_told++;
+	(void)df_record_name(&monitor, &m);
+	return 0;
+}
+
+static const struct df_learn_map map = {map_get, map_put, map_remove, tell_name};
 
 /* As the programs do: the bits that count now; a use moves the end of permissions. */
 static uint16_t use(const uint8_t *addr, unsigned cls, uint64_t now)
@@ -130,7 +147,9 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(entries, 0, sizeof(entries));
-	n_entries = n_calls = 0;
+	memset(monitor.learned, 0, sizeof(monitor.learned));
+	n_entries = n_calls = n_told = 0;
+	is_channel_full = false;
 	fault = 0;
 	shared = df_learn_new();
 	if (!shared)
@@ -168,6 +187,7 @@ static const uint8_t *addr4(uint32_t n)
 }
 
 #define X addr4(0xcb007101) /* 203.0.113.1 */
+#define Y addr4(0xcb007102)
 
 static struct df_lesson lesson_all(const struct df_dname *name, uint16_t bits)
 {
@@ -687,7 +707,7 @@ static void test_next_worker_goes_on(void **state)
 	new_worker();
 	assert_true(knows(X, "a.example"));
 	assert_int_equal(use(X, 0, 2 * S), ALLOWED | BLOCKED);
-	assert_int_equal(df_learn_name(shared, slot, &name), 0);
+	assert_int_equal(df_record_name_of(&monitor, slot, &name), 0);
 	assert_true(df_dname_is_equal(&name, &(struct df_dname){.len = 0}) == false);
 	/* permissions end where the kernel has it */
 	sweep_all(2 * S);
@@ -706,11 +726,11 @@ static void test_name_of_allowed(void **state)
 	assert_int_equal(put(X, "a.example", DEFAULT, S), 0);
 	assert_int_equal(entry_of(X, false)->value.slot, 0);
 	assert_int_equal(put_class(X, "b.example", 3, ALLOWED, S), 0);
-	assert_int_equal(df_learn_name(shared, entry_of(X, false)->value.slot, &name), 0);
+	assert_int_equal(df_record_name_of(&monitor, entry_of(X, false)->value.slot, &name), 0);
 	assert_true(df_dname_is_equal(&name, &want));
 	assert_int_equal(put(X, "c.example", BLOCKED, S), 0);
 	want = name_of("c.example");
-	assert_int_equal(df_learn_name(shared, entry_of(X, false)->value.slot, &name), 0);
+	assert_int_equal(df_record_name_of(&monitor, entry_of(X, false)->value.slot, &name), 0);
 	assert_true(df_dname_is_equal(&name, &want));
 }
 
@@ -776,27 +796,70 @@ static void test_names_for_events(void **state)
 	uint32_t slot;
 
 	(void)state;
-	assert_int_equal(df_learn_name(shared, 1, &name), -ENOENT);
+	assert_int_equal(df_record_name_of(&monitor, 1, &name), -ENOENT);
+	assert_int_equal(put(X, "default.example", DEFAULT, S), 0);
+	assert_int_equal(n_told, 0); /* no event asks for it */
 	assert_int_equal(put(X, "github.com", BLOCKED, S), 0);
+	assert_int_equal(put(Y, "github.com", BLOCKED, S), 0);
+	assert_int_equal(n_told, 1);
 	slot = entry_of(X, false)->value.slot;
 	assert_int_equal(entry_of(X, false)->value.rule, 7);
-	assert_int_equal(df_learn_name(shared, slot, &name), 0);
+	assert_int_equal(df_record_name_of(&monitor, slot, &name), 0);
 	assert_true(df_dname_is_equal(&name, &want));
-	assert_int_equal(df_learn_name(shared, 0, &name), -ENOENT);
-	assert_int_equal(df_learn_name(shared, slot + 1, &name), -ENOENT);
-	assert_int_equal(df_learn_name(shared, UINT32_MAX, &name), -ENOENT);
-	assert_int_equal(df_learn_name(shared, slot + (1u << 16), &name), -ENOENT);
+	assert_int_equal(df_record_name_of(&monitor, 0, &name), -ENOENT);
+	assert_int_equal(df_record_name_of(&monitor, slot + 1, &name), -ENOENT);
+	assert_int_equal(df_record_name_of(&monitor, UINT32_MAX, &name), -ENOENT);
+	assert_int_equal(df_record_name_of(&monitor, slot + (1u << 16), &name), -ENOENT);
 	/* the slot is another name's now */
 	sweep_all(S + 2 * DF_LEARN_STICKY_NS);
-	assert_int_equal(df_learn_name(shared, slot, &name), -ENOENT);
 	assert_int_equal(put(X, "other.example", BLOCKED, S), 0);
-	assert_int_equal(df_learn_name(shared, slot, &name), -ENOENT);
-	/* torn, or made up */
-	slot = entry_of(X, false)->value.slot;
+	assert_int_not_equal(entry_of(X, false)->value.slot, slot);
+	assert_int_equal(df_record_name_of(&monitor, slot, &name), -ENOENT);
+}
+
+/* A message that found no room is sent again with the next entry. */
+static void test_name_is_told_later(void **state)
+{
+	struct df_dname name;
+
+	(void)state;
+	is_channel_full = true;
+	assert_int_equal(put(X, "github.com", BLOCKED, S), 0);
+	assert_int_equal(df_record_name_of(&monitor, entry_of(X, false)->value.slot, &name),
+			 -ENOENT);
+	is_channel_full = false;
+	assert_int_equal(put(Y, "github.com", BLOCKED, S), 0);
+	assert_int_equal(df_record_name_of(&monitor, entry_of(X, false)->value.slot, &name), 0);
+}
+
+/* Whatever stands in the table: the monitor goes on to name what it was told. */
+static void test_scribbled_table(void **state)
+{
+	struct df_dname name, want = name_of("github.com");
+	const uint32_t slot = (1u << DF_LEARN_SLOT_SHIFT) + 1;
+
+	(void)state;
+	assert_int_equal(put(X, "github.com", BLOCKED, S), 0);
+	assert_int_equal(entry_of(X, false)->value.slot, slot);
+	for (unsigned value = 0; value < 256; value++) {
+		memset(&shared->names[1].name, (int)value, sizeof(shared->names[1].name));
+		assert_int_equal(df_record_name_of(&monitor, slot, &name), 0);
+		assert_true(df_dname_is_equal(&name, &want));
+	}
+	/* nor does the next worker bring another name to the slot */
+	shared->names[1].name = name_of("innocent.example");
+	new_worker();
+	sweep_all(2 * S);
+	assert_int_equal(df_record_name_of(&monitor, slot, &name), 0);
+	assert_true(df_dname_is_equal(&name, &want));
+	/* and what is no name goes to nobody */
+	n_told = 0;
 	shared->names[1].name.wire[0] = 63;
-	assert_int_equal(df_learn_name(shared, slot, &name), -ENOENT);
-	shared->names[1].name.len = 0;
-	assert_int_equal(df_learn_name(shared, slot, &name), -ENOENT);
+	shared->names[1].generation = 7;
+	new_worker();
+	sweep_all(3 * S);
+	assert_int_equal(n_told, 0);
+	assert_int_equal(n_entries, 0);
 }
 
 /* --- everything at once ---------------------------------------------------------------- */
@@ -887,6 +950,8 @@ int main(void)
 		T(test_died_in_between),
 		T(test_nonsense_is_dropped),
 		T(test_names_for_events),
+		T(test_name_is_told_later),
+		T(test_scribbled_table),
 		T(test_random),
 	};
 

@@ -130,11 +130,53 @@ static void test_hostile(void **state)
 	}
 }
 
+/* Names of learned addresses: numbers and names that make no sense change nothing. */
+static void test_names(void **state)
+{
+	struct df_msg_name m = {.type = DF_MSG_NAME, .slot = (3u << DF_LEARN_SLOT_SHIFT) + 5}, bad;
+	struct df_dname name;
+
+	(void)state;
+	assert_int_equal(df_record_name(&record, &m), -EBADMSG); /* no name */
+	assert_int_equal(df_dname_from_text("a.example", 9, &m.name, NULL), 0);
+	assert_int_equal(df_record_name(&record, &m), 0);
+	assert_int_equal(df_record_name(&record, &m), 0);
+	bad = m;
+	bad.slot = 3u << DF_LEARN_SLOT_SHIFT;
+	assert_int_equal(df_record_name(&record, &bad), -EBADMSG);
+	bad.slot = (3u << DF_LEARN_SLOT_SHIFT) + DF_LEARN_NAMES;
+	assert_int_equal(df_record_name(&record, &bad), -EBADMSG);
+	bad.slot = UINT32_MAX;
+	assert_int_equal(df_record_name(&record, &bad), -EBADMSG);
+	for (unsigned i = 0; i < 256; i++) {
+		bad = m;
+		memset(&bad.name, (int)i, sizeof(bad.name));
+		assert_int_equal(df_record_name(&record, &bad), -EBADMSG);
+	}
+	/* another name in the place of one that stands */
+	bad = m;
+	assert_int_equal(df_dname_from_text("b.example", 9, &bad.name, NULL), 0);
+	assert_int_equal(df_record_name(&record, &bad), -EBADMSG);
+	assert_int_equal(df_record_name_of(&record, m.slot, &name), 0);
+	assert_true(df_dname_is_equal(&name, &m.name));
+	/* its successor, and who still asks for the one before */
+	bad.slot += 1u << DF_LEARN_SLOT_SHIFT;
+	assert_int_equal(df_record_name(&record, &bad), 0);
+	assert_int_equal(df_record_name_of(&record, bad.slot, &name), 0);
+	assert_true(df_dname_is_equal(&name, &bad.name));
+	assert_int_equal(df_record_name_of(&record, m.slot, &name), -ENOENT);
+	for (uint64_t slot = 0; slot <= UINT32_MAX; slot += 4099)
+		if (slot != bad.slot)
+			assert_int_equal(df_record_name_of(&record, (uint32_t)slot, &name),
+					 -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_queries),
 		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
