@@ -18,7 +18,7 @@ void df_hook_event(int run_fd, const struct df_meta *m, const char *event, const
 	_cleanup_close_ int fd =
 		openat(run_fd, "events.jsonl",
 		       O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	size_t n = df_event_json(&e, m, text, sizeof(text) - 1);
+	size_t n = df_event_json(&e, &m->job, text, sizeof(text) - 1);
 	struct stat st;
 
 	if (fd < 0 || n == 0 || fstat(fd, &st) < 0 || st.st_size + (off_t)n >= FILE_MAX)

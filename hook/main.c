@@ -72,7 +72,7 @@ static void say_unfenced(struct df_hook *h, enum df_log_level level, bool is_aud
 	if (h->run_fd < 0)
 		return;
 	df_hook_describe(h, &meta);
-	meta.mode = is_audit ? DF_MODE_AUDIT : 0;
+	meta.job.mode = is_audit ? DF_MODE_AUDIT : 0;
 	df_hook_event(h->run_fd, &meta, "unfenced", reason);
 }
 

@@ -121,7 +121,7 @@ static void log_dead(int run_fd, const char *id, const struct df_rundir_fence *f
 		       f->is_fail_open ? "passed unfiltered (fail=open)" : "was refused");
 	df_rundir_log(run_fd, line);
 	(void)df_log_syslog("deployfence", DF_LOG_WARNING, line);
-	(void)snprintf(m.id, sizeof(m.id), "%s", id);
+	(void)snprintf(m.job.id, sizeof(m.job.id), "%s", id);
 	df_hook_event(run_fd, &m, "fence_lost", strchr(line, ':') + 2);
 }
 
