@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "lib/base/hash.h"
 #include "proxy/worker/worker.h"
 
 #define NS_PER_S 1000000000ull
@@ -23,17 +24,13 @@
 
 static uint64_t hash_of(const struct df_worker *w, const struct df_dname *name)
 {
-	uint64_t h = w->seen.seed;
-
-	for (size_t i = 0; i < name->len; i++)
-		h = (h ^ name->wire[i]) * 0x100000001b3ull;
-	return h;
+	return df_hash_bytes(w->seen.seed, name->wire, name->len);
 }
 
 static bool is_recent(const struct df_worker *w, const struct df_dname *name)
 {
 	const uint64_t h = hash_of(w, name);
-	const unsigned at = (h ^ h >> 32) % DF_PIN_RECENT;
+	const unsigned at = df_hash_fold(h) % DF_PIN_RECENT;
 
 	return w->pin.recent[at].hash == h && w->now_ns < w->pin.recent[at].until_ns;
 }
@@ -41,7 +38,7 @@ static bool is_recent(const struct df_worker *w, const struct df_dname *name)
 static void remember(struct df_worker *w, const struct df_dname *name, uint64_t until_ns)
 {
 	const uint64_t h = hash_of(w, name);
-	const unsigned at = (h ^ h >> 32) % DF_PIN_RECENT;
+	const unsigned at = df_hash_fold(h) % DF_PIN_RECENT;
 
 	w->pin.recent[at].hash = h;
 	w->pin.recent[at].until_ns = until_ns;

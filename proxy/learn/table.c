@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "lib/base/hash.h"
 #include "lib/base/util.h"
 #include "proxy/learn/internal.h"
 
@@ -22,14 +23,9 @@ void df_learn_free(struct df_learn_shared *s)
 
 /* --- pools: slots and their hash index ---------------------------------------------- */
 
-static uint32_t hash_of(const struct df_learn *l, const void *data, size_t len)
+static uint32_t hash_of(const struct df_learn *l, const void *key, size_t len)
 {
-	const uint8_t *p = data;
-	uint64_t h = l->seed;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ p[i]) * 0x100000001b3ull; /* FNV-1a, seeded */
-	return (uint32_t)(h ^ h >> 32);
+	return df_hash_fold(df_hash_bytes(l->seed, key, len));
 }
 
 static struct df_learn_slot *slot_at(const struct df_learn_pool *p, uint32_t i)

@@ -6,6 +6,8 @@
 
 #include "proxy/worker/worker.h"
 
+#include "lib/base/hash.h"
+
 static int send_message(struct df_worker *w, const struct df_msg_query *m)
 {
 	/* the last counts wait for room: the monitor takes them in, and ends this process if need
@@ -275,13 +277,11 @@ static bool is_note_new(struct df_worker *w, const struct df_msg_note *m)
 {
 	uint64_t h = w->seen.seed ^ m->what ^ (uint64_t)m->why << 32;
 
-	for (size_t i = 0; i < sizeof(m->addr); i++)
-		h = (h ^ m->addr[i]) * 0x100000001b3ull;
-	for (size_t i = 0; i < m->name.len; i++)
-		h = (h ^ m->name.wire[i]) * 0x100000001b3ull;
-	if (w->noted[(h ^ h >> 32) % DF_NOTED_SLOTS] == h)
+	h = df_hash_bytes(h, m->addr, sizeof(m->addr));
+	h = df_hash_bytes(h, m->name.wire, m->name.len);
+	if (w->noted[df_hash_fold(h) % DF_NOTED_SLOTS] == h)
 		return false;
-	w->noted[(h ^ h >> 32) % DF_NOTED_SLOTS] = h;
+	w->noted[df_hash_fold(h) % DF_NOTED_SLOTS] = h;
 	return true;
 }
 

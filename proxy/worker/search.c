@@ -3,30 +3,22 @@
 
 #include <string.h>
 
+#include "lib/base/hash.h"
 #include "proxy/worker/worker.h"
-
-static uint64_t mix(uint64_t h, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ p[i]) * 0x100000001b3ull;
-	return h;
-}
 
 static uint64_t hash_of(const struct df_worker *w, const struct df_token *t,
 			const struct df_dname *name)
 {
-	uint64_t h = mix(w->seen.seed, &t->tgid, sizeof(t->tgid));
+	uint64_t h = df_hash_bytes(w->seen.seed, &t->tgid, sizeof(t->tgid));
 
-	h = mix(h, &t->start, sizeof(t->start));
-	return mix(h, name->wire, name->len);
+	h = df_hash_bytes(h, &t->start, sizeof(t->start));
+	return df_hash_bytes(h, name->wire, name->len);
 }
 
 /* The place of the name in its set: where it stands, else that of the oldest. */
 static struct df_search_seen *place_of(struct df_search *a, uint64_t hash)
 {
-	struct df_search_seen *set = a->seen[(hash ^ hash >> 32) % DF_SEARCH_SETS], *oldest = set;
+	struct df_search_seen *set = a->seen[df_hash_fold(hash) % DF_SEARCH_SETS], *oldest = set;
 
 	for (unsigned i = 0; i < DF_SEARCH_WAYS; i++) {
 		if (set[i].hash == hash)

@@ -3,14 +3,7 @@
 
 #include <string.h>
 
-static uint64_t mix(uint64_t h, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ p[i]) * 0x100000001b3ull; /* FNV-1a, seeded */
-	return h;
-}
+#include "lib/base/hash.h"
 
 static bool is_same_what(const struct df_seen_what *a, const struct df_seen_what *b)
 {
@@ -46,14 +39,14 @@ struct df_seen_entry *df_seen_note(struct df_seen *s, const struct df_token *tok
 				   uint64_t now, bool *ret_is_first, df_seen_summary_fn *summary,
 				   void *data)
 {
-	uint64_t h = mix(s->seed, &token->tgid, sizeof(token->tgid));
+	uint64_t h = df_hash_bytes(s->seed, &token->tgid, sizeof(token->tgid));
 	struct df_seen_entry *e;
 
-	h = mix(h, token->comm, sizeof(token->comm));
-	h = mix(h, &what->at, sizeof(what->at));
-	h = what->name.len ? mix(h, what->name.wire, what->name.len)
-			   : mix(h, what->addr, sizeof(what->addr));
-	e = &s->slots[(h ^ h >> 32) % DF_SEEN_SLOTS];
+	h = df_hash_bytes(h, token->comm, sizeof(token->comm));
+	h = df_hash_bytes(h, &what->at, sizeof(what->at));
+	h = what->name.len ? df_hash_bytes(h, what->name.wire, what->name.len)
+			   : df_hash_bytes(h, what->addr, sizeof(what->addr));
+	e = &s->slots[df_hash_fold(h) % DF_SEEN_SLOTS];
 	if (is_same(e, token, what, strictness) && now - e->first_ns < DF_SEEN_FORGET_NS) {
 		if (e->repeated++ == 0)
 			s->n_repeated++;
