@@ -42,6 +42,7 @@ struct view {
 	const uint8_t *ip, *resolver, *answered_by, *proxy;
 	struct addrs answers, addresses;
 	const struct df_event_line *chain;
+	const struct df_event_totals *totals;
 	const struct df_identity *ancestry;
 	const struct df_job *job;
 };
@@ -59,6 +60,7 @@ enum type {
 	CHAIN,
 	ANCESTRY,
 	ANNOTATIONS,
+	TOTALS,
 	OPEN,
 	CLOSE,
 };
@@ -124,6 +126,7 @@ static const struct field {
 	{"count", NULL, COUNT, AT(count), {19, 19}},
 	{"of", NULL, TEXT, AT(of), {0, 0}},
 	{"lost", NULL, NUMBER, AT(lost), {0, 0}},
+	{"totals", NULL, TOTALS, AT(totals), {0, 0}},
 	{"message", NULL, TEXT, AT(message), {22, 22}},
 	{"addresses", NULL, ADDRS, AT(addresses), {0, 0}},
 	{"socket", NULL, TEXT, AT(socket), {17, 17}},
@@ -273,7 +276,9 @@ static struct view view_of(const struct df_event_line *e, const struct df_job *j
 		.job = *job->owner || job->n_x ? job : NULL,
 		.schema = number_of(DF_EVENT_SCHEMA),
 		.count = {e->count > 0, (int64_t)e->count},
-		.lost = {e->n_lost > 0, (int64_t)e->n_lost},
+		.lost = {e->totals && e->totals->lost > 0,
+			 e->totals ? (int64_t)e->totals->lost : 0},
+		.totals = e->totals,
 		.search = {e->is_search, true},
 	};
 
@@ -320,6 +325,7 @@ static struct text text_at(const struct view *v, const struct field *f, char wor
 	case CHAIN:
 	case ANCESTRY:
 	case ANNOTATIONS:
+	case TOTALS:
 	case OPEN:
 	case CLOSE:
 		break;
@@ -450,6 +456,32 @@ static void put_annotations(yajl_gen g, const struct df_job *job)
 	yajl_gen_map_close(g);
 }
 
+static void put_totals(yajl_gen g, const struct df_event_totals *totals)
+{
+	const struct {
+		const char *key;
+		uint64_t count;
+	} counts[] = {
+		{"queries", totals->queries},
+		{"refused", totals->refused},
+		{"search_attempts", totals->search_attempts},
+		{"lost", totals->lost},
+		{"dropped", totals->dropped},
+		{"malformed", totals->malformed},
+		{"mismatched", totals->mismatched},
+		{"stray", totals->stray},
+		{"unlogged", totals->unlogged},
+		{"unshown", totals->unshown},
+		{"pin_failures", totals->pin_failures},
+		{"sinkhole_probes", totals->sinkhole_probes},
+	};
+
+	yajl_gen_map_open(g);
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+		put_number(g, counts[i].key, counts[i].count);
+	yajl_gen_map_close(g);
+}
+
 static void put_field(yajl_gen g, const struct field *f, const struct view *v)
 {
 	const void *value = value_at(v, f);
@@ -496,6 +528,7 @@ static void put_field(yajl_gen g, const struct field *f, const struct view *v)
 	case CHAIN:
 	case ANCESTRY:
 	case ANNOTATIONS:
+	case TOTALS:
 		break;
 	}
 	if (!*pointer)
@@ -507,6 +540,8 @@ static void put_field(yajl_gen g, const struct field *f, const struct view *v)
 		put_chain(g, *pointer);
 	else if (f->type == ANCESTRY)
 		put_ancestry(g, *pointer);
+	else if (f->type == TOTALS)
+		put_totals(g, *pointer);
 	else
 		put_annotations(g, *pointer);
 }

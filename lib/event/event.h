@@ -65,6 +65,21 @@ enum df_event_at {
 	DF_AT_END,
 };
 
+/* What a fence counted until its end, repetitions included: deployfence.events(5). */
+struct df_event_totals {
+	uint64_t queries, refused; /* in audit: that would have been refused */
+	uint64_t search_attempts;  /* refused on the way through a search list; in no other sum */
+	uint64_t lost;             /* events that were not written */
+	uint64_t dropped;          /* messages without room */
+	uint64_t malformed;        /* messages that are no DNS */
+	uint64_t mismatched;       /* answers that nobody waited for */
+	uint64_t stray;            /* packets that the fence did not send to the proxy */
+	uint64_t unlogged;         /* lines that neither journal nor syslog took */
+	uint64_t unshown;          /* refusals that the container's stderr did not take */
+	uint64_t pin_failures;     /* tries */
+	uint64_t sinkhole_probes;  /* UDP sockets for sorting addresses (RFC 6724) */
+};
+
 struct df_event_line {
 	const char *event;           /* closed list: deployfence.events(5) */
 	const char *reason;          /* closed list; NULL: not a verdict */
@@ -98,8 +113,8 @@ struct df_event_line {
 	unsigned n_own;
 	const uint8_t (*own)[16]; /* addresses of the container */
 	uint64_t count;           /* how many it stands for; 0: one */
-	const char *of;      /* the event that a summary repeats, where no other key shows it */
-	uint64_t n_lost;     /* events that were not written */
+	const char *of; /* the event that a summary repeats, where no other key shows it */
+	const struct df_event_totals *totals; /* of "stop"; NULL: none */
 	const char *message; /* free text of events that are no verdict; NULL: none */
 	/* lib/finding; NULL: the event is none */
 	const char *finding, *seen;

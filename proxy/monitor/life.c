@@ -74,37 +74,44 @@ void df_life_stop(struct df_monitor *m)
 {
 	const struct df_record *r = &m->record;
 	const struct df_msg_pong *now = &m->counts, *past = &m->past_counts;
-	const uint64_t queries = r->n_queries + now->n_untold_queries + past->n_untold_queries;
-	const uint64_t refusals = r->n_refusals + now->n_untold_refusals + past->n_untold_refusals;
-	const uint64_t lost = r->n_lost + r->n_suppressed + df_kernel_count(DF_COUNT_EVENT_LOST);
-	const uint64_t probes = df_kernel_count(DF_COUNT_SINKHOLE_PROBE);
+	const struct df_event_totals t = {
+		.queries = r->n_queries + now->n_untold_queries + past->n_untold_queries,
+		.refused = r->n_refusals + now->n_untold_refusals + past->n_untold_refusals,
+		.search_attempts = r->n_search,
+		.lost = r->n_lost + r->n_suppressed + df_kernel_count(DF_COUNT_EVENT_LOST),
+		.dropped = now->n_dropped + past->n_dropped,
+		.malformed = now->n_malformed + past->n_malformed,
+		.mismatched = now->n_mismatched + past->n_mismatched,
+		.stray = now->n_unknown_token + past->n_unknown_token,
+		.unlogged = r->n_unlogged,
+		.unshown = r->n_unshown,
+		.pin_failures = now->n_unpinned + past->n_unpinned,
+		.sinkhole_probes = df_kernel_count(DF_COUNT_SINKHOLE_PROBE),
+	};
+	const struct {
+		const char *before, *behind;
+		uint64_t count;
+	} more[] = {
+		{"", "attempts of the search list besides", t.search_attempts},
+		{"", "lines not logged", t.unlogged},
+		{"", "refusals not shown on stderr", t.unshown},
+		{"pinning failed ", "times", t.pin_failures},
+		{"", "UDP sockets for sorting addresses met the sinkhole", t.sinkhole_probes},
+	};
 	char text[MESSAGE_MAX];
 	size_t n = 0;
 
 	df_append(text, sizeof(text), &n,
 		  "container ended: %llu queries, %llu %s; lost: %llu events, %llu dropped, "
 		  "%llu malformed, %llu mismatched, %llu stray",
-		  (unsigned long long)queries, (unsigned long long)refusals,
+		  (unsigned long long)t.queries, (unsigned long long)t.refused,
 		  m->meta->job.mode == DF_MODE_AUDIT ? "would have been refused" : "refused",
-		  (unsigned long long)lost, (unsigned long long)(now->n_dropped + past->n_dropped),
-		  (unsigned long long)(now->n_malformed + past->n_malformed),
-		  (unsigned long long)(now->n_mismatched + past->n_mismatched),
-		  (unsigned long long)(now->n_unknown_token + past->n_unknown_token));
-	if (r->n_search > 0)
-		df_append(text, sizeof(text), &n, "; %llu attempts of the search list besides",
-			  (unsigned long long)r->n_search);
-	if (r->n_unlogged > 0)
-		df_append(text, sizeof(text), &n, "; %llu lines not logged",
-			  (unsigned long long)r->n_unlogged);
-	if (r->n_unshown > 0)
-		df_append(text, sizeof(text), &n, "; %llu refusals not shown on stderr",
-			  (unsigned long long)r->n_unshown);
-	if (now->n_unpinned + past->n_unpinned > 0)
-		df_append(text, sizeof(text), &n, "; pinning failed %llu times",
-			  (unsigned long long)(now->n_unpinned + past->n_unpinned));
-	if (probes > 0)
-		df_append(text, sizeof(text), &n,
-			  "; %llu UDP sockets for sorting addresses met the sinkhole",
-			  (unsigned long long)probes);
-	df_record_stop(&m->record, text, lost);
+		  (unsigned long long)t.lost, (unsigned long long)t.dropped,
+		  (unsigned long long)t.malformed, (unsigned long long)t.mismatched,
+		  (unsigned long long)t.stray);
+	for (size_t i = 0; i < ARRAY_SIZE(more); i++)
+		if (more[i].count > 0)
+			df_append(text, sizeof(text), &n, "; %s%llu %s", more[i].before,
+				  (unsigned long long)more[i].count, more[i].behind);
+	df_record_stop(&m->record, text, &t);
 }

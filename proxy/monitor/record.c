@@ -225,6 +225,7 @@ bool df_record_is_over_rate(struct df_record *r, enum df_record_sort sort)
 	const uint64_t earned =
 		b->earned_ns ? (now - b->earned_ns) / per_event_ns : DF_RECORD_BURST;
 	char text[128];
+	const struct df_event_line e = {.event = "suppressed", .message = text, .count = b->untold};
 
 	if (earned > 0) {
 		b->earned_ns = b->earned_ns ? b->earned_ns + earned * per_event_ns : now;
@@ -242,7 +243,7 @@ bool df_record_is_over_rate(struct df_record *r, enum df_record_sort sort)
 			       (unsigned long long)b->untold);
 		b->untold = 0;
 		b->told_ns = now;
-		df_record_life(r, "suppressed", text);
+		df_record_emit(r, &e, true);
 	}
 	return false;
 }
@@ -456,9 +457,9 @@ void df_record_findings(struct df_record *r)
 	}
 }
 
-void df_record_stop(struct df_record *r, const char *message, uint64_t n_lost)
+void df_record_stop(struct df_record *r, const char *message, const struct df_event_totals *totals)
 {
-	const struct df_event_line e = {.event = "stop", .message = message, .n_lost = n_lost};
+	const struct df_event_line e = {.event = "stop", .message = message, .totals = totals};
 
 	df_record_emit(r, &e, true);
 }

@@ -126,8 +126,8 @@ bool df_record_retry(struct df_record *r, bool is_last);
 /* What the hook found that lets the container around its fence. */
 void df_record_findings(struct df_record *r);
 
-/* "stop", with how many events are not there. */
-void df_record_stop(struct df_record *r, const char *message, uint64_t n_lost);
+/* "stop", with all that was counted. */
+void df_record_stop(struct df_record *r, const char *message, const struct df_event_totals *totals);
 
 /* As df_record_life, where somebody should act. */
 /* One with a number. */
