@@ -239,15 +239,16 @@ static void put_note(struct df_writer *w, const struct df_report_note *n)
 
 static void begin_section(struct df_writer *w)
 {
+	static const char rules[] = "<h2>By rule and owners</h2>\n<table><thead><tr>"
+				    "<th>Against</th><th>Names</th><th>Containers</th>"
+				    "<th>Rule</th><th>Rule owner</th><th>Owner</th></tr>"
+				    "</thead><tbody>\n";
 	static const char *const titles[DF_SECTIONS] = {
 		[DF_SECTION_PARENTS] = "<h3>Names</h3>\n",
 		[DF_SECTION_CONNECTIONS] = "<h3>Connections</h3>\n",
 		[DF_SECTION_SHADOW] = "<h3>What the shadow policy says</h3>\n",
 		[DF_SECTION_FINDINGS_AND_EVENTS] = "<h3>Findings and events</h3>\n<ul>\n",
-		[DF_SECTION_RULES] = "<h2>By rule and owners</h2>\n<table><thead><tr>"
-				     "<th>Against</th><th>Names</th><th>Containers</th>"
-				     "<th>Rule</th><th>Rule owner</th><th>Owner</th></tr>"
-				     "</thead><tbody>\n",
+		[DF_SECTION_RULES] = rules,
 	};
 	const struct df_baseline *b = w->report->baseline;
 

@@ -519,7 +519,7 @@ static int read_row(struct reading *r, const struct df_json *obj, struct df_repo
 		    enum df_row_kind kind)
 {
 	struct df_row probe = {.kind = kind}, *row;
-	uint64_t count;
+	uint64_t count = 0;
 	int status = read_probe(r, obj, &probe, &count);
 
 	if (status < 0 || strcmp(probe.last, r->a->since) < 0)

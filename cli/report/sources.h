@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * sources: where a report comes from: the fences of this host, files of events, and
- * reports in JSON.
+ * sources: reads the sources of a report: fences of this host, files of events, and reports in
+ * JSON.
  *
- * Each returns 0, or an exit status after an error that says what is wrong.  An error of
- * one source leaves what the others gave.
+ * Each function returns 0, or an exit status after an error message.  After an error of one source
+ * the others are still read.
  */
 #ifndef DF_SOURCES_H
 #define DF_SOURCES_H
