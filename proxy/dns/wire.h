@@ -29,8 +29,7 @@
 #define DF_DNS_MAX_ADDRS 128  /* addresses of one answer; more are refused with -E2BIG */
 #define DF_DNS_MAX_CHAIN 16   /* CNAMEs and DNAMEs of one answer; more are refused with -E2BIG */
 #define DF_DNS_MAX_TARGETS 16 /* TargetNames of one answer; with more it counts as malformed */
-#define DF_DNS_MAX_STRAYS                                                                          \
-	16 /* names beside the chain of one answer; more are refused with -E2BIG */
+#define DF_DNS_MAX_STRAYS 16  /* names beside the chain; more are refused with -E2BIG */
 #define DF_DNS_EDNS_OPTIONS_MAX 1024
 #define DF_DNS_COOKIE_CLIENT 8 /* the client's part of a COOKIE, RFC 7873 4 */
 #define DF_DNS_COOKIE_MAX 40   /* with the server's, which has 8 to 32 octets */
@@ -82,8 +81,7 @@ struct df_dns_query {
 	uint16_t id; /* host byte order, like all numbers here */
 	bool rd, ad, cd;
 	struct df_dname name;
-	uint8_t name_case[DF_DNAME_MAX]; /* QNAME as the client wrote it (DNS 0x20); for the answer
-					  */
+	uint8_t name_case[DF_DNAME_MAX]; /* QNAME as the client wrote it (DNS 0x20) */
 	uint16_t type;
 	uint16_t other_class; /* 0: IN; another one has only what df_dns_parse_other took */
 	uint8_t opcode;       /* likewise, of other than QUERY */
@@ -94,8 +92,7 @@ struct df_dns_query {
 	uint16_t edns_udp_size; /* at least 512 */
 	uint16_t n_options;     /* octets in options: EDNS options, validated, passed on */
 	uint8_t options[DF_DNS_EDNS_OPTIONS_MAX];
-	uint8_t n_cookie; /* octets in cookie, 0: none, or of a wrong length and among the options
-			   */
+	uint8_t n_cookie; /* octets in cookie; 0: none, or its length is wrong (an option) */
 	uint8_t cookie[DF_DNS_COOKIE_MAX];
 };
 
@@ -177,13 +174,12 @@ int df_dns_build_query(const struct df_dns_query *q, uint16_t id, bool keep_case
  * -EBADMSG: malformed, or aliases that loop.  -ENOMSG: another id, question (or
  * none), class or opcode, or not a response.  -E2BIG: more chain, strays or addresses
  * than we keep.
- * The question's case is compared without regard to case.
+ * The question is compared without regard to case.
  */
 int df_dns_parse_answer(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
 			uint16_t id, struct df_dns_answer *ret);
 
-/* The same, but of more than DF_DNS_MAX_ADDRS addresses it has the first, and the number of others.
- */
+/* The same, but of too many addresses it has the first, and the number of the others. */
 int df_dns_parse_first(const uint8_t *pkt, size_t len, const struct df_dns_query *asked,
 		       uint16_t id, struct df_dns_answer *ret);
 

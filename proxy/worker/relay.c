@@ -126,29 +126,26 @@ static void refuse(struct df_worker *w, struct df_query *q)
 		send_refusal(w, q);
 }
 
-/*
- * A client of TCP sees what it would see of the resolver: a connection that cannot be had, so
- * that it goes on to its next resolver.
- */
-static bool is_reset_due(const struct df_worker *w, const struct df_query *q, bool is_timeout)
-{
-	if (q->client.connection < 0 || q->is_stream)
-		return false;
-	return df_worker_is_inert(w) ? !is_timeout : df_tcp_is_unconnected(w, q->client.connection);
-}
-
+/* The resolver did not answer, or not in a way that may pass. */
 static void send_failure(struct df_worker *w, struct df_query *q, uint16_t ede)
 {
 	const struct df_dns_refusal r = {
 		.rcode = DF_DNS_RCODE_SERVFAIL, .ede = ede, .ede_text = "resolver does not answer"};
 	const bool is_timeout = ede == DF_DNS_EDE_NO_REACHABLE_AUTHORITY;
+	const bool is_inert = df_worker_is_inert(w);
+	const int connection = q->client.connection;
 
 	if (!q->is_raw && !q->is_stream)
 		df_report_outcome(w, q, NULL, DF_DNS_RCODE_SERVFAIL);
-	if (is_reset_due(w, q, is_timeout)) {
-		df_tcp_reset(w, q->client.connection);
+	/*
+	 * A client of TCP sees the same as it would see of the resolver: no connection, so that it
+	 * goes on to its next resolver.
+	 */
+	if (connection >= 0 && !q->is_stream &&
+	    (is_inert ? !is_timeout : df_tcp_is_unconnected(w, connection))) {
+		df_tcp_reset(w, connection);
 		finish(w, q);
-	} else if (q->is_raw || q->is_stream || (df_worker_is_inert(w) && is_timeout)) {
+	} else if (q->is_raw || q->is_stream || (is_inert && is_timeout)) {
 		finish(w, q); /* no answer of ours would fit, or none is due */
 	} else {
 		send_own(w, q, &r);

@@ -12,7 +12,8 @@
 
 #include "proxy/worker/state.h"
 
-int df_tcp_init(struct df_worker *w);
+/* Takes a client of a listener (struct df_listener), if there is room. */
+void df_tcp_accept(struct df_source *s, uint32_t events);
 
 /*
  * Sends q, of which raw has the octets, to its resolver; sets q->peer and q->peer_id.  0, or

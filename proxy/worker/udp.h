@@ -5,7 +5,8 @@
 
 #include "proxy/worker/state.h"
 
-int df_udp_init(struct df_worker *w);
+/* Takes what has arrived at a listener (struct df_listener). */
+void df_udp_ready(struct df_source *s, uint32_t events);
 
 void df_udp_reply(struct df_worker *w, const struct df_client *client, const uint8_t *pkt,
 		  size_t len);
