@@ -29,7 +29,7 @@ static void put_u32(struct df_dns_out *o, uint32_t value)
 	df_dns_put_u16(o, (uint16_t)value);
 }
 
-/* True where buf says at this offset what wire says; buf may have the client's case. */
+/* True where buf has the name wire at this offset; buf may have the client's case. */
 static bool is_written_at(const struct df_dns_out *o, size_t at, const uint8_t *wire)
 {
 	for (;;) {

@@ -40,7 +40,7 @@ static void stop_waiting(struct df_worker *w, struct df_query *q)
 	df_upstream_settled(w, q->peer);
 }
 
-/* Ends q in whatever state it is; its slot is another query's from now on. */
+/* Ends q in any state; its slot is another query's from now on. */
 static void finish(struct df_worker *w, struct df_query *q)
 {
 	const int connection = q->client.connection;
@@ -332,7 +332,7 @@ static void on_query(struct df_worker *w, const struct df_client *client,
 
 /* --- answers --------------------------------------------------------------------------- */
 
-/* Sends the answer, or keeps it a moment until it is known who asked. */
+/* Sends the answer, or keeps it a moment until the asker is known. */
 static void send_answer(struct df_worker *w, struct df_query *q, const uint8_t *pkt, size_t len)
 {
 	stop_waiting(w, q);
@@ -424,7 +424,7 @@ static void pass_on(struct df_worker *w, struct df_query *q, const uint8_t *pkt,
 		pass_octets(w, q, pkt, len);
 		return;
 	}
-	n = q->msg.is_verbatim ? -EPERM /* what is signed cannot be stripped */
+	n = q->msg.is_verbatim ? -EPERM /* a signed message cannot be stripped */
 			       : df_dns_build_answer(&q->msg, pkt, len, is_deny ? answer : NULL,
 						     limit, w->answer, sizeof(w->answer));
 	if (n < 0)
@@ -482,7 +482,7 @@ static int check_other(struct df_worker *w, struct df_query *q, const uint8_t *p
 	return 0;
 }
 
-/* An answer to what is_other, where policies are enforced. */
+/* An answer to a query that is_other, where policies are enforced. */
 static void handle_other_answer(struct df_worker *w, struct df_query *q, const uint8_t *pkt,
 				size_t len)
 {
@@ -499,7 +499,7 @@ static void handle_other_answer(struct df_worker *w, struct df_query *q, const u
 }
 
 /*
- * Where nothing is enforced: tells and learns what the answer says.  True: it is the answer, as far
+ * Where nothing is enforced: reports the answer and learns from it.  True: it is the answer, as far
  * as can be said.  Else it may be, and the real one may still come.
  */
 static bool observe_answer(struct df_worker *w, struct df_query *q, const uint8_t *pkt, size_t len)

@@ -103,7 +103,7 @@ static int fill(struct df_tcp_side *s)
 
 /*
  * Octets of the next whole message, 0: not there yet, -1: it is none.  Where nothing is enforced
- * whatever has room for an id is one.
+ * every message with room for an id is one.
  */
 static int message_length(const struct df_tcp_side *s, uint32_t offset)
 {
@@ -132,7 +132,7 @@ static void close_connection(struct df_connection *c)
 	static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
 	struct df_worker *w = c->worker;
 
-	c->is_closing = true; /* replies to what is given up go nowhere */
+	c->is_closing = true; /* replies to its queries go nowhere */
 	if (c->is_reset && c->client.fd >= 0)
 		(void)setsockopt(c->client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	w->relay->client_gone(w, index_of(c));
@@ -232,7 +232,7 @@ static void take_answers(struct df_connection *c)
 }
 
 /*
- * The resolver's side ended.  Resolvers close what idles, and some after one answer: then the
+ * The resolver's side ended.  Resolvers close idle connections, and some after one answer: then the
  * rest is asked again on a new connection.  Each of those has answered something, so this
  * ends.  One that does not answer at all cannot be reached.
  * Where nothing is enforced the client's connection ends as the resolver's does.
@@ -346,7 +346,7 @@ int df_tcp_send_upstream(struct df_worker *w, struct df_query *q, const uint8_t 
 /* --- new connections -------------------------------------------------------------------- */
 
 /*
- * A free place, or that of the client that idles longest: a resolver may close what idles (RFC 7766
+ * A free place, or that of the client that idles longest: a resolver may close idle ones (RFC 7766
  * 6.2.3), and clients expect it.  One that has just connected does not idle: its query is on the
  * way.  NULL: there is none.
  */
@@ -484,7 +484,7 @@ void df_tcp_expire(struct df_worker *w)
 
 		if (!c->is_used)
 			continue;
-		/* what a full pipeline left in the buffer */
+		/* queries that a full pipeline left in the buffer */
 		if (!c->is_doomed && c->client.in_len > 0) {
 			take_queries(c);
 			update(c);

@@ -18,7 +18,7 @@ union packet_info {
 	struct cmsghdr align;
 };
 
-/* One round of recvmmsg.  Static: what stays untouched is never charged. */
+/* One round of recvmmsg.  Static: untouched pages are never charged. */
 static struct {
 	struct mmsghdr messages[BATCH];
 	struct iovec iov[BATCH];

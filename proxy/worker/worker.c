@@ -135,7 +135,7 @@ static int start_learning(struct df_worker *w, struct df_learn_shared *learned)
 	uint8_t raw_passes = 0;
 	int r = bpf_map_lookup_elem(DF_FD_CONF, &zero, &conf);
 
-	(void)close(DF_FD_CONF); /* who holds it can open the fence */
+	(void)close(DF_FD_CONF); /* its holder can open the fence */
 	if (r < 0)
 		return r;
 	for (unsigned t = 0; t < DF_TABLES; t++)
@@ -203,7 +203,7 @@ static int sooner(int a_ms, int b_ms)
 }
 
 /*
- * Ends and closes what is due.  Returns the milliseconds that epoll may sleep.  The walks over
+ * Ends and closes whatever is due.  Returns the milliseconds that epoll may sleep.  The walks over
  * whole pools wait for their second: a round may serve a single query.
  */
 static int housekeeping(struct df_worker *w)
