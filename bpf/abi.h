@@ -310,7 +310,7 @@ _Static_assert(sizeof(struct df_event_task) == 96 + DF_EVENT_CMD_MAX,
 	       "df_event_task: layout is shared with the kernel programs");
 
 /*
- * Where this kernel keeps what no helper tells, from its BTF (lib/fence/layout.h): offsets in
+ * Where this kernel keeps what no helper tells, from its BTF (lib/fence/fence.h): offsets in
  * octets.  Read-only data of the programs, set before loading; 0: not known, and what
  * needs it is left out.
  */

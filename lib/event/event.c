@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "lib/event/event.h"
 
-#include <arpa/inet.h>
 #include <endian.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <yajl/yajl_gen.h>
 
+#include "lib/base/addr.h"
 #include "lib/base/util.h"
 
 #define ESCAPED_MAX 4200   /* of a value of the line */
 #define SAFE_TEXT_MAX 8400 /* of one of JSON */
-#define WORD_MAX INET6_ADDRSTRLEN
+#define WORD_MAX DF_ADDR_TEXT_MAX
 
 /* --- the fields ----------------------------------------------------------------------- */
 
@@ -169,14 +169,6 @@ static const char *const at_names[DF_AT_END][2] = {
 	[DF_AT_HTTP] = {"http", "HTTP"},       [DF_AT_PROXY] = {"proxy", "PROXY"},
 };
 
-void df_event_addr_text(const uint8_t addr[static 16], char ret[static INET6_ADDRSTRLEN])
-{
-	if (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr))
-		(void)inet_ntop(AF_INET, addr + 12, ret, INET6_ADDRSTRLEN);
-	else
-		(void)inet_ntop(AF_INET6, addr, ret, INET6_ADDRSTRLEN);
-}
-
 static const char *at_name(enum df_event_at at, bool is_head)
 {
 	return at < DF_AT_END ? at_names[at][is_head] : "?";
@@ -319,7 +311,7 @@ static struct text text_at(const struct view *v, const struct field *f, char wor
 	case ADDR:
 		if (!*addr)
 			break;
-		df_event_addr_text(*addr, word);
+		df_addr_text(*addr, word);
 		return text_of(word);
 	case ADDRS:
 	case CHAIN:
@@ -413,9 +405,9 @@ static void put_number(yajl_gen g, const char *key, uint64_t value)
 
 static void put_addr(yajl_gen g, const uint8_t addr[static 16])
 {
-	char text[INET6_ADDRSTRLEN];
+	char text[DF_ADDR_TEXT_MAX];
 
-	df_event_addr_text(addr, text);
+	df_addr_text(addr, text);
 	put_key(g, text);
 }
 

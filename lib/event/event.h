@@ -122,9 +122,6 @@ struct df_event_line {
 	const char *remedy; /* what closes the finding, or what would permit it; NULL: none */
 };
 
-/* IPv4 in dotted form if mapped. */
-void df_event_addr_text(const uint8_t addr[static 16], char ret[static 46]);
-
 /* Both NUL-terminate, add no newline, cut to size, and return the length. */
 size_t df_event_text(const struct df_event_line *e, const struct df_job *job, char *buf,
 		     size_t size);

@@ -84,4 +84,33 @@ void df_fence_detach(const struct df_fence *f, int cgroup_fd);
  */
 int df_fence_attach_proxy(const struct df_fence *f, int cgroup_fd);
 
+/*
+ * Where this kernel keeps what the programs read of it, from its BTF.  libbpf parses all of that
+ * BTF (17 ms and some MB): so the hook does it once a boot and keeps the result.
+ * What is not found is 0 in *ret, and so is all that is of use with it only.
+ * 0, or -errno: there is no BTF.
+ */
+int df_layout_find(struct df_layout *ret);
+
+/*
+ * The program that refuses AF_PACKET and other families which the programs of a fence do not see.
+ * It is loaded where the kernel takes it (lsm_cgroup, 6.0) and asks it ("bpf" among its LSMs);
+ * elsewhere there is none, which is no error.
+ */
+struct df_fence_lsm; /* the loaded object */
+
+/*
+ * Loads it with the maps and the layout of a fence and attaches it to the container's cgroup.
+ * *btf_id: the number of the hook's function in the kernel's BTF, 0 if it is not known;
+ * then it is set, for the next time: finding it costs 17 ms.
+ * -EOPNOTSUPP: the kernel would not ask it; other -errno: it does not take it.
+ */
+int df_fence_lsm_attach(const struct df_fence_maps *maps, const struct df_layout *layout,
+			int cgroup_fd, uint32_t *btf_id, struct df_fence_lsm **ret);
+void df_fence_lsm_detach(const struct df_fence_lsm *lsm, int cgroup_fd); /* NULL-safe */
+void df_fence_lsm_free(struct df_fence_lsm *lsm); /* NULL-safe; what is attached stays */
+
+/* Detaches what an earlier fence left on a cgroup that is used again: its mode would go on. */
+void df_fence_lsm_clean(int cgroup_fd);
+
 #endif

@@ -17,7 +17,7 @@
 #include "lib/base/dname.h"
 #include "lib/base/job.h"
 #include "lib/base/resolv_conf.h"
-#include "lib/event/reports.h"
+#include "lib/base/report_limits.h"
 #include "lib/policy/finding.h"
 
 /* Numbers of the handed-over descriptors.  Those that do not exist are closed. */
@@ -87,7 +87,7 @@ struct df_meta {
 	uint16_t port;          /* host byte order */
 	uint8_t log_to_syslog;
 	uint8_t has_reports;
-	struct df_reports_limits report_limits;
+	struct df_report_limits report_limits;
 	uint64_t stderr_dev, stderr_ino;
 	uint8_t token6_prefix[DF_TOKEN6_PREFIX_LEN]; /* all zero: no IPv6 */
 	char stale[DF_META_TEXT_MAX];        /* why a last good table is in use; "": none is */

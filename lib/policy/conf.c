@@ -209,7 +209,7 @@ static int parse_report_dir(struct parser *p, const struct statement *s)
 /* The duration and the size up to which reports are kept: 30d 1GiB. */
 static int parse_report_keep(struct parser *p, const struct statement *s)
 {
-	struct df_reports_limits limits;
+	struct df_report_limits limits;
 	struct df_value_error error;
 	struct df_word w;
 	int r = df_stmt_need(&p->stmt, "a duration and a size, as 30d 1GiB", &w);

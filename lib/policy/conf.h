@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "lib/base/host_file.h"
-#include "lib/event/reports.h"
+#include "lib/base/report_limits.h"
 #include "lib/policy/compile.h"
 #include "lib/policy/text.h"
 
@@ -49,7 +49,7 @@ struct df_conf_host {
 	enum df_conf_fail fail;
 	unsigned log; /* set of enum df_conf_log; 0: none */
 	char report_dir[DF_STMT_STRING_MAX + 1];
-	struct df_reports_limits report_limits;
+	struct df_report_limits report_limits;
 };
 
 /*

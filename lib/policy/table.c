@@ -6,7 +6,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "lib/base/addr_embedded.h"
+#include "lib/base/addr.h"
 #include "lib/base/util.h"
 #include "lib/policy/internal.h"
 #include "lib/policy/ports.h"

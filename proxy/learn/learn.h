@@ -129,7 +129,7 @@ void df_learn_start(struct df_learn *l, struct df_learn_shared *s, const struct 
 		    uint64_t keep_ns, uint8_t raw_passes);
 
 /*
- * An address is entered by its canonical form (lib/base/addr_embedded.h), as the programs look it
+ * An address is entered by its canonical form (lib/base/addr.h), as the programs look it
  * up.  Takes the lesson's place of what was known of this address and name; the kernel knows
  * when it returns.  -ENOSPC: no room, nothing has changed.  Other -errno of the map.
  */

@@ -4,7 +4,7 @@
 
 #include "lib/base/util.h"
 #include "proxy/monitor/monitor.h"
-#include "proxy/own.h"
+#include "lib/base/own_addr.h"
 
 #define MESSAGE_MAX 512
 #define ADDRESS_TRIES 30 /* one every DF_PING_NS: engines set networks up at once, or never */

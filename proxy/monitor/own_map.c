@@ -18,7 +18,7 @@
 
 #include "lib/base/util.h"
 #include "proxy/monitor/monitor.h"
-#include "proxy/own.h"
+#include "lib/base/own_addr.h"
 
 #define READ_EVERY_NS 50000000ull
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/base/addr.h"
 #include "lib/base/log.h"
 #include "lib/base/util.h"
 #include "proxy/monitor/reader.h"
@@ -284,7 +285,7 @@ void df_record_raw(const struct df_record *r, enum df_table table, uint8_t proto
 	e->rule = texts->rule;
 	e->rule_owner = df_policy_raw_owner(p);
 	e->hint = e->is_refusal ? df_policy_raw_hint(p) : NULL;
-	df_event_addr_text(e->addr, addr);
+	df_addr_text(e->addr, addr);
 	df_append(texts->remedy, sizeof(texts->remedy), &n,
 		  "no lookup of the container named this address; to permit it write: allow ");
 	if (e->port == 0)
