@@ -23,6 +23,9 @@ int df_hook_fail(struct df_hook *h, int status, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(h->reason, sizeof(h->reason), format, args);
 	va_end(args);
+	/* messages of a policy end each line with a newline; the last one would stand alone */
+	for (size_t n = strlen(h->reason); n > 0 && h->reason[n - 1] == '\n';)
+		h->reason[--n] = '\0';
 	return status;
 }
 

@@ -260,7 +260,7 @@ static void look_at_fd(pid_t init, unsigned fd, bool is_preserved, struct df_fin
  * runc calls the hook before CRIU opens the sockets of the image, so their connects are judged like
  * any other; CRIU's own sockets are not counted.
  */
-void df_findings_of_restored(pid_t init, struct df_findings *f)
+static void find_restored(pid_t init, struct df_findings *f)
 {
 	for (unsigned fd = 0; fd < FDS_MAX; fd++) {
 		char protocol[32];
@@ -460,13 +460,22 @@ void df_findings_of_processes(const struct df_config *config, const struct df_co
 	}
 }
 
-void df_findings_collect(const char *bundle, const struct df_config *config,
+void df_findings_collect(const struct df_state *state, const struct df_config *config,
 			 const struct df_container *container, bool is_docker,
 			 struct df_findings *f)
 {
+	const struct df_annotations_runtime *const runtimes[] = {&state->annotations.runtime,
+								 &config->runtime};
+
 	df_findings_of_config(config, container, f);
-	df_findings_of_mounts(bundle, config, container, f);
+	df_findings_of_mounts(state->bundle, config, container, f);
 	df_findings_of_fds(config, container->pid, f);
 	df_findings_of_network(config, container, is_docker, f);
 	df_findings_of_processes(config, container, f);
+	for (size_t i = 0; i < ARRAY_SIZE(runtimes); i++)
+		for (unsigned k = 0; k < runtimes[i]->n; k++)
+			df_findings_add(f, DF_FINDING_RUNTIME_ANNOTATION, "annotation %s",
+					runtimes[i]->text[k]);
+	if (state->status == DF_STATUS_STOPPED)
+		find_restored(container->pid, f);
 }

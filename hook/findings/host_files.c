@@ -163,15 +163,6 @@ void df_mountinfo_done(struct df_mountinfo *m)
 	*m = (struct df_mountinfo){0};
 }
 
-bool df_path_is_above(const char *dir, const char *path)
-{
-	size_t len = strlen(dir);
-
-	if (strcmp(dir, "/") == 0)
-		return true;
-	return len > 0 && strncmp(dir, path, len) == 0 && (path[len] == '/' || path[len] == '\0');
-}
-
 /* The number of the mount that a descriptor was opened through (Linux 3.15). */
 static int mount_id(int fd)
 {
