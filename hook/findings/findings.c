@@ -22,7 +22,8 @@
 #define STRINGS_MAX (1u << 20) /* octets of a command line or an environment */
 #define FDS_MAX 1024
 #define COMM_MAX 32
-#define PROCESSES_MAX 32768 /* that are looked at: 20 µs each on a slow machine */
+#define RUNTIME_ANNOTATION_MAX 160 /* octets that are shown of KEY=VALUE */
+#define PROCESSES_MAX 32768        /* that are looked at: 20 µs each on a slow machine */
 
 /* As one of the list, and not as the beginning of another: /etc/profile beside /etc/profile.d. */
 static bool is_seen(const char *seen, const char *text)
@@ -473,9 +474,13 @@ void df_findings_collect(const struct df_state *state, const struct df_config *c
 	df_findings_of_network(config, container, is_docker, f);
 	df_findings_of_processes(config, container, f);
 	for (size_t i = 0; i < ARRAY_SIZE(runtimes); i++)
-		for (unsigned k = 0; k < runtimes[i]->n; k++)
-			df_findings_add(f, DF_FINDING_RUNTIME_ANNOTATION, "annotation %s",
-					runtimes[i]->text[k]);
+		for (unsigned k = 0; k < runtimes[i]->n; k++) {
+			char text[RUNTIME_ANNOTATION_MAX];
+
+			(void)snprintf(text, sizeof(text), "%s=%s", runtimes[i]->pairs[k].key,
+				       runtimes[i]->pairs[k].value);
+			df_findings_add(f, DF_FINDING_RUNTIME_ANNOTATION, "annotation %s", text);
+		}
 	if (state->status == DF_STATUS_STOPPED)
 		find_restored(container->pid, f);
 }

@@ -44,7 +44,8 @@ static int read_id(const struct df_json *doc, struct df_state *s, char *error)
 			"state: bad id \"%s\"; accepted: 1 to 128 of A-Z a-z 0-9 _ + . -, "
 			"the first no dot",
 			shown);
-	return df_oci_copy(id, &s->id, error);
+	s->id = id;
+	return 0;
 }
 
 static int read_status(const struct df_json *doc, enum df_state_status *ret, char *error)
@@ -104,7 +105,8 @@ static int read_bundle(const struct df_json *doc, struct df_state *s, char *erro
 	(void)df_escape(bundle, strlen(bundle), shown, sizeof(shown));
 	if (!df_oci_is_path(bundle))
 		return df_oci_refuse(error, "state: bundle \"%s\" is no absolute path", shown);
-	return df_oci_copy(bundle, &s->bundle, error);
+	s->bundle = bundle;
+	return 0;
 }
 
 static int read_created(const struct df_json *doc, struct df_state *s, char *error)
@@ -135,26 +137,26 @@ static int read_stopped(const struct df_json *doc, struct df_state *s, char *err
 
 	if (v && (df_json_int(v, &pid) < 0 || pid > 0))
 		return read_created(doc, s, error);
-	return df_oci_is_path(bundle) ? df_oci_copy(bundle, &s->bundle, error) : 0;
+	s->bundle = df_oci_is_path(bundle) ? bundle : NULL;
+	return 0;
 }
 
 int df_state_parse(const char *text, size_t len, struct df_state *ret,
 		   char ret_error[static DF_OCI_ERROR_MAX])
 {
-	_cleanup_df_json_ struct df_json *doc = NULL;
 	_cleanup_state_ struct df_state s = {0};
-	int status = df_oci_object("state", text, len, &doc, ret_error);
+	int status = df_oci_object("state", text, len, &s.doc, ret_error);
 
 	if (!status)
-		status = read_id(doc, &s, ret_error);
+		status = read_id(s.doc, &s, ret_error);
 	if (!status)
-		status = read_status(doc, &s.status, ret_error);
+		status = read_status(s.doc, &s.status, ret_error);
 	if (status)
 		return status;
 	if (s.status == DF_STATUS_CREATE)
-		status = read_created(doc, &s, ret_error);
+		status = read_created(s.doc, &s, ret_error);
 	else
-		status = read_stopped(doc, &s, ret_error);
+		status = read_stopped(s.doc, &s, ret_error);
 	if (status && status != EX_USAGE && (s.status == DF_STATUS_CREATE || s.pid == 0))
 		return status;
 	/*
@@ -168,8 +170,6 @@ int df_state_parse(const char *text, size_t len, struct df_state *ret,
 
 void df_state_done(struct df_state *s)
 {
-	free(s->id);
-	free(s->bundle);
-	df_annotations_done(&s->annotations);
+	df_json_free(s->doc);
 	*s = (struct df_state){0};
 }
