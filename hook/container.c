@@ -34,7 +34,7 @@ __attribute__((format(printf, 3, 4))) static int fail(char *error, int status, c
 }
 
 /*
- * Full capabilities inside a user namespace prove nothing: BPF wants the initial one.
+ * BPF needs capabilities in the initial user namespace; those of another one do not suffice.
  * There, crun and runc without podman run the hooks of a rootless container as the caller.
  */
 int df_container_check_privilege(char ret_error[static DF_CONTAINER_ERROR_MAX])
@@ -110,7 +110,7 @@ static int open_process(struct df_container *c, char *error)
 	c->is_host_netns = has_hosts_namespace(c->pid, "net");
 	c->pidns = df_container_pidns(c->pid);
 	c->has_own_userns = !has_hosts_namespace(c->pid, "user");
-	/* what was opened by number is init's only if init still lives */
+	/* the files opened by number are init's only if init still lives */
 	if (syscall(SYS_pidfd_send_signal, c->pidfd, 0, NULL, 0) < 0)
 		return fail(error, EX_DATAERR, "the container's init, pid %d, is gone",
 			    (int)c->pid);
@@ -132,7 +132,7 @@ int df_container_cgroup_root(void)
 	return -ENOENT;
 }
 
-/* As this process sees it, whose cgroup namespace counts.  0 or -errno. */
+/* The path of its cgroup as seen from the hook's cgroup namespace.  0 or -errno. */
 static int read_cgroup_path(pid_t pid, char *ret, size_t size)
 {
 	_cleanup_close_ int fd = df_proc_open(pid);
@@ -156,7 +156,7 @@ bool df_container_is_descendant(pid_t pid, pid_t ancestor)
 	return false;
 }
 
-/* A cgroup's directory; path from the root of the mount, "" that root. */
+/* Opens a cgroup's directory.  path: from the root of the mount, or "" for that root. */
 static int open_directory(const struct df_container *c, const char *path, int *ret, char *error)
 {
 	*ret = openat(c->cgroup_root_fd, *path ? path + 1 : ".",
@@ -166,7 +166,7 @@ static int open_directory(const struct df_container *c, const char *path, int *r
 				strerror(errno));
 }
 
-/* The processes of one cgroup are the container's. */
+/* Checks that all processes of one cgroup are the container's. */
 static int check_level(const struct df_container *c, const char *path, char *error)
 {
 	_cleanup_close_ int fd = -1;
@@ -283,7 +283,7 @@ static size_t find_top(struct df_container *c, const struct df_config *config)
 
 	if (r == 1) {
 		by_view = strip(c->cgroup, view);
-		/* it is not below the root of its namespace, whatever that may be */
+		/* init stands outside of the root of its own cgroup namespace */
 		c->sees_more_cgroups = strncmp(view, "/..", 3) == 0;
 	}
 	if (config->delegated_cgroup)
@@ -357,7 +357,7 @@ static int open_cgroup(struct df_container *c, const struct df_config *config, c
 	top = find_top(c, config);
 	if (top < strlen(c->cgroup) && top > 0 && take_cgroup(c, own, top, error) == 0)
 		return 0;
-	/* what it sees above its own cgroup is somebody else's, too */
+	/* the cgroups that it sees above its own hold processes of others, too */
 	c->sees_more_cgroups |= top < strlen(c->cgroup);
 	return take_cgroup(c, own, strlen(c->cgroup), error);
 }
@@ -437,7 +437,9 @@ int df_container_open(const struct df_state *state, const struct df_config *conf
 	read_resolv_conf(ret, state, config);
 	proc_fd = df_proc_open(ret->pid);
 	if (proc_fd >= 0)
-		(void)df_proc_image(proc_fd, &ret->image); /* else no later change counts */
+		(void)df_proc_image(
+			proc_fd,
+			&ret->image); /* without it no later change of resolv.conf counts */
 	/* conmon's pipe at this moment: later only this very pipe is written to */
 	stderr_fd = open_proc(ret->pid, "fd/2", O_PATH);
 	if (stderr_fd >= 0 && fstat(stderr_fd, &st) == 0 && S_ISFIFO(st.st_mode)) {

@@ -77,7 +77,7 @@ static void reset_process(void)
 		now.rlim_cur = now.rlim_max;
 		(void)setrlimit((__rlimit_resource_t)i, &now);
 	}
-	/* it holds the fence's maps: nobody with fewer capabilities looks in */
+	/* the process holds the fence's maps: no process with fewer capabilities may trace it */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	if (oom >= 0)
 		(void)df_write_all(oom, "0", 1);
@@ -130,7 +130,7 @@ static int read_host_conf(struct df_hook *h)
 		h->is_final = r != 0;
 		return r == 0 ? 0 : df_hook_fail(h, r, "%s", error);
 	}
-	h->is_final = true; /* what it demands is not known */
+	h->is_final = true; /* the demands of the host are not known */
 	return df_hook_fail(h, r == -ENOMEM ? EX_OSERR : EX_CONFIG, "%s",
 			    messages ? messages : strerror(-r));
 }
@@ -169,7 +169,8 @@ static int read_mode(struct df_hook *h)
 		r = read_config(h);
 	if (r == 0)
 		return df_hook_settle_mode(h);
-	/* whether audit weakens is not known: no error opens what the host keeps shut */
+	/* whether audit weakens is not known: an error must not open a fence that the host demands
+	 */
 	h->is_final |=
 		df_annotations_check_audit(&h->conf, &h->state.annotations, true, demand) != 0;
 	return r;
@@ -178,8 +179,8 @@ static int read_mode(struct df_hook *h)
 /*
  * podman build and buildah look for hooks by the annotations of the image that a step begins
  * with: none before the first step, those of --annotation behind it.  The containers
- * themselves have none, so that no value arrives.  Half of a build fenced by a policy that
- * nobody named would pass for a fenced build.
+ * themselves have none, so that no value arrives.  A build of which some steps are fenced, by a
+ * policy that nobody named, would pass for a fenced build.
  */
 static int check_build(struct df_hook *h)
 {
@@ -200,9 +201,9 @@ static int fence(struct df_hook *h)
 {
 	char error[DF_CONTAINER_ERROR_MAX] = "";
 	int status = df_container_check_privilege(error);
-	int r = read_mode(h); /* whatever is wrong: audit refuses nothing */
+	int r = read_mode(h); /* first, since audit refuses nothing */
 
-	if (status != 0) /* the cause of what could not be read, too */
+	if (status != 0) /* also the cause if a file could not be read */
 		return df_hook_fail(h, status, "%s", error);
 	if (r == 0)
 		r = check_build(h);
@@ -398,7 +399,7 @@ static enum stage stage_of(const struct df_state *s)
 {
 	uint64_t start;
 
-	if (!s->id || s->status == DF_STATUS_CREATE) /* without an id it was not read */
+	if (!s->id || s->status == DF_STATUS_CREATE) /* without an id the state was not read */
 		return STAGE_START;
 	start = s->pid > 0 ? df_rundir_start_of(s->pid) : 0;
 	if (start == 0)
@@ -440,7 +441,7 @@ static int run(struct df_hook *h, int status)
 	}
 	if (r == 0 && status == 0 && h->needs_annotation && h->state.annotations.ask == DF_ASK_NONE)
 		return 0;
-	/* whatever is wrong with arguments, state, configuration or policy: the switch is first */
+	/* the kill switch counts before any error of arguments, state, configuration or policy */
 	if (is_disabled(h))
 		return 0;
 	if (r != 0)

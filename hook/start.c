@@ -42,7 +42,7 @@ static int open_rundir(struct df_hook *h)
 /*
  * Before 5.15 a mounted net_cls or net_prio hierarchy silently switches cgroup v2
  * socket matching off for the whole host (kernel commit 8520e224f547): a fence
- * would be attached and bite nothing.  SO_NETNS_COOKIE, of 5.14, tells old kernels.
+ * would be attached without effect.  SO_NETNS_COOKIE, of 5.14, tells old kernels.
  */
 static int check_net_cls(struct df_hook *h)
 {
@@ -62,7 +62,7 @@ static int check_net_cls(struct df_hook *h)
 		"switches cgroup v2 socket filters off; unmount it, or use 5.15 or later");
 }
 
-/* What the policies say of ports and addresses, for the kernel programs. */
+/* The rules of the policies for ports and addresses, for the kernel programs. */
 static int collect_rules(struct df_hook *h, struct df_fill *ret)
 {
 	struct df_fill_table tables[DF_TABLES];
@@ -85,7 +85,7 @@ static int collect_rules(struct df_hook *h, struct df_fill *ret)
 
 _Static_assert((int)DF_TABLES == DF_TABLES_BITS, "each table has its bit");
 
-/* Once a boot; without BTF each time again, since then it costs nothing. */
+/* Searched once a boot; without BTF at each start, since the search is short then. */
 static void find_layout(struct df_layout *ret)
 {
 	uint32_t values[sizeof(*ret) / sizeof(uint32_t)];
@@ -130,7 +130,7 @@ static int load_fence(struct df_hook *h, const struct df_fill *fill)
  *
  * The kernel runs the programs of a cgroup and those of all cgroups above it, but of one that was
  * not attached with BPF_F_ALLOW_MULTI a program further down takes the place (kernel/bpf/cgroup.c,
- * compute_effective_progs): the host's rule would be gone, for this container and without a word.
+ * compute_effective_progs): the host's rule would silently be gone for this container.
  */
 
 /* "program sd_fw_egress (id 7) at egress of cgroup /machine.slice" */
@@ -149,7 +149,7 @@ static void describe_program(const struct df_hook *h, unsigned level,
 
 static int judge_program(struct df_hook *h, unsigned level, const struct df_fence_foreign *p)
 {
-	/* the proxy's own cgroup is below the root as well: what is there binds it, too */
+	/* programs on the root bind the proxy's own cgroup as well */
 	const bool is_root = level == h->container.n_above;
 	char text[DF_META_PATH_MAX + 256];
 	const char *why = NULL;
@@ -249,7 +249,7 @@ static int attach_fence(struct df_hook *h, const struct df_fill *fill)
 			"exclusively",
 			h->container.cgroup, strerror(-r));
 	h->is_attached = true;
-	return look_above(h); /* what was attached meanwhile */
+	return look_above(h); /* programs that were attached meanwhile */
 }
 
 int df_start_fence(struct df_hook *h)
@@ -284,7 +284,7 @@ int df_start_fence(struct df_hook *h)
 	return attach_fence(h, &fill);
 }
 
-/* --- the facts about a container that its proxy is told: struct df_meta --- */
+/* --- the facts about a container for its proxy: struct df_meta --- */
 
 static void copy_text(char *to, size_t size, const char *from)
 {
@@ -414,7 +414,7 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	m->n_search = c->dns.n_search;
 	memcpy(m->search, c->dns.search, m->n_search * sizeof(m->search[0]));
 	for (int i = 0; i < DF_FINDINGS; i++)
-		if (*h->findings.seen[i]) /* else no page is touched */
+		if (*h->findings.seen[i]) /* else its page stays untouched */
 			copy_text(m->findings[i], sizeof(m->findings[i]), h->findings.seen[i]);
 }
 

@@ -24,7 +24,7 @@
 
 /*
  * Files of the host that the next fence, or root of the host, goes by.  With a slash at the end
- * all that is below counts as well, else only the whole.  A read-only mount is no lever.
+ * all that is below counts as well, else only the whole.  A read-only mount changes none of them.
  */
 static const char *const relied[] = {
 	DF_CONF_FILE, DF_DISABLED_FILE, DF_POLICY_DIR "/", DF_POLICY_DATA_DIR "/",
@@ -33,14 +33,14 @@ static const char *const relied[] = {
 	/* of other engines, and CDI files, which bring the hook to some */
 	"/etc/cdi/", "/run/cdi/", "/etc/docker/", "/etc/containerd/", "/etc/crio/",
 	"/etc/kubernetes/", "/etc/cni/",
-	/* programs of root, and what makes it run others */
+	/* programs of root, and files that make it run others */
 	"/usr/bin/", "/usr/sbin/", "/usr/lib/", "/usr/lib64/", "/usr/libexec/", "/usr/local/bin/",
 	"/usr/local/sbin/", "/usr/local/lib/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/boot/",
 	"/var/lib/dpkg/info/", "/etc/alternatives/", "/etc/apt/", "/etc/yum.repos.d/",
 	"/etc/ld.so.preload", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d/",
 	"/etc/modprobe.d/", "/etc/modules-load.d/", "/etc/sysctl.conf", "/etc/sysctl.d/",
 	"/etc/udev/", "/etc/fstab",
-	/* who may be root, and the shells of who is */
+	/* users and their rights, and start files of root's shells */
 	"/etc/passwd", "/etc/shadow", "/etc/group", "/etc/nsswitch.conf", "/etc/pam.d/",
 	"/etc/security/", "/etc/sudoers", "/etc/sudoers.d/", "/etc/polkit-1/", "/etc/dbus-1/",
 	"/etc/ssh/", "/etc/environment", "/etc/profile", "/etc/profile.d/", "/etc/bash.bashrc",
@@ -55,7 +55,7 @@ static const char *const relied[] = {
 	"/run/containers", "/run/libpod", "/run/crun", "/run/runc", "/run/containerd",
 	"/var/lib/containers", "/var/lib/containerd", "/var/lib/docker", "/var/lib/kubelet"};
 
-/* The same, where there is such a thing: /opt is given to containers whole, by hosts without it. */
+/* The same, if it exists: a host without it may well give the whole of /opt to a container. */
 static const char relied_if_there[] = "/opt/cni/bin/";
 
 struct place {
@@ -358,7 +358,7 @@ static void add_relied(struct df_host_files *h, const char *relied_on)
 		    strcmp(t.mount->type, "overlay") == 0)
 			add_layers(h, relied_on, t.mount, t.place.path, 0);
 	}
-	/* it is no link if it leads to its own name */
+	/* a path that leads to its own name is no link */
 	if (strcmp(path, HOOK) == 0 || strcmp(path, t.path) == 0 || lstat(path, &st) < 0 ||
 	    !S_ISLNK(st.st_mode))
 		return;
@@ -402,7 +402,7 @@ static bool has_below(const char *relied_on)
 	return relied_on[strlen(relied_on) - 1] == '/';
 }
 
-/* The name of the file for a message.  True. */
+/* Copies the name of the file, for a message.  Returns true. */
 static bool name_file(const struct df_host_place *known, char ret[static PATH_MAX])
 {
 	const int len = (int)strlen(known->relied) - has_below(known->relied);
@@ -414,7 +414,7 @@ static bool name_file(const struct df_host_place *known, char ret[static PATH_MA
 	return true;
 }
 
-/* The cause is what a message says of it.  True. */
+/* Copies a cause, for a message.  Returns true. */
 static bool name_cause(const char *text, char ret[static PATH_MAX])
 {
 	(void)snprintf(ret, PATH_MAX, "%s", text);
@@ -472,8 +472,8 @@ static const struct df_host_place *find_inode(const struct df_host_files *h, int
 static const char *special(const struct df_mount *m, const char *path, bool is_dir,
 			   bool is_readonly)
 {
-	static const char *const levers[] = {"sysfs",    "debugfs", "tracefs",   "configfs",
-					     "efivarfs", "pstore",  "securityfs"};
+	static const char *const writable[] = {"sysfs",    "debugfs", "tracefs",   "configfs",
+					       "efivarfs", "pstore",  "securityfs"};
 
 	if (strcmp(m->type, "proc") == 0) {
 		if (is_dir && (strcmp(path, "/") == 0 || (path[1] >= '0' && path[1] <= '9')))
@@ -482,9 +482,9 @@ static const char *special(const struct df_mount *m, const char *path, bool is_d
 	}
 	if (strcmp(m->type, "bpf") == 0)
 		return "BPF objects"; /* BPF_OBJ_GET does not ask how it is mounted */
-	for (size_t i = 0; !is_readonly && i < ARRAY_SIZE(levers); i++)
-		if (strcmp(m->type, levers[i]) == 0)
-			return levers[i];
+	for (size_t i = 0; !is_readonly && i < ARRAY_SIZE(writable); i++)
+		if (strcmp(m->type, writable[i]) == 0)
+			return writable[i];
 	return NULL;
 }
 
@@ -496,15 +496,15 @@ static bool are_shown_below(const struct df_host_files *h, const struct df_confi
 		const struct df_mount *m = &h->mounts.mounts[i];
 		const bool is_readonly = mount->is_all_readonly || m->is_readonly;
 		const struct df_host_place *known = NULL;
-		const char *lever;
+		const char *cause;
 		struct place place = {.major = m->major, .minor = m->minor};
 
 		if (!df_path_is_above(source, m->point) || strcmp(source, m->point) == 0)
 			continue;
 		(void)snprintf(place.path, sizeof(place.path), "%s", m->root);
-		lever = special(m, m->root, true, is_readonly);
-		if (lever)
-			return name_cause(lever, ret);
+		cause = special(m, m->root, true, is_readonly);
+		if (cause)
+			return name_cause(cause, ret);
 		known = is_readonly ? NULL : find(h, &place);
 		if (known)
 			return name_file(known, ret);
@@ -523,7 +523,7 @@ static bool is_in_use(int fd)
 	return device < 0 && errno != ENXIO && errno != ENOMEDIUM;
 }
 
-/* A regular file of /proc that nobody can write is none to look at. */
+/* False for a regular file of /proc without write permission. */
 static bool is_writable(int fd, const struct stat *st)
 {
 	struct statfs fs;
@@ -537,7 +537,7 @@ bool df_host_files_are_shown(struct df_host_files *h, const struct df_config *co
 {
 	const struct df_host_place *known = NULL;
 	struct target t = {.path = ""};
-	const char *lever;
+	const char *cause;
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
@@ -551,10 +551,10 @@ bool df_host_files_are_shown(struct df_host_files *h, const struct df_config *co
 		known = mount->is_readonly ? NULL : find_inode(h, fd);
 		return known && name_file(known, ret);
 	}
-	lever = special(t.mount, t.place.path, S_ISDIR(st.st_mode),
+	cause = special(t.mount, t.place.path, S_ISDIR(st.st_mode),
 			mount->is_readonly || !is_writable(fd, &st));
-	if (lever)
-		return name_cause(lever, ret);
+	if (cause)
+		return name_cause(cause, ret);
 	known = mount->is_readonly ? NULL : find(h, &t.place);
 	if (!known && !mount->is_readonly)
 		known = find_inode(h, fd);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * findings_mounts: sockets, devices, cgroups and files of the host that a container is shown.
+ * Sockets, devices, cgroups and files of the host that a container is shown.
  *
  * A source is looked at as the runtime saw it: links followed, in the host's namespace.
  * A directory counts for all that may be below it.  Places under /run count whether or
@@ -173,7 +173,7 @@ static void look_at_socket(struct look *l)
 			return;
 		}
 	}
-	/* journald's take what is sent and answer nothing; of others nobody can know */
+	/* journald's sockets answer nothing; what another one does is not known */
 	if (strncmp(l->path, JOURNAL_SOCKETS, strlen(JOURNAL_SOCKETS)) != 0)
 		add(l, DF_FINDING_HOST_SOCKET, "");
 }
@@ -240,7 +240,7 @@ static void look_at(struct look *l)
 	look_at_cgroups(l);
 }
 
-/* The rules let it open disks that nobody has made for it, and it may make them itself. */
+/* Disks that are not made for the container, but that it may make and open. */
 static void look_at_disks(const struct df_config *config, struct df_findings *f)
 {
 	_cleanup_closedir_ DIR *disks = opendir("/sys/dev/block");
