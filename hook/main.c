@@ -37,15 +37,15 @@ static const char *id_of(const struct df_hook *h)
 static void say_unfenced(struct df_hook *h, enum df_log_level level, bool is_audit,
 			 const char *reason)
 {
-	static struct df_meta meta;
+	static struct df_job job;
 
 	df_hook_say(h, level, "%s container=%s: %s", is_audit ? "UNOBSERVED" : "UNFENCED", id_of(h),
 		    reason);
 	if (h->run_fd < 0)
 		return;
-	df_start_describe(h, &meta);
-	meta.mode = is_audit ? DF_MODE_AUDIT : 0;
-	df_rundir_event(h->run_fd, &meta, "unfenced", reason);
+	df_start_describe(h, &job);
+	job.mode = is_audit ? DF_MODE_AUDIT : 0;
+	df_rundir_event(h->run_fd, &job, "unfenced", reason);
 }
 
 /*

@@ -122,7 +122,7 @@ int df_rundir_note(int run_fd, const struct df_rundir_fence *f)
 /* The monitor that would have logged this has ended. */
 static void log_dead(int run_fd, const char *id, const struct df_rundir_fence *f)
 {
-	static struct df_meta m; /* all but the id stays unknown */
+	static struct df_job job; /* all but the id stays unknown */
 	char line[512];
 
 	(void)snprintf(line, sizeof(line),
@@ -131,8 +131,8 @@ static void log_dead(int run_fd, const char *id, const struct df_rundir_fence *f
 		       f->is_fail_open ? "passed unfiltered (fail=open)" : "was refused");
 	df_rundir_log(run_fd, line);
 	(void)df_log_syslog("deployfence", DF_LOG_WARNING, line);
-	(void)snprintf(m.id, sizeof(m.id), "%s", id);
-	df_rundir_event(run_fd, &m, "fence_lost", strchr(line, ':') + 2);
+	(void)snprintf(job.id, sizeof(job.id), "%s", id);
+	df_rundir_event(run_fd, &job, "fence_lost", strchr(line, ':') + 2);
 }
 
 /* The lock is ours.  Events that cannot be kept now are tried again at a poststop. */
@@ -286,14 +286,14 @@ void df_rundir_log(int run_fd, const char *line)
 	(void)df_write_all(fd, text, n);
 }
 
-void df_rundir_event(int run_fd, const struct df_meta *m, const char *event, const char *message)
+void df_rundir_event(int run_fd, const struct df_job *job, const char *event, const char *message)
 {
 	static char text[DF_EVENT_JSON_MAX + 1];
 	const struct df_event_line e = {.event = event, .message = message, .is_warning = true};
 	_cleanup_close_ int fd =
 		openat(run_fd, "events.jsonl",
 		       O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	size_t n = df_event_json(&e, m, text, sizeof(text) - 1);
+	size_t n = df_event_json(&e, job, text, sizeof(text) - 1);
 	struct stat st;
 
 	if (fd < 0 || n == 0 || fstat(fd, &st) < 0 || st.st_size + (off_t)n >= EVENTS_MAX)

@@ -296,7 +296,7 @@ static void add_resolver(struct df_meta *m, const uint8_t addr[static 16])
 	for (uint32_t i = 0; i < m->n_resolvers; i++)
 		if (memcmp(m->resolvers[i], addr, 16) == 0)
 			return;
-	if (m->n_resolvers < DF_META_RESOLVERS_MAX)
+	if (m->n_resolvers < DF_RESOLV_SERVERS_MAX)
 		memcpy(m->resolvers[m->n_resolvers++], addr, 16);
 }
 
@@ -352,25 +352,25 @@ static bool is_resolv_conf_trusted(const struct df_hook *h)
 	return true;
 }
 
-void df_start_describe(const struct df_hook *h, struct df_meta *m)
+void df_start_describe(const struct df_hook *h, struct df_job *job)
 {
 	const struct df_annotations *a = &h->state.annotations;
 	char host[HOST_NAME_MAX + 1] = "";
 
-	copy_text(m->id, sizeof(m->id), h->state.id);
-	copy_text(m->name, sizeof(m->name), h->config.name);
-	copy_text(m->image, sizeof(m->image), h->config.image);
-	copy_text(m->pod, sizeof(m->pod), h->config.pod);
-	copy_text(m->k8s_namespace, sizeof(m->k8s_namespace), h->config.k8s_namespace);
+	copy_text(job->id, sizeof(job->id), h->state.id);
+	copy_text(job->name, sizeof(job->name), h->config.name);
+	copy_text(job->image, sizeof(job->image), h->config.image);
+	copy_text(job->pod, sizeof(job->pod), h->config.pod);
+	copy_text(job->k8s_namespace, sizeof(job->k8s_namespace), h->config.k8s_namespace);
 	/* with host networking podman gives the host's, which tells no container from another */
 	(void)gethostname(host, sizeof(host) - 1);
 	if (h->config.hostname && strcmp(h->config.hostname, host) != 0)
-		copy_text(m->hostname, sizeof(m->hostname), h->config.hostname);
-	copy_text(m->owner, sizeof(m->owner), a->owner);
-	m->n_x = (uint32_t)a->n_x;
+		copy_text(job->hostname, sizeof(job->hostname), h->config.hostname);
+	copy_text(job->owner, sizeof(job->owner), a->owner);
+	job->n_x = (uint32_t)a->n_x;
 	for (size_t i = 0; i < a->n_x; i++) {
-		copy_text(m->x[i].key, sizeof(m->x[i].key), a->x[i].key);
-		copy_text(m->x[i].value, sizeof(m->x[i].value), a->x[i].value);
+		copy_text(job->x[i].key, sizeof(job->x[i].key), a->x[i].key);
+		copy_text(job->x[i].value, sizeof(job->x[i].value), a->x[i].value);
 	}
 }
 
@@ -378,11 +378,11 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 {
 	const struct df_container *c = &h->container;
 
-	df_start_describe(h, m);
+	df_start_describe(h, &m->job);
 	m->version = DF_META_VERSION;
 	m->size = sizeof(*m);
 	m->init_pid = c->pid;
-	m->mode = h->mode;
+	m->job.mode = h->mode;
 	for (int i = 0; i < DF_TABLES; i++)
 		m->table_modes[i] = (uint8_t)h->tables[i].mode;
 	m->is_fail_open = df_hook_is_fail_open(h);
@@ -396,7 +396,8 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	m->report_limits = h->conf.report_limits;
 	m->port = h->listen.port;
 	memcpy(m->token6_prefix, h->listen.token6_prefix, sizeof(m->token6_prefix));
-	copy_text(m->policy, sizeof(m->policy), df_policy_name(&h->tables[DF_TABLE_OWN].policy));
+	copy_text(m->job.policy, sizeof(m->job.policy),
+		  df_policy_name(&h->tables[DF_TABLE_OWN].policy));
 	copy_text(m->stale, sizeof(m->stale), h->stale);
 	copy_text(m->cgroup, sizeof(m->cgroup), c->cgroup);
 	copy_text(m->proxy_cgroup, sizeof(m->proxy_cgroup), h->proxy_cgroup);
