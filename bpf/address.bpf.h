@@ -8,7 +8,7 @@
 #ifndef DF_ADDRESS_BPF_H
 #define DF_ADDRESS_BPF_H
 
-#include "bpf/dest.bpf.h"
+#include "bpf/destination.bpf.h"
 #include "bpf/embedded.h"
 
 static __always_inline __u32 is_udp(__u32 proto)

@@ -3,7 +3,7 @@
 #ifndef DF_PACKET_BPF_H
 #define DF_PACKET_BPF_H
 
-#include "bpf/dest.bpf.h"
+#include "bpf/destination.bpf.h"
 
 /* What egress needs of a packet.  Packets are whole here: fragmentation comes later. */
 struct packet {
@@ -101,12 +101,6 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *p)
 	if (skb->protocol == bpf_htons(ETH_P_IPV6_HOST))
 		return parse6(skb, p);
 	return -1;
-}
-
-/* SYN without ACK: what opens a connection. */
-static __always_inline int is_opening(const struct packet *p)
-{
-	return (p->tcp_flags & 0x12) == 0x02;
 }
 
 /* Neighbour discovery (RFC 4861 4) and multicast listener discovery (RFC 2710 3, RFC 3810 5). */

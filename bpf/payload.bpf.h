@@ -7,7 +7,7 @@
  * it again after its retransmission time-out and finds the verdict in the map "flows".
  *
  * The states of a socket (df_sock.verdict).  connect sets one of the first four (remembered in
- * judge.bpf.h), and is_held moves it on:
+ * connect.bpf.h), and is_held moves it on:
  *
  *   state      what it means                  a payload, while enforcing      leads to
  *   NONE       no connect has judged it       judged by its address           -
@@ -43,23 +43,17 @@ static __always_inline __u64 octets(const char text[8])
 	return value;
 }
 
+#define IS_LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
 /* The first n octets of a word, n in 1 to 8. */
 static __always_inline __u64 first_octets(__u32 n)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return ~0ull >> ((8 - n) * 8 & 63);
-#else
-	return ~0ull << ((8 - n) * 8 & 63);
-#endif
+	return IS_LITTLE_ENDIAN ? ~0ull >> ((8 - n) * 8 & 63) : ~0ull << ((8 - n) * 8 & 63);
 }
 
 static __always_inline __u32 octet_of(__u64 word, __u32 i)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return (__u32)(word >> (i * 8 & 63)) & 0xff;
-#else
-	return (__u32)(word >> ((7 - i) * 8 & 63)) & 0xff;
-#endif
+	return (__u32)(word >> ((IS_LITTLE_ENDIAN ? i : 7 - i) * 8 & 63)) & 0xff;
 }
 
 /* An octet with bit 0x20 set, that a lenient reader may take for a blank: SP, HT, VT, FF, CR. */

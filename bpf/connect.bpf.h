@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* judge: what connect and sendmsg make of a destination, and what of it stays with the socket. */
-#ifndef DF_JUDGE_BPF_H
-#define DF_JUDGE_BPF_H
+/* connect: the verdict of connect and sendmsg on a destination, and what the socket keeps of it. */
+#ifndef DF_CONNECT_BPF_H
+#define DF_CONNECT_BPF_H
 
 #include "bpf/address.bpf.h"
 #include "bpf/dns.bpf.h"
@@ -144,7 +144,9 @@ __noinline __u64 judge(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 r
 		return refuse_dest(DF_EVENT_CONNECT);
 	if (is_reserved(d))
 		return judge_reserved(ctx, c, d);
-	if (d->port == bpf_htons(DF_DNS_PORT) && !is_icmp(d->proto))
+	/* a ping socket's port is no port */
+	if (d->port == bpf_htons(DF_DNS_PORT) && d->proto != IPPROTO_ICMP &&
+	    d->proto != PROTO_ICMPV6)
 		return judge_port53(ctx, c, d, is_connect);
 	if (is_loopback(d) | is_unspecified(d))
 		return judge_sinkhole(c, d, is_connect);

@@ -10,7 +10,7 @@
  * Loads on 5.10, so: no bpf_set_retval, no identity helpers in egress, ctx
  * fields read one by one (clang must not merge two branches' ctx accesses).
  */
-#include "bpf/judge.bpf.h"
+#include "bpf/connect.bpf.h"
 #include "bpf/payload.bpf.h"
 
 /*
@@ -93,39 +93,29 @@ static __always_inline int on_call(struct bpf_sock_addr *ctx, int is_connect, in
 	return result;
 }
 
-/* Where the token's query was going.  0, or -1: no token of ours. */
-static __always_inline int origin_of(struct bpf_sock_addr *ctx, const struct df_conf *c,
-				     struct dest *d)
+/* recvmsg and getpeername: the application sees the resolver that it asked, not the token. */
+static __always_inline int on_answer(struct bpf_sock_addr *ctx, int is_ipv6)
 {
-	__u32 token = token_of(c, d);
+	struct df_conf *c = conf_get();
+	struct dest d = dest_of(ctx, is_ipv6);
+	__u32 token = c ? token_of(c, &d) : 0;
 	struct bpf_sock *sk = ctx->sk;
 	struct df_sock *s;
 	struct df_token *t;
 
 	if (!token)
-		return -1;
+		return PASS;
 	s = sk ? bpf_sk_storage_get(&sks, sk, 0, 0) : 0;
 	if (s && s->token == token) {
-		__builtin_memcpy(d->addr, s->addr, sizeof(d->addr));
-		d->port = s->port;
-		return 0;
+		__builtin_memcpy(d.addr, s->addr, sizeof(d.addr));
+		d.port = s->port;
+	} else {
+		t = bpf_map_lookup_elem(&tok, &token);
+		if (!t)
+			return PASS;
+		__builtin_memcpy(d.addr, t->addr, sizeof(d.addr));
+		d.port = t->port;
 	}
-	t = bpf_map_lookup_elem(&tok, &token);
-	if (!t)
-		return -1;
-	__builtin_memcpy(d->addr, t->addr, sizeof(d->addr));
-	d->port = t->port;
-	return 0;
-}
-
-/* recvmsg and getpeername: the application sees the resolver that it asked. */
-static __always_inline int on_answer(struct bpf_sock_addr *ctx, int is_ipv6)
-{
-	struct df_conf *c = conf_get();
-	struct dest d = dest_of(ctx, is_ipv6);
-
-	if (!c || origin_of(ctx, c, &d) < 0)
-		return PASS;
 	ctx->user_port = d.port;
 	if (!is_ipv6) {
 		ctx->user_ip4 = d.addr[3];
@@ -221,8 +211,8 @@ __noinline __u64 judge_stray(__u64 high, __u64 low, __u64 rest)
 
 	if (!c)
 		return refuse_packet(DF_EVENT_EGRESS_UNPARSABLE);
-	/* a connection that is there, and answers of a server here */
-	if (p->to.proto == IPPROTO_TCP && !is_opening(p) && !(rest >> 49 & 1))
+	/* no SYN without ACK: a connection that is there, and answers of a server here */
+	if (p->to.proto == IPPROTO_TCP && (p->tcp_flags & 0x12) != 0x02 && !(rest >> 49 & 1))
 		return 0;
 	if (p->to.port == bpf_htons(DF_DNS_PORT))
 		return is_passing_open(c) ? 0 : refuse_packet(DF_EVENT_EGRESS_DNS);
