@@ -3,7 +3,7 @@
  * fence: the kernel side of one container's fence.
  *
  * Port 53 is sent to the proxy at connect and sendmsg, where the task and its
- * errno are at hand; egress is the backstop for what did not pass there.
+ * errno are at hand; egress is the backstop for packets that did not pass there.
  *
  * Only <linux/bpf.h>: vmlinux.h would make every ctx access a CO-RE relocation,
  * and libbpf would parse the kernel's BTF at every container start (17 ms).
@@ -15,7 +15,7 @@
 
 /*
  * errno of a refused connect where the kernel has bpf_set_retval (5.18): set before
- * loading, since the verifier of an older one leaves out what can never run.
+ * loading, since the verifier of an older one leaves out code that can never run.
  */
 const volatile __u32 has_set_retval = 0;
 
@@ -184,9 +184,9 @@ __noinline int refresh_token(struct __sk_buff *skb, __u32 token, __u32 proto)
 	return 0;
 }
 
-/* What judge_packet makes of a packet: an opinion in the lower 48 bits, and above it: */
+/* The outcome of judge_packet: an opinion in the lower 48 bits, and above it: */
 #define PACKET_KIND 48 /* 8 bits, enum df_event_kind; 0: nothing to report */
-#define PACKET_HELD 56 /* 1 bit: it waits for what the worker says to its payload */
+#define PACKET_HELD 56 /* 1 bit: it waits for the worker's verdict on its payload */
 
 static __always_inline __u64 refuse_packet(__u32 kind)
 {
@@ -219,7 +219,7 @@ __noinline __u64 judge_stray(__u64 high, __u64 low, __u64 rest)
 	if (is_loopback(&p->to) | is_neighbour_discovery(p))
 		return 0;
 	opinion = opinion_of(&p->to, (__u32)(rest >> 48));
-	/* what its payload would have to show nobody would look at */
+	/* an undecided table is against it: nobody would look at its payload */
 	opinion |= (__u64)opinion_set(opinion, OPINION_UNDECIDED) << OPINION_AGAINST |
 		   (__u64)(opinion_set(opinion, OPINION_UNDECIDED) & c->enforcing)
 			   << OPINION_ENFORCED;
@@ -311,8 +311,8 @@ int fence_egress(struct __sk_buff *skb)
 /*
  * The proxy's own cgroup: port 53 out, answers on lo, nothing else.  seccomp
  * cannot see addresses, and the worker stands outside the container's fence.
- * Egress comes after the namespace's DNAT (Docker's 127.0.0.11): what counts is
- * the port that the socket was connected to.
+ * Egress comes after the namespace's DNAT (Docker's 127.0.0.11): the port
+ * that the socket was connected to counts.
  */
 SEC("cgroup_skb/egress")
 int proxy_egress(struct __sk_buff *skb)
@@ -336,8 +336,8 @@ int proxy_egress(struct __sk_buff *skb)
  * IPV6_FREEBIND anybody there sends from a resolver's address, and /proc/net/udp6 tells
  * where to.  Such a packet arrives on lo, while that of a resolver elsewhere comes by
  * another interface.  Which sockets ask one that the namespace has itself the worker
- * says by their priority, when the routing has told it so.  What comes to the listening
- * port are queries, to token addresses on lo alone.
+ * says by their priority, when the routing has told it so.  The listening port gets
+ * queries to token addresses on lo alone.
  *
  * Audit refuses nothing here either: a DNAT in the namespace may lead a query to a
  * process in it (the DNS capture of a service mesh), whose answer looks the same.

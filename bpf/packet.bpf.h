@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* packet: what egress reads of a packet. */
+/* packet: the headers that egress reads. */
 #ifndef DF_PACKET_BPF_H
 #define DF_PACKET_BPF_H
 
 #include "bpf/destination.bpf.h"
 
-/* What egress needs of a packet.  Packets are whole here: fragmentation comes later. */
+/* Packets are whole here: fragmentation comes later. */
 struct packet {
 	struct dest to;
 	__u16 sport; /* network byte order; 0: neither UDP nor TCP */
@@ -77,7 +77,7 @@ static __always_inline int parse4(struct __sk_buff *skb, struct packet *p)
 /*
  * An extension header (RFC 8200 4.1) is none that the stack adds before egress; a
  * routing header leads elsewhere than connect was told, and some anybody may ask for.
- * What hides its ports behind one is unparsable.
+ * A packet that hides its ports behind one is unparsable.
  */
 static __always_inline int parse6(struct __sk_buff *skb, struct packet *p)
 {
