@@ -45,16 +45,6 @@ __noinline __u32 class_of(__u64 rest)
 
 _Static_assert(DF_CLASS_TCP == 0, "class_of: nothing is set for it");
 
-static __always_inline __u32 net_says(const __u32 addr[4], __u32 class)
-{
-	struct df_net_key key = {.prefix_len = 128};
-	struct df_net *net;
-
-	__builtin_memcpy(key.addr, addr, sizeof(key.addr));
-	net = bpf_map_lookup_elem(&nets, &key);
-	return net ? net->verdicts[class % DF_PORT_CLASSES] : 0;
-}
-
 /* Permissions count until their end, and move it when they are used; a refusal is sticky. */
 static __always_inline __u32 names_say(const __u32 addr[4], __u32 class)
 {
@@ -79,8 +69,12 @@ static __always_inline __u32 names_say(const __u32 addr[4], __u32 class)
 __noinline __u32 look_up(__u64 high, __u64 low, __u32 class)
 {
 	const struct dest d = unpack(high, low, 0);
+	struct df_net_key key = {.prefix_len = 128};
+	struct df_net *net;
 
-	return net_says(d.addr, class) | names_say(d.addr, class) << 16;
+	__builtin_memcpy(key.addr, d.addr, sizeof(key.addr));
+	net = bpf_map_lookup_elem(&nets, &key);
+	return (net ? net->verdicts[class % DF_PORT_CLASSES] : 0) | names_say(d.addr, class) << 16;
 }
 
 /*

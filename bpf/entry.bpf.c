@@ -19,23 +19,61 @@
  */
 const volatile __u32 has_set_retval = 0;
 
-/* PASS, or REFUSE with the errno of the policy; *token: redirect it there. */
-static __always_inline int on_dest(struct bpf_sock_addr *ctx, const struct df_conf *c,
-				   const struct dest *d, __u32 is_connect, __u32 *token)
+/* The address and port that the application gave, or that an answer came from. */
+static __always_inline struct dest dest_of(struct bpf_sock_addr *ctx, int is_ipv6)
 {
-	struct dest_args a = pack(d);
-	__u64 rest = a.rest | (__u64)is_connect << 40;
-	__u64 outcome = judge(ctx, a.high, a.low, rest);
-	__u32 kind = (__u8)(outcome >> OUTCOME_KIND), refused;
+	struct dest d = {.port = (__u16)ctx->user_port, .proto = (__u16)ctx->protocol};
 
+	d.addr[0] = is_ipv6 ? ctx->user_ip6[0] : 0;
+	d.addr[1] = is_ipv6 ? ctx->user_ip6[1] : 0;
+	d.addr[2] = is_ipv6 ? ctx->user_ip6[2] : bpf_htonl(0xffff);
+	d.addr[3] = is_ipv6 ? ctx->user_ip6[3] : ctx->user_ip4;
+	return d;
+}
+
+/* The other way round. */
+static __always_inline void rewrite(struct bpf_sock_addr *ctx, const __u32 addr[4], __u16 port,
+				    int is_ipv6)
+{
+	ctx->user_port = port;
+	if (!is_ipv6) {
+		ctx->user_ip4 = addr[3];
+		return;
+	}
+	ctx->user_ip6[0] = addr[0];
+	ctx->user_ip6[1] = addr[1];
+	ctx->user_ip6[2] = addr[2];
+	ctx->user_ip6[3] = addr[3];
+}
+
+/* connect and sendmsg: PASS, if need be to a token's address, or REFUSE with the policy's errno. */
+static __always_inline int on_call(struct bpf_sock_addr *ctx, int is_connect, int is_ipv6)
+{
+	struct df_conf *c = conf_get();
+	struct dest d = dest_of(ctx, is_ipv6);
+	struct dest_args a = pack(&d);
+	__u64 rest = a.rest | (__u64)is_connect << 40, outcome;
+	__u32 kind, refused;
+
+	if (!c || c->mode == DF_MODE_DENY)
+		return REFUSE;
+	outcome = judge(ctx, a.high, a.low, rest);
 	if (outcome >> OUTCOME_REDIRECT) {
-		*token = (__u32)outcome & DF_TOKEN_MAX;
+		const __u32 *prefix = (const __u32 *)c->token6_prefix;
+		__u32 token = (__u32)outcome & DF_TOKEN_MAX, keep = mask_if(is_mapped4(&d));
+		__u32 addr[4] = {(d.addr[0] & keep) | (prefix[0] & ~keep), /* ::ffff: stays */
+				 (d.addr[1] & keep) | (prefix[1] & ~keep),
+				 (d.addr[2] & keep) | (prefix[2] & ~keep),
+				 bpf_htonl(token | (DF_TOKEN4_NET & keep))};
+
+		rewrite(ctx, addr, c->proxy_port, is_ipv6);
 		return PASS;
 	}
+	kind = (__u8)(outcome >> OUTCOME_KIND);
 	refused = (__u32)(outcome >> OUTCOME_REFUSE) & (is_zero(kind) ^ 1) & 1;
 	if (refused) /* the clock is asked only then */
 		refused = is_enforcing(c);
-	if (!(refused & 1) && remember(ctx, a.high, a.low, rest | remembered(outcome, c, d)) < 0) {
+	if (!(refused & 1) && remember(ctx, a.high, a.low, rest | remembered(outcome, c, &d)) < 0) {
 		kind = DF_EVENT_TABLE_FULL;
 		refused = is_enforcing(c);
 	}
@@ -50,47 +88,6 @@ static __always_inline int on_dest(struct bpf_sock_addr *ctx, const struct df_co
 	if (has_set_retval && (refused & 1) && c->refuse_errno)
 		bpf_set_retval(-(int)c->refuse_errno);
 	return verdict(refused);
-}
-
-/* Where the application connects or sends to; where it was told an answer came from. */
-static __always_inline struct dest dest_of(struct bpf_sock_addr *ctx, int is_ipv6)
-{
-	if (!is_ipv6)
-		return (struct dest){.addr = {0, 0, bpf_htonl(0xffff), ctx->user_ip4},
-				     .port = (__u16)ctx->user_port,
-				     .proto = (__u16)ctx->protocol};
-	return (struct dest){
-		.addr = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]},
-		.port = (__u16)ctx->user_port,
-		.proto = (__u16)ctx->protocol};
-}
-
-/* connect and sendmsg. */
-static __always_inline int on_call(struct bpf_sock_addr *ctx, int is_connect, int is_ipv6)
-{
-	struct df_conf *c = conf_get();
-	struct dest d = dest_of(ctx, is_ipv6);
-	__u32 token = 0, keep;
-	const __u32 *prefix;
-	int result;
-
-	if (!c || c->mode == DF_MODE_DENY)
-		return REFUSE;
-	result = on_dest(ctx, c, &d, is_connect, &token);
-	if (!token)
-		return result;
-	ctx->user_port = c->proxy_port;
-	if (!is_ipv6) {
-		ctx->user_ip4 = bpf_htonl(DF_TOKEN4_NET | (token & DF_TOKEN_MAX));
-		return result;
-	}
-	prefix = (const __u32 *)c->token6_prefix;
-	keep = mask_if(is_mapped4(&d)); /* ::ffff: stays */
-	ctx->user_ip6[0] = (d.addr[0] & keep) | (prefix[0] & ~keep);
-	ctx->user_ip6[1] = (d.addr[1] & keep) | (prefix[1] & ~keep);
-	ctx->user_ip6[2] = (d.addr[2] & keep) | (prefix[2] & ~keep);
-	ctx->user_ip6[3] = bpf_htonl(token | (DF_TOKEN4_NET & keep));
-	return result;
 }
 
 /* recvmsg and getpeername: the application sees the resolver that it asked, not the token. */
@@ -116,15 +113,7 @@ static __always_inline int on_answer(struct bpf_sock_addr *ctx, int is_ipv6)
 		__builtin_memcpy(d.addr, t->addr, sizeof(d.addr));
 		d.port = t->port;
 	}
-	ctx->user_port = d.port;
-	if (!is_ipv6) {
-		ctx->user_ip4 = d.addr[3];
-		return PASS;
-	}
-	ctx->user_ip6[0] = d.addr[0];
-	ctx->user_ip6[1] = d.addr[1];
-	ctx->user_ip6[2] = d.addr[2];
-	ctx->user_ip6[3] = d.addr[3];
+	rewrite(ctx, d.addr, d.port, is_ipv6);
 	return PASS;
 }
 

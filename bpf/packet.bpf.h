@@ -21,25 +21,20 @@ struct tcp_start {
 	__u8 data_offset, flags;
 } __attribute__((packed));
 
-static __always_inline int parse_tcp(struct __sk_buff *skb, __u32 offset, struct packet *p)
-{
-	struct tcp_start tcp;
-
-	if (bpf_skb_load_bytes(skb, offset, &tcp, sizeof(tcp)) < 0)
-		return -1;
-	p->sport = tcp.sport;
-	p->to.port = tcp.dport;
-	p->tcp_flags = tcp.flags;
-	p->payload = offset + (tcp.data_offset >> 4) * 4;
-	return 0;
-}
-
 static __always_inline int parse_ports(struct __sk_buff *skb, __u32 offset, struct packet *p)
 {
+	struct tcp_start tcp;
 	__u16 ports[2];
 
-	if (p->to.proto == IPPROTO_TCP)
-		return parse_tcp(skb, offset, p);
+	if (p->to.proto == IPPROTO_TCP) {
+		if (bpf_skb_load_bytes(skb, offset, &tcp, sizeof(tcp)) < 0)
+			return -1;
+		p->sport = tcp.sport;
+		p->to.port = tcp.dport;
+		p->tcp_flags = tcp.flags;
+		p->payload = offset + (tcp.data_offset >> 4) * 4;
+		return 0;
+	}
 	if (p->to.proto == PROTO_ICMPV6)
 		return bpf_skb_load_bytes(skb, offset, &p->icmp_type, sizeof(p->icmp_type)) < 0 ? -1
 												: 0;
