@@ -100,7 +100,7 @@ struct df_port_key {
 	__u8 pad;
 };
 
-/* Map "nets", an LPM trie: network -> what address rules say, by class. */
+/* Map "nets", an LPM trie: network -> the verdicts of address rules, by class. */
 struct df_net_key {
 	__u32 prefix_len; /* 0 to 128; of IPv4 networks 96 more than written */
 	__u8 addr[16];
@@ -128,7 +128,7 @@ struct df_net {
 #define DF_LEARNED_BLOCKED 3 /* by name, sticky */
 #define DF_LEARNED_DEFAULT 6 /* by default allow alone */
 
-/* Map "learned": address (16 octets) -> what answers of trusted resolvers say about it. */
+/* Map "learned": address (16 octets) -> the names that answers of trusted resolvers gave it. */
 struct df_learned {
 	__u64 until; /* CLOCK_BOOTTIME: permissions end; programs move it with each use */
 	__u32 slot;  /* of the name that blocks, else allows (proxy/learn/learn.h) */
@@ -144,7 +144,7 @@ enum df_verdict {
 	DF_VERDICT_BLOCK = 2,
 	DF_VERDICT_UNDECIDED = 3, /* payload is dropped until the worker has read a name in it */
 	DF_VERDICT_PROXY = 4, /* allowed, and speaks HTTP: each request to a proxy is looked at */
-	DF_VERDICT_SEEN = 5,  /* passes, unless its payload names what a rule blocks */
+	DF_VERDICT_SEEN = 5,  /* passes, unless its payload has a name that a rule blocks */
 };
 
 /*
@@ -174,14 +174,14 @@ enum df_read {
 	DF_READ_HTTP = 2,  /* a request to a server: later payloads may be its body */
 };
 
-/* Socket storage "sks": what connect or sendmsg decided for this socket. */
+/* Socket storage "sks": the decision of connect or sendmsg for this socket. */
 struct df_sock {
 	__u8 addr[16];  /* original destination; network byte order */
 	__u16 port;     /* network byte order */
 	__u8 verdict;   /* enum df_verdict; by it egress passes the socket whatever NAT did since */
 	__u8 connected; /* 1: by connect, 0: by sendmsg */
 	__u32 token;    /* 0: this socket was never redirected */
-	/* of the connect, for what its first payload says */
+	/* of the connect, for events of its payload */
 	__u32 tgid, tid;
 	__u64 time;    /* CLOCK_BOOTTIME */
 	__u8 is_read;  /* enum df_read */
@@ -193,7 +193,7 @@ struct df_sock {
 DF_ABI_SIZE(df_sock, 48);
 
 /*
- * Record of the ring buffer "payloads": the start of what a socket is about to
+ * Record of the ring buffer "payloads": the start of the octets that a socket is about to
  * send, held meanwhile.  TCP sends it again after its retransmission time-out
  * (200 ms), more of it if the application has written more, and finds the verdict
  * in "flows"; without one there is another record.
@@ -303,9 +303,9 @@ struct df_event_task {
 DF_ABI_SIZE(df_event_task, 96 + DF_EVENT_CMD_MAX);
 
 /*
- * Where this kernel keeps what no helper tells, from its BTF (lib/fence/layout.h): offsets in
- * octets.  Read-only data of the programs, set before loading; 0: not known, and what
- * needs it is left out.
+ * The places of facts that no helper tells, from this kernel's BTF (lib/fence/layout.h): offsets
+ * in octets.  Read-only data of the programs, set before loading; 0: not known, and the code
+ * that needs it is left out.
  */
 struct df_layout {
 	/* who: struct task_struct, struct mm_struct */
@@ -327,7 +327,7 @@ struct df_layout {
 };
 
 /*
- * Map "recent": what was reported in the last second, and how often it came again since.
+ * Map "recent": the events of the last second, and how often each came again since.
  * The monitor reports the rest at the end.
  */
 #define DF_RECENT_MAX 64

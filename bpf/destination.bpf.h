@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* destination: an address with its port and protocol, and what kind of address it is. */
+/* destination: an address with its port and protocol, and the kinds of addresses. */
 #ifndef DF_DESTINATION_BPF_H
 #define DF_DESTINATION_BPF_H
 

@@ -133,7 +133,7 @@ static __always_inline int is_by_device(struct bpf_sock_addr *ctx, const struct 
 }
 
 /*
- * Port 53 at connect or sendmsg.  0, or what is against it (enum df_event_kind);
+ * Port 53 at connect or sendmsg.  0, or the reason against it (enum df_event_kind);
  * with *token set the caller rewrites the destination to the token's address.
  */
 static __always_inline __u32 judge_dns(struct bpf_sock_addr *ctx, const struct df_conf *c,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * maps: those of one fence, and what every program reads in them: whether the fence enforces.
+ * maps: the maps of one fence, and the configuration in them: whether the fence enforces.
  * abi.h has the part that user space shares.
  *
  * Arithmetic instead of branches, here and in the other headers: the verifier walks both sides
- * of each branch at every container start, and compares later what it has stored before.
+ * of each branch at every container start, and keeps the states apart that result.
  */
 #ifndef DF_MAPS_BPF_H
 #define DF_MAPS_BPF_H
@@ -101,7 +101,7 @@ struct {
 	__uint(max_entries, 65536);
 } payloads SEC(".maps");
 
-/* What was reported in the last second: one event for a burst, with a count. */
+/* The events of the last second: one for a burst, with a count. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, DF_RECENT_MAX);

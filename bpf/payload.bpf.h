@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * payload: what TCP connections send first, where a name in it decides.
+ * payload: the octets of TCP connections in which a name decides.
  *
- * It is not parsed here: that cost 2 ms (SNI) and 30 ms (Host) of verification at every
+ * They are not parsed here: that cost 2 ms (SNI) and 30 ms (Host) of verification at every
  * container start.  A packet that is held is dropped, and a copy goes to the worker; TCP sends
  * it again after its retransmission time-out and finds the verdict in the map "flows".
  *
  * The states of a socket (df_sock.verdict).  connect sets one of the first four (remembered in
  * connect.bpf.h), and is_held moves it on:
  *
- *   state      what it means                  a payload, while enforcing      leads to
+ *   state      meaning                        a payload, while enforcing      leads to
  *   NONE       no connect has judged it       judged by its address           -
  *   ALLOW      may go                         the first as in PROXY, later    ALLOW or PROXY
  *                                             ones pass
@@ -17,14 +17,14 @@
  *              name have the address
  *   SEEN       port 80 or 443, and no rule    held, copied                    flow: ALLOW, PROXY
  *              and no name has the address
- *   PROXY      spoke HTTP: a request to a     what begins like one is held    flow: ALLOW, PROXY
+ *   PROXY      spoke HTTP: a request to a     one that begins so is held      flow: ALLOW, PROXY
  *              proxy may follow               and copied, the rest passes
  *   BLOCK      of flows alone                 dropped, and nobody is asked    the connection ends
  *
  * Without enforcement nothing is held: the same payloads are copied and pass, and the state
  * becomes ALLOW, or PROXY where one began like a request.  A payload that passes is
  * copied as well (as SEEN) if it is the first one, at port 80 or 443, and no rule or name allows
- * the address.  df_sock.is_read tells what has passed.
+ * the address.  df_sock.is_read tells of the first payload that has passed.
  */
 #ifndef DF_PAYLOAD_BPF_H
 #define DF_PAYLOAD_BPF_H
@@ -64,7 +64,7 @@ static __always_inline __u32 is_blank(__u32 octet)
 
 /*
  * w has bit 0x20 set in all octets, mask those that are there.  A method of len octets, and
- * behind it a blank and what is no "/".
+ * behind it a blank and an octet that is no "/".
  */
 __noinline __u32 begins_with(__u64 w, __u64 mask, __u64 method, __u32 len)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * report: events to user space, one for a burst of like ones, with what no helper tells of the
- * current task: parent, start time and command line.
+ * report: events to user space, one for a burst of like ones, with facts of the current task
+ * that no helper tells: parent, start time and command line.
  *
  * Offsets in the kernel's structs come from its BTF, once a boot (lib/fence/layout.h).  CO-RE
  * would find them at each container start (17 ms).  Where one is not known, nothing is read.
@@ -13,10 +13,10 @@
 
 #define RECENT_NS 1000000000ull
 
-/* Set before loading: the verifier leaves out what a zero switches off. */
+/* Set before loading: the verifier leaves out the code that a zero switches off. */
 const volatile struct df_layout layout = {};
 
-/* What lies at an address of the kernel; 0 where it cannot be read. */
+/* The word at an address of the kernel; 0 where it cannot be read. */
 static __always_inline __u64 read_word(__u64 address)
 {
 	__u64 value = 0;

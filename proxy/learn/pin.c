@@ -35,7 +35,7 @@
 #define STREAM_NS (5 * NS_PER_S) /* from the connect to the last octet */
 #define TRIES_MAX 4
 #define HOPS_MAX 8    /* questions that one chain of CNAMEs may cost */
-#define UDP_SIZE 4096 /* what we take; df_dns_build_query announces what fits the path */
+#define UDP_SIZE 4096 /* that we take; df_dns_build_query announces as much as fits the path */
 
 /* --- events: names that are not pinned, and that they are again ----------------------- */
 
@@ -347,7 +347,8 @@ static void take_answer(struct df_worker *w, struct df_pin_slot *s, const uint8_
 	r = df_dns_parse_first(pkt, len, &q, s->id, &answer);
 	if (df_dns_is_answer_to(pkt, len, &q, s->id) && (pkt[2] & 2)) { /* TC: RFC 1035 4.1.1 */
 		if (r == 0 && answer.rcode == DF_DNS_RCODE_NOERROR)
-			learn(w, s, &answer); /* what is there counts, whatever comes of the rest */
+			learn(w, s,
+			      &answer); /* the part that is there counts, even if the rest fails */
 		if (s->is_stream || begin_stream(w, s) < 0)
 			fail_try(w, s, DF_PIN_CUT);
 	} else if (r == 0) {

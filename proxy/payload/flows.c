@@ -486,7 +486,7 @@ bool df_flows_expire(struct df_flows *f, uint64_t now_ns)
 
 		if (!m->cookie)
 			continue;
-		/* the caller's clock may be older than what was decided in the same round */
+		/* the caller's clock may be older than a decision of the same round */
 		if (m->is_destroy_due && now_ns >= m->decided_ns + DF_FLOWS_HOLD_NS)
 			send_destroy(f, m);
 		if (now_ns >= m->until_ns)
