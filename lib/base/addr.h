@@ -41,8 +41,8 @@ enum df_addr_kind {
 };
 
 /*
- * The sort of place it is.  An IPv6 address that holds an IPv4 one is what that is; of two the
- * first that is not public.
+ * The kind of an IPv6 address that holds an IPv4 address is the kind of that one; of two IPv4
+ * addresses the first that is not public decides.
  */
 enum df_addr_kind df_addr_kind(const uint8_t addr[static 16]);
 

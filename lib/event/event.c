@@ -51,7 +51,7 @@ enum type {
 	TEXT,  /* in the line quoted and escaped */
 	WORD,  /* in the line as it is: from a closed list, or escaped before */
 	ID,    /* the same, of the container: in the line its key is that of the object */
-	COUNT, /* of what an event stands for: in the line from two on */
+	COUNT, /* of the events that this one stands for: in the line from two on */
 	NUMBER,
 	BOOL,
 	ADDR,
@@ -65,10 +65,10 @@ enum type {
 	CLOSE,
 };
 
-/* How much of an event is told: it must never be lost for what a payload adds to it. */
+/* The parts that are written: a payload can make some too large, and no event may be lost by it. */
 enum detail { DETAIL_VERDICT, DETAIL_NO_ANCESTRY, DETAIL_ALL };
 
-/* What an event can do without. */
+/* Fields that an event can do without. */
 static enum detail least_detail(enum type type)
 {
 	if (type == ANCESTRY)
@@ -182,7 +182,7 @@ static bool has_cmd(const struct df_identity *who)
 
 static void view_verdict(const struct df_event_line *e, struct view *v)
 {
-	/* what was let through by its name is judged, too */
+	/* a name that passed was judged, too */
 	const bool is_judged = e->is_refusal || e->proxy || (e->domain && !e->is_note);
 
 	v->reason = text_of(e->reason);
@@ -289,7 +289,7 @@ static const void *value_at(const struct view *v, const struct field *f)
 	return (const char *)v + f->at;
 }
 
-/* The value as text, if need be in word; of what stands in JSON alone there is none. */
+/* The value as text, in word if it must be formatted; none for the types of JSON alone. */
 static struct text text_at(const struct view *v, const struct field *f, char word[static WORD_MAX])
 {
 	const struct text *text = value_at(v, f);
@@ -375,7 +375,8 @@ static void put_key(yajl_gen g, const char *key)
 	yajl_gen_string(g, (const unsigned char *)key, strlen(key));
 }
 
-/* yajl escapes what is below 0x20 only; df_escape knows the rest that a terminal obeys. */
+/* yajl escapes what is below 0x20 only; df_escape knows the other characters that a terminal obeys.
+ */
 static bool has_control(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)

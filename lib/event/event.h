@@ -28,7 +28,7 @@
 enum df_identity_state {
 	DF_IDENTITY_NONE = 0, /* no process belongs to the event */
 	DF_IDENTITY_OK,
-	DF_IDENTITY_GONE,        /* it ended first: what the kernel recorded is all there is */
+	DF_IDENTITY_GONE,        /* it ended first: only the kernel's record is there */
 	DF_IDENTITY_UNAVAILABLE, /* could not be read (in time) */
 };
 
@@ -40,7 +40,7 @@ struct df_ancestor {
 	char cmd[160]; /* arguments parted by blanks, cut */
 };
 
-/* Who did it.  Plain data: it crosses a socket between our processes. */
+/* The process behind an event.  Plain data: it crosses a socket between our processes. */
 struct df_identity {
 	uint32_t state; /* enum df_identity_state */
 	uint32_t pid, tid;
@@ -65,7 +65,7 @@ enum df_event_at {
 	DF_AT_END,
 };
 
-/* What a fence counted until its end, repetitions included: deployfence.events(5). */
+/* Counts of a fence until its end, repetitions included: deployfence.events(5). */
 struct df_event_totals {
 	uint64_t queries, refused; /* in audit: that would have been refused */
 	uint64_t search_attempts;  /* refused on the way through a search list; in no other sum */
@@ -95,7 +95,7 @@ struct df_event_line {
 	uint16_t port;       /* host byte order; of addr, or of a proxy's target */
 	bool is_note;        /* about a name and an address as such: no verdict, no port */
 	const struct df_identity *who; /* NULL: nobody */
-	/* NULL: none.  rule_owner: who answers for the rule; the job's owner is in df_job. */
+	/* NULL: none.  rule_owner: contact for the rule; the job's owner is in df_job. */
 	const char *rule, *rule_owner, *hint;
 	bool has_query;
 	uint16_t txid, qtype;
@@ -119,7 +119,7 @@ struct df_event_line {
 	/* lib/finding; NULL: the event is none */
 	const char *finding, *seen;
 	const char *socket; /* "AF_PACKET SOCK_RAW 0x0003", of one that was refused; NULL: none */
-	const char *remedy; /* what closes the finding, or what would permit it; NULL: none */
+	const char *remedy; /* how to close the finding, or how to permit it; NULL: none */
 };
 
 /* Both NUL-terminate, add no newline, cut to size, and return the length. */
@@ -130,7 +130,7 @@ size_t df_event_json(const struct df_event_line *e, const struct df_job *job, ch
 
 /*
  * The same as an entry for df_log_journal: text as MESSAGE, priority a syslog severity,
- * and fields DEPLOYFENCE_….  Octets, not text.  What does not fit is left out by fields.
+ * and fields DEPLOYFENCE_….  Octets, not text.  A field that does not fit is left out whole.
  */
 size_t df_event_journal(const struct df_event_line *e, const struct df_job *job, int priority,
 			const char *text, char *buf, size_t size);

@@ -92,7 +92,7 @@ bool df_reports_id(const char *file, char ret[static DF_REPORTS_ID_MAX + 1])
 	return true;
 }
 
-/* --- what is not kept yet */
+/* --- lines that are not kept yet */
 
 /* A time as in an event to one as in a name. */
 static void make_stamp(const char *time_text, char ret[static STAMP_LEN + 1])
@@ -296,7 +296,7 @@ bool df_reports_rest_is_empty(const struct df_reports_rest *rest)
 #define STALE_S 3600       /* … and this long nobody writes one */
 #define LOCK_TRIES 50
 #define LOCK_PAUSE_US 2000
-#define SPARE(limit) ((limit) - (limit) / 8) /* what is left where a limit was passed */
+#define SPARE(limit) ((limit) - (limit) / 8) /* the size to return to where a limit was passed */
 
 struct sum {
 	uint64_t octets, files;
@@ -413,7 +413,7 @@ static void remove_files(int dir_fd, const struct list *l, time_t now,
 	}
 }
 
-/* 0 with the sum of what is left; -errno. */
+/* 0 with the sum of the files that stay; -errno. */
 static int count_again(int dir_fd, time_t now, const struct df_report_limits *limits,
 		       struct sum *ret)
 {

@@ -25,7 +25,7 @@
 #define DF_REPORTS_ID_MAX 128
 #define DF_REPORTS_NAME_MAX 192
 
-/* Files of a run directory: what is kept; and that what is there could not be, at its end. */
+/* Files of a run directory: how far its events are kept; and that the last attempt failed. */
 #define DF_REPORTS_MARK "reported"
 #define DF_REPORTS_UNKEPT "unreported"
 
@@ -36,7 +36,7 @@
 int df_reports_open(const char *path, bool create);
 
 /*
- * Keeps what the fence of run_fd wrote since the last time, whole lines only, and
+ * Keeps the events that the fence of run_fd wrote since the last time, whole lines only, and
  * removes the oldest files where limits are passed: to 7/8 of them, so that not
  * each call has to look at all.  1: kept; 0: there was nothing new; -errno.
  */
@@ -45,7 +45,7 @@ int df_reports_keep(int dir_fd, int run_fd, const char *id, const struct df_repo
 /* Leaves DF_REPORTS_UNKEPT there, for the sweep. */
 void df_reports_note_unkept(int run_fd);
 
-/* What stands in a run directory and is not kept yet, oldest first.  fd -1: nothing. */
+/* Events of a run directory that are not kept yet, oldest first.  fd -1: none. */
 #define DF_REPORTS_PARTS 2
 struct df_reports_rest {
 	struct df_reports_part {
@@ -57,7 +57,7 @@ struct df_reports_rest {
 
 /*
  * dir_fd -1: marks alone say what is kept.  0 or -errno; done with in every case.
- * A writer may be at work: *ret is what there was at some moment.
+ * A writer may be at work: *ret is a state of some moment.
  */
 int df_reports_rest_open(int dir_fd, int run_fd, const char *id, struct df_reports_rest *ret);
 void df_reports_rest_done(struct df_reports_rest *rest);

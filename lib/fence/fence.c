@@ -98,7 +98,7 @@ int df_fence_load(const struct df_fence_options *o, struct df_fence **ret, const
 	struct df_fence *f;
 	int r;
 
-	/* Its messages would reach the container's output; ours say what matters. */
+	/* Its messages would reach the container's output; ours name the step that failed. */
 	libbpf_set_print(log_nothing);
 	f = calloc(1, sizeof(*f));
 	if (!f) {
@@ -186,7 +186,7 @@ static int read_program(uint32_t id, const char *type, struct bpf_prog_info *inf
 	return 0;
 }
 
-/* Whether what it says holds for the container's own sockets, and not for the proxy's. */
+/* Whether its verdict concerns the container's own sockets, and not the proxy's. */
 static bool is_filter(enum bpf_attach_type type)
 {
 	return type == BPF_CGROUP_INET_EGRESS || type == BPF_CGROUP_INET4_CONNECT ||
@@ -351,7 +351,7 @@ static const struct btf_type *skip_modifiers(const struct btf *btf, uint32_t id)
 	return t;
 }
 
-/* A member by its name, also of what has no name itself.  False: there is none. */
+/* A member by its name, also in members without a name.  False: there is none. */
 static bool find_member(const struct btf *btf, const struct btf_type *t, const char *name,
 			int depth, uint32_t *ret)
 {
@@ -454,7 +454,7 @@ int df_layout_find(struct df_layout *ret)
 /* --- the LSM program */
 
 #define LSM_LIST "/sys/kernel/security/lsm" /* "landlock,lockdown,yama,apparmor,bpf" */
-#define LSM_PREFIX "fence_lsm_"             /* for what an earlier fence left */
+#define LSM_PREFIX "fence_lsm_"             /* for programs that an earlier fence left */
 #define SECTION "lsm_cgroup/socket_create"  /* of bpf/lsm.bpf.c */
 #define FUNCTION "socket_create"            /* libbpf puts bpf_lsm_ in front */
 

@@ -18,7 +18,7 @@
 
 struct df_fence; /* the loaded object; owns its descriptors */
 
-/* What is fixed when maps and programs are loaded. */
+/* Options that are fixed when maps and programs are loaded. */
 struct df_fence_options {
 	size_t n_nets, n_classes; /* entries that the maps of fence_fill must hold */
 	bool wants_errno;         /* df_conf.refuse_errno is to count, where the kernel can */
@@ -49,7 +49,7 @@ int df_fence_configure(int conf_map, const struct df_conf *conf);
 enum df_fence_foreign_kind {
 	DF_FENCE_HARMLESS, /* it goes on beside the fence, for the proxy as well or whatever it does
 			    */
-	DF_FENCE_FILTER,   /* it goes on, and judges what the container itself sends */
+	DF_FENCE_FILTER,   /* it goes on, and judges packets of the container itself */
 	DF_FENCE_NESTED,   /* it is of another fence */
 	DF_FENCE_OVERRIDE, /* a program below takes its place (BPF_F_ALLOW_OVERRIDE) */
 	DF_FENCE_EXCLUSIVE, /* it admits none below */
@@ -85,9 +85,9 @@ void df_fence_detach(const struct df_fence *f, int cgroup_fd);
 int df_fence_attach_proxy(const struct df_fence *f, int cgroup_fd);
 
 /*
- * Where this kernel keeps what the programs read of it, from its BTF.  libbpf parses all of that
- * BTF (17 ms and some MB): so the hook does it once a boot and keeps the result.
- * What is not found is 0 in *ret, and so is all that is of use with it only.
+ * Finds the offsets of the kernel's own structs that the programs read, in its BTF.  libbpf parses
+ * all of that BTF (17 ms and some MB): so the hook does it once a boot and keeps the result.
+ * An offset that is not found is 0 in *ret, and so are those of use with it only.
  * 0, or -errno: there is no BTF.
  */
 int df_layout_find(struct df_layout *ret);
@@ -110,7 +110,7 @@ int df_fence_lsm_attach(const struct df_fence_maps *maps, const struct df_layout
 void df_fence_lsm_detach(const struct df_fence_lsm *lsm, int cgroup_fd); /* NULL-safe */
 void df_fence_lsm_free(struct df_fence_lsm *lsm); /* NULL-safe; what is attached stays */
 
-/* Detaches what an earlier fence left on a cgroup that is used again: its mode would go on. */
+/* Detaches the program that an earlier fence left on a re-used cgroup: its mode would go on. */
 void df_fence_lsm_clean(int cgroup_fd);
 
 #endif

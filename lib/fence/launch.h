@@ -16,8 +16,8 @@
 #include "bpf/abi.h"
 #include "lib/base/dname.h"
 #include "lib/base/job.h"
-#include "lib/base/resolv_conf.h"
 #include "lib/base/report_limits.h"
+#include "lib/base/resolv_conf.h"
 #include "lib/policy/finding.h"
 
 /* Numbers of the handed-over descriptors.  Those that do not exist are closed. */
@@ -65,9 +65,9 @@ enum df_table {
 #define DF_META_VERSION 6
 #define DF_META_TEXT_MAX 1025
 #define DF_META_PATH_MAX 4096
-#define DF_META_SEEN_MAX 512 /* octets that say what was seen of a finding */
+#define DF_META_SEEN_MAX 512 /* octets of the evidence of a finding */
 
-/* Strings are NUL-terminated, "" where unknown.  What is large and rare comes last. */
+/* Strings are NUL-terminated, "" where unknown.  Large and rare members come last. */
 struct df_meta {
 	uint32_t version; /* DF_META_VERSION */
 	uint32_t size;    /* sizeof(struct df_meta) */
@@ -103,7 +103,7 @@ struct df_meta {
 	uint8_t resolvers[DF_RESOLV_SERVERS_MAX][16];
 	uint32_t n_search;
 	struct df_dname search[DF_RESOLV_SEARCH_MAX];
-	char findings[DF_FINDINGS][DF_META_SEEN_MAX]; /* what was seen; "": no finding */
+	char findings[DF_FINDINGS][DF_META_SEEN_MAX]; /* the evidence; "": no finding */
 	struct df_job job;
 };
 
@@ -125,7 +125,7 @@ int df_launch_memfd(const char *name, const void *data, size_t len);
  */
 int df_launch_cgroup(int root_fd, const char *id, char *ret_path, size_t size);
 
-/* Removes it again (and the parent, if it was the last).  Kills what is inside. */
+/* Removes it again (and the parent, if it was the last).  Kills the processes inside. */
 void df_launch_cgroup_remove(int root_fd, const char *path);
 
 /*
@@ -142,7 +142,7 @@ int df_launch_cgroup_of(pid_t pid, char *ret, size_t size);
  */
 pid_t df_launch_cgroup_leave(int root_fd, const char *path, const char *caller);
 
-/* Removes what processes that left could not: empty directories only. */
+/* Removes directories that processes could not remove when they left: empty ones only. */
 void df_launch_cgroup_tidy(int root_fd);
 
 /*
