@@ -18,7 +18,7 @@ static unsigned rank_of(const struct df_policy_source_rule *rule)
 	       (rule->list != 0);
 }
 
-/* Both say something of the same names, or networks, and ports. */
+/* Both are about the same names, or networks, and the same ports. */
 static bool has_same_scope(const struct df_policy_source_rule *a,
 			   const struct df_policy_source_rule *b)
 {

@@ -14,7 +14,6 @@
 #include "lib/base/array.h"
 #include "lib/base/host_file.h"
 #include "lib/base/util.h"
-#include "lib/policy/internal.h"
 
 #define LOCK_PAUSE_US 5000
 #define INDEX_SUFFIX ".index"

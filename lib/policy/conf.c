@@ -24,7 +24,7 @@ struct parser {
 struct statement {
 	const char *name;
 	int (*parse)(struct parser *p, const struct statement *s);
-	size_t offset;        /* of what it sets, in struct df_conf_host */
+	size_t offset;        /* of the field that it sets, in struct df_conf_host */
 	const char *words[3]; /* of a bool, NULL-terminated; it becomes true by … */
 	int truth;            /* … this one */
 };
@@ -37,7 +37,8 @@ void df_conf_init(struct df_conf_host *ret)
 		.fail = DF_HOST_FAIL_CLOSED,
 		.log = DF_CONF_LOG_JOURNAL,
 		.report_dir = DF_REPORT_DIR,
-		.report_limits = {.age_s = DF_REPORTS_AGE_S, .octets = DF_REPORTS_OCTETS},
+		.report_age_s = DF_CONF_REPORTS_AGE_S,
+		.report_octets = DF_CONF_REPORTS_OCTETS,
 	};
 }
 
@@ -209,7 +210,7 @@ static int parse_report_dir(struct parser *p, const struct statement *s)
 /* The duration and the size up to which reports are kept: 30d 1GiB. */
 static int parse_report_keep(struct parser *p, const struct statement *s)
 {
-	struct df_reports_limits limits;
+	uint64_t age_s, octets;
 	struct df_value_error error;
 	struct df_word w;
 	int r = df_stmt_need(&p->stmt, "a duration and a size, as 30d 1GiB", &w);
@@ -217,21 +218,23 @@ static int parse_report_keep(struct parser *p, const struct statement *s)
 	(void)s;
 	if (r < 0)
 		return r;
-	if (df_value_duration(w.s, w.len, &limits.age_s, &error) < 0)
+	if (df_value_duration(w.s, w.len, &age_s, &error) < 0)
 		goto refuse;
 	r = df_stmt_need(&p->stmt, "a size too, as 30d 1GiB", &w);
 	if (r < 0)
 		return r;
-	if (df_value_size(w.s, w.len, &limits.octets, &error) < 0)
+	if (df_value_size(w.s, w.len, &octets, &error) < 0)
 		goto refuse;
 	/* One report must not push out all others. */
-	if (limits.octets < DF_REPORTS_OCTETS_MIN)
+	if (octets < DF_CONF_REPORTS_OCTETS_MIN)
 		return df_stmt_error(&p->stmt, w.column, "too small; at least %lluMiB",
-				     (unsigned long long)DF_REPORTS_OCTETS_MIN >> 20);
+				     (unsigned long long)DF_CONF_REPORTS_OCTETS_MIN >> 20);
 	r = df_stmt_end(&p->stmt, "a duration and a size only");
-	if (r == 0)
-		p->conf->report_limits = limits;
-	return r;
+	if (r < 0)
+		return r;
+	p->conf->report_age_s = age_s;
+	p->conf->report_octets = octets;
+	return 0;
 refuse:
 	return df_stmt_error(&p->stmt, w.column + (unsigned)error.offset, "%s", error.text);
 }
@@ -344,7 +347,7 @@ int df_conf_load(const char *path, struct df_conf_host *ret, char **ret_messages
 
 /* The kill switch. */
 
-/* In form, 'd' stands for a digit, and 'T' for what may stand between date and time. */
+/* In form, 'd' stands for a digit, and 'T' for a separator of date and time. */
 static bool has_form(const char *s, const char *form, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {

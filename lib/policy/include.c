@@ -172,7 +172,7 @@ int df_policy_parse_implied(struct df_policy_parser *p, const char *data_dir,
 /* A list while it is read: each kind of entry is one rule, which all entries of it share. */
 struct reading {
 	struct df_policy_parser *p;
-	struct df_policy_source_rule rule; /* what all have in common */
+	struct df_policy_source_rule rule; /* common to all */
 	unsigned column;
 	uint32_t kinds[KINDS_MAX]; /* rules of this list */
 	unsigned n_kinds;

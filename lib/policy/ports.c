@@ -117,20 +117,6 @@ int df_ports_add_range(struct df_ports *ports, struct df_policy_range range)
 	return 0;
 }
 
-int df_ports_add(struct df_ports *ports, const struct df_policy *p)
-{
-	struct df_ports sum = *ports;
-
-	for (uint32_t i = 0; i < df_policy_n_ranges(p); i++) {
-		int r = df_ports_add_range(&sum, df_policy_range_at(p, i));
-
-		if (r < 0)
-			return r;
-	}
-	*ports = sum;
-	return 0;
-}
-
 unsigned df_ports_class(const struct df_ports *ports, uint8_t proto, uint16_t port)
 {
 	if (proto != IPPROTO_TCP && proto != IPPROTO_UDP)

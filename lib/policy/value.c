@@ -122,7 +122,7 @@ int df_value_net(const char *s, size_t len, struct df_value_net *ret,
 	size_t addr_len = slash ? (size_t)(slash - s) : len;
 	struct df_value_net net = {.family = memchr(s, ':', addr_len) ? AF_INET6 : AF_INET};
 	unsigned bits = net.family == AF_INET ? 32 : 128;
-	const char *what = net.family == AF_INET ? "IPv4" : "IPv6";
+	const char *kind = net.family == AF_INET ? "IPv4" : "IPv6";
 	char text[INET6_ADDRSTRLEN], quote[DF_MESSAGES_QUOTE];
 	uint64_t prefix_len = bits;
 	bool is_addr = addr_len < sizeof(text) && !memchr(s, '\0', addr_len);
@@ -134,13 +134,13 @@ int df_value_net(const char *s, size_t len, struct df_value_net *ret,
 	}
 	if (!is_addr)
 		return df_value_refuse(ret_error, 0, "'%s' is not an %s address; write %s",
-				       df_messages_quote(s, addr_len, quote), what,
+				       df_messages_quote(s, addr_len, quote), kind,
 				       net.family == AF_INET ? "four decimal numbers"
 							     : "it as RFC 4291 says");
 	if (slash && parse_number(slash + 1, len - addr_len - 1, bits, &prefix_len) < 0)
 		return df_value_refuse(
 			ret_error, addr_len + 1, "bad prefix length '%s'; %s has 0 to %u",
-			df_messages_quote(slash + 1, len - addr_len - 1, quote), what, bits);
+			df_messages_quote(slash + 1, len - addr_len - 1, quote), kind, bits);
 	net.prefix_len = (uint8_t)prefix_len;
 	if (clear_host_bits(&net)) {
 		(void)inet_ntop(net.family, net.addr, text, sizeof(text));
