@@ -486,21 +486,6 @@ static void read_line(const char *line, size_t len, struct disabled *d)
 	}
 }
 
-/* Up to the first line that is wrong. */
-static void read_lines(const char *text, size_t len, struct disabled *d)
-{
-	while (len > 0 && !d->fault) {
-		const char *lf = memchr(text, '\n', len);
-		size_t n = lf ? (size_t)(lf - text) : len;
-
-		d->line++;
-		read_line(text, n, d);
-		n += lf ? 1 : 0;
-		text += n;
-		len -= n;
-	}
-}
-
 enum df_conf_switch df_conf_switch(const char *path, time_t now,
 				   char ret_text[static DF_CONF_SWITCH_TEXT_MAX])
 {
@@ -518,7 +503,14 @@ enum df_conf_switch df_conf_switch(const char *path, time_t now,
 		(void)snprintf(ret_text, DF_CONF_SWITCH_TEXT_MAX, "%s", why);
 		return DF_CONF_SWITCH_VOID;
 	}
-	read_lines(text, len, &d);
+	/* Up to the first bad line. */
+	for (size_t at = 0, n; at < len && !d.fault; at += n + 1) {
+		const char *lf = memchr(text + at, '\n', len - at);
+
+		n = lf ? (size_t)(lf - text) - at : len - at;
+		d.line++;
+		read_line(text + at, n, &d);
+	}
 	if (d.fault) {
 		(void)snprintf(ret_text, DF_CONF_SWITCH_TEXT_MAX, "line %u: %s", d.line, d.fault);
 		return DF_CONF_SWITCH_VOID;

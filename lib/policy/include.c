@@ -258,34 +258,6 @@ static int judge_reading(struct df_policy_parser *p, const struct df_list_file *
 	return 0;
 }
 
-static int read_list(struct df_policy_parser *p, struct reading *reading, struct df_list_file *list,
-		     const char *path, const char *format)
-{
-	_cleanup_free_ char *text = NULL;
-	struct df_policy_source *src = p->src;
-	char quote[DF_MESSAGES_QUOTE];
-	const char *other;
-	size_t file;
-	int r = df_policy_files_read(src->files, path, DF_POLICY_LIST_MAX, &text, &list->len,
-				     &file);
-
-	if (r < 0)
-		return refuse_file(p, reading->column, path, r, DF_POLICY_LIST_MAX);
-	df_policy_warn_untrusted(p->stmt.messages, src->files, (uint32_t)file);
-	other = df_list_not_a_list(text, list->len);
-	if (other)
-		return df_stmt_error(&p->stmt, reading->column, "%s: no list; it looks like %s",
-				     df_messages_quote(path, strlen(path), quote), other);
-	if (df_array_reserve(&src->lists, &src->lists_cap, src->n_lists + 1, sizeof(*src->lists)) <
-	    0)
-		return -ENOMEM;
-	src->lists[src->n_lists++] = (struct df_policy_source_list){.file = (uint32_t)file};
-	reading->rule.list = (uint32_t)src->n_lists;
-	list->text = text;
-	r = df_list_read(list);
-	return r < 0 ? r : judge_reading(p, list, (uint32_t)file, reading->column, format);
-}
-
 int df_policy_parse_list(struct df_policy_parser *p, const struct df_policy_statement *s)
 {
 	static const char *const formats[] = {"plain", "hosts", "adblock", "rpz", "dnsmasq", NULL};
@@ -295,9 +267,12 @@ int df_policy_parse_list(struct df_policy_parser *p, const struct df_policy_stat
 		.take = take,
 		.data = &reading,
 	};
-	const char *begin = p->stmt.keyword.s;
-	_cleanup_free_ char *path = NULL;
+	const char *begin = p->stmt.keyword.s, *other;
+	_cleanup_free_ char *path = NULL, *text = NULL;
+	struct df_policy_source *src = p->src;
+	char quote[DF_MESSAGES_QUOTE];
 	struct df_word format;
+	size_t file;
 	int r = parse_path(p, &path, &reading.column);
 
 	if (r < 0)
@@ -309,7 +284,26 @@ int df_policy_parse_list(struct df_policy_parser *p, const struct df_policy_stat
 	r = end_statement(p, "one value only");
 	if (r < 0)
 		return r;
-	r = df_strpool_add(&p->src->strings, begin, (size_t)(format.s + format.len - begin),
+	r = df_strpool_add(&src->strings, begin, (size_t)(format.s + format.len - begin),
 			   &reading.rule.text);
-	return r < 0 ? r : read_list(p, &reading, &list, path, formats[list.format]);
+	if (r < 0)
+		return r;
+	r = df_policy_files_read(src->files, path, DF_POLICY_LIST_MAX, &text, &list.len, &file);
+	if (r < 0)
+		return refuse_file(p, reading.column, path, r, DF_POLICY_LIST_MAX);
+	df_policy_warn_untrusted(p->stmt.messages, src->files, (uint32_t)file);
+	other = df_list_not_a_list(text, list.len);
+	if (other)
+		return df_stmt_error(&p->stmt, reading.column, "%s: no list; it looks like %s",
+				     df_messages_quote(path, strlen(path), quote), other);
+	if (df_array_reserve(&src->lists, &src->lists_cap, src->n_lists + 1, sizeof(*src->lists)) <
+	    0)
+		return -ENOMEM;
+	src->lists[src->n_lists++] = (struct df_policy_source_list){.file = (uint32_t)file};
+	reading.rule.list = (uint32_t)src->n_lists;
+	list.text = text;
+	r = df_list_read(&list);
+	if (r < 0)
+		return r;
+	return judge_reading(p, &list, (uint32_t)file, reading.column, formats[list.format]);
 }

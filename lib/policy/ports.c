@@ -88,18 +88,15 @@ static int cut(struct df_ports *p, uint8_t proto, uint64_t *sets)
 	return 0;
 }
 
-static bool is_same(const struct df_policy_range *a, const struct df_policy_range *b)
-{
-	return a->proto == b->proto && a->lo == b->lo && a->hi == b->hi;
-}
-
 int df_ports_add_range(struct df_ports *ports, struct df_policy_range range)
 {
 	struct df_ports p = *ports;
 	uint64_t sets[DF_PORT_CLASSES] = {0};
 
 	for (unsigned i = 0; i < p.n_named; i++) {
-		if (is_same(&p.named[i], &range))
+		const struct df_policy_range *r = &p.named[i];
+
+		if (r->proto == range.proto && r->lo == range.lo && r->hi == range.hi)
 			return 0;
 	}
 	if (p.n_named == DF_PORTS_NAMED_MAX)

@@ -305,21 +305,6 @@ static uint32_t find_net(const struct df_policy *p, const uint8_t *addr, unsigne
 	return begin;
 }
 
-static const struct df_policy_rule *match_run(const struct df_policy *p, uint32_t rule,
-					      uint8_t proto, uint16_t port)
-{
-	const struct df_policy_rule *r;
-
-	if (rule == 0)
-		return NULL;
-	for (r = df_policy_rules(p) + rule - 1;; r++) {
-		if (df_policy_rule_has_port(r, proto, port))
-			return r;
-		if (r->flags & DF_POLICY_RULE_LAST)
-			return NULL;
-	}
-}
-
 const struct df_policy_rule *df_policy_lookup_net(const struct df_policy *p,
 						  const uint8_t addr[static 16],
 						  unsigned prefix_len, uint8_t proto, uint16_t port)
@@ -329,13 +314,15 @@ const struct df_policy_rule *df_policy_lookup_net(const struct df_policy *p,
 
 	for (uint32_t i = find_net(p, addr, prefix_len); i > 0; i = nets[i - 1].parent) {
 		const struct df_policy_net *n = &nets[i - 1];
-		const struct df_policy_rule *rule;
+		const struct df_policy_rule *rule = df_policy_rules(p) + n->rule - 1;
 
 		if (is_ipv4 && n->prefix_len < DF_POLICY_NET_IPV4_LEN)
 			break;
-		rule = match_run(p, n->rule, proto, port);
-		if (rule)
-			return rule;
+		for (bool is_last = n->rule == 0; !is_last; rule++) {
+			if (df_policy_rule_has_port(rule, proto, port))
+				return rule;
+			is_last = rule->flags & DF_POLICY_RULE_LAST;
+		}
 	}
 	return NULL;
 }
