@@ -18,7 +18,6 @@
 #include "lib/policy/files.h"
 #include "lib/policy/text.h"
 
-#define DF_POLICY_ERRORS_MAX DF_MESSAGES_MAX /* reported; the rest is counted */
 #define DF_POLICY_NAME_MAX 128 /* octets of a policy's name: it is part of file names */
 
 /* The result of a compilation.  Owned by the caller: df_policy_result_done. */

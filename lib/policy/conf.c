@@ -371,20 +371,11 @@ static int number(const char *s, int n)
 	return value;
 }
 
-static int days_of_month(const struct tm *tm)
-{
-	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	int year = tm->tm_year + 1900;
-	bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-
-	return days[tm->tm_mon] + (tm->tm_mon == 1 && is_leap);
-}
-
 int df_conf_parse_time(const char *s, size_t len, time_t *ret)
 {
 	static const char form[] = "dddd-dd-ddTdd:dd:dd", zone[] = "dd:dd";
 	size_t at = strlen(form);
-	struct tm tm = {0};
+	struct tm tm = {0}, day = {0};
 	long offset = 0;
 
 	if (len <= at || !has_form(s, form, at))
@@ -395,9 +386,12 @@ int df_conf_parse_time(const char *s, size_t len, time_t *ret)
 	tm.tm_hour = number(s + 11, 2);
 	tm.tm_min = number(s + 14, 2);
 	tm.tm_sec = number(s + 17, 2);
-	/* timegm carries 60 over, as it stands for a leap second. */
+	/* timegm carries over: a day that the month does not have, and 60 for a leap second. */
+	day = tm;
+	day.tm_hour = day.tm_min = day.tm_sec = 0;
+	(void)timegm(&day);
 	if (tm.tm_year < 70 || tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 ||
-	    tm.tm_mday > days_of_month(&tm) || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+	    day.tm_mday != tm.tm_mday || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
 		return -EINVAL;
 	if (s[at] == '.') { /* a fraction is read and dropped */
 		size_t first = ++at;

@@ -102,18 +102,6 @@ int df_policy_files_read(struct df_policy_files *files, const char *path, size_t
 	return 0;
 }
 
-char *df_policy_files_resolve(const char *from, const char *path)
-{
-	const char *slash = strrchr(from, '/');
-	char *resolved;
-
-	if (path[0] == '/' || !slash)
-		return strdup(path);
-	if (asprintf(&resolved, "%.*s/%s", (int)(slash - from), from, path) < 0)
-		return NULL;
-	return resolved;
-}
-
 const char *df_policy_files_error(const struct df_policy_files *files, int r)
 {
 	if (r == -EPERM && *files->why)

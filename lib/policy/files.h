@@ -58,10 +58,6 @@ struct df_policy_stamp df_policy_stamp_from(const struct stat *st);
 /* By stat(2) of path.  -errno. */
 int df_policy_stamp_of(const char *path, struct df_policy_stamp *ret);
 
-/* A path that is written in the file from, made relative to its directory.  malloc'd; NULL: no
- * memory. */
-char *df_policy_files_resolve(const char *from, const char *path);
-
 /* The error of df_policy_files_read as a text; before another file is read. */
 const char *df_policy_files_error(const struct df_policy_files *files, int r);
 

@@ -11,10 +11,10 @@
 #define IMPLIED "encrypted-dns.policy"
 #define KINDS_MAX 512 /* different rules of one list: scopes times port ranges, and exceptions */
 
-/* A path as a value, resolved against the current file.  *ret is malloc'd. */
+/* A path as a value, resolved against the directory of the current file.  *ret is malloc'd. */
 static int parse_path(struct df_policy_parser *p, char **ret, unsigned *ret_column)
 {
-	const char *from = p->src->files->list[p->file].path;
+	const char *from = p->src->files->list[p->file].path, *slash = strrchr(from, '/');
 	char path[DF_STMT_STRING_MAX + 1];
 	int r = df_stmt_string(&p->stmt, "a file", path, ret_column);
 
@@ -22,7 +22,10 @@ static int parse_path(struct df_policy_parser *p, char **ret, unsigned *ret_colu
 		return r;
 	if (path[0] == '\0')
 		return df_stmt_error(&p->stmt, *ret_column, "empty file name; write a path");
-	*ret = df_policy_files_resolve(from, path);
+	if (path[0] == '/' || !slash)
+		*ret = strdup(path);
+	else if (asprintf(ret, "%.*s/%s", (int)(slash - from), from, path) < 0)
+		*ret = NULL;
 	return *ret ? 0 : -ENOMEM;
 }
 
