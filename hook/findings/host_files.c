@@ -28,7 +28,7 @@
  */
 static const char *const relied[] = {
 	DF_CONF_FILE, DF_DISABLED_FILE, DF_POLICY_DIR "/", DF_POLICY_DATA_DIR "/",
-	DF_POLICY_STORE_DIR "/", DF_REPORT_DIR "/", DF_RUNDIR "/", DF_PROXY_PATH, HOOK,
+	DF_POLICY_LAST_GOOD_DIR "/", DF_REPORT_DIR "/", DF_RUNDIR "/", DF_PROXY_PATH, HOOK,
 	"/etc/containers/", "/usr/share/containers/",
 	/* of other engines, and CDI files, which bring the hook to some */
 	"/etc/cdi/", "/run/cdi/", "/etc/docker/", "/etc/containerd/", "/etc/crio/",

@@ -234,33 +234,6 @@ static void handle_judged(struct df_worker *w, struct df_query *q, const struct 
 	refuse(w, q);
 }
 
-/* The strictest verdict on the names of a message, and the name that it is about. */
-struct judged {
-	struct df_worker *w;
-	bool is_any;
-	struct df_decision decision;
-	struct df_dname name;
-};
-
-static int keep_strictest(struct judged *j, const struct df_decision *d,
-			  const struct df_dname *name)
-{
-	if (!j->is_any || df_tables_strictness(d) > df_tables_strictness(&j->decision)) {
-		j->decision = *d;
-		j->name = *name;
-	}
-	j->is_any = true;
-	return 0;
-}
-
-static int judge_asked(void *data, const struct df_dname *name)
-{
-	struct judged *j = data;
-	const struct df_decision d = df_tables_question(&j->w->tables, &j->w->search, name);
-
-	return keep_strictest(j, &d, name);
-}
-
 /* An answer that has this name alone: blocked names count in it, unlisted ones do not. */
 static const struct df_dns_answer *answer_with(struct df_worker *w, const struct df_dname *name)
 {
@@ -269,12 +242,27 @@ static const struct df_dns_answer *answer_with(struct df_worker *w, const struct
 	return &w->one_name;
 }
 
-static int judge_answered(void *data, const struct df_dname *name)
+/* The strictest verdict on the names of a message, and the name that it is about. */
+struct judged {
+	struct df_worker *w;
+	bool is_answer, is_any;
+	struct df_decision decision;
+	struct df_dname name;
+};
+
+static int judge_name(void *data, const struct df_dname *name)
 {
 	struct judged *j = data;
-	const struct df_decision d = df_tables_answer(&j->w->tables, answer_with(j->w, name));
+	const struct df_tables *t = &j->w->tables;
+	const struct df_decision d = j->is_answer ? df_tables_answer(t, answer_with(j->w, name))
+						  : df_tables_question(t, &j->w->search, name);
 
-	return keep_strictest(j, &d, name);
+	if (!j->is_any || df_tables_strictness(&d) > df_tables_strictness(&j->decision)) {
+		j->is_any = true;
+		j->decision = d;
+		j->name = *name;
+	}
+	return 0;
 }
 
 /* A query that df_dns_parse_query refuses: passed on, refused, or answered with an error. */
@@ -283,7 +271,7 @@ static void handle_unparsed(struct df_worker *w, struct df_query *q, const uint8
 	uint8_t header[DF_DNS_HEADER_LEN];
 	struct judged j = {.w = w};
 
-	if (df_dns_parse_other(pkt, len, judge_asked, &j, &q->msg) == 0 &&
+	if (df_dns_parse_other(pkt, len, judge_name, &j, &q->msg) == 0 &&
 	    (q->msg.opcode != DF_DNS_OPCODE_QUERY || q->msg.other_class != 0)) {
 		q->is_other = true;
 		q->decision = j.decision;
@@ -467,8 +455,8 @@ static void handle_answer(struct df_worker *w, struct df_query *q, const uint8_t
 /* Judges the names of an answer to q, which is_other.  Result of df_dns_check_other. */
 static int check_other(struct df_worker *w, struct df_query *q, const uint8_t *pkt, size_t len)
 {
-	struct judged j = {.w = w};
-	int r = df_dns_check_other(pkt, len, id_of(pkt), judge_answered, &j);
+	struct judged j = {.w = w, .is_answer = true};
+	int r = df_dns_check_other(pkt, len, id_of(pkt), judge_name, &j);
 
 	if (r < 0)
 		return r;
