@@ -46,7 +46,7 @@ enum df_reason df_judge_reason(enum df_event_at at)
 /* No table says it, but that nothing else can be said. */
 static struct df_decision refusal(const struct df_judge *j, enum df_reason reason)
 {
-	const uint8_t *modes = j->tables->meta->table_modes;
+	const uint8_t *modes = j->tables->modes;
 	const bool is_base =
 		modes[DF_TABLE_OWN] != DF_MODE_ENFORCE && modes[DF_TABLE_BASE] == DF_MODE_ENFORCE;
 
@@ -68,8 +68,7 @@ static void name_rule(const struct df_judge *j, const uint8_t *addr, struct df_d
 	if (!d->is_refusal || d->rule || df_learn_blocker(j->learn->map->get, addr, &learned) < 0 ||
 	    df_tables_rule(j->tables, learned.rule, &table, &rule) < 0)
 		return;
-	if (j->tables->meta->table_modes[table] == j->tables->meta->table_modes[d->table] &&
-	    table != DF_TABLE_SHADOW) {
+	if (j->tables->modes[table] == j->tables->modes[d->table] && table != DF_TABLE_SHADOW) {
 		d->table = table;
 		d->rule = rule;
 	}
@@ -86,9 +85,9 @@ static void judge_undecided(const struct df_judge *j, const struct df_payload *p
 		name_rule(j, p->addr, &g->decision);
 		return;
 	}
-	g->decision = df_tables_name(j->tables, &t->name, IPPROTO_TCP, ntohs(p->port),
-				     df_judge_reason(g->at));
-	if (df_tables_strictness(&g->decision) >= df_tables_strictness(&unlearned) ||
+	g->decision = df_verdict_request(j->tables, DF_TABLES_FENCE, &t->name, IPPROTO_TCP,
+					 ntohs(p->port), df_judge_reason(g->at));
+	if (df_verdict_strictness(&g->decision) >= df_verdict_strictness(&unlearned) ||
 	    df_learn_has(j->learn, p->addr, &t->name))
 		return;
 	name_rule(j, p->addr, &unlearned);
@@ -105,14 +104,14 @@ static void judge_request(const struct df_judge *j, uint64_t now_ns, struct df_j
 		return;
 	}
 	if (t->has_name) {
-		g->decision = df_tables_name(j->tables, &t->name, IPPROTO_TCP, t->port,
-					     df_judge_reason(g->at));
+		g->decision = df_verdict_request(j->tables, DF_TABLES_FENCE, &t->name, IPPROTO_TCP,
+						 t->port, df_judge_reason(g->at));
 		return;
 	}
 	class = df_ports_class(j->ports, IPPROTO_TCP, t->port);
-	g->decision = df_tables_addr(j->tables, t->addr, IPPROTO_TCP, t->port,
-				     df_learn_bits(j->learn, t->addr, class, now_ns));
-	if (g->decision.reason == DF_REASON_PINNED)
+	g->decision = df_verdict_addr(j->tables, DF_TABLES_FENCE, t->addr, IPPROTO_TCP, t->port,
+				      df_learn_bits(j->learn, t->addr, class, now_ns));
+	if (g->decision.reason == DF_REASON_PINNED || g->decision.reason == DF_REASON_SHARED)
 		name_rule(j, t->addr, &g->decision);
 }
 
@@ -187,7 +186,8 @@ static void judge_seen(const struct df_judge *j, const struct df_payload *p, uin
 	}
 	if (t->state != DF_PAYLOAD_READ || !t->has_name)
 		return;
-	g->decision = df_tables_name(j->tables, &t->name, IPPROTO_TCP, ntohs(p->port), reason);
+	g->decision = df_verdict_request(j->tables, DF_TABLES_FENCE, &t->name, IPPROTO_TCP,
+					 ntohs(p->port), reason);
 	if (g->decision.reason != reason || !p->is_enforced)
 		g->decision.is_enforced = false; /* that no rule names it is raw-ip's matter */
 	g->is_seen = g->decision.is_refusal || !df_learn_has(j->learn, p->addr, &t->name);
@@ -223,7 +223,7 @@ static void judge_other(const struct df_judge *j, const struct df_payload *p, si
 	h.target.port = other->port;
 	memcpy(h.target.addr, other->addr, sizeof(other->addr));
 	judge_host(j, p, offset, now_ns, &h);
-	if (df_tables_strictness(&h.decision) > df_tables_strictness(&g->decision))
+	if (df_verdict_strictness(&h.decision) > df_verdict_strictness(&g->decision))
 		*g = h;
 }
 

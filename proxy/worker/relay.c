@@ -155,8 +155,8 @@ static struct df_route direct_route(const struct df_worker *w, const struct df_a
 	struct df_route r = {.to = {.port = a->token.port}};
 
 	memcpy(r.to.addr, a->token.addr, sizeof(r.to.addr));
-	r.decision =
-		df_tables_addr(&w->tables, a->token.addr, a->token.proto, DF_DNS_PORT, learned);
+	r.decision = df_verdict_addr(&w->tables, DF_TABLES_FENCE, a->token.addr, a->token.proto,
+				     DF_DNS_PORT, learned);
 	if (r.decision.is_refusal)
 		r.decision.reason = DF_REASON_RESOLVER;
 	return r;
@@ -178,7 +178,7 @@ void df_relay_find_route(struct df_worker *w, struct df_asked *a)
 	a->to = r.to;
 	a->is_rerouted = r.is_rerouted;
 	a->teaches = r.teaches;
-	if (df_tables_strictness(&r.decision) > df_tables_strictness(&a->decision))
+	if (df_verdict_strictness(&r.decision) > df_verdict_strictness(&a->decision))
 		a->decision = r.decision;
 }
 
@@ -231,7 +231,8 @@ void df_relay_query(struct df_worker *w, const struct df_client *client,
 	if (r < 0) {
 		df_relay_odd_query(w, a, pkt, len);
 	} else {
-		a->decision = df_tables_question(&w->tables, &w->search, &a->q.name);
+		a->decision =
+			df_verdict_question(&w->tables, DF_TABLES_FENCE, &w->search, &a->q.name);
 		df_relay_decided(w, a, &a->q.name);
 	}
 	w->raw = NULL;

@@ -48,7 +48,7 @@ static void learn(struct df_worker *w, const struct df_asked *a, const struct df
 static bool is_denying(const struct df_worker *w)
 {
 	for (unsigned t = DF_TABLE_OWN; t <= DF_TABLE_BASE; t++)
-		if (df_tables_has(&w->tables, t) && w->meta->table_modes[t] == DF_MODE_ENFORCE &&
+		if (df_tables_has(&w->tables, t) && w->tables.modes[t] == DF_MODE_ENFORCE &&
 		    df_policy_default(&w->tables.tables[t]) == DF_POLICY_BLOCK)
 			return true;
 	return false;
@@ -88,8 +88,8 @@ bool df_relay_judge_answer(struct df_worker *w, struct df_asked *a,
 
 	learn(w, a, answer);
 	if (!a->decision.is_enforced)
-		d = df_tables_answer(&w->tables, answer);
-	if (df_tables_strictness(&d) <= df_tables_strictness(&a->decision)) {
+		d = df_decide_answer(&w->tables, DF_TABLES_FENCE, answer);
+	if (df_verdict_strictness(&d) <= df_verdict_strictness(&a->decision)) {
 		df_report_outcome(w, a, answer, answer->rcode);
 		return false;
 	}

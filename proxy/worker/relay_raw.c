@@ -78,7 +78,7 @@ struct judged {
 static int keep_strictest(struct judged *j, const struct df_decision *d,
 			  const struct df_dname *name)
 {
-	if (!j->is_any || df_tables_strictness(d) > df_tables_strictness(&j->decision)) {
+	if (!j->is_any || df_verdict_strictness(d) > df_verdict_strictness(&j->decision)) {
 		j->decision = *d;
 		j->name = *name;
 	}
@@ -89,7 +89,8 @@ static int keep_strictest(struct judged *j, const struct df_decision *d,
 static int judge_asked(void *data, const struct df_dname *name)
 {
 	struct judged *j = data;
-	const struct df_decision d = df_tables_question(&j->w->tables, &j->w->search, name);
+	const struct df_decision d =
+		df_verdict_question(&j->w->tables, DF_TABLES_FENCE, &j->w->search, name);
 
 	return keep_strictest(j, &d, name);
 }
@@ -98,12 +99,9 @@ static int judge_asked(void *data, const struct df_dname *name)
 static int judge_answered(void *data, const struct df_dname *name)
 {
 	struct judged *j = data;
-	struct df_dns_answer *one = &j->w->other;
-	struct df_decision d;
+	const struct df_decision d =
+		df_verdict_names(&j->w->tables, DF_TABLES_FENCE, name, 1, DF_REASON_CNAME);
 
-	one->n_strays = 1;
-	one->strays[0] = *name;
-	d = df_tables_answer(&j->w->tables, one);
 	return keep_strictest(j, &d, name);
 }
 
@@ -187,7 +185,7 @@ static int check_other(struct df_worker *w, struct df_asked *a, const uint8_t *p
 
 	if (r < 0)
 		return r;
-	if (df_tables_strictness(&j.decision) > df_tables_strictness(&a->decision)) {
+	if (df_verdict_strictness(&j.decision) > df_verdict_strictness(&a->decision)) {
 		answer->n_strays = 1;
 		answer->strays[0] = j.name;
 		a->decision = j.decision;

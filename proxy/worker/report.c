@@ -85,18 +85,17 @@ static void add_route(struct df_msg_query *m, const struct df_asked *a)
 static void add_shadow(const struct df_worker *w, const struct df_asked *a, struct df_msg_query *m,
 		       const struct df_dns_answer *answer)
 {
-	const struct df_policy *p = &w->tables.tables[DF_TABLE_SHADOW];
 	struct df_decision d;
 
 	if (!df_tables_has(&w->tables, DF_TABLE_SHADOW))
 		return;
-	d = df_decide_question(p, &w->search, &a->q.name);
+	d = df_verdict_question(&w->tables, DF_TABLE_SHADOW_BIT, &w->search, &a->q.name);
 	if (!d.is_refusal && answer) {
-		struct df_decision behind = df_decide_answer(p, answer);
+		struct df_decision behind =
+			df_decide_answer(&w->tables, DF_TABLE_SHADOW_BIT, answer);
 
 		d = behind.is_refusal ? behind : d;
 	}
-	d.table = DF_TABLE_SHADOW;
 	m->flags |= DF_QUERY_SHADOW;
 	m->shadow_rule = number_of(w, &d);
 	m->shadow_reason = d.reason;
@@ -110,7 +109,7 @@ void df_report_asked(struct df_worker *w, struct df_asked *a, const struct df_de
 	struct df_seen_entry *e;
 	struct df_msg_query m;
 
-	e = df_seen_note(&w->seen, &a->token, &what, df_tables_strictness(d), w->now_ns,
+	e = df_seen_note(&w->seen, &a->token, &what, df_verdict_strictness(d), w->now_ns,
 			 &a->is_first, send_summary, w);
 	a->seen_seq = e->seq;
 	if (!a->is_first)
@@ -219,9 +218,8 @@ static void add_shadow_name(const struct df_worker *w, const struct df_seen_what
 
 	if (!df_tables_has(&w->tables, DF_TABLE_SHADOW) || what->name.len == 0)
 		return;
-	d = df_decide_name(&w->tables.tables[DF_TABLE_SHADOW], &what->name, IPPROTO_TCP, what->port,
-			   reason);
-	d.table = DF_TABLE_SHADOW;
+	d = df_verdict_request(&w->tables, DF_TABLE_SHADOW_BIT, &what->name, IPPROTO_TCP,
+			       what->port, reason);
 	m->flags |= DF_QUERY_SHADOW;
 	m->shadow_rule = number_of(w, &d);
 	m->shadow_reason = d.reason;
@@ -233,7 +231,7 @@ uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
 	const struct df_token token = token_of(p);
 	const struct df_seen_what what = what_of(p, g);
 	const unsigned strictness =
-		p->is_enforced ? df_tables_strictness(&g->decision) : g->decision.is_refusal;
+		p->is_enforced ? df_verdict_strictness(&g->decision) : g->decision.is_refusal;
 	struct df_seen_entry *e;
 	struct df_msg_query m;
 	bool is_first;

@@ -18,7 +18,7 @@ static bool is_deny(const struct df_tables *t, unsigned table)
 
 static bool is_enforced(const struct df_tables *t, unsigned table)
 {
-	return t->meta->table_modes[table] == DF_MODE_ENFORCE;
+	return t->modes[table] == DF_MODE_ENFORCE;
 }
 
 /* Own or base policy, enforced, with `default deny`; or -1. */
@@ -50,7 +50,7 @@ static struct df_decision judge(const struct df_teach *teach, const struct df_to
 	/* like every other connection that does not leave the container */
 	if (df_trust_is_local(teach->trust, token->addr, now_ns))
 		return (struct df_decision){};
-	d = df_tables_addr(t, token->addr, token->proto, DF_DNS_PORT, learned);
+	d = df_verdict_addr(t, DF_TABLES_FENCE, token->addr, token->proto, DF_DNS_PORT, learned);
 	if (d.is_refusal)
 		d.reason = DF_REASON_RESOLVER;
 	return d;
