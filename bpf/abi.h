@@ -48,7 +48,7 @@ enum df_conf_flag {
 };
 
 /* Up to three policies judge side by side.  In a set of tables bit t is table t's. */
-enum df_table {
+enum df_table_id {
 	DF_TABLE_OWN,
 	DF_TABLE_BASE,   /* the stricter verdict of the two counts */
 	DF_TABLE_SHADOW, /* judged, never enforced */

@@ -106,7 +106,7 @@ static enum df_policy_trust trust_of(const char *path)
 }
 
 /* The modes are those of a container that asks for none, and is among the enforce-share. */
-static int open_table(struct check *c, enum df_table table)
+static int open_table(struct check *c, enum df_table_id table)
 {
 	const struct df_policy_result *made = &c->compiled[table];
 	struct df_policy *p = &c->tables.tables[table];

@@ -43,7 +43,7 @@ int df_tables_open(const struct df_meta *meta, struct df_tables *ret)
 	return 0;
 }
 
-uint32_t df_tables_number(const struct df_tables *t, enum df_table table,
+uint32_t df_tables_number(const struct df_tables *t, enum df_table_id table,
 			  const struct df_policy_rule *rule)
 {
 	uint32_t index = rule ? df_policy_rule_index(&t->tables[table], rule) : DF_RULE_NONE;
@@ -51,7 +51,7 @@ uint32_t df_tables_number(const struct df_tables *t, enum df_table table,
 	return (uint32_t)table << TABLE_SHIFT | index;
 }
 
-int df_tables_rule(const struct df_tables *t, uint32_t number, enum df_table *ret_table,
+int df_tables_rule(const struct df_tables *t, uint32_t number, enum df_table_id *ret_table,
 		   const struct df_policy_rule **ret)
 {
 	uint32_t table = number >> TABLE_SHIFT, index = number & INDEX_MASK;

@@ -12,11 +12,11 @@
 int df_tables_open(const struct df_meta *meta, struct df_tables *ret);
 
 /* The rule's number in messages: the table's index above the rule's, DF_RULE_NONE for none. */
-uint32_t df_tables_number(const struct df_tables *t, enum df_table table,
+uint32_t df_tables_number(const struct df_tables *t, enum df_table_id table,
 			  const struct df_policy_rule *rule);
 
 /* And back, of a number that is not trusted: -EBADMSG if no such table or rule is there. */
-int df_tables_rule(const struct df_tables *t, uint32_t number, enum df_table *ret_table,
+int df_tables_rule(const struct df_tables *t, uint32_t number, enum df_table_id *ret_table,
 		   const struct df_policy_rule **ret);
 
 #endif

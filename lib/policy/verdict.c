@@ -21,7 +21,7 @@ struct query {
 	enum df_reason reason; /* if a block rule decides */
 };
 
-typedef struct df_decision judge_one(const struct df_policy *p, enum df_table table,
+typedef struct df_decision judge_one(const struct df_policy *p, enum df_table_id table,
 				     const struct query *q);
 
 static bool is_block(const struct df_policy_rule *rule)
@@ -62,7 +62,7 @@ static struct df_decision strictest(const struct df_tables *t, unsigned set, jud
 	return all;
 }
 
-static struct df_decision judge_question(const struct df_policy *p, enum df_table table,
+static struct df_decision judge_question(const struct df_policy *p, enum df_table_id table,
 					 const struct query *q)
 {
 	const struct df_policy_rule *rule = df_policy_lookup(p, q->names);
@@ -87,7 +87,7 @@ static struct df_decision judge_question(const struct df_policy *p, enum df_tabl
 	return d;
 }
 
-static struct df_decision judge_names(const struct df_policy *p, enum df_table table,
+static struct df_decision judge_names(const struct df_policy *p, enum df_table_id table,
 				      const struct query *q)
 {
 	(void)table;
@@ -100,7 +100,7 @@ static struct df_decision judge_names(const struct df_policy *p, enum df_table t
 	return (struct df_decision){};
 }
 
-static struct df_decision judge_name(const struct df_policy *p, enum df_table table,
+static struct df_decision judge_name(const struct df_policy *p, enum df_table_id table,
 				     const struct query *q)
 {
 	const struct df_policy_rule *rule = df_policy_lookup_port(p, q->names, q->proto, q->port);
@@ -124,7 +124,7 @@ static struct df_decision raw(const struct df_policy *p)
 				    .reason = DF_REASON_RAW};
 }
 
-static struct df_decision judge_connection(const struct df_policy *p, enum df_table table,
+static struct df_decision judge_connection(const struct df_policy *p, enum df_table_id table,
 					   const struct query *q)
 {
 	struct df_decision d = judge_question(p, table, q);
@@ -142,7 +142,7 @@ static struct df_decision judge_connection(const struct df_policy *p, enum df_ta
 	return d;
 }
 
-static struct df_decision judge_addr(const struct df_policy *p, enum df_table table,
+static struct df_decision judge_addr(const struct df_policy *p, enum df_table_id table,
 				     const struct query *q)
 {
 	const struct df_policy_rule *rule = df_policy_lookup_addr(p, q->addr, q->proto, q->port);
@@ -237,7 +237,7 @@ uint8_t df_verdict_net(const struct df_tables *t, const struct df_ports *ports,
 	return octet;
 }
 
-uint16_t df_verdict_learned(const struct df_tables *t, enum df_table table,
+uint16_t df_verdict_learned(const struct df_tables *t, enum df_table_id table,
 			    const struct df_ports *ports, const struct df_dname *name,
 			    unsigned class, const struct df_policy_rule **ret_rule)
 {

@@ -37,7 +37,7 @@
 #include "lib/policy/ports.h"
 #include "lib/policy/table.h"
 
-/* Sets of tables: bits 1 << enum df_table. */
+/* Sets of tables: bits 1 << enum df_table_id. */
 #define DF_TABLES_FENCE (DF_TABLES_ALL & ~DF_TABLE_SHADOW_BIT) /* own and base */
 
 /* The policies of one fence. */
@@ -78,13 +78,13 @@ enum df_reason {
 
 /* A verdict, and the rule behind it. */
 struct df_decision {
-	bool is_refusal;     /* whether that is enforced says the next one */
-	bool is_enforced;    /* the table is one that enforces, and so does the rule */
-	bool is_audit;       /* the rule itself only audits: raw-ip audit */
-	bool is_search_miss; /* unlisted, but allowed without a suffix of the search list */
-	bool is_undecided;   /* of SHARED: passes if the first payload names an allowed name */
-	bool is_noted;       /* passes by an allow rule, though a blocked name has the address */
-	enum df_table table; /* whose verdict it is */
+	bool is_refusal;        /* whether that is enforced says the next one */
+	bool is_enforced;       /* the table is one that enforces, and so does the rule */
+	bool is_audit;          /* the rule itself only audits: raw-ip audit */
+	bool is_search_miss;    /* unlisted, but allowed without a suffix of the search list */
+	bool is_undecided;      /* of SHARED: passes if the first payload names an allowed name */
+	bool is_noted;          /* passes by an allow rule, though a blocked name has the address */
+	enum df_table_id table; /* whose verdict it is */
 	enum df_reason reason;
 	const struct df_policy_rule *rule; /* that decided; NULL: default, raw-ip, or a name's */
 };
@@ -140,7 +140,7 @@ uint8_t df_verdict_net(const struct df_tables *t, const struct df_ports *ports,
  * What one table says of an address that an answer gave to name: bits of df_learned.
  * *ret_rule: the rule, or NULL where the default is all there is.
  */
-uint16_t df_verdict_learned(const struct df_tables *t, enum df_table table,
+uint16_t df_verdict_learned(const struct df_tables *t, enum df_table_id table,
 			    const struct df_ports *ports, const struct df_dname *name,
 			    unsigned class, const struct df_policy_rule **ret_rule);
 

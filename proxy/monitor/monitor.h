@@ -88,6 +88,7 @@ struct df_monitor {
 		uint64_t n_forged, n_mismatched; /* that an event has told */
 		uint64_t next_ns;
 	} strays;
+	char caller_cgroup[DF_META_PATH_MAX]; /* of the hook, which waits until we are ready */
 	struct df_conf conf;
 	uint8_t raw_opened; /* tables whose raw-ip block is audit now: the table is full */
 	uint64_t raw_open_until_ns;

@@ -54,7 +54,7 @@ static bool is_about_address(uint32_t kind)
 }
 
 /* Of the tables that are against it, the one to name: who enforces, then the first. */
-static enum df_table table_of(const struct df_record *r, uint8_t against)
+static enum df_table_id table_of(const struct df_record *r, uint8_t against)
 {
 	for (int pass = 0; pass < 2; pass++)
 		for (int t = 0; t < DF_TABLES; t++)
@@ -120,7 +120,7 @@ static void name_allowed_elsewhere(const struct df_record *r, const struct df_ev
 static void explain_address(const struct df_record *r, const struct df_event *k,
 			    struct df_event_line *e, struct found *f)
 {
-	const enum df_table table = table_of(r, k->against);
+	const enum df_table_id table = table_of(r, k->against);
 	struct df_decision *d = &f->decision;
 
 	*d = df_verdict_addr(r->tables, 1u << table, k->addr, proto_of(k), ntohs(k->port), k->bits);

@@ -58,7 +58,7 @@ static void test_stricter(void **state)
 		uint8_t own, base;
 		const char *name;
 		unsigned strictness;
-		enum df_table table;
+		enum df_table_id table;
 	} rows[] = {
 		{ENFORCE, NO, "a.example", 2, DF_TABLE_OWN},
 		{ENFORCE, NO, "b.example", 0, DF_TABLE_OWN},
@@ -96,7 +96,7 @@ static void test_numbers(void **state)
 	static const uint32_t bad[] = {0x03000000, 0x03ffffff, 0xffffffff, 0x00000003,
 				       0x01000002, 0x00fffffe, 0x02000000};
 	const struct df_policy_rule *rule, *back;
-	enum df_table table;
+	enum df_table_id table;
 
 	(void)state;
 	tables.modes[DF_TABLE_OWN] = tables.modes[DF_TABLE_BASE] = DF_MODE_ENFORCE;

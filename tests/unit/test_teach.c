@@ -137,7 +137,7 @@ static void test_tables_side_by_side(void **state)
 	struct df_taught taught;
 	struct df_dname n;
 	const struct df_policy_rule *rule;
-	enum df_table table;
+	enum df_table_id table;
 
 	(void)state;
 	use("block a.example\nallow b.example\n", "default deny\nallow a.example\n",
