@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/cli.h"
+#include "cli/internal.h"
 #include "cli/judge.h"
 #include "cli/text.h"
 #include "lib/base/util.h"

@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "lib/base/process.h"
+#include "lib/base/proc.h"
 #include "lib/base/resolv_conf.h"
 #include "lib/base/util.h"
 #include "proxy/monitor/monitor.h"
@@ -32,13 +32,15 @@
 static bool is_payload_running(struct df_monitor *m)
 {
 	const struct df_meta *meta = m->meta;
-	struct df_process_image now;
+	_cleanup_close_ int fd = -1;
+	struct df_proc_image now;
 
-	if (!m->resolvers.is_started)
-		m->resolvers.is_started = df_process_image(meta->init_pid, &now) < 0 ||
-					  now.exe_dev != meta->init_exe_dev ||
-					  now.exe_ino != meta->init_exe_ino ||
-					  now.arg_start != meta->init_arg_start;
+	if (m->resolvers.is_started)
+		return true;
+	fd = df_proc_open(meta->init_pid);
+	m->resolvers.is_started =
+		fd < 0 || df_proc_image(fd, &now) < 0 || now.exe_dev != meta->init_exe_dev ||
+		now.exe_ino != meta->init_exe_ino || now.arg_start != meta->init_arg_start;
 	return m->resolvers.is_started;
 }
 
