@@ -75,6 +75,8 @@ static bool judge_special(const struct df_tables *t, const uint8_t addr[static 1
 		set_text(j, refused, "127.192.0.0/10: addresses of the proxies");
 	else if (memcmp(addr, proxies6, sizeof(proxies6)) == 0)
 		set_text(j, refused, "fd64:6670::/32: addresses of the proxies");
+	else if (j->port == DF_DNS_PORT && addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80)
+		set_text(j, refused, "fe80::/10: port 53 cannot be redirected there");
 	else if (j->port == DF_DNS_PORT)
 		set_text(j, "allowed", "port 53: what is asked there is judged by name");
 	else if (is_none && is_sinkholed(t))
