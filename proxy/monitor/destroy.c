@@ -234,7 +234,7 @@ void df_destroy_asked(struct df_monitor *m, const struct df_msg_destroy *d)
 	char text[128];
 	int r;
 
-	if (m->meta->mode != DF_MODE_ENFORCE)
+	if (m->meta->job.mode != DF_MODE_ENFORCE)
 		return;
 	r = df_destroy_socket(&m->destroy, d);
 	if (r == 0 || r == -ENOENT || r == -EXDEV || r == -EBADMSG || m->destroy.is_reported)

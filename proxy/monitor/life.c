@@ -43,7 +43,7 @@ void df_life_start(struct df_monitor *m)
 	size_t pos = 0;
 
 	df_append(text, sizeof(text), &pos, "fenced: mode %s",
-		  m->meta->mode == DF_MODE_AUDIT ? "audit" : "enforce");
+		  m->meta->job.mode == DF_MODE_AUDIT ? "audit" : "enforce");
 	for (int i = 0; i < DF_TABLES; i++)
 		if (df_tables_has(&m->tables, i))
 			df_append(text, sizeof(text), &pos, ", %s %s", what[i],
@@ -85,7 +85,7 @@ void df_life_stop(struct df_monitor *m)
 		  "container ended: %llu queries, %llu %s; lost: %llu events, %llu dropped, "
 		  "%llu malformed, %llu mismatched, %llu stray",
 		  (unsigned long long)queries, (unsigned long long)refusals,
-		  m->meta->mode == DF_MODE_AUDIT ? "would have been refused" : "refused",
+		  m->meta->job.mode == DF_MODE_AUDIT ? "would have been refused" : "refused",
 		  (unsigned long long)lost, (unsigned long long)(now->n_dropped + past->n_dropped),
 		  (unsigned long long)(now->n_malformed + past->n_malformed),
 		  (unsigned long long)(now->n_mismatched + past->n_mismatched),

@@ -80,7 +80,7 @@ void df_resolvers_hand_over(struct df_monitor *m)
 	msg.n_search = now->n_search;
 	memcpy(msg.search, now->search, now->n_search * sizeof(msg.search[0]));
 	/* LOCALDOMAIN and the hostname's domain are no lines of the file, and go on to count */
-	for (uint32_t i = 0; i < m->meta->n_search && msg.n_search < DF_META_SEARCH_MAX; i++)
+	for (uint32_t i = 0; i < m->meta->n_search && msg.n_search < DF_RESOLV_SEARCH_MAX; i++)
 		if (!has_search(now, &m->meta->search[i]))
 			msg.search[msg.n_search++] = m->meta->search[i];
 	m->resolvers.is_unsent =

@@ -29,7 +29,7 @@ static void ask(int signal_number)
 
 static int keep(const struct df_monitor *m)
 {
-	return df_reports_keep(DF_FD_REPORTS, DF_FD_RUN, m->meta->id, &m->meta->report_limits);
+	return df_reports_keep(DF_FD_REPORTS, DF_FD_RUN, m->meta->job.id, &m->meta->report_limits);
 }
 
 static void tell_failure(struct df_monitor *m, const char *why)

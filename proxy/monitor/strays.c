@@ -47,8 +47,9 @@ static void tell(struct df_monitor *m, bool is_last)
 	m->strays.next_ns = m->now_ns + EVERY_NS;
 	if (n_forged >= FORGED_MANY)
 		df_record_counted(&m->record, "forged_answers",
-				  m->meta->mode == DF_MODE_AUDIT ? FORGED "; passed, as in audit"
-								 : FORGED "; dropped",
+				  m->meta->job.mode == DF_MODE_AUDIT ? FORGED
+					  "; passed, as in audit"
+								     : FORGED "; dropped",
 				  n_forged);
 	if (n_mismatched >= MISMATCHED_MANY)
 		df_record_counted(&m->record, "forged_answers",

@@ -137,7 +137,7 @@ struct df_listener {
 	bool is_ipv6;
 };
 
-/* What the transports tell the relay.  The octets are not kept. */
+/* Calls of the transports to the relay.  The octets are not kept. */
 struct df_relay_ops {
 	/* One message of a client. */
 	void (*query)(struct df_worker *w, const struct df_client *client,
@@ -147,7 +147,7 @@ struct df_relay_ops {
 	/* The resolver of a UDP socket cannot be reached: SERVFAIL for all that wait for it. */
 	void (*failed)(struct df_worker *w, unsigned peer);
 	/*
-	 * The resolver closed its TCP connection: what still waits for it is asked again, or fails.
+	 * The resolver closed its TCP connection: queries that wait for it go out again, or fail.
 	 * A query that went as octets fails: they are not kept, and an update may have been done.
 	 */
 	void (*ask_again)(struct df_worker *w, int connection);
@@ -163,7 +163,7 @@ struct df_worker {
 	struct df_tables tables;
 	struct df_search_list search;
 	uint32_t n_search; /* of search_names, once the list has changed */
-	struct df_dname search_names[DF_META_SEARCH_MAX];
+	struct df_dname search_names[DF_RESOLV_SEARCH_MAX];
 	struct df_history history;
 	/* set by df_worker_run: their modules include this header */
 	struct df_teach *teach;
@@ -217,7 +217,7 @@ struct df_worker {
 /* Nothing is enforced: messages pass that would be stripped, refused or not understood. */
 static inline bool df_worker_is_inert(const struct df_worker *w)
 {
-	return w->meta->mode != DF_MODE_ENFORCE;
+	return w->meta->job.mode != DF_MODE_ENFORCE;
 }
 
 #endif

@@ -41,7 +41,7 @@ struct df_trust {
 	bool are_named;     /* by `resolver` */
 	bool is_host_netns, is_docker;
 	unsigned n;
-	uint8_t addrs[DF_META_RESOLVERS_MAX][16]; /* trusted if they are nobody local */
+	uint8_t addrs[DF_RESOLV_SERVERS_MAX][16]; /* trusted if they are nobody local */
 };
 
 struct df_route {
@@ -55,7 +55,7 @@ void df_trust_init(struct df_trust *t, const struct df_meta *meta, struct df_own
 
 /* The container's resolv.conf has changed, and counts.  Those beyond the limit are left out. */
 void df_trust_replace(struct df_trust *t, unsigned n,
-		      const uint8_t addrs[static DF_META_RESOLVERS_MAX][16]);
+		      const uint8_t addrs[static DF_RESOLV_SERVERS_MAX][16]);
 
 /* Named here, trusted or not. */
 bool df_trust_lists(const struct df_trust *t, const uint8_t addr[static 16]);
@@ -77,7 +77,7 @@ bool df_trust_pick(struct df_trust *t, unsigned k, uint64_t now_ns, struct df_re
 int df_trust_denying_table(const struct df_tables *tables);
 
 /*
- * Where the query behind this token goes.  learned: what names say of the resolver's address at
+ * Where the query behind this token goes.  learned: the bits of names for the resolver's address at
  * this port (df_learn_bits); it is of no account for a trusted one.
  */
 struct df_route df_trust_route(struct df_trust *t, const struct df_tables *tables,

@@ -164,9 +164,9 @@ void fence_as(const char *own, enum df_mode own_mode, const char *base, enum df_
 						&tables.tables[i]),
 				 0);
 	}
-	meta.mode = tables.modes[0] == DF_MODE_ENFORCE || tables.modes[1] == DF_MODE_ENFORCE
-			    ? DF_MODE_ENFORCE
-			    : DF_MODE_AUDIT;
+	meta.job.mode = tables.modes[0] == DF_MODE_ENFORCE || tables.modes[1] == DF_MODE_ENFORCE
+				? DF_MODE_ENFORCE
+				: DF_MODE_AUDIT;
 	memset(&seen, 0, sizeof(seen));
 	memset(&flows, 0, sizeof(flows));
 	memset(&learn, 0, sizeof(learn));

@@ -17,7 +17,7 @@
 #define S 1000000000ull
 #define DAY (86400 * S) /* what deployfence.events(5) promises */
 
-static struct df_meta meta = {.id = "x", .has_reports = true};
+static struct df_meta meta = {.job.id = "x", .has_reports = true};
 static struct df_monitor monitor;
 static int keep_result;
 static unsigned n_failed, n_unkept;
