@@ -170,14 +170,15 @@ static void find_route(struct df_worker *w, struct df_query *q)
 		/* an update or a NOTIFY is for the server that it was sent to, and for no other */
 		r = (struct df_route){.to = {.port = t->port}};
 		memcpy(r.to.addr, t->addr, sizeof(r.to.addr));
-		r.decision = df_tables_addr(&w->tables, t->addr, t->proto, DF_DNS_PORT, learned);
+		r.decision = df_verdict_addr(&w->tables, DF_TABLES_FENCE, t->addr, t->proto,
+					     DF_DNS_PORT, learned);
 		if (r.decision.is_refusal)
 			r.decision.reason = DF_REASON_RESOLVER;
 	}
 	q->to = r.to;
 	q->is_rerouted = r.is_rerouted;
 	q->teaches = r.teaches;
-	if (df_tables_strictness(&r.decision) > df_tables_strictness(&q->decision))
+	if (df_verdict_strictness(&r.decision) > df_verdict_strictness(&q->decision))
 		q->decision = r.decision;
 }
 
@@ -234,33 +235,6 @@ static void handle_judged(struct df_worker *w, struct df_query *q, const struct 
 	refuse(w, q);
 }
 
-/* The strictest verdict on the names of a message, and the name that it is about. */
-struct judged {
-	struct df_worker *w;
-	bool is_any;
-	struct df_decision decision;
-	struct df_dname name;
-};
-
-static int keep_strictest(struct judged *j, const struct df_decision *d,
-			  const struct df_dname *name)
-{
-	if (!j->is_any || df_tables_strictness(d) > df_tables_strictness(&j->decision)) {
-		j->decision = *d;
-		j->name = *name;
-	}
-	j->is_any = true;
-	return 0;
-}
-
-static int judge_asked(void *data, const struct df_dname *name)
-{
-	struct judged *j = data;
-	const struct df_decision d = df_tables_question(&j->w->tables, &j->w->search, name);
-
-	return keep_strictest(j, &d, name);
-}
-
 /* An answer that has this name alone: blocked names count in it, unlisted ones do not. */
 static const struct df_dns_answer *answer_with(struct df_worker *w, const struct df_dname *name)
 {
@@ -269,12 +243,28 @@ static const struct df_dns_answer *answer_with(struct df_worker *w, const struct
 	return &w->one_name;
 }
 
-static int judge_answered(void *data, const struct df_dname *name)
+/* The strictest verdict on the names of a message, and the name that it is about. */
+struct judged {
+	struct df_worker *w;
+	bool is_answer, is_any;
+	struct df_decision decision;
+	struct df_dname name;
+};
+
+static int judge_name(void *data, const struct df_dname *name)
 {
 	struct judged *j = data;
-	const struct df_decision d = df_tables_answer(&j->w->tables, answer_with(j->w, name));
+	const struct df_tables *t = &j->w->tables;
+	const struct df_decision d =
+		j->is_answer ? df_verdict_names(t, DF_TABLES_FENCE, name, 1, DF_REASON_CNAME)
+			     : df_verdict_question(t, DF_TABLES_FENCE, &j->w->search, name);
 
-	return keep_strictest(j, &d, name);
+	if (!j->is_any || df_verdict_strictness(&d) > df_verdict_strictness(&j->decision)) {
+		j->is_any = true;
+		j->decision = d;
+		j->name = *name;
+	}
+	return 0;
 }
 
 /* A query that df_dns_parse_query refuses: passed on, refused, or answered with an error. */
@@ -283,7 +273,7 @@ static void handle_unparsed(struct df_worker *w, struct df_query *q, const uint8
 	uint8_t header[DF_DNS_HEADER_LEN];
 	struct judged j = {.w = w};
 
-	if (df_dns_parse_other(pkt, len, judge_asked, &j, &q->msg) == 0 &&
+	if (df_dns_parse_other(pkt, len, judge_name, &j, &q->msg) == 0 &&
 	    (q->msg.opcode != DF_DNS_OPCODE_QUERY || q->msg.other_class != 0)) {
 		q->is_other = true;
 		q->decision = j.decision;
@@ -326,7 +316,7 @@ static void on_query(struct df_worker *w, const struct df_client *client,
 		handle_unparsed(w, q, pkt, len);
 		return;
 	}
-	q->decision = df_tables_question(&w->tables, &w->search, &q->msg.name);
+	q->decision = df_verdict_question(&w->tables, DF_TABLES_FENCE, &w->search, &q->msg.name);
 	handle_judged(w, q, &q->msg.name, pkt, len);
 }
 
@@ -394,8 +384,8 @@ static bool judge_answer(struct df_worker *w, struct df_query *q,
 	if (is_address || (df_worker_is_inert(w) && !answer->is_svcb_malformed))
 		(void)df_learn_answer(w, &q->msg.name, answer, &scope);
 	if (!q->decision.is_enforced)
-		d = df_tables_answer(&w->tables, answer);
-	if (df_tables_strictness(&d) <= df_tables_strictness(&q->decision)) {
+		d = df_decide_answer(&w->tables, DF_TABLES_FENCE, answer);
+	if (df_verdict_strictness(&d) <= df_verdict_strictness(&q->decision)) {
 		df_report_outcome(w, q, answer, answer->rcode);
 		return false;
 	}
@@ -467,12 +457,12 @@ static void handle_answer(struct df_worker *w, struct df_query *q, const uint8_t
 /* Judges the names of an answer to q, which is_other.  Result of df_dns_check_other. */
 static int check_other(struct df_worker *w, struct df_query *q, const uint8_t *pkt, size_t len)
 {
-	struct judged j = {.w = w};
-	int r = df_dns_check_other(pkt, len, id_of(pkt), judge_answered, &j);
+	struct judged j = {.w = w, .is_answer = true};
+	int r = df_dns_check_other(pkt, len, id_of(pkt), judge_name, &j);
 
 	if (r < 0)
 		return r;
-	if (df_tables_strictness(&j.decision) > df_tables_strictness(&q->decision)) {
+	if (df_verdict_strictness(&j.decision) > df_verdict_strictness(&q->decision)) {
 		q->decision = j.decision;
 		q->is_refusal = true;
 		df_report_query(w, q, &q->msg.name, answer_with(w, &j.name));

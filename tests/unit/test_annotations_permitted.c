@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* demands: what a host that lets nothing weaken accepts, each refusal beside its twin. */
+/* annotations: those that a host with `annotations-may-weaken no` accepts, each refusal beside its
+ * twin. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -124,7 +125,8 @@ static void test_audit(void **state)
 
 		configure(rows[i].conf);
 		annotate(rows[i].annotations, &s);
-		assert_int_equal(df_annotations_check_audit(&conf, &s.annotations, rows[i].host_enforces, error),
+		assert_int_equal(df_annotations_check_audit(&conf, &s.annotations,
+							    rows[i].host_enforces, error),
 				 rows[i].want);
 		assert_int_equal(strstr(error, "demands mode enforce") != NULL, rows[i].want != 0);
 		df_state_done(&s);
