@@ -90,7 +90,7 @@ void df_pin_init(struct df_worker *w);
 void df_pin_again(struct df_worker *w);
 
 /* A client's query for this name was refused by a rule of this table. */
-void df_pin_refused(struct df_worker *w, enum df_table table, const struct df_dname *name);
+void df_pin_refused(struct df_worker *w, enum df_table_id table, const struct df_dname *name);
 
 /* Starts the questions that are due, gives up those that are late.  Milliseconds to the next, or
  * -1. */

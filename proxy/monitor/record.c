@@ -142,7 +142,7 @@ int df_record_name_of(const struct df_record *r, uint32_t slot, struct df_dname 
 	return 0;
 }
 
-static const char *reason_text(uint32_t reason)
+const char *df_record_reason(uint32_t reason)
 {
 	switch ((enum df_reason)reason) {
 	case DF_REASON_QNAME:
@@ -173,6 +173,10 @@ static const char *reason_text(uint32_t reason)
 		return "AddressRule";
 	case DF_REASON_PINNED:
 		return "AddressOfName";
+	case DF_REASON_SHARED:
+		return "SharedAddress";
+	case DF_REASON_PORT:
+		return "PortNotAllowed";
 	case DF_REASON_RAW:
 		return "RawAddress";
 	case DF_REASON_NONE:
@@ -249,53 +253,45 @@ bool df_record_is_over_rate(struct df_record *r, enum df_record_sort sort)
 	return false;
 }
 
-void df_record_rule(const struct df_record *r, enum df_table table,
-		    const struct df_policy_rule *rule, struct df_event_line *e,
-		    char text[static DF_RECORD_RULE_MAX])
+/* To what a refusal by raw-ip leads: the rule that would permit the address. */
+static void append_remedy(const struct df_policy *p, uint8_t proto, const struct df_event_line *e,
+			  char *text, size_t size)
 {
-	const struct df_policy *p = &r->tables->tables[table];
-	const bool is_deny = df_policy_default(p) == DF_POLICY_BLOCK;
-
-	e->is_allowlist = is_deny;
-	e->rule = e->rule_owner = e->hint = NULL;
-	if (rule) {
-		(void)df_policy_rule_describe(p, rule, text, DF_RECORD_RULE_MAX);
-		e->rule_owner = df_policy_rule_owner(p, rule);
-		e->hint = e->is_refusal ? df_policy_rule_hint(p, rule) : NULL;
-		e->rule = text;
-	} else if (e->is_refusal || e->is_shadow) {
-		(void)snprintf(text, DF_RECORD_RULE_MAX, "%s.policy default %s", df_policy_name(p),
-			       is_deny ? "deny" : "allow");
-		e->rule = text;
-		e->rule_owner = df_policy_default_owner(p);
-		e->hint = e->is_refusal ? df_policy_default_hint(p) : NULL;
-	}
-}
-
-void df_record_raw(const struct df_record *r, enum df_table table, uint8_t proto,
-		   struct df_event_line *e, struct df_record_raw_texts *texts)
-{
-	const struct df_policy *p = &r->tables->tables[table];
 	const bool is_ipv6 = !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)e->addr);
 	char addr[INET6_ADDRSTRLEN];
 	size_t n = 0;
 
-	(void)snprintf(texts->rule, sizeof(texts->rule), "%s.policy raw-ip %s", df_policy_name(p),
-		       df_policy_raw_ip(p) == DF_POLICY_RAW_AUDIT ? "audit" : "block");
-	e->rule = texts->rule;
-	e->rule_owner = df_policy_raw_owner(p);
-	e->hint = e->is_refusal ? df_policy_raw_hint(p) : NULL;
 	df_addr_text(e->addr, addr);
-	df_append(texts->remedy, sizeof(texts->remedy), &n,
+	df_append(text, size, &n,
 		  "no lookup of the container named this address; to permit it write: allow ");
 	if (e->port == 0)
-		df_append(texts->remedy, sizeof(texts->remedy), &n, "%s", addr);
+		df_append(text, size, &n, "%s", addr);
 	else
-		df_append(texts->remedy, sizeof(texts->remedy), &n,
-			  is_ipv6 ? "[%s]:%u%s" : "%s:%u%s", addr, e->port,
+		df_append(text, size, &n, is_ipv6 ? "[%s]:%u%s" : "%s:%u%s", addr, e->port,
 			  proto == IPPROTO_UDP ? "/udp" : "");
-	df_append(texts->remedy, sizeof(texts->remedy), &n, " into %s.policy", df_policy_name(p));
-	e->remedy = e->is_refusal ? texts->remedy : NULL;
+	df_append(text, size, &n, " into %s.policy", df_policy_name(p));
+}
+
+void df_record_verdict(const struct df_record *r, const struct df_decision *d, uint8_t proto,
+		       struct df_event_line *e, struct df_record_texts *texts)
+{
+	const struct df_policy *p = &r->tables->tables[d->table];
+	/* a connect_probe is no refusal in the event, but has a rule that would refuse */
+	const bool is_told = d->rule || d->is_refusal || e->is_refusal || e->is_shadow;
+
+	e->is_allowlist = df_policy_default(p) == DF_POLICY_BLOCK;
+	e->rule = e->rule_owner = e->hint = NULL;
+	if (!is_told || df_verdict_rule(r->tables, d, texts->rule, sizeof(texts->rule)) == 0)
+		return;
+	e->rule = texts->rule;
+	e->rule_owner = df_verdict_owner(r->tables, d);
+	if (!e->is_refusal)
+		return;
+	e->hint = df_verdict_hint(r->tables, d);
+	if (d->reason == DF_REASON_RAW && !d->rule && e->addr) {
+		append_remedy(p, proto, e, texts->remedy, sizeof(texts->remedy));
+		e->remedy = texts->remedy;
+	}
 }
 
 /* Where the shadow policy is against a name, or for one that was refused. */
@@ -304,23 +300,22 @@ static int record_shadow(struct df_record *r, const struct df_msg_query *m,
 {
 	struct df_event_line e = {
 		.event = "shadow",
-		.reason = reason_text(m->shadow_reason),
+		.reason = df_record_reason(m->shadow_reason),
 		.is_shadow = true,
 		.would_block = m->shadow_reason != DF_REASON_NONE,
 		.domain = judged->domain,
 		.who = judged->who,
 		.is_search = judged->is_search,
 	};
-	const struct df_policy_rule *rule;
-	char rule_text[DF_RECORD_RULE_MAX];
-	enum df_table table;
+	struct df_decision d = {.is_refusal = e.would_block, .reason = m->shadow_reason};
+	struct df_record_texts texts;
 
-	if (df_tables_rule(r->tables, m->shadow_rule, &table, &rule) < 0 ||
-	    table != DF_TABLE_SHADOW)
+	if (df_tables_rule(r->tables, m->shadow_rule, &d.table, &d.rule) < 0 ||
+	    d.table != DF_TABLE_SHADOW)
 		return -EBADMSG;
 	if (!e.would_block && !judged->is_refusal)
 		return 0;
-	df_record_rule(r, table, rule, &e, rule_text);
+	df_record_verdict(r, &d, IPPROTO_TCP, &e, &texts);
 	if (!df_record_is_over_rate(r, DF_RATE_ALLOWED))
 		df_record_emit(r, &e, false);
 	return 0;
@@ -342,20 +337,6 @@ static void describe_payload(const struct df_msg_query *m, struct df_event_line 
 	}
 }
 
-/* Rules that stand behind a refusal without one of the policy's lines. */
-static void describe_default(const struct df_record *r, const struct df_msg_query *m,
-			     enum df_table table, struct df_event_line *e,
-			     struct df_record_raw_texts *texts)
-{
-	if (m->reason == DF_REASON_NO_NAME || m->reason == DF_REASON_NOT_LEARNED ||
-	    m->reason == DF_REASON_PINNED || m->reason == DF_REASON_RESOLVER) {
-		/* a blocked name's address, raw-ip, or nothing that was written */
-		e->rule = e->rule_owner = e->hint = NULL;
-	} else if (m->reason == DF_REASON_RAW && e->addr) {
-		df_record_raw(r, table, IPPROTO_TCP, e, texts);
-	}
-}
-
 static void count_query(struct df_record *r, const struct df_msg_query *m)
 {
 	const uint64_t n = m->flags & DF_QUERY_SUMMARY ? m->count : 1;
@@ -372,14 +353,13 @@ static void count_query(struct df_record *r, const struct df_msg_query *m)
 
 int df_record_query(struct df_record *r, const struct df_msg_query *m)
 {
-	char domain[DF_DNAME_TEXT_MAX], rule_text[DF_RECORD_RULE_MAX];
-	const struct df_policy_rule *rule;
-	enum df_table table;
-	struct df_record_raw_texts raw;
+	struct df_decision d = {.is_refusal = m->flags & DF_QUERY_REFUSAL, .reason = m->reason};
+	char domain[DF_DNAME_TEXT_MAX];
+	struct df_record_texts texts;
 	struct df_identity unknown;
 	struct df_event_line e = {
 		.event = m->flags & DF_QUERY_SUMMARY ? "summary" : event_name(m),
-		.reason = reason_text(m->reason),
+		.reason = df_record_reason(m->reason),
 		.is_refusal = m->flags & DF_QUERY_REFUSAL,
 		.at = m->at < DF_AT_END ? m->at : DF_AT_DNS,
 		.domain = domain,
@@ -399,8 +379,8 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 		.is_search = m->flags & DF_QUERY_SEARCH,
 	};
 
-	if (!is_query_sane(m) || df_tables_rule(r->tables, m->rule, &table, &rule) < 0 ||
-	    table == DF_TABLE_SHADOW)
+	if (!is_query_sane(m) || df_tables_rule(r->tables, m->rule, &d.table, &d.rule) < 0 ||
+	    d.table == DF_TABLE_SHADOW)
 		return -EBADMSG;
 	if (m->name.len > 0)
 		(void)df_dname_to_text(&m->name, domain);
@@ -410,10 +390,8 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 	    (m->at == DF_AT_TLS || m->at == DF_AT_HTTP))
 		e.of = event_name(m);
 	e.is_blocked = e.is_refusal && !(m->flags & DF_QUERY_PASSED) &&
-		       r->meta->table_modes[table] == DF_MODE_ENFORCE;
-	df_record_rule(r, table, rule, &e, rule_text);
-	if (!rule)
-		describe_default(r, m, table, &e, &raw);
+		       r->tables->modes[d.table] == DF_MODE_ENFORCE;
+	df_record_verdict(r, &d, IPPROTO_TCP, &e, &texts);
 	if (r->who[m->seq % DF_RECORD_WHO_MAX].seq == m->seq) {
 		e.who = &r->who[m->seq % DF_RECORD_WHO_MAX].who;
 	} else {

@@ -18,17 +18,16 @@ void df_record_show_init(struct df_record *r);
 /* A flood must not rotate the first refusals out of the log.  True: counted only. */
 bool df_record_is_over_rate(struct df_record *r, enum df_record_sort sort);
 
-struct df_record_raw_texts {
+/* The reason of an event: deployfence.events(5).  NULL: none. */
+const char *df_record_reason(uint32_t reason);
+
+/* Storage of what is said of a verdict. */
+struct df_record_texts {
 	char rule[DF_RECORD_RULE_MAX], remedy[DF_RECORD_RULE_MAX];
 };
 
-/* The same of an address that nothing names: raw-ip, and what would permit it. */
-void df_record_raw(const struct df_record *r, enum df_table table, uint8_t proto,
-		   struct df_event_line *e, struct df_record_raw_texts *texts);
-
-/* Sets what e says of the rule; text is its storage.  rule NULL: the default. */
-void df_record_rule(const struct df_record *r, enum df_table table,
-		    const struct df_policy_rule *rule, struct df_event_line *e,
-		    char text[static DF_RECORD_RULE_MAX]);
+/* Sets what e says of a verdict: its rule, who answers for it, and what would permit it. */
+void df_record_verdict(const struct df_record *r, const struct df_decision *d, uint8_t proto,
+		       struct df_event_line *e, struct df_record_texts *texts);
 
 #endif

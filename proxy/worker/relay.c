@@ -170,14 +170,15 @@ static void find_route(struct df_worker *w, struct df_query *q)
 		/* an update or a NOTIFY is for the server that it was sent to, and for no other */
 		r = (struct df_route){.to = {.port = t->port}};
 		memcpy(r.to.addr, t->addr, sizeof(r.to.addr));
-		r.decision = df_tables_addr(&w->tables, t->addr, t->proto, DF_DNS_PORT, learned);
+		r.decision = df_verdict_addr(&w->tables, DF_TABLES_FENCE, t->addr, t->proto,
+					     DF_DNS_PORT, learned);
 		if (r.decision.is_refusal)
 			r.decision.reason = DF_REASON_RESOLVER;
 	}
 	q->to = r.to;
 	q->is_rerouted = r.is_rerouted;
 	q->teaches = r.teaches;
-	if (df_tables_strictness(&r.decision) > df_tables_strictness(&q->decision))
+	if (df_verdict_strictness(&r.decision) > df_verdict_strictness(&q->decision))
 		q->decision = r.decision;
 }
 
@@ -254,10 +255,11 @@ static int judge_name(void *data, const struct df_dname *name)
 {
 	struct judged *j = data;
 	const struct df_tables *t = &j->w->tables;
-	const struct df_decision d = j->is_answer ? df_tables_answer(t, answer_with(j->w, name))
-						  : df_tables_question(t, &j->w->search, name);
+	const struct df_decision d =
+		j->is_answer ? df_verdict_names(t, DF_TABLES_FENCE, name, 1, DF_REASON_CNAME)
+			     : df_verdict_question(t, DF_TABLES_FENCE, &j->w->search, name);
 
-	if (!j->is_any || df_tables_strictness(&d) > df_tables_strictness(&j->decision)) {
+	if (!j->is_any || df_verdict_strictness(&d) > df_verdict_strictness(&j->decision)) {
 		j->is_any = true;
 		j->decision = d;
 		j->name = *name;
@@ -314,7 +316,7 @@ static void on_query(struct df_worker *w, const struct df_client *client,
 		handle_unparsed(w, q, pkt, len);
 		return;
 	}
-	q->decision = df_tables_question(&w->tables, &w->search, &q->msg.name);
+	q->decision = df_verdict_question(&w->tables, DF_TABLES_FENCE, &w->search, &q->msg.name);
 	handle_judged(w, q, &q->msg.name, pkt, len);
 }
 
@@ -382,8 +384,8 @@ static bool judge_answer(struct df_worker *w, struct df_query *q,
 	if (is_address || (df_worker_is_inert(w) && !answer->is_svcb_malformed))
 		(void)df_learn_answer(w, &q->msg.name, answer, &scope);
 	if (!q->decision.is_enforced)
-		d = df_tables_answer(&w->tables, answer);
-	if (df_tables_strictness(&d) <= df_tables_strictness(&q->decision)) {
+		d = df_decide_answer(&w->tables, DF_TABLES_FENCE, answer);
+	if (df_verdict_strictness(&d) <= df_verdict_strictness(&q->decision)) {
 		df_report_outcome(w, q, answer, answer->rcode);
 		return false;
 	}
@@ -460,7 +462,7 @@ static int check_other(struct df_worker *w, struct df_query *q, const uint8_t *p
 
 	if (r < 0)
 		return r;
-	if (df_tables_strictness(&j.decision) > df_tables_strictness(&q->decision)) {
+	if (df_verdict_strictness(&j.decision) > df_verdict_strictness(&q->decision)) {
 		q->decision = j.decision;
 		q->is_refusal = true;
 		df_report_query(w, q, &q->msg.name, answer_with(w, &j.name));
