@@ -147,8 +147,9 @@ static void free_row(struct df_row *r)
 
 static int take_texts(struct df_aggregate *a, struct df_row *row)
 {
-	const char **texts[] = {&row->at,     &row->socket, &row->domain, &row->ip,     &row->cmd,
-				&row->script, &row->rule,   &row->owner,  &row->reason, &row->hint};
+	const char **texts[] = {&row->at,    &row->socket, &row->domain, &row->ip,
+				&row->cmd,   &row->script, &row->rule,   &row->rule_owner,
+				&row->owner, &row->reason, &row->hint};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		int r = df_aggregate_text(a, *texts[i], texts[i]);

@@ -338,6 +338,7 @@ static int read_row(const struct df_json *e, const char *event, struct df_row *r
 		.domain = get_text(e, "domain"),
 		.ip = get_text(e, "ip"),
 		.rule = get_text(e, "rule"),
+		.rule_owner = get_text(e, "rule_owner"),
 		.owner = get_text(e, "owner"),
 		.reason = get_text(e, "reason"),
 		.hint = get_text(e, "hint"),
@@ -384,8 +385,7 @@ static int count_row(struct df_aggregate *a, struct df_container *c, const struc
 	n = get_ancestry(e, probe->cmd, ancestry, &is_whole);
 	find_script(probe->cmd, ancestry, n, script, sizeof(script));
 	probe->script = *script ? script : NULL;
-	/* as in the text log: who answers for the rule, else who answers for the container */
-	if (!probe->owner)
+	if (!probe->owner) /* as events were before they had rule_owner */
 		probe->owner = get_text(df_json_get(e, "annotations"), "owner");
 	if (probe->domain)
 		probe->class = classify(probe->domain, probe->cmd, ancestry, n, is_whole);

@@ -67,8 +67,13 @@ static const char *end_verdict(const struct df_graph_contact *c)
 static void put_chains(FILE *out, const struct df_graph *g, const struct df_report *r)
 {
 	static const struct df_column columns[] = {
-		{.title = "VERDICT"}, {.title = "CHAIN"}, {.title = "COUNT", .is_right = true},
-		{.title = "RULE"},    {.title = "OWNER"}, {.title = "BLOCKED-FOR", .usual = "-"},
+		{.title = "VERDICT"},
+		{.title = "CHAIN"},
+		{.title = "COUNT", .is_right = true},
+		{.title = "RULE"},
+		{.title = "RULE OWNER", .usual = "-"},
+		{.title = "OWNER"},
+		{.title = "BLOCKED-FOR", .usual = "-"},
 	};
 	struct df_table t = {.columns = columns, .n_columns = ARRAY_SIZE(columns)};
 
@@ -81,9 +86,10 @@ static void put_chains(FILE *out, const struct df_graph *g, const struct df_repo
 		df_table_cell(&t, 1, text);
 		df_table_cellf(&t, 2, "%llu", (unsigned long long)end->count);
 		df_table_cell(&t, 3, end->row->rule ? end->row->rule : end->row->reason);
-		df_table_cell(&t, 4, end->row->owner);
+		df_table_cell(&t, 4, end->row->rule_owner);
+		df_table_cell(&t, 5, end->row->owner);
 		if (end->blocked_for != DF_GRAPH_NONE)
-			df_table_cell(&t, 5, g->services[end->blocked_for].label);
+			df_table_cell(&t, 6, g->services[end->blocked_for].label);
 	}
 	if (t.n > 0)
 		(void)fputc('\n', out);
@@ -147,6 +153,7 @@ static void put_json_contact(struct df_json_out *j, const struct df_graph *g,
 	df_json_out_string(j, "verdict", end_verdict(c));
 	df_json_out_uint(j, "count", c->count);
 	df_json_out_string(j, "rule", c->row->rule);
+	df_json_out_string(j, "rule_owner", c->row->rule_owner);
 	df_json_out_string(j, "owner", c->row->owner);
 	if (c->blocked_for != DF_GRAPH_NONE) {
 		df_json_out_string(j, "blocked_for", g->services[c->blocked_for].label);
@@ -206,6 +213,7 @@ static void put_json_chain(struct df_json_out *j, const struct df_graph *g,
 	df_json_out_string(j, "name", end->name);
 	df_json_out_string(j, "verdict", end_verdict(end));
 	df_json_out_string(j, "rule", end->row->rule);
+	df_json_out_string(j, "rule_owner", end->row->rule_owner);
 	df_json_out_string(j, "owner", end->row->owner);
 	if (end->blocked_for != DF_GRAPH_NONE)
 		df_json_out_string(j, "blocked_for", g->services[end->blocked_for].label);

@@ -53,6 +53,7 @@ static void put_row(FILE *out, const struct df_row *row)
 		(void)fputs("</span>", out);
 	}
 	(void)fputs("</td>", out);
+	put_cell(out, "rule owner", "", row->rule_owner);
 	put_cell(out, "owner", "", row->owner);
 	(void)fputs("</tr>\n", out);
 }
@@ -61,7 +62,8 @@ static void begin_table(FILE *out, const char *what)
 {
 	(void)fprintf(out,
 		      "<table><thead><tr><th>Verdict</th><th>Count</th><th>%s</th><th>Class</th>"
-		      "<th>Command</th><th>Script</th><th>Rule</th><th>Owner</th></tr></thead>"
+		      "<th>Command</th><th>Script</th><th>Rule</th><th>Rule owner</th>"
+		      "<th>Owner</th></tr></thead>"
 		      "<tbody>\n",
 		      what);
 }
@@ -275,9 +277,9 @@ static int put_rules(FILE *out, const struct df_report *r)
 	if (status < 0)
 		return status;
 	if (totals.n > 0)
-		(void)fputs("<h2>By rule and owner</h2>\n<table><thead><tr><th>Against</th>"
-			    "<th>Names</th><th>Containers</th><th>Rule</th><th>Owner</th></tr>"
-			    "</thead><tbody>\n",
+		(void)fputs("<h2>By rule and owners</h2>\n<table><thead><tr><th>Against</th>"
+			    "<th>Names</th><th>Containers</th><th>Rule</th><th>Rule owner</th>"
+			    "<th>Owner</th></tr></thead><tbody>\n",
 			    out);
 	for (size_t i = 0; i < totals.n; i++) {
 		const struct df_total *t = &totals.list[i];
@@ -289,6 +291,7 @@ static int put_rules(FILE *out, const struct df_report *r)
 			      (unsigned long long)t->count, (unsigned long long)t->n_names,
 			      (unsigned long long)t->n_containers);
 		put_cell(out, "rule", "r", t->key ? t->key : "-");
+		put_cell(out, "rule owner", "", t->rule_owner);
 		put_cell(out, "owner", "", t->second);
 		(void)fputs("</tr>\n", out);
 	}

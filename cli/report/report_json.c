@@ -45,6 +45,7 @@ static void put_row(struct df_json_out *j, const struct df_row *row)
 	put_texts(j, "ancestry", &row->ancestry);
 	df_json_out_string(j, "reason", row->reason);
 	df_json_out_string(j, "rule", row->rule);
+	df_json_out_string(j, "rule_owner", row->rule_owner);
 	df_json_out_string(j, "owner", row->owner);
 	df_json_out_string(j, "hint", row->hint);
 	put_time(j, "first", row->first);
@@ -71,6 +72,7 @@ static void put_total(struct df_json_out *j, const char *key, const char *second
 {
 	df_json_out_open(j, NULL, '{');
 	df_json_out_string(j, key, t->key);
+	df_json_out_string(j, "rule_owner", t->rule_owner);
 	if (second)
 		df_json_out_string(j, second, t->second);
 	df_json_out_uint(j, "names", t->n_names);

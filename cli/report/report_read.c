@@ -130,9 +130,16 @@ static int read_texts(struct reading *r, const struct df_json *obj, struct df_ro
 	const struct {
 		const char *key, **field;
 	} texts[] = {
-		{"at", &row->at},         {"domain", &row->domain}, {"ip", &row->ip},
-		{"cmd", &row->cmd},       {"script", &row->script}, {"rule", &row->rule},
-		{"owner", &row->owner},   {"hint", &row->hint},     {"reason", &row->reason},
+		{"at", &row->at},
+		{"domain", &row->domain},
+		{"ip", &row->ip},
+		{"cmd", &row->cmd},
+		{"script", &row->script},
+		{"rule", &row->rule},
+		{"rule_owner", &row->rule_owner},
+		{"owner", &row->owner},
+		{"hint", &row->hint},
+		{"reason", &row->reason},
 		{"socket", &row->socket},
 	};
 

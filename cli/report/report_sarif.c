@@ -277,6 +277,7 @@ static void put_properties(struct df_json_out *j, const struct df_container *c,
 	if (row->domain)
 		df_json_out_string(j, "class", df_class_name(row->class));
 	df_json_out_string(j, "rule", row->rule);
+	df_json_out_string(j, "rule_owner", row->rule_owner);
 	df_json_out_string(j, "owner", row->owner);
 	df_json_out_string(j, "container", c->id);
 	df_json_out_close(j, '}');

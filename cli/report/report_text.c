@@ -57,6 +57,7 @@ static void put_rows(FILE *out, const struct df_report *r, const struct df_conta
 		{.title = "SCRIPT", .max = SCRIPT_WIDTH_MAX, .usual = "-"},
 		{.title = "AT", .usual = "dns"},
 		{.title = "RULE"},
+		{.title = "RULE OWNER", .usual = "-"},
 		{.title = "OWNER"},
 		{.title = "BASELINE", .usual = "-"},
 	};
@@ -77,8 +78,9 @@ static void put_rows(FILE *out, const struct df_report *r, const struct df_conta
 		df_table_cell(&t, 5, row->script);
 		df_table_cell(&t, 6, row->at);
 		df_table_cell(&t, 7, row->rule ? row->rule : row->reason);
-		df_table_cell(&t, 8, row->owner);
-		df_table_cell(&t, 9, row->is_new ? "new" : NULL);
+		df_table_cell(&t, 8, row->rule_owner);
+		df_table_cell(&t, 9, row->owner);
+		df_table_cell(&t, 10, row->is_new ? "new" : NULL);
 	}
 	if (is_shadow && t.n > 0)
 		(void)fputs("\nthe shadow policy:\n", out);
@@ -250,11 +252,9 @@ static int put_container(FILE *out, const struct df_report *r, const struct df_c
 static int put_rules(FILE *out, const struct df_report *r)
 {
 	static const struct df_column columns[] = {
-		{.title = "AGAINST", .is_right = true},
-		{.title = "NAMES", .is_right = true},
-		{.title = "CONTAINERS", .is_right = true},
-		{.title = "RULE"},
-		{.title = "OWNER"},
+		{.title = "AGAINST", .is_right = true},    {.title = "NAMES", .is_right = true},
+		{.title = "CONTAINERS", .is_right = true}, {.title = "RULE"},
+		{.title = "RULE OWNER", .usual = "-"},     {.title = "OWNER"},
 	};
 	struct df_table t = {.columns = columns, .n_columns = ARRAY_SIZE(columns)};
 	struct df_totals totals;
@@ -270,7 +270,8 @@ static int put_rules(FILE *out, const struct df_report *r)
 		df_table_cellf(&t, 1, "%llu", (unsigned long long)g->n_names);
 		df_table_cellf(&t, 2, "%llu", (unsigned long long)g->n_containers);
 		df_table_cell(&t, 3, g->key);
-		df_table_cell(&t, 4, g->second);
+		df_table_cell(&t, 4, g->rule_owner);
+		df_table_cell(&t, 5, g->second);
 	}
 	if (t.n > 0)
 		(void)fputc('\n', out);

@@ -55,6 +55,8 @@ int df_row_compare(const struct df_row *x, const struct df_row *y)
 		r = compare_text(x->rule, y->rule);
 	if (r == 0)
 		r = compare_text(x->reason, y->reason);
+	if (r == 0)
+		r = compare_text(x->rule_owner, y->rule_owner);
 	return r ? r : compare_text(x->owner, y->owner);
 }
 

@@ -48,7 +48,8 @@ struct df_row {
 	const char *cmd;    /* without the blank at its end */
 	const char *script; /* that the nearest shell or make runs */
 	const char *rule;   /* "default.policy:3 block github.com" */
-	const char *owner;  /* of the rule, else of the container */
+	const char *rule_owner;
+	const char *owner; /* of the container: the annotation */
 	const char *reason;
 	const char *hint;
 	enum df_class class; /* of DF_ROW_NAME */

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One row as it is sorted: all that is alike in key, second and class becomes one total. */
+/* One row as it is sorted: all that is alike in key, second, rule_owner and class becomes one
+ * total. */
 struct item {
-	const char *key, *second;
+	const char *key, *second, *rule_owner;
 	enum df_class class;
 	const char *name;
 	size_t container;
@@ -30,6 +31,8 @@ static int compare_keys(const struct item *x, const struct item *y)
 
 	if (r == 0)
 		r = compare_text(x->key, y->key);
+	if (r == 0)
+		r = compare_text(x->rule_owner, y->rule_owner);
 	return r ? r : compare_text(x->second, y->second);
 }
 
@@ -69,7 +72,10 @@ static uint64_t count_containers(const struct item *from, size_t n)
 
 static struct df_total sum_up(const struct item *from, size_t n)
 {
-	struct df_total t = {.key = from->key, .second = from->second, .class = from->class};
+	struct df_total t = {.key = from->key,
+			     .second = from->second,
+			     .rule_owner = from->rule_owner,
+			     .class = from->class};
 
 	for (size_t i = 0; i < n; i++) {
 		const struct df_row *row = from[i].row;
@@ -172,6 +178,7 @@ int df_totals_by_rule(const struct df_aggregate *a, struct df_totals *ret)
 			items.list[items.n++] =
 				(struct item){.key = row->rule,
 					      .second = row->owner,
+					      .rule_owner = row->rule_owner,
 					      .name = row->domain ? row->domain : row->ip,
 					      .container = i,
 					      .row = row};

@@ -12,8 +12,9 @@
 #include "cli/report/aggregate.h"
 
 struct df_total {
-	const char *key;    /* parent, rule, or script; NULL: none */
-	const char *second; /* owner, or name; NULL: none */
+	const char *key;        /* parent, rule, or script; NULL: none */
+	const char *second;     /* the container's owner, or name; NULL: none */
+	const char *rule_owner; /* NULL: none, or no totals of rules */
 	enum df_class class;
 	uint64_t count, blocked, would_block;
 	uint64_t n_names;      /* distinct domains, or addresses */

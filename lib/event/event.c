@@ -150,10 +150,11 @@ size_t df_event_text(const struct df_event_line *e, const struct df_meta *m, cha
 	else
 		append_other(e, buf, size, &pos);
 	append_text(buf, size, &pos, "rule", e->rule);
+	append_text(buf, size, &pos, "rule_owner", e->rule_owner);
 	df_append(buf, size, &pos, " container=%s", m->id);
-	append_text(buf, size, &pos, "owner", e->owner ? e->owner : m->owner);
-	append_text(buf, size, &pos, "hint", e->hint);
 	append_text(buf, size, &pos, "name", m->name);
+	append_text(buf, size, &pos, "owner", m->owner);
+	append_text(buf, size, &pos, "hint", e->hint);
 	append_text(buf, size, &pos, "socket", e->socket);
 	if (e->who && e->who->state == DF_IDENTITY_GONE)
 		df_append(buf, size, &pos, " attribution=gone");

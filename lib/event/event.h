@@ -78,8 +78,9 @@ struct df_event_line {
 	const uint8_t *addr; /* 16 bytes; NULL: none */
 	uint16_t port;       /* host byte order; of addr, or of a proxy's target */
 	bool is_note;        /* about a name and an address as such: no verdict, no port */
-	const struct df_identity *who;   /* NULL: nobody */
-	const char *rule, *owner, *hint; /* NULL: none; owner of the rule */
+	const struct df_identity *who; /* NULL: nobody */
+	/* NULL: none.  rule_owner: who answers for the rule; the job's owner is in df_meta. */
+	const char *rule, *rule_owner, *hint;
 	bool has_query;
 	uint16_t txid, qtype;
 	uint8_t rcode;

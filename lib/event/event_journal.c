@@ -93,6 +93,7 @@ static void verdict_fields(struct entry *j, const struct df_event_line *e)
 		number_field(j, "DEPLOYFENCE_PROXY_PORT", e->proxy_port);
 	}
 	text_field(j, "DEPLOYFENCE_RULE", e->rule);
+	text_field(j, "DEPLOYFENCE_RULE_OWNER", e->rule_owner);
 	text_field(j, "DEPLOYFENCE_HINT", e->hint);
 	text_field(j, "DEPLOYFENCE_FINDING", e->finding);
 }
@@ -116,6 +117,6 @@ size_t df_event_journal(const struct df_event_line *e, const struct df_meta *m, 
 	text_field(&j, "DEPLOYFENCE_NAMESPACE", m->k8s_namespace);
 	text_field(&j, "DEPLOYFENCE_POLICY", m->policy);
 	text_field(&j, "DEPLOYFENCE_MODE", m->mode == DF_MODE_AUDIT ? "audit" : "enforce");
-	text_field(&j, "DEPLOYFENCE_OWNER", e->owner ? e->owner : m->owner);
+	text_field(&j, "DEPLOYFENCE_OWNER", m->owner);
 	return j.len;
 }

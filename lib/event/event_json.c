@@ -127,7 +127,7 @@ static bool is_judged(const struct df_event_line *e)
 	return e->is_refusal || e->proxy || (e->domain && !e->is_note);
 }
 
-static void put_verdict(yajl_gen g, const struct df_event_line *e)
+static void put_verdict(yajl_gen g, const struct df_event_line *e, const struct df_meta *m)
 {
 	if (e->reason)
 		put_string(g, "reason", e->reason);
@@ -150,7 +150,8 @@ static void put_verdict(yajl_gen g, const struct df_event_line *e)
 	if (is_judged(e) || e->is_shadow)
 		put_string(g, "firewallMethod", df_event_method(e));
 	put_string(g, "rule", e->rule);
-	put_string(g, "owner", e->owner);
+	put_string(g, "rule_owner", e->rule_owner);
+	put_string(g, "owner", m->owner);
 	put_string(g, "hint", e->hint);
 }
 
@@ -225,7 +226,7 @@ static size_t generate(const struct df_event_line *e, const struct df_meta *m, e
 	put_int(g, "schema", DF_EVENT_SCHEMA);
 	put_string(g, "time", now);
 	put_string(g, "event", e->event);
-	put_verdict(g, e);
+	put_verdict(g, e, m);
 	if (e->has_query)
 		put_query(g, e, detail >= DETAIL_NO_ANCESTRY);
 	if (e->proxy) {

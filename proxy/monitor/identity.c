@@ -185,18 +185,6 @@ static void read_ancestry(const struct df_meta *meta, int proc_fd, const struct 
 	}
 }
 
-void df_identity_from_token(const struct df_token *t, enum df_identity_state state,
-			  struct df_identity *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	ret->state = state;
-	ret->pid = t->tgid;
-	ret->tid = t->tid;
-	ret->uid = t->uid;
-	memcpy(ret->comm, t->comm, sizeof(ret->comm));
-	ret->comm[DF_COMM_LEN - 1] = '\0';
-}
-
 /* It has ended; its parent need not have. */
 static void read_parents_of_gone(const struct df_meta *meta, int proc_fd, const struct df_token *t,
 				 struct df_identity *ret)
@@ -217,12 +205,12 @@ static bool is_asker(const struct process *p, const struct df_token *t)
 }
 
 void df_identity_read(const struct df_meta *meta, int proc_fd, const struct df_token *t,
-			struct df_identity *ret)
+		      struct df_identity *ret)
 {
 	_cleanup_close_ int fd = -1;
 	struct process p;
 
-	df_identity_from_token(t, DF_IDENTITY_GONE, ret);
+	df_record_from_token(t, DF_IDENTITY_GONE, ret);
 	if (t->tgid == 0) {
 		ret->state = DF_IDENTITY_UNAVAILABLE; /* a kernel thread acted for somebody */
 		return;
@@ -252,7 +240,6 @@ void df_identity_read(const struct df_meta *meta, int proc_fd, const struct df_t
 		return;
 	ret->state = DF_IDENTITY_OK;
 }
-
 
 /* --- the reader: a process of its own ----------------------------------------------- */
 
@@ -301,7 +288,7 @@ _Noreturn void df_identity_run_reader(const struct df_meta *meta, int channel)
 		if (is_readable)
 			df_identity_read(meta, proc_fd, &in.lookup.token, &out.who);
 		else
-			df_identity_from_token(&in.lookup.token, DF_IDENTITY_UNAVAILABLE, &out.who);
+			df_record_from_token(&in.lookup.token, DF_IDENTITY_UNAVAILABLE, &out.who);
 		if (send(channel, &out, sizeof(out), MSG_NOSIGNAL) < 0)
 			break;
 	}
@@ -334,7 +321,7 @@ static void show_early(struct df_lookups *ls, const struct df_event_task *e,
 
 	if (!e->event.refused || e->cmd_len == 0 || e->cmd_len >= sizeof(e->cmd))
 		return;
-	df_identity_from_token(t, DF_IDENTITY_GONE, &who);
+	df_record_from_token(t, DF_IDENTITY_GONE, &who);
 	take_recorded_cmd(e, &who);
 	who.state = DF_IDENTITY_OK;
 	df_record_kernel_early(ls->record, &e->event, &who);
@@ -372,7 +359,7 @@ static void give_up(struct df_lookups *ls, struct df_lookup *l)
 {
 	struct df_identity who;
 
-	df_identity_from_token(&l->token, DF_IDENTITY_UNAVAILABLE, &who);
+	df_record_from_token(&l->token, DF_IDENTITY_UNAVAILABLE, &who);
 	settle(ls, l, &who);
 }
 
@@ -519,7 +506,7 @@ void df_lookups_kernel(struct df_lookups *ls, const struct df_event_task *task)
 	if (!l) {
 		struct df_identity who;
 
-		df_identity_from_token(&t, DF_IDENTITY_UNAVAILABLE, &who);
+		df_record_from_token(&t, DF_IDENTITY_UNAVAILABLE, &who);
 		take_recorded_cmd(task, &who);
 		df_record_kernel(ls->record, e, &who);
 		return;

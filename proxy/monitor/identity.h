@@ -30,10 +30,6 @@
 void df_identity_read(const struct df_meta *meta, int proc_fd, const struct df_token *t,
 		      struct df_identity *ret);
 
-/* The part of an identity that the token holds: of a process that could not be read. */
-void df_identity_from_token(const struct df_token *t, enum df_identity_state state,
-			    struct df_identity *ret);
-
 /* Arguments as the published log shows them: each followed by a blank.  The new length. */
 size_t df_identity_cmdline(char *cmd, size_t len);
 

@@ -62,7 +62,7 @@ int df_child_send(const struct df_child *c, const void *message, size_t size);
  */
 struct df_own_map {
 	struct df_source source;
-	int events;                /* netlink: addresses came or went; -1: not watched */
+	int events;               /* netlink: addresses came or went; -1: not watched */
 	uint64_t due_ns, read_ns; /* due: when they are read again; 0: nothing came */
 };
 

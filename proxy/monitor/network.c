@@ -81,8 +81,7 @@ int df_own_map_start(struct df_own_map *o, const struct df_meta *meta, struct df
 	if (meta->is_host_netns)
 		return 0;
 	o->events = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
-	if (o->events < 0 ||
-	    bind(o->events, (const struct sockaddr *)&groups, sizeof(groups)) < 0)
+	if (o->events < 0 || bind(o->events, (const struct sockaddr *)&groups, sizeof(groups)) < 0)
 		return -errno;
 	o->source.ready = addresses_changed;
 	r = df_loop_add(loop, o->events, EPOLLIN, &o->source);
@@ -120,9 +119,9 @@ static bool is_payload_running(struct df_resolvers *r)
 
 	if (!r->is_started)
 		r->is_started = df_process_image(meta->init_pid, &now) < 0 ||
-					  now.exe_dev != meta->init_exe_dev ||
-					  now.exe_ino != meta->init_exe_ino ||
-					  now.arg_start != meta->init_arg_start;
+				now.exe_dev != meta->init_exe_dev ||
+				now.exe_ino != meta->init_exe_ino ||
+				now.arg_start != meta->init_arg_start;
 	return r->is_started;
 }
 

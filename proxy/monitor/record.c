@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proxy/monitor/record.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "lib/base/log.h"
 #include "lib/base/util.h"
-#include "proxy/monitor/reader.h"
-#include "proxy/monitor/record_emit.h"
 
 #define TAG "deployfence"
 #define JOURNAL_ENTRY_MAX 32768
@@ -99,124 +98,6 @@ void df_record_init(struct df_record *r, const struct df_meta *meta, const struc
 	df_record_show_init(r);
 }
 
-void df_record_forget(struct df_record *r)
-{
-	for (int i = 0; i < DF_RECORD_WHO_MAX; i++)
-		r->who[i].seq = 0;
-}
-
-void df_record_identity(struct df_record *r, uint32_t seq, const struct df_identity *who)
-{
-	r->who[seq % DF_RECORD_WHO_MAX].seq = seq;
-	r->who[seq % DF_RECORD_WHO_MAX].who = *who;
-}
-
-static uint32_t number_of_slot(uint32_t slot)
-{
-	return slot & ((1u << DF_LEARN_SLOT_SHIFT) - 1);
-}
-
-int df_record_name(struct df_record *r, const struct df_msg_name *m)
-{
-	const uint32_t i = number_of_slot(m->slot);
-	const uint16_t generation = (uint16_t)(m->slot >> DF_LEARN_SLOT_SHIFT);
-
-	if (i == 0 || i >= DF_LEARN_NAMES || !df_dname_is_sane(&m->name))
-		return -EBADMSG;
-	if (r->learned[i].name.len > 0 && r->learned[i].generation == generation)
-		return df_dname_is_equal(&r->learned[i].name, &m->name) ? 0 : -EBADMSG;
-	r->learned[i].generation = generation;
-	r->learned[i].name = m->name;
-	return 0;
-}
-
-int df_record_name_of(const struct df_record *r, uint32_t slot, struct df_dname *ret)
-{
-	const uint32_t i = number_of_slot(slot);
-
-	if (i == 0 || i >= DF_LEARN_NAMES || r->learned[i].name.len == 0 ||
-	    r->learned[i].generation != slot >> DF_LEARN_SLOT_SHIFT)
-		return -ENOENT;
-	*ret = r->learned[i].name;
-	return 0;
-}
-
-static const char *reason_text(uint32_t reason)
-{
-	switch ((enum df_reason)reason) {
-	case DF_REASON_QNAME:
-		return "FromDNSRequest";
-	case DF_REASON_SEARCH:
-		return "FromSearchList";
-	case DF_REASON_CNAME:
-		return "FromCNAME";
-	case DF_REASON_UNLISTED:
-		return "NotInAllowlist";
-	case DF_REASON_TARGET:
-		return "FromTargetName";
-	case DF_REASON_RESOLVER:
-		return "UntrustedResolver";
-	case DF_REASON_NO_RESOLVER:
-		return "NoTrustedResolver";
-	case DF_REASON_SNI:
-		return "FromSNI";
-	case DF_REASON_HOST:
-		return "FromHostHeader";
-	case DF_REASON_REQUEST:
-		return "FromProxyRequest";
-	case DF_REASON_NO_NAME:
-		return "NoName";
-	case DF_REASON_NOT_LEARNED:
-		return "NameNotLearned";
-	case DF_REASON_ADDRESS:
-		return "AddressRule";
-	case DF_REASON_PINNED:
-		return "AddressOfName";
-	case DF_REASON_RAW:
-		return "RawAddress";
-	case DF_REASON_NONE:
-	case DF_REASON_END:
-		break;
-	}
-	return NULL;
-}
-
-static bool is_query_sane(const struct df_msg_query *m)
-{
-	if (m->n_addrs > DF_EVENT_ADDRS_MAX || m->n_chain > DF_EVENT_CHAIN_MAX ||
-	    m->reason >= DF_REASON_END || m->rcode > 0xfff)
-		return false;
-	if (m->at != DF_AT_DNS && m->at != DF_AT_TLS && m->at != DF_AT_HTTP && m->at != DF_AT_PROXY)
-		return false;
-	if ((m->at == DF_AT_DNS || m->name.len > 0) && !df_dname_is_sane(&m->name))
-		return false; /* a payload may have none */
-	if ((m->flags & DF_QUERY_REFUSAL)
-		    ? m->reason == DF_REASON_NONE
-		    : (m->at == DF_AT_TLS || m->at == DF_AT_HTTP) &&
-			      (m->name.len == 0 || !(m->flags & DF_QUERY_ADDR)))
-		return false;
-	if ((m->flags & DF_QUERY_SHADOW) && m->shadow_reason >= DF_REASON_END)
-		return false;
-	if ((m->flags & DF_QUERY_SEARCH) && (m->at != DF_AT_DNS || !(m->flags & DF_QUERY_REFUSAL)))
-		return false;
-	for (unsigned i = 0; i < m->n_chain; i++)
-		if (!df_dname_is_sane(&m->chain[i]))
-			return false;
-	return true;
-}
-
-/* Of one that is no summary. */
-static const char *event_name(const struct df_msg_query *m)
-{
-	if (m->at == DF_AT_TLS)
-		return m->flags & DF_QUERY_REFUSAL ? "tls_blocked" : "tls_connection";
-	if (m->at == DF_AT_HTTP)
-		return m->flags & DF_QUERY_REFUSAL ? "http_blocked" : "http_request";
-	if (m->at == DF_AT_PROXY)
-		return m->flags & DF_QUERY_REFUSAL ? "proxy_blocked" : "proxy_request";
-	return m->flags & DF_QUERY_REFUSAL ? "dns_blocked" : "query";
-}
-
 /* A flood must not rotate the first refusals out of the log. */
 bool df_record_is_over_rate(struct df_record *r, enum df_record_sort sort)
 {
@@ -242,7 +123,7 @@ bool df_record_is_over_rate(struct df_record *r, enum df_record_sort sort)
 			       (unsigned long long)b->untold);
 		b->untold = 0;
 		b->told_ns = now;
-		df_record_life(r, "suppressed", text);
+		df_record_info(r, "suppressed", text);
 	}
 	return false;
 }
@@ -255,17 +136,17 @@ void df_record_rule(const struct df_record *r, enum df_table table,
 	const bool is_deny = df_policy_default(p) == DF_POLICY_BLOCK;
 
 	e->is_allowlist = is_deny;
-	e->rule = e->owner = e->hint = NULL;
+	e->rule = e->rule_owner = e->hint = NULL;
 	if (rule) {
 		(void)df_policy_rule_describe(p, rule, text, DF_RECORD_RULE_MAX);
-		e->owner = df_policy_rule_owner(p, rule);
+		e->rule_owner = df_policy_rule_owner(p, rule);
 		e->hint = e->is_refusal ? df_policy_rule_hint(p, rule) : NULL;
 		e->rule = text;
 	} else if (e->is_refusal || e->is_shadow) {
 		(void)snprintf(text, DF_RECORD_RULE_MAX, "%s.policy default %s", df_policy_name(p),
 			       is_deny ? "deny" : "allow");
 		e->rule = text;
-		e->owner = df_policy_default_owner(p);
+		e->rule_owner = df_policy_default_owner(p);
 		e->hint = e->is_refusal ? df_policy_default_hint(p) : NULL;
 	}
 }
@@ -281,7 +162,7 @@ void df_record_raw(const struct df_record *r, enum df_table table, uint8_t proto
 	(void)snprintf(texts->rule, sizeof(texts->rule), "%s.policy raw-ip %s", df_policy_name(p),
 		       df_policy_raw_ip(p) == DF_POLICY_RAW_AUDIT ? "audit" : "block");
 	e->rule = texts->rule;
-	e->owner = df_policy_raw_owner(p);
+	e->rule_owner = df_policy_raw_owner(p);
 	e->hint = e->is_refusal ? df_policy_raw_hint(p) : NULL;
 	df_event_addr_text(e->addr, addr);
 	df_append(texts->remedy, sizeof(texts->remedy), &n,
@@ -296,177 +177,9 @@ void df_record_raw(const struct df_record *r, enum df_table table, uint8_t proto
 	e->remedy = e->is_refusal ? texts->remedy : NULL;
 }
 
-/* Where the shadow policy is against a name, or for one that was refused. */
-static int record_shadow(struct df_record *r, const struct df_msg_query *m,
-			 const struct df_event_line *judged)
-{
-	struct df_event_line e = {
-		.event = "shadow",
-		.reason = reason_text(m->shadow_reason),
-		.is_shadow = true,
-		.would_block = m->shadow_reason != DF_REASON_NONE,
-		.domain = judged->domain,
-		.who = judged->who,
-		.is_search = judged->is_search,
-	};
-	const struct df_policy_rule *rule;
-	char rule_text[DF_RECORD_RULE_MAX];
-	enum df_table table;
-
-	if (df_tables_rule(r->tables, m->shadow_rule, &table, &rule) < 0 ||
-	    table != DF_TABLE_SHADOW)
-		return -EBADMSG;
-	if (!e.would_block && !judged->is_refusal)
-		return 0;
-	df_record_rule(r, table, rule, &e, rule_text);
-	if (!df_record_is_over_rate(r, DF_RATE_ALLOWED))
-		df_record_emit(r, &e, false);
-	return 0;
-}
-
-/* What a payload asked for, and where it went. */
-static void describe_payload(const struct df_msg_query *m, struct df_event_line *e)
-{
-	e->has_query = false;
-	e->resolver = NULL;
-	e->port = m->port;
-	if (m->name.len == 0)
-		e->domain = NULL;
-	if (m->flags & DF_QUERY_ADDR)
-		e->addr = m->addr;
-	if (m->at == DF_AT_PROXY) {
-		e->proxy = m->token.addr;
-		e->proxy_port = ntohs(m->token.port);
-	}
-}
-
-/* Rules that stand behind a refusal without one of the policy's lines. */
-static void describe_default(const struct df_record *r, const struct df_msg_query *m,
-			     enum df_table table, struct df_event_line *e,
-			     struct df_record_raw_texts *texts)
-{
-	if (m->reason == DF_REASON_NO_NAME || m->reason == DF_REASON_NOT_LEARNED ||
-	    m->reason == DF_REASON_PINNED || m->reason == DF_REASON_RESOLVER) {
-		/* a blocked name's address, raw-ip, or nothing that was written */
-		e->rule = e->owner = e->hint = NULL;
-	} else if (m->reason == DF_REASON_RAW && e->addr) {
-		df_record_raw(r, table, IPPROTO_TCP, e, texts);
-	}
-}
-
-static void count_query(struct df_record *r, const struct df_msg_query *m)
-{
-	const uint64_t n = m->flags & DF_QUERY_SUMMARY ? m->count : 1;
-
-	if (m->flags & DF_QUERY_SEARCH) {
-		r->n_search += n;
-		return;
-	}
-	if (m->at == DF_AT_DNS)
-		r->n_queries += n;
-	if (m->flags & DF_QUERY_REFUSAL)
-		r->n_refusals += n;
-}
-
-int df_record_query(struct df_record *r, const struct df_msg_query *m)
-{
-	char domain[DF_DNAME_TEXT_MAX], rule_text[DF_RECORD_RULE_MAX];
-	const struct df_policy_rule *rule;
-	enum df_table table;
-	struct df_record_raw_texts raw;
-	struct df_identity unknown;
-	struct df_event_line e = {
-		.event = m->flags & DF_QUERY_SUMMARY ? "summary" : event_name(m),
-		.reason = reason_text(m->reason),
-		.is_refusal = m->flags & DF_QUERY_REFUSAL,
-		.at = m->at < DF_AT_END ? m->at : DF_AT_DNS,
-		.domain = domain,
-		.has_query = !(m->flags & DF_QUERY_SUMMARY),
-		.txid = m->txid,
-		.qtype = m->qtype,
-		.rcode = (uint8_t)m->rcode,
-		.resolver = m->token.addr,
-		.resolver_port = ntohs(m->token.port),
-		.answered_by = m->flags & DF_QUERY_REROUTED ? m->answered_by : NULL,
-		.is_tcp = m->flags & DF_QUERY_TCP,
-		.n_addrs = m->n_addrs,
-		.addrs = m->addrs,
-		.n_chain = m->n_chain,
-		.chain = m->chain,
-		.count = m->count,
-		.is_search = m->flags & DF_QUERY_SEARCH,
-	};
-
-	if (!is_query_sane(m) || df_tables_rule(r->tables, m->rule, &table, &rule) < 0 ||
-	    table == DF_TABLE_SHADOW)
-		return -EBADMSG;
-	if (m->name.len > 0)
-		(void)df_dname_to_text(&m->name, domain);
-	if (m->at != DF_AT_DNS)
-		describe_payload(m, &e);
-	if ((m->flags & DF_QUERY_SUMMARY) && !e.is_refusal &&
-	    (m->at == DF_AT_TLS || m->at == DF_AT_HTTP))
-		e.of = event_name(m);
-	e.is_blocked = e.is_refusal && !(m->flags & DF_QUERY_PASSED) &&
-		       r->meta->table_modes[table] == DF_MODE_ENFORCE;
-	df_record_rule(r, table, rule, &e, rule_text);
-	if (!rule)
-		describe_default(r, m, table, &e, &raw);
-	if (r->who[m->seq % DF_RECORD_WHO_MAX].seq == m->seq) {
-		e.who = &r->who[m->seq % DF_RECORD_WHO_MAX].who;
-	} else {
-		df_reader_from_token(&m->token, DF_IDENTITY_UNAVAILABLE, &unknown);
-		e.who = &unknown;
-	}
-	count_query(r, m);
-	if (!df_record_is_over_rate(r, e.is_refusal ? DF_RATE_REFUSED : DF_RATE_ALLOWED))
-		df_record_emit(r, &e, e.is_refusal && !(m->flags & DF_QUERY_SUMMARY));
-	return m->flags & DF_QUERY_SHADOW ? record_shadow(r, m, &e) : 0;
-}
-
-void df_record_life(struct df_record *r, const char *event, const char *message)
+void df_record_info(struct df_record *r, const char *event, const char *message)
 {
 	const struct df_event_line e = {.event = event, .message = message};
-
-	df_record_emit(r, &e, true);
-}
-
-void df_record_addresses(struct df_record *r, const char *event, const char *message,
-			 const uint8_t (*addrs)[16], unsigned n)
-{
-	const struct df_event_line e = {
-		.event = event, .message = message, .own = addrs, .n_own = n};
-
-	df_record_emit(r, &e, true);
-}
-
-void df_record_findings(struct df_record *r)
-{
-	for (unsigned i = 0; i < DF_FINDINGS; i++) {
-		const struct df_event_line e = {
-			.event = "finding",
-			.is_warning = true,
-			.finding = df_finding_name(i),
-			.seen = r->meta->findings[i],
-			.remedy = df_finding_remedy(i),
-		};
-
-		if (*e.seen)
-			df_record_emit(r, &e, true);
-	}
-}
-
-void df_record_stop(struct df_record *r, const char *message, uint64_t n_lost)
-{
-	const struct df_event_line e = {.event = "stop", .message = message, .n_lost = n_lost};
-
-	df_record_emit(r, &e, true);
-}
-
-void df_record_counted(struct df_record *r, const char *event, const char *message, uint64_t n)
-{
-	const struct df_event_line e = {
-		.event = event, .message = message, .is_warning = true, .count = n};
 
 	df_record_emit(r, &e, true);
 }
@@ -476,4 +189,16 @@ void df_record_warning(struct df_record *r, const char *event, const char *messa
 	const struct df_event_line e = {.event = event, .message = message, .is_warning = true};
 
 	df_record_emit(r, &e, true);
+}
+
+void df_record_from_token(const struct df_token *t, enum df_identity_state state,
+			  struct df_identity *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->state = state;
+	ret->pid = t->tgid;
+	ret->tid = t->tid;
+	ret->uid = t->uid;
+	memcpy(ret->comm, t->comm, sizeof(ret->comm));
+	ret->comm[DF_COMM_LEN - 1] = '\0';
 }

@@ -9,7 +9,7 @@
 
 #include "lib/base/addr_embedded.h"
 #include "lib/base/util.h"
-#include "proxy/monitor/record_emit.h"
+#include "proxy/monitor/record.h"
 
 #define SOCKET_TEXT_MAX 64
 

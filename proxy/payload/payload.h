@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * payload: the name that the start of a TCP stream speaks to.
+ * payload: the host that the first octets of a TCP stream name.
  *
- * Read are a TLS ClientHello (RFC 8446 4.1.2, RFC 5246 7.4.1.2: the server_name of
- * RFC 6066 3) and an HTTP/1 request (RFC 9112): Host, CONNECT, absolute-form.  Of
- * Encrypted ClientHello the outer name is what is seen.  HTTP/2 and QUIC hide theirs.
+ * Two protocols are read: a TLS ClientHello (RFC 8446 4.1.2, RFC 5246 7.4.1.2: the server_name
+ * of RFC 6066 3) and an HTTP/1 request (RFC 9112: Host, CONNECT, absolute-form).  Of Encrypted
+ * ClientHello the outer name is seen.  HTTP/2 and QUIC hide theirs.
  *
- * Where two readers could come to different names, there is none: more than one
- * server_name, more than one Host, folded lines, a bare CR, blanks before a colon, an
- * escaped host, a host that ends in a number and is no address, userinfo that could
- * end in two places; and absolute-form whose Host is not among the octets that are seen.
- * Only names that a policy could name are read, and addresses.
+ * Where two readers could come to different hosts, none is returned: more than one server_name,
+ * more than one Host, folded lines, a bare CR, blanks before a colon, an escaped host, a host
+ * that ends in a number and is no address, userinfo that could end in two places; and
+ * absolute-form whose Host is not among the octets that are there.  Only addresses and names
+ * that a policy could contain are returned.
  *
- * More octets never change what was READ, UNREADABLE or of kind NONE: all three are
+ * More octets never change a result that is READ, UNREADABLE or of kind NONE: all three are
  * final, and only INCOMPLETE waits.  No I/O, no allocation.
  */
 #ifndef DF_PAYLOAD_H
@@ -34,12 +34,12 @@ enum df_payload_kind {
 
 enum df_payload_state {
 	DF_PAYLOAD_UNREADABLE, /* of kind NONE: nothing to read */
-	DF_PAYLOAD_INCOMPLETE, /* more octets could tell */
-	DF_PAYLOAD_READ,       /* has_name or has_addr */
+	DF_PAYLOAD_INCOMPLETE, /* more octets could name a host */
+	DF_PAYLOAD_READ,       /* the host has a name or an address */
 };
 
 struct df_payload_host {
-	bool has_name, has_addr, has_port;
+	bool has_name, has_addr, has_port; /* never a name and an address */
 	struct df_dname name;
 	uint8_t addr[16]; /* IPv4 as ::ffff:a.b.c.d */
 	uint16_t port;    /* host byte order */
@@ -48,35 +48,20 @@ struct df_payload_host {
 struct df_payload_target {
 	enum df_payload_kind kind;
 	enum df_payload_state state;
-	bool has_name, has_addr, has_port;
-	struct df_dname name;
-	uint8_t addr[16]; /* IPv4 as ::ffff:a.b.c.d */
-	uint16_t port;    /* host byte order; of CONNECT, or written, or the scheme's */
+	/* Its port is that of CONNECT, or the one written, or the default of the scheme. */
+	struct df_payload_host host;
 	/*
-	 * Of CONNECT and absolute-form the Host, if that is another host or port.  The target
-	 * counts (RFC 9112 3.2.2), and there are servers and proxies that go by Host.
+	 * Of CONNECT and absolute-form the Host field, if it names another host or port.  The
+	 * target counts (RFC 9112 3.2.2), but some servers and proxies go by Host.
 	 */
 	struct df_payload_host other;
-	size_t next; /* where another request begins in the same octets; 0: none is known to */
+	size_t next; /* where another request begins in the same octets; 0: none is known */
 };
 
 /*
- * is_cut: octets follow that will never be shown.  Then a name counts without them, as
- * a ClientHello with a session ticket is often longer than what is seen of it.
+ * is_cut: octets follow that will never be shown.  Then a host counts without them, as a
+ * ClientHello with a session ticket is often longer than the part that is seen.
  */
 void df_payload_parse(const uint8_t *data, size_t len, bool is_cut, struct df_payload_target *ret);
-
-/* The two halves of it. */
-void df_payload_tls(const uint8_t *data, size_t len, bool is_cut, struct df_payload_target *ret);
-void df_payload_http(const uint8_t *data, size_t len, bool is_cut, struct df_payload_target *ret);
-
-/*
- * "host", "host:port", "1.2.3.4", "[2001:db8::1]:443" as they stand in a request: sets
- * has_name or has_addr, and has_port.  -EBADMSG: none of them, *ret is untouched.
- */
-int df_payload_authority(const uint8_t *text, size_t len, struct df_payload_target *ret);
-
-/* The same without port and brackets, as a server_name has it. */
-int df_payload_host(const uint8_t *text, size_t len, struct df_payload_target *ret);
 
 #endif

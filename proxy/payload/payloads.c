@@ -23,7 +23,7 @@ static void remove_verdict(void *data, uint64_t cookie)
 	(void)bpf_map_delete_elem(DF_FD_FLOWS, &cookie); /* the kernel may have taken it out */
 }
 
-static uint32_t report(void *data, const struct df_payload *p, const struct df_judgement *g)
+static uint32_t report(void *data, const struct df_payload *p, const struct df_payload_judgement *g)
 {
 	return df_report_payload(data, p, g);
 }
@@ -36,7 +36,7 @@ static void destroy(void *data, const struct df_msg_destroy *m)
 		w->n_dropped++; /* it is blocked without that, and waits */
 }
 
-static void push(void *data, const struct df_msg_push *m)
+static void push(void *data, const struct df_msg_resume *m)
 {
 	const struct df_worker *w = data;
 
@@ -79,7 +79,9 @@ static void clear_verdicts(void)
 
 int df_payloads_init(struct df_worker *w)
 {
-	w->flows.judge = (struct df_judge){&w->tables, &w->learn, &w->teach.ports};
+	w->flows.tables = &w->tables;
+	w->flows.learn = &w->learn;
+	w->flows.ports = &w->teach.ports;
 	w->flows.ops = (struct df_flows_ops){put, remove_verdict, report, destroy, push, w};
 	w->flows.start_ns = w->now_ns;
 	clear_verdicts();

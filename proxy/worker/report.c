@@ -195,19 +195,19 @@ static struct df_token token_of(const struct df_payload *p)
 }
 
 /* A proxy is asked for a target; elsewhere the connection's own end is what counts. */
-static struct df_seen_what what_of(const struct df_payload *p, const struct df_judgement *g)
+static struct df_seen_what what_of(const struct df_payload *p, const struct df_payload_judgement *g)
 {
 	const struct df_payload_target *t = &g->target;
 	struct df_seen_what what = {.at = g->at, .port = ntohs(p->port)};
 	const bool is_target = g->at == DF_AT_PROXY && t->state == DF_PAYLOAD_READ;
 
-	if (t->has_name)
-		what.name = t->name;
+	if (t->host.has_name)
+		what.name = t->host.name;
 	if (is_target)
-		what.port = t->port;
-	what.has_addr = !is_target || t->has_addr;
+		what.port = t->host.port;
+	what.has_addr = !is_target || t->host.has_addr;
 	if (what.has_addr)
-		memcpy(what.addr, is_target ? t->addr : p->addr, sizeof(what.addr));
+		memcpy(what.addr, is_target ? t->host.addr : p->addr, sizeof(what.addr));
 	return what;
 }
 
@@ -228,7 +228,7 @@ static void add_shadow_name(const struct df_worker *w, const struct df_seen_what
 }
 
 uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
-			   const struct df_judgement *g)
+			   const struct df_payload_judgement *g)
 {
 	const struct df_token token = token_of(p);
 	const struct df_seen_what what = what_of(p, g);
@@ -258,7 +258,7 @@ uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
 	m.token = token;
 	m.name = what.name;
 	memcpy(m.addr, what.addr, sizeof(m.addr));
-	add_shadow_name(w, &what, df_judge_reason(g->at), &m);
+	add_shadow_name(w, &what, df_flows_reason(g->at), &m);
 	if (send_message(w, &m) == 0)
 		return e->seq;
 	w->identified[e->seq % DF_QUERIES_MAX] = e->seq; /* nobody will say so: do not wait */

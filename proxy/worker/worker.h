@@ -264,7 +264,7 @@ void df_report_send_note(struct df_worker *w, const struct df_msg_note *m);
 
 /* What a payload asks for.  Its number if somebody is looked up now, else 0. */
 uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
-			   const struct df_judgement *g);
+			   const struct df_payload_judgement *g);
 
 /* learn_answer */
 /* Who may learn from an answer, and what of it. */

@@ -444,9 +444,9 @@ os.execve(sys.argv[1], ["deployfence"], {})' "$HOOK" <"$DF_HOST/state.json" || s
 		curl -sS -m 10 http://198.51.100.1; curl -sS -m 10 http://no.ok.example'
 	expect_match "$output" 'EDE: 15 \(Blocked\): \(deployfence: not in the allowlist; hinted\.policy default deny; Deploys reach what the list names; ask #deploy-platform\)'
 	expect_match "$output" 'hello from ok\.example'
-	expect_match "$stderr" 'reason=NotInAllowlist [^'$'\n'']*rule="hinted\.policy default deny" [^'$'\n'']*owner="team-platform" hint="Deploys reach what the list names; ask #deploy-platform"'
-	expect_event '.reason == "NotInAllowlist" and .domain == "other.example." and .owner == "team-platform" and (.hint | startswith("Deploys reach"))'
-	expect_event '.reason == "RawAddress" and .ip == "198.51.100.1" and .owner == "team-platform" and (.hint | startswith("Deploys reach"))'
+	expect_match "$stderr" 'reason=NotInAllowlist [^'$'\n'']*rule="hinted\.policy default deny" [^'$'\n'']*rule_owner="team-platform" [^'$'\n'']*hint="Deploys reach what the list names; ask #deploy-platform"'
+	expect_event '.reason == "NotInAllowlist" and .domain == "other.example." and .rule_owner == "team-platform" and (.hint | startswith("Deploys reach"))'
+	expect_event '.reason == "RawAddress" and .ip == "198.51.100.1" and .rule_owner == "team-platform" and (.hint | startswith("Deploys reach"))'
 	expect_event '.domain == "no.ok.example." and .hint == "for ok.example"' # a rule has its own
 	expect_match "$(deployfence check -p hinted other.example)" 'Deploys reach what the list names'
 }

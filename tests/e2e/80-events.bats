@@ -65,7 +65,7 @@ provoke() { # MODE
 	expect_match "$(event '.event == "connect_blocked"' '.ip + " " + .reason')" '^127\.200\.0\.1 ReservedAddress$'
 	kinds start query dns_blocked summary connect_blocked socket_blocked worker_restarted stop
 	expect_event '.event == "dns_blocked" and .reason == "FromCNAME" and .cname_chain == ["github.com."] and .blocked'
-	expect_event '.event == "dns_blocked" and .owner == "team-x" and .hint == "use the mirror"
+	expect_event '.event == "dns_blocked" and .rule_owner == "team-x" and .owner == "me" and .hint == "use the mirror"
 		and .annotations == {owner: "me", "x-commit": "1c5f0e2"}'
 	refute has_event '.would_block'
 }

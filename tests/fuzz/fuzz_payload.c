@@ -38,33 +38,34 @@ static struct df_payload_target parse(const uint8_t *data, size_t len, bool is_c
 	return t;
 }
 
-static bool is_same(const struct df_payload_target *a, const struct df_payload_target *b)
+static bool is_same_host(const struct df_payload_host *a, const struct df_payload_host *b)
 {
-	const struct df_payload_host *c = &a->other, *d = &b->other;
-
-	if (c->has_name != d->has_name || c->has_addr != d->has_addr || c->port != d->port ||
-	    (c->has_name && !df_dname_is_equal(&c->name, &d->name)) ||
-	    (c->has_addr && memcmp(c->addr, d->addr, sizeof(c->addr)) != 0))
-		return false;
-	return a->kind == b->kind && a->has_name == b->has_name && a->has_addr == b->has_addr &&
+	return a->has_name == b->has_name && a->has_addr == b->has_addr &&
 	       a->has_port == b->has_port && a->port == b->port &&
 	       (!a->has_name || df_dname_is_equal(&a->name, &b->name)) &&
 	       (!a->has_addr || memcmp(a->addr, b->addr, sizeof(a->addr)) == 0);
+}
+
+static bool is_same(const struct df_payload_target *a, const struct df_payload_target *b)
+{
+	return a->kind == b->kind && is_same_host(&a->host, &b->host) &&
+	       is_same_host(&a->other, &b->other);
 }
 
 static void check_sense(const struct df_payload_target *t, bool is_cut, size_t len)
 {
 	if (t->state == DF_PAYLOAD_READ) {
 		require(t->kind != DF_PAYLOAD_NONE, "a name of nothing", len);
-		require(t->has_name != t->has_addr, "not one target", len);
-		require(!t->has_name || t->name.n_labels > 0, "the root", len);
-		require(t->kind != DF_PAYLOAD_CONNECT || t->has_port, "no port", len);
+		require(t->host.has_name != t->host.has_addr, "not one target", len);
+		require(!t->host.has_name || t->host.name.n_labels > 0, "the root", len);
+		require(t->kind != DF_PAYLOAD_CONNECT || t->host.has_port, "no port", len);
 		require(!t->other.has_name || !t->other.has_addr, "two other hosts", len);
 		require((!t->other.has_name && !t->other.has_addr) ||
 				t->kind == DF_PAYLOAD_CONNECT || t->kind == DF_PAYLOAD_ABSOLUTE,
 			"a Host beside the Host", len);
 	} else {
-		require(!t->has_name && !t->has_addr && !t->has_port, "a name too early", len);
+		require(!t->host.has_name && !t->host.has_addr && !t->host.has_port,
+			"a name too early", len);
 	}
 	require(!is_cut || t->state != DF_PAYLOAD_INCOMPLETE, "waits for nothing", len);
 	require(t->next < (len ? len : 1), "next is outside", len);
@@ -76,9 +77,9 @@ static void check_is_there(const struct df_payload_target *t, const uint8_t *dat
 	char text[DF_DNAME_TEXT_MAX];
 	size_t n;
 
-	if (t->state != DF_PAYLOAD_READ || !t->has_name || t->kind == DF_PAYLOAD_TLS)
+	if (t->state != DF_PAYLOAD_READ || !t->host.has_name || t->kind == DF_PAYLOAD_TLS)
 		return;
-	n = df_dname_to_text(&t->name, text) - 1;
+	n = df_dname_to_text(&t->host.name, text) - 1;
 	for (size_t i = 0; i + n <= len; i++) {
 		size_t k = 0;
 

@@ -37,7 +37,7 @@ static void remove_verdict(void *data, uint64_t cookie)
 	seen.n_removed++;
 }
 
-static uint32_t report(void *data, const struct df_payload *p, const struct df_judgement *g)
+static uint32_t report(void *data, const struct df_payload *p, const struct df_payload_judgement *g)
 {
 	(void)data;
 	(void)p;
@@ -46,10 +46,10 @@ static uint32_t report(void *data, const struct df_payload *p, const struct df_j
 	return seen.next_seq;
 }
 
-static void push(void *data, const struct df_msg_push *m)
+static void push(void *data, const struct df_msg_resume *m)
 {
 	(void)data;
-	assert_int_equal(m->type, DF_MSG_PUSH);
+	assert_int_equal(m->type, DF_MSG_RESUME);
 	assert_int_equal(m->tgid, 7);
 	assert_true(m->cookie != 0);
 	seen.n_pushed++;
@@ -179,7 +179,9 @@ void fence_as(const char *own, enum df_mode own_mode, const char *base, enum df_
 	for (unsigned i = 0; i < ARRAY_SIZE(texts); i++)
 		if (texts[i])
 			assert_int_equal(df_ports_add(&ports, &tables.tables[i]), 0);
-	flows.judge = (struct df_judge){&tables, &learn, &ports};
+	flows.tables = &tables;
+	flows.learn = &learn;
+	flows.ports = &ports;
 	flows.ops = (struct df_flows_ops){put, remove_verdict, report, destroy, push, &seen};
 	flows.start_ns = T0;
 }

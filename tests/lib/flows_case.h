@@ -22,8 +22,8 @@
 extern struct seen {
 	unsigned n_verdicts, n_reports, n_destroyed, n_removed, n_pushed;
 	enum df_verdict verdict;
-	uint32_t len;                  /* that it is for */
-	struct df_judgement judgement; /* that was reported last */
+	uint32_t len;                          /* that it is for */
+	struct df_payload_judgement judgement; /* that was reported last */
 	struct df_msg_destroy destroyed;
 	uint32_t next_seq;
 	int fault; /* of put */

@@ -17,14 +17,14 @@ static const char *target_text(const struct df_payload_target *t)
 	size_t n = 0;
 
 	text[0] = '\0';
-	if (t->has_name) {
-		n = df_dname_to_text(&t->name, text) - 1;
+	if (t->host.has_name) {
+		n = df_dname_to_text(&t->host.name, text) - 1;
 		text[n] = '\0';
 	}
-	for (unsigned i = 0; t->has_addr && i < 16; i++)
-		df_append(text, sizeof(text), &n, "%02x", t->addr[i]);
-	if (t->has_port)
-		df_append(text, sizeof(text), &n, ":%u", t->port);
+	for (unsigned i = 0; t->host.has_addr && i < 16; i++)
+		df_append(text, sizeof(text), &n, "%02x", t->host.addr[i]);
+	if (t->host.has_port)
+		df_append(text, sizeof(text), &n, ":%u", t->host.port);
 	if (o->has_name || o->has_addr)
 		df_append(text, sizeof(text), &n, " Host ");
 	if (o->has_name)

@@ -36,7 +36,7 @@ static struct df_event_line refusal(const struct df_identity *who)
 		.domain = "github.com.",
 		.who = who,
 		.rule = "default.policy:3 block github.com",
-		.owner = "team-deploy@example",
+		.rule_owner = "team-deploy@example",
 		.hint = "ask #deploy-platform",
 	};
 }
@@ -52,7 +52,7 @@ static void test_published_line(void **state)
 			    "WARN DNS BLOCKED reason=FromDNSRequest blocked=true blockedAt=dns "
 			    "domain=github.com. pid=266767 cmd=\"curl github.com \" "
 			    "firewallMethod=blocklist rule=\"default.policy:3 block github.com\" "
-			    "container=4f1c owner=\"team-deploy@example\" "
+			    "rule_owner=\"team-deploy@example\" container=4f1c "
 			    "hint=\"ask #deploy-platform\"");
 	e.is_allowlist = true;
 	(void)df_event_text(&e, &meta, text, sizeof(text));
@@ -105,6 +105,31 @@ static void expect_fields(const struct df_event_line *e, const char *with, const
 	json[n] = '\0';
 	assert_non_null(strstr(json, with));
 	assert_null(strstr(json, without));
+}
+
+/* The owner of the rule and the owner of the job are two persons, each with a key. */
+static void test_owners(void **state)
+{
+	const struct df_identity who = curl();
+	struct df_event_line e = refusal(&who);
+	struct df_json *doc;
+
+	(void)state;
+	(void)snprintf(meta.name, sizeof(meta.name), "web-42");
+	(void)snprintf(meta.owner, sizeof(meta.owner), "team-web");
+	(void)df_event_text(&e, &meta, text, sizeof(text));
+	assert_non_null(strstr(text, " rule=\"default.policy:3 block github.com\" "
+				     "rule_owner=\"team-deploy@example\" container=4f1c "
+				     "name=\"web-42\" owner=\"team-web\" hint="));
+	assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+	doc = parse();
+	assert_string_equal(df_json_string(df_json_get(doc, "rule_owner")), "team-deploy@example");
+	assert_string_equal(df_json_string(df_json_get(doc, "owner")), "team-web");
+	df_json_free(doc);
+	expect_fields(&e, "\nDEPLOYFENCE_RULE_OWNER=team-deploy@example\n",
+		      "DEPLOYFENCE_OWNER=team-deploy");
+	expect_fields(&e, "\nDEPLOYFENCE_OWNER=team-web\n", "DEPLOYFENCE_RULE_OWNER=team-web");
+	meta.name[0] = meta.owner[0] = '\0';
 }
 
 /* What an answer said and was not learned: an address as such, and no verdict. */
@@ -174,7 +199,7 @@ static void test_socket(void **state)
 	e.event = "socket_blocked";
 	e.reason = "RawSocket";
 	e.at = DF_AT_CONNECT;
-	e.domain = e.rule = e.owner = e.hint = NULL;
+	e.domain = e.rule = e.rule_owner = e.hint = NULL;
 	e.socket = "AF_INET SOCK_RAW 1";
 	e.count = 2;
 	(void)df_event_text(&e, &meta, text, sizeof(text));
@@ -338,10 +363,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_published_line), cmocka_unit_test(test_json),
-		cmocka_unit_test(test_note),           cmocka_unit_test(test_shadow_address),
-		cmocka_unit_test(test_socket),         cmocka_unit_test(test_proxy),
-		cmocka_unit_test(test_hostile),        cmocka_unit_test(test_large),
-		cmocka_unit_test(test_unknown_asker),  cmocka_unit_test(test_finding),
+		cmocka_unit_test(test_owners),         cmocka_unit_test(test_note),
+		cmocka_unit_test(test_shadow_address), cmocka_unit_test(test_socket),
+		cmocka_unit_test(test_proxy),          cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_large),          cmocka_unit_test(test_unknown_asker),
+		cmocka_unit_test(test_finding),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,7 +92,8 @@ static void test_audit_owner_connection(void **state)
 	(void)state;
 	add(&a, HEAD("t", "dns_blocked") "\"blocked\":false,\"would_block\":true,\"blockedAt\":"
 					 "\"dns\",\"domain\":\"a.\",\"cmd\":\"x \",\"annotations\":"
-					 "{\"owner\":\"team\"}," BOX "}");
+					 "{\"owner\":\"team\"},\"rule\":\"p:1 block "
+					 "a\",\"rule_owner\":\"net\",\"owner\":\"team\"," BOX "}");
 	add(&a, HEAD("t", "connect_blocked") "\"blocked\":true,\"blockedAt\":\"connect\",\"ip\":"
 					     "\"127.192.0.1\",\"port\":53,\"count\":3,\"reason\":"
 					     "\"ReservedAddress\"," BOX "}");
@@ -111,6 +112,7 @@ static void test_audit_owner_connection(void **state)
 	assert_int_equal(c->n_connections, 6);
 	assert_int_equal(c->rows[0]->verdict, DF_VERDICT_WOULD_BLOCK);
 	assert_string_equal(c->rows[0]->owner, "team");
+	assert_string_equal(c->rows[0]->rule_owner, "net");
 	assert_null(c->rows[1]->ip);
 	assert_string_equal(c->rows[1]->reason, "RawSocket");
 	assert_string_equal(c->rows[2]->ip, "127.192.0.1");

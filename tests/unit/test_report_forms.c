@@ -62,8 +62,8 @@ static const char *const events[] = {
 static const char evil[] = "{" AT(
 	"01") "\"event\":\"dns_blocked\",\"blocked\":true,\"blockedAt\":\"" EVIL "\",\"domain\":"
 	      "\"" EVIL ".\",\"ip\":\"" EVIL "\",\"port\":1,\"cmd\":\"sh " EVIL
-	      " \",\"rule\":\"" EVIL "\",\"owner\":\"" EVIL "\",\"hint\":\"" EVIL
-	      "\",\"reason\":\"" EVIL "\",\"ancestry\":"
+	      " \",\"rule\":\"" EVIL "\",\"rule_owner\":\"" EVIL "\",\"owner\":\"" EVIL
+	      "\",\"hint\":\"" EVIL "\",\"reason\":\"" EVIL "\",\"ancestry\":"
 	      "[{\"pid\":1,\"comm\":\"sh\",\"cmd\":\"sh " EVIL "\"}],\"answers\":[\"" EVIL "\"],"
 	      "\"annotations\":{\"owner\":\"" EVIL "\",\"x-service\":\"" EVIL "\"},\"container\":{"
 	      "\"id\":\"" EVIL "\",\"name\":\"" EVIL "\",\"image\":\"" EVIL "\"},\"policy\":\"" EVIL

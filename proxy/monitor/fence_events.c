@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Events about the fence itself: its start, the addresses of its container, answers to the proxy
+ * that are none, its end.
+ */
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "lib/base/util.h"
+#include "lib/policy/finding.h"
+#include "proxy/monitor/internal.h"
+#include "proxy/monitor/record.h"
+#include "proxy/own.h"
+
+#define MESSAGE_MAX 512
+#define ADDRESS_TRIES 30 /* one at each step: engines set networks up at once, or never */
+#define CPUS_MAX 1024
+
+#define FORGED_MANY 1             /* nobody sends one by accident */
+#define MISMATCHED_MANY 100       /* in ANSWERS_NS */
+#define ANSWERS_NS 10000000000ull /* between two looks at them */
+#define FORGED                                                                                     \
+	"answers to the fence in a resolver's name from inside of the network namespace: a "       \
+	"process "                                                                                 \
+	"there forges them, or a DNAT rule leads to one"
+
+/* One counter of the kernel programs (enum df_counter), of all processors; 0: not readable. */
+static uint64_t kernel_count(uint32_t counter)
+{
+	uint64_t values[CPUS_MAX] = {}, sum = 0;
+	int n = libbpf_num_possible_cpus();
+
+	if (n <= 0 || n > CPUS_MAX || bpf_map_lookup_elem(DF_FD_COUNTERS, &counter, values) < 0)
+		return 0;
+	for (int i = 0; i < n; i++)
+		sum += values[i];
+	return sum;
+}
+
+/* --- addresses --- */
+
+/* What every namespace has: loopback, and IPv6 link-local. */
+static bool is_anybodys(const uint8_t addr[static 16])
+{
+	static const uint8_t mapped127[13] = {[10] = 0xff, [11] = 0xff, [12] = 127};
+	static const uint8_t loopback6[16] = {[15] = 1};
+
+	return memcmp(addr, mapped127, sizeof(mapped127)) == 0 ||
+	       memcmp(addr, loopback6, sizeof(loopback6)) == 0 ||
+	       (addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80);
+}
+
+/* Their number; *ret is valid until the next call. */
+static unsigned own_addresses(const uint8_t (**ret)[16])
+{
+	static struct df_own own;
+	unsigned n = 0;
+
+	df_own_read(&own);
+	for (unsigned i = 0; i < own.n && n < DF_EVENT_OWN_MAX; i++)
+		if (!is_anybodys(own.addrs[i]))
+			memmove(own.addrs[n++], own.addrs[i], sizeof(own.addrs[i]));
+	*ret = own.addrs;
+	return n;
+}
+
+static unsigned record_addresses(struct df_fence_events *f, const char *event, const char *message,
+				 bool is_wanted)
+{
+	struct df_event_line e = {.event = event, .message = message};
+
+	e.n_own = own_addresses(&e.own);
+	if (e.n_own > 0 || is_wanted)
+		df_record_emit(f->record, &e, true);
+	return e.n_own;
+}
+
+void df_fence_events_start(struct df_fence_events *f)
+{
+	static const char *const kinds[DF_TABLES] = {"policy", "base policy", "shadow policy"};
+	char text[MESSAGE_MAX];
+	size_t n = 0;
+
+	df_append(text, sizeof(text), &n, "fenced: mode %s",
+		  f->meta->mode == DF_MODE_AUDIT ? "audit" : "enforce");
+	for (int i = 0; i < DF_TABLES; i++)
+		if (df_tables_has(f->tables, i))
+			df_append(text, sizeof(text), &n, ", %s %s", kinds[i],
+				  df_policy_name(&f->tables->tables[i]));
+	if (record_addresses(f, "start", text, true) == 0)
+		f->n_address_tries = ADDRESS_TRIES;
+	if (*f->meta->stale)
+		df_record_warning(f->record, "stale_policy", f->meta->stale);
+	/* what the hook found that lets the container around its fence */
+	for (unsigned i = 0; i < DF_FINDINGS; i++) {
+		const struct df_event_line e = {
+			.event = "finding",
+			.is_warning = true,
+			.finding = df_finding_name(i),
+			.seen = f->meta->findings[i],
+			.remedy = df_finding_remedy(i),
+		};
+
+		if (*e.seen)
+			df_record_emit(f->record, &e, true);
+	}
+}
+
+/*
+ * Answers to the proxy that are no resolver's: those that the program on its cgroup has found
+ * to come from inside of the network namespace, and those that match no question.  A few are
+ * everyday (a late answer, a repeated one); many are somebody who guesses.  The text is the
+ * same each time, so that a report counts them as one.
+ */
+static void record_answers(struct df_fence_events *f, const struct df_msg_pong *counts,
+			   uint64_t now_ns)
+{
+	const uint64_t all_forged = kernel_count(DF_COUNT_FORGED);
+	struct df_event_line e = {.event = "forged_answers", .is_warning = true};
+
+	f->next_answers_ns = now_ns + ANSWERS_NS;
+	e.count = all_forged - f->n_forged;
+	f->n_forged = all_forged;
+	e.message = f->meta->mode == DF_MODE_AUDIT ? FORGED "; passed, as in audit"
+						   : FORGED "; dropped";
+	if (e.count >= FORGED_MANY)
+		df_record_emit(f->record, &e, true);
+	e.count = counts->n_mismatched - f->n_mismatched;
+	f->n_mismatched = counts->n_mismatched;
+	e.message = "answers to the fence that match no question: somebody guesses, "
+		    "or a resolver answers twice; dropped";
+	if (e.count >= MISMATCHED_MANY)
+		df_record_emit(f->record, &e, true);
+}
+
+void df_fence_events_step(struct df_fence_events *f, const struct df_msg_pong *counts,
+			  uint64_t now_ns)
+{
+	if (f->n_address_tries > 0) {
+		f->n_address_tries--;
+		if (record_addresses(f, "addresses", "the container's network came up", false) > 0)
+			f->n_address_tries = 0;
+	}
+	if (now_ns >= f->next_answers_ns)
+		record_answers(f, counts, now_ns);
+}
+
+void df_fence_events_stop(struct df_fence_events *f, const struct df_msg_pong *counts,
+			  uint64_t now_ns)
+{
+	const struct df_record *r = f->record;
+	const uint64_t probes = kernel_count(DF_COUNT_SINKHOLE_PROBE);
+	char text[MESSAGE_MAX];
+	struct df_event_line e = {.event = "stop", .message = text};
+	size_t n = 0;
+
+	record_answers(f, counts, now_ns);
+	e.n_lost = r->n_lost + r->n_suppressed + kernel_count(DF_COUNT_EVENT_LOST);
+	df_append(text, sizeof(text), &n,
+		  "container ended: %llu queries, %llu %s; lost: %llu events, %llu dropped, "
+		  "%llu malformed, %llu mismatched, %llu stray",
+		  (unsigned long long)(r->n_queries + counts->n_untold_queries),
+		  (unsigned long long)(r->n_refusals + counts->n_untold_refusals),
+		  f->meta->mode == DF_MODE_AUDIT ? "would have been refused" : "refused",
+		  (unsigned long long)e.n_lost, (unsigned long long)counts->n_dropped,
+		  (unsigned long long)counts->n_malformed, (unsigned long long)counts->n_mismatched,
+		  (unsigned long long)counts->n_unknown_token);
+	if (r->n_search > 0)
+		df_append(text, sizeof(text), &n, "; %llu attempts of the search list besides",
+			  (unsigned long long)r->n_search);
+	if (r->n_unlogged > 0)
+		df_append(text, sizeof(text), &n, "; %llu lines not logged",
+			  (unsigned long long)r->n_unlogged);
+	if (r->n_unshown > 0)
+		df_append(text, sizeof(text), &n, "; %llu refusals not shown on stderr",
+			  (unsigned long long)r->n_unshown);
+	if (counts->n_unpinned > 0)
+		df_append(text, sizeof(text), &n, "; pinning failed %llu times",
+			  (unsigned long long)counts->n_unpinned);
+	if (probes > 0)
+		df_append(text, sizeof(text), &n,
+			  "; %llu UDP sockets for sorting addresses met the sinkhole",
+			  (unsigned long long)probes);
+	df_record_emit(f->record, &e, true);
+}
