@@ -10,6 +10,10 @@
 #include "cli/cli.h"
 #include "lib/base/array.h"
 #include "lib/base/util.h"
+#include "lib/event/reports.h"
+#include "lib/policy/conf.h"
+
+/* --- /run/deployfence */
 
 static bool is_later(const struct timespec *a, const struct timespec *b)
 {
@@ -20,12 +24,11 @@ static int compare_written(const void *a, const void *b)
 {
 	const struct df_fence_dir *x = a, *y = b;
 
-	if (is_later(&x->written, &y->written))
-		return 1;
-	return is_later(&y->written, &x->written) ? -1 : strcmp(x->id, y->id);
+	return is_later(&x->written, &y->written) - is_later(&y->written, &x->written)
+		       ?: strcmp(x->id, y->id);
 }
 
-/* Of the directory itself if nothing was written yet. */
+/* The last write to a log; the time of the directory itself if there is no log yet. */
 static int read_times(int run_fd, const char *id, struct timespec *ret)
 {
 	static const char *const files[] = {"events.jsonl", "events.log", "hook.log"};
@@ -47,16 +50,15 @@ static int read_times(int run_fd, const char *id, struct timespec *ret)
 	return 0;
 }
 
-static int add(struct df_fences *f, const char *id)
+static int add_fence(struct df_fences *f, const char *id)
 {
 	struct df_fence_dir new = {0};
 	int r = read_times(f->run_fd, id, &new.written);
 
 	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
 		return 0; /* swept away meanwhile, or no fence */
-	if (r < 0)
-		return r;
-	r = df_array_reserve(&f->list, &f->cap, f->n + 1, sizeof(*f->list));
+	if (r == 0)
+		r = df_array_reserve(&f->list, &f->cap, f->n + 1, sizeof(*f->list));
 	if (r < 0)
 		return r;
 	new.id = strdup(id);
@@ -66,64 +68,45 @@ static int add(struct df_fences *f, const char *id)
 	return 0;
 }
 
-static void clear(struct df_fences *f)
+static void clear_fences(struct df_fences *f)
 {
 	for (size_t i = 0; i < f->n; i++)
 		free(f->list[i].id);
 	f->n = 0;
 }
 
-static int read_entries(struct df_fences *f, const char *prefix, DIR *dir)
+static int list_fences(const char *prefix, struct df_fences *f)
 {
+	_cleanup_closedir_ DIR *dir = opendir(DF_RUNDIR);
 	const struct dirent *entry;
-	int r;
+	bool is_whole = false;
+	int r = 0;
 
-	while ((entry = readdir(dir))) {
-		bool is_whole = prefix && strcmp(entry->d_name, prefix) == 0;
-
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	f->run_fd = fcntl(dirfd(dir), F_DUPFD_CLOEXEC, 0);
+	if (f->run_fd < 0)
+		return -errno;
+	while (r == 0 && !is_whole && (entry = readdir(dir))) {
 		if (entry->d_name[0] == '.' || entry->d_name[0] == '@' ||
 		    (prefix && strncmp(entry->d_name, prefix, strlen(prefix)) != 0))
 			continue;
+		is_whole = prefix && strcmp(entry->d_name, prefix) == 0;
 		if (is_whole)
-			clear(f);
-		r = add(f, entry->d_name);
-		if (r < 0 || is_whole)
-			return r;
+			clear_fences(f);
+		r = add_fence(f, entry->d_name);
 	}
-	return 0;
-}
-
-int df_fences_list(const char *prefix, struct df_fences *ret)
-{
-	_cleanup_closedir_ DIR *dir = NULL;
-	int r;
-
-	*ret = (struct df_fences){.run_fd = -1};
-	dir = opendir(DF_RUNDIR);
-	if (!dir)
-		return errno == ENOENT ? 0 : -errno;
-	ret->run_fd = fcntl(dirfd(dir), F_DUPFD_CLOEXEC, 0);
-	if (ret->run_fd < 0)
-		return -errno;
-	r = read_entries(ret, prefix, dir);
-	if (r == 0 && ret->n > 1)
-		qsort(ret->list, ret->n, sizeof(*ret->list), compare_written);
+	if (r == 0 && f->n > 1)
+		qsort(f->list, f->n, sizeof(*f->list), compare_written);
 	return r;
-}
-
-void df_fences_done(struct df_fences *f)
-{
-	clear(f);
-	free(f->list);
-	if (f->run_fd >= 0)
-		(void)close(f->run_fd);
-	*f = (struct df_fences){.run_fd = -1};
 }
 
 int df_fences_select(const char *prefix, struct df_fences *ret)
 {
-	int r = df_fences_list(prefix && *prefix ? prefix : NULL, ret);
+	int r;
 
+	*ret = (struct df_fences){.run_fd = -1};
+	r = list_fences(prefix && *prefix ? prefix : NULL, ret);
 	if (r == -EACCES || r == -EPERM) {
 		df_cli_error("cannot read " DF_RUNDIR "; that needs root");
 		return EX_NOPERM;
@@ -141,9 +124,144 @@ int df_fences_select(const char *prefix, struct df_fences *ret)
 	return EX_NOINPUT;
 }
 
+void df_fences_done(struct df_fences *f)
+{
+	clear_fences(f);
+	free(f->list);
+	if (f->run_fd >= 0)
+		(void)close(f->run_fd);
+	*f = (struct df_fences){.run_fd = -1};
+}
+
 int df_fences_open(const struct df_fences *f, const char *id)
 {
 	int fd = openat(f->run_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
+}
+
+bool df_fences_has(const struct df_fences *f, const char *id)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (strcmp(f->list[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+/* --- report-dir */
+
+static int compare_kept(const void *a, const void *b)
+{
+	const struct df_kept_file *x = a, *y = b;
+
+	return strcmp(x->id, y->id) ?: strcmp(x->name, y->name);
+}
+
+static int add_kept(struct df_kept *k, const char *name, const char *id)
+{
+	struct df_kept_file new = {0};
+	struct stat st;
+	int r;
+
+	if (fstatat(k->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return 0; /* removed meanwhile, or not ours */
+	r = df_array_reserve(&k->list, &k->cap, k->n + 1, sizeof(*k->list));
+	if (r < 0)
+		return r;
+	new.written = st.st_mtim;
+	new.id = strdup(id);
+	new.name = strdup(name);
+	if (!new.id || !new.name) {
+		free(new.id);
+		free(new.name);
+		return -ENOMEM;
+	}
+	k->list[k->n++] = new;
+	return 0;
+}
+
+static int list_kept(const char *dir_path, const char *prefix, struct df_kept *k)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	_cleanup_close_ int fd = -1;
+	char id[DF_REPORTS_ID_MAX + 1];
+	const struct dirent *entry;
+	int r = df_reports_open(dir_path, false);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	k->dir_fd = r;
+	fd = openat(k->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir)
+		return -errno;
+	(void)TAKE_FD(fd);
+	r = 0;
+	while (r == 0 && (entry = readdir(dir)))
+		if (df_reports_id(entry->d_name, id) &&
+		    (!prefix || strncmp(id, prefix, strlen(prefix)) == 0))
+			r = add_kept(k, entry->d_name, id);
+	return r;
+}
+
+int df_kept_list(const char *prefix, struct df_kept *ret)
+{
+	_cleanup_free_ char *messages = NULL;
+	struct df_conf_host conf;
+	int r;
+
+	*ret = (struct df_kept){.dir_fd = -1};
+	df_conf_init(&conf);
+	if (df_conf_load(DF_CONF_FILE, &conf, &messages) < 0) {
+		df_cli_error("%s: cannot be used, so report-dir is not known", DF_CONF_FILE);
+		return EX_CONFIG;
+	}
+	r = list_kept(conf.report_dir, prefix, ret);
+	if (r == -EPERM)
+		df_cli_error("report-dir %s: others than you own it, or may write there",
+			     conf.report_dir);
+	else if (r < 0)
+		df_cli_error("report-dir %s: %s", conf.report_dir, strerror(-r));
+	if (r < 0)
+		return r == -EPERM || r == -EACCES ? EX_NOPERM : EX_OSERR;
+	if (ret->n > 1)
+		qsort(ret->list, ret->n, sizeof(*ret->list), compare_kept);
+	return 0;
+}
+
+void df_kept_done(struct df_kept *k)
+{
+	for (size_t i = 0; i < k->n; i++) {
+		free(k->list[i].id);
+		free(k->list[i].name);
+	}
+	free(k->list);
+	if (k->dir_fd >= 0)
+		(void)close(k->dir_fd);
+	*k = (struct df_kept){.dir_fd = -1};
+}
+
+size_t df_kept_next(const struct df_kept *k, size_t first)
+{
+	size_t i = first;
+
+	while (i < k->n && strcmp(k->list[i].id, k->list[first].id) == 0)
+		i++;
+	return i;
+}
+
+size_t df_kept_of(const struct df_kept *k, const char *id, size_t *ret_first)
+{
+	size_t low = 0, high = k->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(k->list[middle].id, id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*ret_first = low;
+	return low < k->n && strcmp(k->list[low].id, id) == 0 ? df_kept_next(k, low) - low : 0;
 }

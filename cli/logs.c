@@ -17,7 +17,7 @@
 
 #include "cli/cli.h"
 #include "cli/fences.h"
-#include "cli/lines.h"
+#include "cli/line_reader.h"
 #include "cli/text.h"
 #include "lib/base/array.h"
 #include "lib/base/util.h"
@@ -31,7 +31,7 @@ static const char *const olds[] = {NULL, "events.log.1"}; /* after a rotation */
 struct source {
 	char *id;
 	int dir_fd;
-	struct df_lines files[ARRAY_SIZE(names)];
+	struct df_line_reader files[ARRAY_SIZE(names)];
 };
 
 struct logs {
@@ -47,13 +47,13 @@ static void print_line(const char *line, size_t len)
 	(void)fputc('\n', stdout);
 }
 
-static int print_lines(struct df_lines *l)
+static int print_lines(struct df_line_reader *l)
 {
 	size_t len;
 	char *line;
 	int r;
 
-	while ((r = df_lines_next(l, &line, &len)) != 0) {
+	while ((r = df_line_reader_next(l, &line, &len)) != 0) {
 		if (r > 0)
 			print_line(line, len);
 		else if (r != -EMSGSIZE)
@@ -63,7 +63,7 @@ static int print_lines(struct df_lines *l)
 }
 
 /* Whether another file has its name now.  A removed one has no successor. */
-static bool is_replaced(const struct df_lines *l, int dir_fd, const char *name)
+static bool is_replaced(const struct df_line_reader *l, int dir_fd, const char *name)
 {
 	struct stat st;
 
@@ -71,7 +71,7 @@ static bool is_replaced(const struct df_lines *l, int dir_fd, const char *name)
 	       (l->fd < 0 || st.st_ino != l->ino || st.st_dev != l->dev);
 }
 
-static int print_file(struct df_lines *l, int dir_fd, const char *name)
+static int print_file(struct df_line_reader *l, int dir_fd, const char *name)
 {
 	for (;;) {
 		bool is_over = is_replaced(l, dir_fd, name);
@@ -82,8 +82,8 @@ static int print_file(struct df_lines *l, int dir_fd, const char *name)
 			r = print_lines(l);
 		if (r < 0 || !is_over)
 			return r;
-		df_lines_close(l);
-		r = df_lines_open(l, dir_fd, name);
+		df_line_reader_close(l);
+		r = df_line_reader_open(l, dir_fd, name);
 		if (r < 0)
 			return r == -ENOENT ? 0 : r;
 	}
@@ -99,27 +99,27 @@ static int print_source(struct source *s)
 }
 
 /* An unfinished line at the end: a disk was full. */
-static void print_rest(struct df_lines *l)
+static void print_rest(struct df_line_reader *l)
 {
 	size_t len;
 	char *line;
 
-	if (l->fd >= 0 && df_lines_rest(l, &line, &len) > 0)
+	if (l->fd >= 0 && df_line_reader_rest(l, &line, &len) > 0)
 		print_line(line, len);
 }
 
 /* The current file is opened first: a rotation in between must not hide it. */
-static int print_old(const struct df_lines *current, int dir_fd, const char *name)
+static int print_old(const struct df_line_reader *current, int dir_fd, const char *name)
 {
-	struct df_lines old;
-	int r = df_lines_open(&old, dir_fd, name);
+	struct df_line_reader old;
+	int r = df_line_reader_open(&old, dir_fd, name);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	if (current->fd < 0 || old.ino != current->ino)
 		r = print_lines(&old);
 	print_rest(&old);
-	df_lines_close(&old);
+	df_line_reader_close(&old);
 	return r;
 }
 
@@ -128,7 +128,7 @@ static int print_first(struct source *s)
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0; i++) {
-		r = df_lines_open(&s->files[i], s->dir_fd, names[i]);
+		r = df_line_reader_open(&s->files[i], s->dir_fd, names[i]);
 		if (r == -ENOENT)
 			r = 0;
 		if (r == 0 && olds[i])
@@ -173,7 +173,7 @@ static void drop_source(struct source *s)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		print_rest(&s->files[i]);
-		df_lines_close(&s->files[i]);
+		df_line_reader_close(&s->files[i]);
 	}
 	(void)close(s->dir_fd);
 	free(s->id);

@@ -32,7 +32,7 @@ int df_summary_text(FILE *out, const struct df_report *r);
 int df_summary_json(FILE *out, const struct df_report *r);
 
 /* "\033[31m" and so on; NULL: none. */
-const char *df_report_colour(const struct df_report *r, enum df_verdict verdict);
+const char *df_report_colour(const struct df_report *r, enum df_row_verdict verdict);
 
 /* What of the report was left out, and damaged lines; nothing if all is there. */
 void df_report_text_gaps(FILE *out, const struct df_report *r);

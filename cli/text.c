@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/text.h"
 
+#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/array.h"
 #include "lib/base/util.h"
 
 #define LONG_ID 64
 #define SHORT_ID 12
 
 #define PIECE_MAX 4 /* octets of a character in UTF-8 */
-#define ESCAPED_MAX DF_TEXT_PIECE_MAX
-_Static_assert(ESCAPED_MAX == PIECE_MAX * 4 + 1, "four octets for each, and NUL");
+_Static_assert(DF_TEXT_PIECE_MAX == PIECE_MAX * 4 + 1, "four octets for each, and NUL");
 
 /* Octets of the next character, well-formed or not: one, and what continues it. */
 static size_t piece_len(const char *p, size_t len)
@@ -22,22 +24,6 @@ static size_t piece_len(const char *p, size_t len)
 	while (n < len && n < PIECE_MAX && ((unsigned char)p[n] & 0xc0) == 0x80)
 		n++;
 	return n;
-}
-
-/* The character at p as it is shown.  Returns its length in ret, *ret_columns those on screen. */
-static size_t show_piece(const char *p, size_t n, char ret[static ESCAPED_MAX], size_t *ret_columns)
-{
-	size_t shown = 0;
-
-	if (n == 1 && p[0] >= 0x20 && p[0] < 0x7f) {
-		ret[shown++] = p[0];
-	} else {
-		shown = df_escape(p, n, ret, ESCAPED_MAX);
-	}
-	*ret_columns = 0;
-	for (size_t i = 0; i < shown; i++)
-		*ret_columns += ((unsigned char)ret[i] & 0xc0) != 0x80;
-	return shown;
 }
 
 size_t df_text_id_len(const char *id)
@@ -60,12 +46,19 @@ struct df_text_reader df_text_begin(const char *text, size_t len, size_t max)
 const char *df_text_next(struct df_text_reader *r, size_t *ret_len)
 {
 	static const char dots[] = "…";
-	size_t n, columns;
+	size_t n, columns = 0;
 
 	if (r->left == 0)
 		return NULL;
 	n = piece_len(r->text, r->left);
-	*ret_len = show_piece(r->text, n, r->shown, &columns);
+	if (n == 1 && r->text[0] >= 0x20 && r->text[0] < 0x7f) {
+		r->shown[0] = r->text[0]; /* quotes and backslashes stay */
+		*ret_len = 1;
+	} else {
+		*ret_len = df_escape(r->text, n, r->shown, sizeof(r->shown));
+	}
+	for (size_t i = 0; i < *ret_len; i++)
+		columns += ((unsigned char)r->shown[i] & 0xc0) != 0x80;
 	r->text += n;
 	r->left -= n;
 	if (r->is_too_long && r->columns + columns > r->max - 1) {
@@ -89,6 +82,13 @@ size_t df_text_put(FILE *out, const char *text, size_t len, size_t max)
 	return r.columns;
 }
 
+size_t df_text_puts(FILE *out, const char *text)
+{
+	return df_text_put(out, text, strlen(text), DF_TEXT_ALL);
+}
+
+/* --- JSON */
+
 static void new_line(struct df_json_out *j)
 {
 	(void)fputc('\n', j->out);
@@ -99,7 +99,7 @@ static void new_line(struct df_json_out *j)
 static void put_char(FILE *out, const char *p, size_t n)
 {
 	const unsigned char *c = (const unsigned char *)p;
-	char escaped[ESCAPED_MAX];
+	char escaped[DF_TEXT_PIECE_MAX];
 	size_t len;
 
 	if (n == 1 && (c[0] == '"' || c[0] == '\\')) {
@@ -177,4 +177,135 @@ void df_json_out_bool(struct df_json_out *j, const char *key, bool value)
 {
 	begin_value(j, key);
 	(void)fputs(value ? "true" : "false", j->out);
+}
+
+/* --- columns */
+
+/* A wider cell moves the rest of its own line only, not every line. */
+#define WIDTH_MAX 72
+
+void df_table_row(struct df_table *t, const char *colour)
+{
+	if (df_array_reserve(&t->rows, &t->cap, t->n + 1, sizeof(*t->rows)) < 0) {
+		t->is_failed = true;
+		return;
+	}
+	t->rows[t->n++] = (struct df_table_row){.colour = colour};
+}
+
+void df_table_cell(struct df_table *t, size_t column, const char *text)
+{
+	char *copy = text && *text ? strdup(text) : NULL;
+
+	if (t->is_failed || (text && *text && !copy)) {
+		t->is_failed = true;
+		free(copy);
+		return;
+	}
+	free(t->rows[t->n - 1].cells[column]);
+	t->rows[t->n - 1].cells[column] = copy;
+}
+
+void df_table_cellf(struct df_table *t, size_t column, const char *format, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vasprintf(&text, format, args);
+	va_end(args);
+	if (n < 0) {
+		text = NULL;
+		t->is_failed = true;
+		return;
+	}
+	df_table_cell(t, column, text);
+}
+
+void df_table_number(struct df_table *t, size_t column, uint64_t number)
+{
+	df_table_cellf(t, column, "%llu", (unsigned long long)number);
+}
+
+static const char *shown(const struct df_table_row *row, size_t column)
+{
+	return row->cells[column] ? row->cells[column] : "-";
+}
+
+static size_t limit(const struct df_column *c)
+{
+	return c->max ? c->max : DF_TEXT_ALL;
+}
+
+static size_t put(FILE *out, const char *text, size_t max)
+{
+	return df_text_put(out, text, strlen(text), max);
+}
+
+static bool is_left_out(const struct df_table *t, size_t column)
+{
+	const char *usual = t->columns[column].usual;
+
+	for (size_t i = 0; usual && i < t->n; i++)
+		if (t->rows[i].cells[column] && strcmp(t->rows[i].cells[column], usual) != 0)
+			return false;
+	return usual;
+}
+
+static size_t width_of(const struct df_table *t, size_t column)
+{
+	size_t width = put(NULL, t->columns[column].title, DF_TEXT_ALL);
+
+	for (size_t i = 0; i < t->n; i++) {
+		size_t w = put(NULL, shown(&t->rows[i], column), limit(&t->columns[column]));
+
+		if (w > width && w <= WIDTH_MAX)
+			width = w;
+	}
+	return width;
+}
+
+/* Widths are 0 for columns that are left out. */
+static void put_row(FILE *out, const struct df_table *t, const struct df_table_row *row,
+		    const size_t *widths)
+{
+	size_t pending = 0; /* blanks that only stand if something follows */
+	const char *colour = row ? row->colour : NULL;
+
+	for (size_t i = 0; i < t->n_columns; i++) {
+		const char *text = row ? shown(row, i) : t->columns[i].title;
+		size_t max = row ? limit(&t->columns[i]) : DF_TEXT_ALL, w;
+
+		if (widths[i] == 0)
+			continue;
+		(void)fprintf(out, "%*s", (int)pending, "");
+		w = put(NULL, text, max);
+		if (t->columns[i].is_right && w < widths[i])
+			(void)fprintf(out, "%*s", (int)(widths[i] - w), "");
+		(void)fputs(colour ? colour : "", out);
+		(void)put(out, text, max);
+		(void)fputs(colour ? "\033[0m" : "", out);
+		colour = NULL;
+		pending = 2 + (!t->columns[i].is_right && w < widths[i] ? widths[i] - w : 0);
+	}
+	(void)fputc('\n', out);
+}
+
+void df_table_print(FILE *out, struct df_table *t)
+{
+	size_t widths[DF_TABLE_COLUMNS_MAX];
+
+	for (size_t i = 0; i < t->n_columns; i++)
+		widths[i] = is_left_out(t, i) ? 0 : width_of(t, i);
+	if (t->n > 0)
+		put_row(out, t, NULL, widths);
+	for (size_t i = 0; i < t->n; i++)
+		put_row(out, t, &t->rows[i], widths);
+	for (size_t i = 0; i < t->n; i++)
+		for (size_t k = 0; k < t->n_columns; k++)
+			free(t->rows[i].cells[k]);
+	free(t->rows);
+	t->rows = NULL;
+	t->n = t->cap = 0;
 }

@@ -1,30 +1,106 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * annotations: judges the deployfence keys of a state JSON.  Internal to state.
+ * annotations: the annotations of a container, deployfence-hook(8), and what the host permits of
+ * them, deployfence.conf(5).  The table of keys is lib/policy/annotation_keys.
  *
- * Every key that begins with "deployfence" in any case is ours, as the hooks.d
- * file matches it.  Refused: keys that are not exactly one of ours, values that
- * are not exactly one of the accepted ones.  All other keys are skipped.
+ * Every key that begins with "deployfence" in any case is ours, as the hooks.d file matches it.
+ * Refused: keys that are not exactly one of ours, values that are not exactly one of the accepted
+ * ones; a typing error must not mean "unfenced".  All other keys are skipped, except those of
+ * runtimes that lead around a fence.
+ *
+ * Pure.  Functions that return a status return 0 or the hook's exit status with error filled.
  */
 #ifndef DF_ANNOTATIONS_H
 #define DF_ANNOTATIONS_H
 
-#include "hook/oci/state.h"
-#include "lib/base/json.h"
+#include <stdbool.h>
+
+#include "hook/oci/json.h"
+#include "lib/policy/annotation_keys.h"
+#include "lib/policy/conf.h"
+
+#define DF_ANNOTATIONS_POLICY_MAX 128
+#define DF_ANNOTATIONS_TEXT_MAX DF_OCI_TEXT_MAX /* of owner, containers and each x-… */
+#define DF_ANNOTATIONS_X_MAX 32                 /* x-… annotations */
+#define DF_ANNOTATIONS_RUNTIME_MAX 8            /* kept; one alone is a finding */
+
+/* Beside NONE and UNSET, which mean that there is no such annotation, the words of the table. */
+enum df_ask {
+	DF_ASK_NONE, /* no deployfence annotation at all */
+	DF_ASK_ON,   /* the policy's mode; also if only other deployfence.… keys are there */
+	DF_ASK_ENFORCE,
+	DF_ASK_AUDIT,
+	DF_ASK_OFF,
+};
+enum df_ask_fail { DF_ASK_FAIL_UNSET, DF_ASK_FAIL_CLOSED, DF_ASK_FAIL_OPEN };
+enum df_ask_log { DF_ASK_LOG_UNSET, DF_ASK_LOG_STDERR, DF_ASK_LOG_NONE };
+
+struct df_annotations_x {
+	char *key; /* without "deployfence." */
+	char *value;
+};
 
 /*
- * Fills ask, policy, shadow, fail, log, owner, containers with name and is_left_out, and
- * x of s.  annotations: an object whose values are strings, or NULL.  Returns as df_state_parse; on
- * failure s holds a part, which df_state_done frees.
+ * Annotations by which a runtime writes files, moves the container or calls something as root,
+ * outside of the fence and before it stands.  They come with the state and with config.json, and
+ * from images too: podman before 4.6 copies an image's annotations.
  */
-int df_annotations_read(const struct df_json *annotations, struct df_state *s,
-			char ret_error[static DF_STATE_ERROR_MAX]);
+struct df_annotations_runtime {
+	unsigned n;
+	char *text[DF_ANNOTATIONS_RUNTIME_MAX]; /* KEY=VALUE, cut; not escaped */
+};
+
+/* Begins as { 0 }.  All strings are owned; df_annotations_done. */
+struct df_annotations {
+	unsigned present; /* set of enum df_annotation */
+	enum df_ask ask;
+	enum df_ask_fail fail;
+	enum df_ask_log log;
+	char *policy;     /* NULL: the host's default */
+	char *shadow;     /* NULL: none */
+	char *owner;      /* NULL: none */
+	char *containers; /* names of a pod's containers, as written; NULL: all */
+	char *name;       /* of this one, as CRI tells; NULL: unknown, or containers is NULL */
+	bool is_left_out; /* by containers: not fenced */
+	size_t n_x;
+	struct df_annotations_x x[DF_ANNOTATIONS_X_MAX]; /* in order of appearance */
+	struct df_annotations_runtime runtime;
+};
 
 /*
- * What in the list containers may have meant the name of a container that it leaves
- * out: the list is near to naming it.  Borrowed from nowhere: *ret_len octets at the
- * returned address, in s->containers; NULL: nothing is near.
+ * annotations: an object whose values are strings, or NULL.  0, 64 or 71; on failure *ret holds a
+ * part, which df_annotations_done frees.
  */
-const char *df_annotations_near_name(const struct df_state *s, size_t *ret_len);
+int df_annotations_read(const struct df_json *annotations, struct df_annotations *ret,
+			char ret_error[static DF_OCI_ERROR_MAX]);
+void df_annotations_done(struct df_annotations *a);
+
+/*
+ * The name in the list containers that may have meant the name of a container that the list leaves
+ * out: *ret_len octets in a->containers.  NULL: no name is close to it.
+ */
+const char *df_annotations_near_name(const struct df_annotations *a, size_t *ret_len);
+
+/*
+ * What the host demands, as far as it can be judged without the policy: which keys it honours, and
+ * with `annotations-may-weaken no` that none asks for less than the host: off < audit < enforce,
+ * fail open < closed, log none < stderr, and a policy that is neither the default one nor
+ * selectable.  0 or 78, whatever fail says: an annotation must not open what another one was
+ * refused for.
+ */
+int df_annotations_check(const struct df_conf_host *conf, const struct df_annotations *a,
+			 char ret_error[static DF_OCI_ERROR_MAX]);
+
+/*
+ * The same of audit alone.  host_enforces: without the annotation this container would be
+ * enforced, or nobody can tell, since its policy has an error.
+ */
+int df_annotations_check_audit(const struct df_conf_host *conf, const struct df_annotations *a,
+			       bool host_enforces, char ret_error[static DF_OCI_ERROR_MAX]);
+
+/* Adds the runtime's annotations of one document.  annotations as above.  0 or 71. */
+int df_annotations_read_runtime(const struct df_json *annotations,
+				struct df_annotations_runtime *ret, char *error);
+void df_annotations_runtime_done(struct df_annotations_runtime *r);
 
 #endif

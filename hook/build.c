@@ -30,8 +30,8 @@ int df_hook_fail(struct df_hook *h, int status, const char *format, ...)
 
 bool df_hook_asks_fail_open(const struct df_hook *h)
 {
-	if (h->state.fail != DF_CHOICE_UNSET)
-		return h->state.fail == DF_CHOICE_OPEN;
+	if (h->state.annotations.fail != DF_ASK_FAIL_UNSET)
+		return h->state.annotations.fail == DF_ASK_FAIL_OPEN;
 	return h->conf.fail == DF_HOST_FAIL_OPEN;
 }
 
@@ -39,7 +39,7 @@ bool df_hook_is_fail_open(const struct df_hook *h)
 {
 	if (h->is_final)
 		return false;
-	if (h->mode == DF_MODE_AUDIT || h->state.ask == DF_ASK_AUDIT)
+	if (h->mode == DF_MODE_AUDIT || h->state.annotations.ask == DF_ASK_AUDIT)
 		return true;
 	return !h->sees_others && df_hook_asks_fail_open(h);
 }

@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "hook/oci/config.h"
+#include "hook/oci/state.h"
 #include "lib/base/process.h"
 #include "lib/base/resolv_conf.h"
 #include "lib/fence/launch.h"

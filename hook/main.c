@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,14 +18,13 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sysexits.h>
 #include <time.h>
 
 #include "hook/annotations.h"
-#include "hook/demands.h"
 #include "hook/event.h"
 #include "hook/hook.h"
-#include "hook/oci/stage.h"
 #include "hook/rundir.h"
 #include "hook/say.h"
 #include "lib/base/log.h"
@@ -32,7 +32,7 @@
 
 #define TAG "deployfence"
 #define POSTSTOP_TIMEOUT_MS 1000
-#define STATE_MAX DF_STATE_JSON_MAX
+#define STATE_MAX DF_OCI_JSON_MAX
 
 /* For the one who looks later. */
 void df_hook_note(struct df_hook *h, enum df_log_level level, char *line)
@@ -117,7 +117,7 @@ static void reset_process(void)
 static int read_state(struct df_hook *h)
 {
 	_cleanup_free_ char *text = NULL;
-	char error[DF_STATE_ERROR_MAX] = "";
+	char error[DF_OCI_ERROR_MAX] = "";
 	size_t len;
 	int r = df_read_all(STDIN_FILENO, STATE_MAX, &text, &len);
 
@@ -137,14 +137,14 @@ static int read_config(struct df_hook *h)
 {
 	_cleanup_free_ char *text = NULL;
 	_cleanup_close_ int bundle = open(h->state.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	char error[DF_STATE_ERROR_MAX] = "";
+	char error[DF_OCI_ERROR_MAX] = "";
 	size_t len;
 	int r;
 
 	if (bundle < 0)
 		return df_hook_fail(h, EX_DATAERR, "bundle %s: %s", h->state.bundle,
 				    strerror(errno));
-	r = df_read_file(bundle, "config.json", DF_STATE_JSON_MAX, &text, &len);
+	r = df_read_file(bundle, "config.json", DF_OCI_JSON_MAX, &text, &len);
 	if (r < 0)
 		return df_hook_fail(h, EX_DATAERR, "%s/config.json: %s", h->state.bundle,
 				    strerror(-r));
@@ -155,11 +155,11 @@ static int read_config(struct df_hook *h)
 static int read_host_conf(struct df_hook *h)
 {
 	_cleanup_free_ char *messages = NULL;
-	char error[DF_STATE_ERROR_MAX] = "";
+	char error[DF_OCI_ERROR_MAX] = "";
 	int r = df_conf_load(DF_CONF_FILE, &h->conf, &messages);
 
 	if (r == 0) {
-		r = df_demands_check(&h->conf, &h->state, error);
+		r = df_annotations_check(&h->conf, &h->state.annotations, error);
 		h->is_final = r != 0;
 		return r == 0 ? 0 : df_hook_fail(h, r, "%s", error);
 	}
@@ -197,7 +197,7 @@ static bool is_disabled(struct df_hook *h)
 
 static int read_mode(struct df_hook *h)
 {
-	char demand[DF_STATE_ERROR_MAX] = "";
+	char demand[DF_OCI_ERROR_MAX] = "";
 	int r = df_hook_read_policy(h);
 
 	if (r == 0)
@@ -205,11 +205,12 @@ static int read_mode(struct df_hook *h)
 	if (r == 0)
 		return df_hook_settle_mode(h);
 	/* whether audit weakens is not known: no error opens what the host keeps shut */
-	h->is_final |= df_demands_check_audit(&h->conf, &h->state, true, demand) != 0;
+	h->is_final |=
+		df_annotations_check_audit(&h->conf, &h->state.annotations, true, demand) != 0;
 	return r;
 }
 
-static void note_runtime_annotations(struct df_hook *h, const struct df_runtime_annotations *a)
+static void note_runtime_annotations(struct df_hook *h, const struct df_annotations_runtime *a)
 {
 	for (unsigned i = 0; i < a->n; i++)
 		df_findings_add(&h->findings, DF_FINDING_RUNTIME_ANNOTATION, "annotation %s",
@@ -226,7 +227,7 @@ static int check_build(struct df_hook *h)
 {
 	static const char id[] = "buildah-buildah";
 
-	if (h->fences_builds || h->state.ask != DF_ASK_NONE ||
+	if (h->fences_builds || h->state.annotations.ask != DF_ASK_NONE ||
 	    strncmp(h->state.id, id, sizeof(id) - 1) != 0)
 		return 0;
 	return df_hook_fail(
@@ -253,7 +254,7 @@ static int fence(struct df_hook *h)
 	if (r != 0)
 		return df_hook_fail(h, r, "%s", error);
 	df_findings_collect(h->state.bundle, &h->config, &h->container, h->is_docker, &h->findings);
-	note_runtime_annotations(h, &h->state.runtime);
+	note_runtime_annotations(h, &h->state.annotations.runtime);
 	note_runtime_annotations(h, &h->config.runtime);
 	if (h->state.status == DF_STATUS_STOPPED)
 		df_findings_of_restored(h->container.pid, &h->findings);
@@ -268,11 +269,11 @@ static int fence(struct df_hook *h)
 }
 
 /* deployfence.containers names others. */
-static enum df_log_level describe_left_out(const struct df_state *s, char *line, size_t size)
+static enum df_log_level describe_left_out(const struct df_annotations *s, char *line, size_t size)
 {
 	size_t len = 0, pos = 0;
 	const char *near = df_annotations_near_name(s, &len);
-	char name[DF_STATE_TEXT_MAX];
+	char name[DF_ANNOTATIONS_TEXT_MAX];
 
 	df_append(line, size, &pos, "annotation deployfence.containers=%s does not name ",
 		  s->containers);
@@ -293,10 +294,10 @@ static bool is_unfenced(struct df_hook *h)
 	enum df_log_level level = DF_LOG_NOTICE;
 	char line[DF_HOOK_REASON_MAX];
 
-	if (h->state.ask == DF_ASK_OFF)
+	if (h->state.annotations.ask == DF_ASK_OFF)
 		(void)snprintf(line, sizeof(line), "annotation deployfence=off");
-	else if (h->state.is_left_out)
-		level = describe_left_out(&h->state, line, sizeof(line));
+	else if (h->state.annotations.is_left_out)
+		level = describe_left_out(&h->state.annotations, line, sizeof(line));
 	else
 		return false;
 	say_unfenced(h, level, false, line);
@@ -308,12 +309,12 @@ static void note_nameless(struct df_hook *h)
 {
 	char line[DF_HOOK_REASON_MAX];
 
-	if (!h->state.containers || h->state.name)
+	if (!h->state.annotations.containers || h->state.annotations.name)
 		return;
 	(void)snprintf(line, sizeof(line),
 		       "container=%s: its runtime tells no name that deployfence.containers=%s "
 		       "could be compared with; it is fenced",
-		       h->state.id, h->state.containers);
+		       h->state.id, h->state.annotations.containers);
 	df_hook_note(h, DF_LOG_WARNING, line);
 }
 
@@ -372,7 +373,8 @@ static int create_runtime(struct df_hook *h)
 	if (df_hook_is_fail_open(h)) {
 		trim(h->reason);
 		say_unfenced(h, DF_LOG_WARNING,
-			     h->state.ask == DF_ASK_AUDIT || h->mode == DF_MODE_AUDIT, h->reason);
+			     h->state.annotations.ask == DF_ASK_AUDIT || h->mode == DF_MODE_AUDIT,
+			     h->reason);
 		return 0;
 	}
 	return refuse(h, status);
@@ -446,6 +448,48 @@ static int parse_arguments(int argc, char **argv, struct df_hook *h, int *ret_st
 	return 1;
 }
 
+/*
+ * The purpose of this call.  The status alone does not tell: runc restore calls createRuntime hooks
+ * with the status "stopped" and the pid of the init that it restores; crun and runc call poststop
+ * hooks with the same status, and with pid 0 or none (crun do_hooks, runc runPoststopHooks and
+ * criuNotifications).
+ */
+enum stage {
+	STAGE_START, /* there is an init to be fenced */
+	STAGE_STOP,  /* nothing runs any more */
+	/*
+	 * "stopped", with a process that is older than the caller: nobody's init, or a number that
+	 * was used again.  It is neither fenced nor left alone.
+	 */
+	STAGE_UNCLEAR,
+};
+
+/*
+ * Start time in ticks of a living process, 0 if there is none.  The descriptor is opened first
+ * and asked last, so that both are of one process.
+ */
+static uint64_t start_of(pid_t pid)
+{
+	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd ended = {.fd = fd, .events = POLLIN};
+	uint64_t start = df_rundir_start_of(pid);
+
+	return fd >= 0 && poll(&ended, 1, 0) > 0 ? 0 : start;
+}
+
+static enum stage stage_of(const struct df_state *s)
+{
+	uint64_t start;
+
+	if (!s->id || s->status == DF_STATUS_CREATE) /* without an id it was not read */
+		return STAGE_START;
+	start = s->pid > 0 ? start_of(s->pid) : 0;
+	if (start == 0)
+		return STAGE_STOP;
+	/* whoever restores a container has made its init, and so was there before it */
+	return start >= start_of(getppid()) ? STAGE_START : STAGE_UNCLEAR;
+}
+
 static void clean_up(struct df_hook *h)
 {
 	df_rundir_wait(h->state.id, POSTSTOP_TIMEOUT_MS);
@@ -458,13 +502,13 @@ static void clean_up(struct df_hook *h)
 static int run(struct df_hook *h, int status)
 {
 	int r = read_state(h);
-	enum df_stage stage = h->state.id ? df_stage_of(&h->state) : DF_STAGE_START;
+	const enum stage stage = stage_of(&h->state);
 
-	if (stage == DF_STAGE_STOP) {
+	if (stage == STAGE_STOP) {
 		clean_up(h);
 		return 0;
 	}
-	if (stage == DF_STAGE_UNCLEAR) {
+	if (stage == STAGE_UNCLEAR) {
 		clean_up(h);
 		r = df_hook_fail(
 			h, EX_DATAERR,
@@ -473,7 +517,7 @@ static int run(struct df_hook *h, int status)
 			"restored a new one",
 			(int)h->state.pid);
 	}
-	if (r == 0 && status == 0 && h->needs_annotation && h->state.ask == DF_ASK_NONE)
+	if (r == 0 && status == 0 && h->needs_annotation && h->state.annotations.ask == DF_ASK_NONE)
 		return 0;
 	/* whatever is wrong with arguments, state, configuration or policy: the switch is first */
 	if (is_disabled(h))

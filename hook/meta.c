@@ -120,11 +120,11 @@ void df_hook_describe(const struct df_hook *h, struct df_meta *m)
 	copy_text(m->pod, sizeof(m->pod), h->config.pod);
 	copy_text(m->k8s_namespace, sizeof(m->k8s_namespace), h->config.k8s_namespace);
 	fill_hostname(h, m);
-	copy_text(m->owner, sizeof(m->owner), h->state.owner);
-	m->n_x = (uint32_t)h->state.n_x;
-	for (size_t i = 0; i < h->state.n_x; i++) {
-		copy_text(m->x[i].key, sizeof(m->x[i].key), h->state.x[i].key);
-		copy_text(m->x[i].value, sizeof(m->x[i].value), h->state.x[i].value);
+	copy_text(m->owner, sizeof(m->owner), h->state.annotations.owner);
+	m->n_x = (uint32_t)h->state.annotations.n_x;
+	for (size_t i = 0; i < h->state.annotations.n_x; i++) {
+		copy_text(m->x[i].key, sizeof(m->x[i].key), h->state.annotations.x[i].key);
+		copy_text(m->x[i].value, sizeof(m->x[i].value), h->state.annotations.x[i].value);
 	}
 }
 
@@ -138,7 +138,7 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	for (int i = 0; i < DF_TABLES; i++)
 		m->table_modes[i] = (uint8_t)h->tables[i].mode;
 	m->is_fail_open = df_hook_is_fail_open(h);
-	m->is_logged_to_stderr = h->state.log != DF_LOG_NONE;
+	m->is_logged_to_stderr = h->state.annotations.log != DF_ASK_LOG_NONE;
 	m->is_stderr_pipe = h->container.is_stderr_pipe;
 	m->stderr_dev = h->container.stderr_dev;
 	m->stderr_ino = h->container.stderr_ino;

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "hook/demands.h"
 #include "hook/hook.h"
 #include "lib/base/util.h"
 #include "lib/policy/cache.h"
@@ -144,9 +143,10 @@ static int read_table(struct df_hook *h, const char *name, struct df_hook_table 
 int df_hook_read_policy(struct df_hook *h)
 {
 	const char *const names[DF_TABLES] = {
-		[DF_TABLE_OWN] = h->state.policy ? h->state.policy : h->conf.default_policy,
+		[DF_TABLE_OWN] = h->state.annotations.policy ? h->state.annotations.policy
+							     : h->conf.default_policy,
 		[DF_TABLE_BASE] = *h->conf.base_policy ? h->conf.base_policy : NULL,
-		[DF_TABLE_SHADOW] = h->state.shadow,
+		[DF_TABLE_SHADOW] = h->state.annotations.shadow,
 	};
 	bool is_audit = true;
 
@@ -190,7 +190,7 @@ static enum df_mode mode_of(const struct df_hook *h, const struct df_policy *p)
 
 int df_hook_settle_mode(struct df_hook *h)
 {
-	char error[DF_STATE_ERROR_MAX] = "";
+	char error[DF_OCI_ERROR_MAX] = "";
 	bool host_enforces = false;
 	int r;
 
@@ -201,12 +201,12 @@ int df_hook_settle_mode(struct df_hook *h)
 			continue;
 		t->mode = i == DF_TABLE_SHADOW ? DF_MODE_AUDIT : mode_of(h, &t->policy);
 		host_enforces |= t->mode == DF_MODE_ENFORCE;
-		if (i != DF_TABLE_SHADOW && h->state.ask == DF_ASK_ENFORCE)
+		if (i != DF_TABLE_SHADOW && h->state.annotations.ask == DF_ASK_ENFORCE)
 			t->mode = DF_MODE_ENFORCE;
-		if (h->state.ask == DF_ASK_AUDIT)
+		if (h->state.annotations.ask == DF_ASK_AUDIT)
 			t->mode = DF_MODE_AUDIT;
 	}
-	r = df_demands_check_audit(&h->conf, &h->state, host_enforces, error);
+	r = df_annotations_check_audit(&h->conf, &h->state.annotations, host_enforces, error);
 	if (r != 0) {
 		h->is_final = true;
 		return df_hook_fail(h, r, "%s", error);

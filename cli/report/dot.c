@@ -48,17 +48,17 @@ void df_dot_text(FILE *out, const char *text, const char *suffix)
 	(void)fputc('"', out);
 }
 
-const char *df_dot_colour(enum df_verdict verdict)
+const char *df_dot_colour(enum df_row_verdict verdict)
 {
 	switch (verdict) {
-	case DF_VERDICT_BLOCKED:
+	case DF_ROW_BLOCKED:
 		return "\"#c62828\"";
-	case DF_VERDICT_WOULD_BLOCK:
+	case DF_ROW_WOULD_BLOCK:
 		return "\"#b26a00\"";
-	case DF_VERDICT_UNOBSERVED:
+	case DF_ROW_UNOBSERVED:
 		return "\"#6a1b9a\"";
-	case DF_VERDICT_ALLOWED:
-	case DF_VERDICTS:
+	case DF_ROW_ALLOWED:
+	case DF_ROW_VERDICTS:
 		break;
 	}
 	return "\"#37474f\"";

@@ -16,6 +16,6 @@ void df_dot_end(FILE *out);
 /* A quoted string, cut to what fits into a node; suffix NULL: none. */
 void df_dot_text(FILE *out, const char *text, const char *suffix);
 
-const char *df_dot_colour(enum df_verdict verdict);
+const char *df_dot_colour(enum df_row_verdict verdict);
 
 #endif

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cli/lines.h"
+#include "cli/line_reader.h"
 #include "lib/base/json.h"
 #include "lib/base/util.h"
 
@@ -39,26 +39,27 @@ static int replace(struct df_aggregate *a, const char **old, const char *text)
 
 	if (!text || !*text)
 		return 0;
-	r = df_aggregate_text(a, text, &new);
+	r = df_pool_add(&a->pool, text, &new);
 	if (r == 0)
 		*old = new;
 	return r;
 }
 
-static int note_names(struct df_aggregate *a, struct df_container *c, const struct df_json *e)
+static int note_names(struct df_aggregate *a, struct df_report_container *c,
+		      const struct df_json *e)
 {
 	static const struct {
 		const char *key;
 		size_t field;
 		bool is_in_box;
 	} names[] = {
-		{"name", offsetof(struct df_container, name), true},
-		{"hostname", offsetof(struct df_container, hostname), true},
-		{"image", offsetof(struct df_container, image), true},
-		{"pod", offsetof(struct df_container, pod), true},
-		{"namespace", offsetof(struct df_container, k8s_namespace), true},
-		{"policy", offsetof(struct df_container, policy), false},
-		{"mode", offsetof(struct df_container, mode), false},
+		{"name", offsetof(struct df_report_container, name), true},
+		{"hostname", offsetof(struct df_report_container, hostname), true},
+		{"image", offsetof(struct df_report_container, image), true},
+		{"pod", offsetof(struct df_report_container, pod), true},
+		{"namespace", offsetof(struct df_report_container, k8s_namespace), true},
+		{"policy", offsetof(struct df_report_container, policy), false},
+		{"mode", offsetof(struct df_report_container, mode), false},
 	};
 	const struct df_json *box = df_json_get(e, "container");
 	int r = 0;
@@ -70,7 +71,8 @@ static int note_names(struct df_aggregate *a, struct df_container *c, const stru
 }
 
 /* They are those of its start, in every event. */
-static int note_annotations(struct df_aggregate *a, struct df_container *c, const struct df_json *e)
+static int note_annotations(struct df_aggregate *a, struct df_report_container *c,
+			    const struct df_json *e)
 {
 	const struct df_json *all = df_json_get(e, "annotations");
 	int r = replace(a, &c->owner, get_text(all, "owner"));
@@ -84,7 +86,8 @@ static int note_annotations(struct df_aggregate *a, struct df_container *c, cons
 	return r;
 }
 
-static int note_addresses(struct df_aggregate *a, struct df_container *c, const struct df_json *e)
+static int note_addresses(struct df_aggregate *a, struct df_report_container *c,
+			  const struct df_json *e)
 {
 	const struct df_json *list = df_json_get(e, "addresses");
 	int r = 0;
@@ -96,8 +99,8 @@ static int note_addresses(struct df_aggregate *a, struct df_container *c, const 
 }
 
 /* Times of one form compare as text: RFC 3339 5.1. */
-static int note_container(struct df_aggregate *a, struct df_container *c, const struct df_json *e,
-			  const char *host)
+static int note_container(struct df_aggregate *a, struct df_report_container *c,
+			  const struct df_json *e, const char *host)
 {
 	const char *time = get_text(e, "time"), *event = get_text(e, "event");
 	int r;
@@ -124,17 +127,22 @@ static int note_container(struct df_aggregate *a, struct df_container *c, const 
  * "container ended: 9 queries, 7 refused; lost: 1 events, 0 dropped, …": number, word.  A
  * container that is restarted has several.
  */
-static void read_stop(struct df_container *c, const char *text)
+static void read_stop(struct df_report_container *c, const char *text)
 {
 	const struct {
 		const char *word;
 		uint64_t *field;
 	} words[] = {
-		{"queries", &c->stop_queries},       {"refused", &c->stop_refused},
-		{"would", &c->stop_refused},         {"events", &c->lost.events},
-		{"dropped", &c->lost.dropped},       {"malformed", &c->lost.malformed},
-		{"mismatched", &c->lost.mismatched}, {"stray", &c->lost.stray},
-		{"lines", &c->lost.unlogged},        {"refusals", &c->lost.unshown},
+		{"queries", &c->stop_queries},
+		{"refused", &c->stop_refused},
+		{"would", &c->stop_refused},
+		{"events", &c->lost[DF_LOSS_EVENTS]},
+		{"dropped", &c->lost[DF_LOSS_DROPPED]},
+		{"malformed", &c->lost[DF_LOSS_MALFORMED]},
+		{"mismatched", &c->lost[DF_LOSS_MISMATCHED]},
+		{"stray", &c->lost[DF_LOSS_STRAY]},
+		{"lines", &c->lost[DF_LOSS_UNLOGGED]},
+		{"refusals", &c->lost[DF_LOSS_UNSHOWN]},
 	};
 
 	while (*text) {
@@ -160,7 +168,7 @@ static void read_stop(struct df_container *c, const char *text)
 }
 
 /* Lines of a rotated log may come twice; the sum is what was said, no more. */
-static void read_suppressed(struct df_container *c, const char *text)
+static void read_suppressed(struct df_report_container *c, const char *text)
 {
 	char number[24];
 	uint64_t value;
@@ -182,7 +190,7 @@ static void describe(const struct df_json *e, const char *message, char *buf, si
 }
 
 /* Events come in the order of their time. */
-static int note_pin(struct df_aggregate *a, struct df_container *c, const struct df_json *e)
+static int note_pin(struct df_aggregate *a, struct df_report_container *c, const struct df_json *e)
 {
 	const char *event = get_text(e, "event"), *domain = get_text(e, "domain");
 
@@ -193,7 +201,7 @@ static int note_pin(struct df_aggregate *a, struct df_container *c, const struct
 	return 0;
 }
 
-static int read_life(struct df_aggregate *a, struct df_container *c, const struct df_json *e,
+static int read_life(struct df_aggregate *a, struct df_report_container *c, const struct df_json *e,
 		     uint64_t count)
 {
 	const char *event = get_text(e, "event"), *message = get_text(e, "message");
@@ -234,17 +242,17 @@ static int read_life(struct df_aggregate *a, struct df_container *c, const struc
 
 /* --- verdicts */
 
-static enum df_verdict verdict_of(const struct df_json *e, const char *event)
+static enum df_row_verdict verdict_of(const struct df_json *e, const char *event)
 {
 	if (strcmp(event, "shadow") == 0)
-		return df_json_is_true(df_json_get(e, "would_block")) ? DF_VERDICT_WOULD_BLOCK
-								      : DF_VERDICT_ALLOWED;
+		return df_json_is_true(df_json_get(e, "would_block")) ? DF_ROW_WOULD_BLOCK
+								      : DF_ROW_ALLOWED;
 	if (strcmp(event, "unobserved") == 0)
-		return DF_VERDICT_UNOBSERVED;
+		return DF_ROW_UNOBSERVED;
 	if (!df_json_get(e, "blockedAt"))
-		return DF_VERDICT_ALLOWED;
+		return DF_ROW_ALLOWED;
 	/* docs/events.schema.json: there if and only if "blocked" is false here */
-	return df_json_get(e, "would_block") ? DF_VERDICT_WOULD_BLOCK : DF_VERDICT_BLOCKED;
+	return df_json_get(e, "would_block") ? DF_ROW_WOULD_BLOCK : DF_ROW_BLOCKED;
 }
 
 /*
@@ -371,7 +379,7 @@ static int add_texts(struct df_aggregate *a, struct df_texts *t, const struct df
 	return r;
 }
 
-static int count_row(struct df_aggregate *a, struct df_container *c, const struct df_json *e,
+static int count_row(struct df_aggregate *a, struct df_report_container *c, const struct df_json *e,
 		     struct df_row *probe, uint64_t count)
 {
 	const char *ancestry[DF_ROW_ANCESTORS_MAX];
@@ -414,7 +422,7 @@ static int take_event(struct df_aggregate *a, const struct df_json *e, const cha
 	const char *event = get_text(e, "event"), *time = get_text(e, "time");
 	const char *id = get_text(df_json_get(e, "container"), "id");
 	const struct df_json *count_json = df_json_get(e, "count");
-	struct df_container *c;
+	struct df_report_container *c;
 	struct df_row probe;
 	int64_t schema, count = 1;
 	int r, kind;
@@ -449,7 +457,7 @@ int df_event_read(struct df_aggregate *a, const char *line, size_t len, const ch
 {
 	char error[DF_JSON_ERROR_MAX] = "";
 	struct df_json *e = NULL;
-	int r = df_json_parse(line, len, DF_LINES_MAX, &e, error);
+	int r = df_json_parse(line, len, DF_LINE_MAX, &e, error);
 
 	if (r == 0)
 		r = take_event(a, e, host);

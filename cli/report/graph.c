@@ -84,7 +84,7 @@ static int add_item(struct df_graph *g, size_t container, const struct df_row *r
 	if (!target)
 		return 0; /* a socket */
 	/* a shadow policy that is content says nothing about a contact */
-	if (row->kind == DF_ROW_SHADOW && row->verdict != DF_VERDICT_WOULD_BLOCK)
+	if (row->kind == DF_ROW_SHADOW && row->verdict != DF_ROW_WOULD_BLOCK)
 		return 0;
 	*new = (struct df_graph_item){
 		.service = g->service_of[container], .container = container, .row = row};
@@ -125,7 +125,7 @@ static void add_contact(struct df_graph *g, size_t from, size_t n)
 	for (size_t i = from; i < from + n; i++)
 		if (g->items[i].row->kind != DF_ROW_SHADOW)
 			df_aggregate_add(&c->count, g->items[i].row->count);
-	c->is_against = df_verdict_is_against(c->row->verdict);
+	c->is_against = df_row_is_against(c->row->verdict);
 	if (s->n_contacts++ == 0)
 		s->contacts = g->n_contacts;
 	g->n_contacts++;

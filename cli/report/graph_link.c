@@ -146,7 +146,7 @@ static int add_published(struct ways *w, size_t container, const char *text)
 
 static int add_ways(struct ways *w, size_t container)
 {
-	const struct df_container *c = w->g->all->list[container];
+	const struct df_report_container *c = w->g->all->list[container];
 	char id[SHORT_ID + 1];
 	int r = 0;
 
@@ -262,7 +262,7 @@ static bool is_internal(const char *name)
 }
 
 /* "artifacts.team.svc.cluster.local" of a declared "artifacts" in the namespace "team". */
-static bool is_in_namespace(const char *rest, const struct df_container *c)
+static bool is_in_namespace(const char *rest, const struct df_report_container *c)
 {
 	const size_t len = c->k8s_namespace ? strlen(c->k8s_namespace) : 0;
 
@@ -295,7 +295,7 @@ static int link_first_label(const struct ways *w, size_t contact, const char *na
 		return -ENOMEM;
 	n = name[len] == '.' ? find_ways(w, &target, &found) : 0;
 	for (size_t i = 0; i < n && r == 0; i++) {
-		const struct df_container *c = w->g->all->list[found[i].container];
+		const struct df_report_container *c = w->g->all->list[found[i].container];
 		const bool is_sure = found[i].is_declared && is_in_namespace(name + len + 1, c);
 
 		if (is_sure || is_internal(name))
@@ -312,7 +312,7 @@ static int link_name(const struct ways *w, size_t contact, const char *name)
 }
 
 /* Whether the container was there when the row's answers were given; without times it was. */
-static bool was_there(const struct df_container *c, const struct df_row *row)
+static bool was_there(const struct df_report_container *c, const struct df_row *row)
 {
 	if (!*row->last || !*c->first)
 		return true;
@@ -324,8 +324,8 @@ static bool was_there(const struct df_container *c, const struct df_row *row)
 static bool is_certain(const struct ways *w, const struct way *way,
 		       const struct df_graph_item *item)
 {
-	const struct df_container *caller = w->g->all->list[item->container];
-	const struct df_container *c = w->g->all->list[way->container];
+	const struct df_report_container *caller = w->g->all->list[item->container];
+	const struct df_report_container *c = w->g->all->list[way->container];
 
 	return way->is_declared || !is_private(way->addr) ||
 	       (caller->host && c->host && strcmp(caller->host, c->host) == 0);
@@ -391,7 +391,7 @@ int df_graph_link(struct df_graph *g)
 
 		/* what was refused reached nobody */
 		for (size_t k = c->items; k < c->items + c->n_items && r == 0; k++)
-			if (g->items[k].row->verdict != DF_VERDICT_BLOCKED &&
+			if (g->items[k].row->verdict != DF_ROW_BLOCKED &&
 			    g->items[k].row->kind != DF_ROW_SHADOW)
 				r = link_item(&w, i, &g->items[k]);
 	}

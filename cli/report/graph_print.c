@@ -5,7 +5,6 @@
 #include "cli/cli.h"
 #include "cli/report/dot.h"
 #include "cli/report/graph.h"
-#include "cli/table.h"
 #include "cli/text.h"
 #include "lib/base/util.h"
 
@@ -59,7 +58,7 @@ static const char *end_verdict(const struct df_graph_contact *c)
 {
 	if (c->row->kind == DF_ROW_SHADOW)
 		return "shadow-would-block";
-	return df_verdict_name(c->row->verdict);
+	return df_row_verdict_name(c->row->verdict);
 }
 
 /* --- text */

@@ -24,9 +24,9 @@ void df_html_begin(FILE *out, const char *title);
 void df_html_end(FILE *out);
 
 /* When each name was asked for; nothing where no time is known. */
-void df_html_timeline(FILE *out, const struct df_container *c);
+void df_html_timeline(FILE *out, const struct df_report_container *c);
 
 /* Commands, and what they reached for.  0 or -ENOMEM. */
-int df_html_tree(FILE *out, const struct df_container *c);
+int df_html_tree(FILE *out, const struct df_report_container *c);
 
 #endif

@@ -44,7 +44,7 @@ static bool is_same_target(const struct df_row *a, const struct df_row *b)
 }
 
 /* Rows of one name mostly stand together; where they do not, it has two lanes. */
-static size_t make_lanes(const struct df_container *c, struct lane lanes[static LANES_MAX],
+static size_t make_lanes(const struct df_report_container *c, struct lane lanes[static LANES_MAX],
 			 size_t *ret_left_out)
 {
 	size_t n = 0;
@@ -87,14 +87,14 @@ static void put_lane(FILE *out, const struct lane *l, int64_t from, int64_t to)
 		      "<title>",
 		      LANE_WIDTH);
 	df_html_target(out, l->row, DF_TEXT_ALL);
-	(void)fprintf(out, ", %s, ", df_verdict_name(l->row->verdict));
+	(void)fprintf(out, ", %s, ", df_row_verdict_name(l->row->verdict));
 	df_html_text(out, l->row->first, DF_TEXT_ALL);
 	(void)fputs(" to ", out);
 	df_html_text(out, l->row->last, DF_TEXT_ALL);
 	(void)fprintf(out,
 		      "</title><rect class=\"f-%s\" x=\"%.1f\" y=\"3\" width=\"%.1f\" "
 		      "height=\"8\" rx=\"3\"/></svg></div>\n",
-		      df_verdict_name(l->row->verdict), x, width);
+		      df_row_verdict_name(l->row->verdict), x, width);
 }
 
 /* "2026-11-22 08:00:00" of a time that was read. */
@@ -103,7 +103,7 @@ static void put_second(FILE *out, const char *time)
 	(void)fprintf(out, "%.10s %.8s", time, time + strlen("2026-11-22T"));
 }
 
-void df_html_timeline(FILE *out, const struct df_container *c)
+void df_html_timeline(FILE *out, const struct df_report_container *c)
 {
 	struct lane lanes[LANES_MAX];
 	size_t left_out, n = make_lanes(c, lanes, &left_out);
@@ -146,7 +146,7 @@ static void put_label(FILE *out, const struct df_tree_node *n, size_t max)
 
 static void put_node(FILE *out, const struct df_tree_node *n)
 {
-	const char *verdict = n->row ? df_verdict_name(n->row->verdict) : NULL;
+	const char *verdict = n->row ? df_row_verdict_name(n->row->verdict) : NULL;
 
 	(void)fputs(n->row ? "<li><b>" : "<li><span title=\"", out);
 	if (!n->row) {
@@ -185,7 +185,7 @@ static void put_tree(FILE *out, const struct df_tree *t)
 	(void)fputs("</li>\n</ul></div>\n", out);
 }
 
-int df_html_tree(FILE *out, const struct df_container *c)
+int df_html_tree(FILE *out, const struct df_report_container *c)
 {
 	struct df_tree t;
 	int r = df_tree_build(c, &t);

@@ -13,9 +13,9 @@ static size_t leaf_node(const struct df_tree *t, size_t leaf)
 	return leaf;
 }
 
-static enum df_verdict worst_of(const struct df_tree *t, size_t leaf)
+static enum df_row_verdict worst_of(const struct df_tree *t, size_t leaf)
 {
-	enum df_verdict worst = t->nodes[leaf].row->verdict;
+	enum df_row_verdict worst = t->nodes[leaf].row->verdict;
 
 	for (size_t i = leaf; i < t->n; i++)
 		if (t->nodes[i].row && t->nodes[i].text == t->nodes[leaf].text &&
@@ -47,12 +47,12 @@ static void put_edge(FILE *out, size_t container, const struct df_tree *t, size_
 		      n->row ? leaf_node(t, i) : i);
 	if (n->row)
 		(void)fprintf(out, " [label=\"%s %llu\", color=%s]",
-			      df_verdict_name(n->row->verdict), (unsigned long long)n->count,
+			      df_row_verdict_name(n->row->verdict), (unsigned long long)n->count,
 			      df_dot_colour(n->row->verdict));
 	(void)fputs(";\n", out);
 }
 
-static int put_container(FILE *out, size_t number, const struct df_container *c)
+static int put_container(FILE *out, size_t number, const struct df_report_container *c)
 {
 	char label[DF_LABEL_MAX];
 	struct df_tree t;

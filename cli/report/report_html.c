@@ -26,10 +26,10 @@ static void put_cell(FILE *out, const char *label, const char *class, const char
 		(void)fputs("</td>", out);
 }
 
-static void put_verdict(FILE *out, enum df_verdict verdict)
+static void put_verdict(FILE *out, enum df_row_verdict verdict)
 {
-	(void)fprintf(out, "<span class=\"v %s\">%s</span>", df_verdict_name(verdict),
-		      df_verdict_name(verdict));
+	(void)fprintf(out, "<span class=\"v %s\">%s</span>", df_row_verdict_name(verdict),
+		      df_row_verdict_name(verdict));
 }
 
 static void put_row(FILE *out, const struct df_row *row)
@@ -78,7 +78,7 @@ static bool has_parent(const struct df_row *row, const char *parent)
 	return row->kind == DF_ROW_NAME && strcmp(df_class_parent(row->domain), parent) == 0;
 }
 
-static void put_group(FILE *out, const struct df_container *c, const struct df_total *g)
+static void put_group(FILE *out, const struct df_report_container *c, const struct df_total *g)
 {
 	const bool is_against = g->blocked + g->would_block > 0;
 	char parent[2048];
@@ -104,7 +104,7 @@ static void put_group(FILE *out, const struct df_container *c, const struct df_t
 	(void)fputs("</details>\n", out);
 }
 
-static int put_names(FILE *out, const struct df_container *c)
+static int put_names(FILE *out, const struct df_report_container *c)
 {
 	struct df_totals groups;
 	int r = df_totals_by_parent(c, &groups);
@@ -119,7 +119,7 @@ static int put_names(FILE *out, const struct df_container *c)
 	return 0;
 }
 
-static void put_kind(FILE *out, const struct df_container *c, enum df_row_kind kind,
+static void put_kind(FILE *out, const struct df_report_container *c, enum df_row_kind kind,
 		     const char *title)
 {
 	bool is_any = false;
@@ -143,7 +143,7 @@ static void put_sum(FILE *out, uint64_t n, const char *what)
 	(void)fprintf(out, "<div><b>%llu</b>%s</div>", (unsigned long long)n, what);
 }
 
-static uint64_t count_names(const struct df_container *c, enum df_class class, bool is_new)
+static uint64_t count_names(const struct df_report_container *c, enum df_class class, bool is_new)
 {
 	const char *last = NULL;
 	uint64_t n = 0;
@@ -160,7 +160,7 @@ static uint64_t count_names(const struct df_container *c, enum df_class class, b
 	return n;
 }
 
-static void put_sums(FILE *out, const struct df_report *r, const struct df_container *c)
+static void put_sums(FILE *out, const struct df_report *r, const struct df_report_container *c)
 {
 	(void)fputs("<div class=\"sums\">", out);
 	put_sum(out, c->n_queries, "queries");
@@ -189,7 +189,7 @@ static void put_fact(FILE *out, const char *key, const char *text)
 	(void)fputs("</span> ", out);
 }
 
-static void put_header(FILE *out, const struct df_container *c)
+static void put_header(FILE *out, const struct df_report_container *c)
 {
 	char id[160], label[DF_LABEL_MAX];
 
@@ -210,7 +210,7 @@ static void put_header(FILE *out, const struct df_container *c)
 	for (size_t i = 0; i < c->n_x; i++)
 		put_fact(out, c->x[i].key, c->x[i].value);
 	(void)fputs("</p>\n", out);
-	if (!c->is_whole || c->has_gaps || c->lost.events)
+	if (!c->is_whole || c->has_gaps || c->lost[DF_LOSS_EVENTS])
 		(void)fputs("<p><span class=\"v would-block\">incomplete</span> some events are "
 			    "missing, and the counts too low.</p>\n",
 			    out);
@@ -221,7 +221,7 @@ static void put_header(FILE *out, const struct df_container *c)
 			      c->unpinned.n, c->unpinned.n == 1 ? " has" : "s have");
 }
 
-static void put_notes(FILE *out, const struct df_container *c)
+static void put_notes(FILE *out, const struct df_report_container *c)
 {
 	if (c->n_notes > 0)
 		(void)fputs("<h3>Findings and events</h3>\n<ul>\n", out);
@@ -241,18 +241,18 @@ static void put_notes(FILE *out, const struct df_container *c)
 	}
 	if (c->n_notes > 0)
 		(void)fputs("</ul>\n", out);
-	if (c->n_suppressed || c->lost.events || c->lost.dropped)
+	if (c->n_suppressed || c->lost[DF_LOSS_EVENTS] || c->lost[DF_LOSS_DROPPED])
 		(void)fprintf(out,
 			      "<p><b>Losses</b> %llu events were only counted, %llu not written, "
 			      "%llu messages dropped.</p>\n",
 			      (unsigned long long)c->n_suppressed,
-			      (unsigned long long)c->lost.events,
-			      (unsigned long long)c->lost.dropped);
+			      (unsigned long long)c->lost[DF_LOSS_EVENTS],
+			      (unsigned long long)c->lost[DF_LOSS_DROPPED]);
 }
 
 static int put_container(FILE *out, const struct df_report *r, size_t number)
 {
-	const struct df_container *c = r->all.list[number];
+	const struct df_report_container *c = r->all.list[number];
 	int status;
 
 	(void)fprintf(out, "<article id=\"c%zu\">\n", number);

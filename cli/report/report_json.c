@@ -35,7 +35,7 @@ static void put_row(struct df_json_out *j, const struct df_row *row)
 	if (row->ip || row->port)
 		df_json_out_uint(j, "port", row->port);
 	df_json_out_string(j, "socket", row->socket);
-	df_json_out_string(j, "verdict", df_verdict_name(row->verdict));
+	df_json_out_string(j, "verdict", df_row_verdict_name(row->verdict));
 	df_json_out_string(j, "at", row->at);
 	if (row->domain)
 		df_json_out_string(j, "class", df_class_name(row->class));
@@ -57,7 +57,7 @@ static void put_row(struct df_json_out *j, const struct df_row *row)
 	df_json_out_close(j, '}');
 }
 
-static void put_rows(struct df_json_out *j, const char *key, const struct df_container *c,
+static void put_rows(struct df_json_out *j, const char *key, const struct df_report_container *c,
 		     enum df_row_kind kind)
 {
 	df_json_out_open(j, key, '[');
@@ -82,7 +82,7 @@ static void put_total(struct df_json_out *j, const char *key, const char *second
 	df_json_out_close(j, '}');
 }
 
-static int put_parents(struct df_json_out *j, const struct df_container *c)
+static int put_parents(struct df_json_out *j, const struct df_report_container *c)
 {
 	struct df_totals totals;
 	int r = df_totals_by_parent(c, &totals);
@@ -97,7 +97,7 @@ static int put_parents(struct df_json_out *j, const struct df_container *c)
 	return 0;
 }
 
-static void put_names(struct df_json_out *j, const struct df_container *c)
+static void put_names(struct df_json_out *j, const struct df_report_container *c)
 {
 	df_json_out_string(j, "id", c->id);
 	df_json_out_string(j, "host", c->host);
@@ -113,7 +113,8 @@ static void put_names(struct df_json_out *j, const struct df_container *c)
 	put_time(j, "last", c->last);
 	df_json_out_bool(j, "ended", c->is_ended);
 	df_json_out_bool(j, "complete",
-			 c->is_whole && !c->has_gaps && !c->lost.events && c->unpinned.n == 0);
+			 c->is_whole && !c->has_gaps && !c->lost[DF_LOSS_EVENTS] &&
+				 c->unpinned.n == 0);
 	if (c->n_x > 0) {
 		df_json_out_open(j, "annotations", '{');
 		for (size_t i = 0; i < c->n_x; i++)
@@ -124,7 +125,7 @@ static void put_names(struct df_json_out *j, const struct df_container *c)
 	put_texts(j, "unpinned", &c->unpinned);
 }
 
-static void put_counts(struct df_json_out *j, const struct df_container *c)
+static void put_counts(struct df_json_out *j, const struct df_report_container *c)
 {
 	df_json_out_uint(j, "queries", c->n_queries);
 	df_json_out_uint(j, "refused", c->n_blocked);
@@ -141,17 +142,17 @@ static void put_counts(struct df_json_out *j, const struct df_container *c)
 	df_json_out_uint(j, "refused", c->stop_refused);
 	df_json_out_close(j, '}');
 	df_json_out_open(j, "lost", '{');
-	df_json_out_uint(j, "events", c->lost.events);
-	df_json_out_uint(j, "dropped", c->lost.dropped);
-	df_json_out_uint(j, "malformed", c->lost.malformed);
-	df_json_out_uint(j, "mismatched", c->lost.mismatched);
-	df_json_out_uint(j, "stray", c->lost.stray);
-	df_json_out_uint(j, "unlogged", c->lost.unlogged);
-	df_json_out_uint(j, "unshown", c->lost.unshown);
+	df_json_out_uint(j, "events", c->lost[DF_LOSS_EVENTS]);
+	df_json_out_uint(j, "dropped", c->lost[DF_LOSS_DROPPED]);
+	df_json_out_uint(j, "malformed", c->lost[DF_LOSS_MALFORMED]);
+	df_json_out_uint(j, "mismatched", c->lost[DF_LOSS_MISMATCHED]);
+	df_json_out_uint(j, "stray", c->lost[DF_LOSS_STRAY]);
+	df_json_out_uint(j, "unlogged", c->lost[DF_LOSS_UNLOGGED]);
+	df_json_out_uint(j, "unshown", c->lost[DF_LOSS_UNSHOWN]);
 	df_json_out_close(j, '}');
 }
 
-static void put_notes(struct df_json_out *j, const struct df_container *c, bool is_finding)
+static void put_notes(struct df_json_out *j, const struct df_report_container *c, bool is_finding)
 {
 	df_json_out_open(j, is_finding ? "findings" : "notes", '[');
 	for (size_t i = 0; i < c->n_notes; i++) {
@@ -170,7 +171,7 @@ static void put_notes(struct df_json_out *j, const struct df_container *c, bool 
 	df_json_out_close(j, ']');
 }
 
-static int put_container(struct df_json_out *j, const struct df_container *c)
+static int put_container(struct df_json_out *j, const struct df_report_container *c)
 {
 	int r;
 

@@ -121,8 +121,8 @@ static int read_verdict(struct reading *r, const struct df_json *obj, struct df_
 
 	if (status < 0)
 		return status;
-	row->verdict = text ? df_verdict_from_name(text) : DF_VERDICTS;
-	return row->verdict == DF_VERDICTS ? refuse(r, "verdict is none") : 0;
+	row->verdict = text ? df_row_verdict_from_name(text) : DF_ROW_VERDICTS;
+	return row->verdict == DF_ROW_VERDICTS ? refuse(r, "verdict is none") : 0;
 }
 
 static int read_texts(struct reading *r, const struct df_json *obj, struct df_row *row)
@@ -184,7 +184,7 @@ static int read_probe(struct reading *r, const struct df_json *obj, struct df_ro
 	return 0;
 }
 
-static int read_row(struct reading *r, const struct df_json *obj, struct df_container *c,
+static int read_row(struct reading *r, const struct df_json *obj, struct df_report_container *c,
 		    enum df_row_kind kind)
 {
 	struct df_row probe = {.kind = kind}, *row;
@@ -205,7 +205,7 @@ static int read_row(struct reading *r, const struct df_json *obj, struct df_cont
 	return status;
 }
 
-static int read_rows(struct reading *r, const struct df_json *obj, struct df_container *c)
+static int read_rows(struct reading *r, const struct df_json *obj, struct df_report_container *c)
 {
 	int status = 0;
 
@@ -224,7 +224,7 @@ static int read_rows(struct reading *r, const struct df_json *obj, struct df_con
 }
 
 /* Findings, or what happened; the first has a name and what was seen, the other an event. */
-static int read_notes(struct reading *r, const struct df_json *obj, struct df_container *c,
+static int read_notes(struct reading *r, const struct df_json *obj, struct df_report_container *c,
 		      const char *key)
 {
 	const bool is_finding = strcmp(key, "findings") == 0;
@@ -254,7 +254,8 @@ static int read_notes(struct reading *r, const struct df_json *obj, struct df_co
 	return 0;
 }
 
-static int read_annotations(struct reading *r, const struct df_json *obj, struct df_container *c)
+static int read_annotations(struct reading *r, const struct df_json *obj,
+			    struct df_report_container *c)
 {
 	const struct df_json *all = df_json_get(obj, "annotations");
 
@@ -274,7 +275,7 @@ static int read_annotations(struct reading *r, const struct df_json *obj, struct
 	return 0;
 }
 
-static int read_names(struct reading *r, const struct df_json *obj, struct df_container *c)
+static int read_names(struct reading *r, const struct df_json *obj, struct df_report_container *c)
 {
 	const struct {
 		const char *key, **field;
@@ -289,14 +290,14 @@ static int read_names(struct reading *r, const struct df_json *obj, struct df_co
 
 		if (status == 0)
 			status = unless_full(
-				r, df_aggregate_text(r->a, *names[i].field, names[i].field));
+				r, df_pool_add(&r->a->pool, *names[i].field, names[i].field));
 		if (status < 0)
 			return status;
 	}
 	return 0;
 }
 
-static int read_counts(struct reading *r, const struct df_json *obj, struct df_container *c)
+static int read_counts(struct reading *r, const struct df_json *obj, struct df_report_container *c)
 {
 	const struct df_json *lost = df_json_get(obj, "lost"), *stop = df_json_get(obj, "stop");
 	const struct {
@@ -304,12 +305,18 @@ static int read_counts(struct reading *r, const struct df_json *obj, struct df_c
 		const char *key;
 		uint64_t *field;
 	} counts[] = {
-		{obj, "suppressed", &c->n_suppressed},     {obj, "probes", &c->n_probes},
-		{obj, "search_attempts", &c->n_search},    {lost, "events", &c->lost.events},
-		{lost, "dropped", &c->lost.dropped},       {lost, "malformed", &c->lost.malformed},
-		{lost, "mismatched", &c->lost.mismatched}, {lost, "stray", &c->lost.stray},
-		{lost, "unlogged", &c->lost.unlogged},     {lost, "unshown", &c->lost.unshown},
-		{stop, "queries", &c->stop_queries},       {stop, "refused", &c->stop_refused},
+		{obj, "suppressed", &c->n_suppressed},
+		{obj, "probes", &c->n_probes},
+		{obj, "search_attempts", &c->n_search},
+		{lost, "events", &c->lost[DF_LOSS_EVENTS]},
+		{lost, "dropped", &c->lost[DF_LOSS_DROPPED]},
+		{lost, "malformed", &c->lost[DF_LOSS_MALFORMED]},
+		{lost, "mismatched", &c->lost[DF_LOSS_MISMATCHED]},
+		{lost, "stray", &c->lost[DF_LOSS_STRAY]},
+		{lost, "unlogged", &c->lost[DF_LOSS_UNLOGGED]},
+		{lost, "unshown", &c->lost[DF_LOSS_UNSHOWN]},
+		{stop, "queries", &c->stop_queries},
+		{stop, "refused", &c->stop_refused},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
@@ -328,7 +335,7 @@ static int read_container(struct reading *r, const struct df_json *obj)
 {
 	const char *id = df_json_string(df_json_get(obj, "id"));
 	char first[DF_TIME_MAX], last[DF_TIME_MAX];
-	struct df_container *c;
+	struct df_report_container *c;
 	int status;
 
 	if (!id || !*id)

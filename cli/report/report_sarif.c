@@ -11,6 +11,7 @@
 
 #include "cli/report.h"
 #include "cli/text.h"
+#include "lib/base/hash.h"
 #include "lib/base/util.h"
 
 #define FINGERPRINT "deployfence/v1"
@@ -53,16 +54,16 @@ static const struct {
 static enum kind kind_of(const struct df_row *row)
 {
 	if (row->kind == DF_ROW_SHADOW)
-		return row->verdict == DF_VERDICT_WOULD_BLOCK ? KIND_SHADOW : KINDS;
+		return row->verdict == DF_ROW_WOULD_BLOCK ? KIND_SHADOW : KINDS;
 	switch (row->verdict) {
-	case DF_VERDICT_BLOCKED:
+	case DF_ROW_BLOCKED:
 		return row->domain ? KIND_BLOCKED_NAME : KIND_BLOCKED_CONNECTION;
-	case DF_VERDICT_WOULD_BLOCK:
+	case DF_ROW_WOULD_BLOCK:
 		return KIND_WOULD_BLOCK;
-	case DF_VERDICT_UNOBSERVED:
+	case DF_ROW_UNOBSERVED:
 		return KIND_UNOBSERVED;
-	case DF_VERDICT_ALLOWED:
-	case DF_VERDICTS:
+	case DF_ROW_ALLOWED:
+	case DF_ROW_VERDICTS:
 		break;
 	}
 	if (row->is_new)
@@ -169,7 +170,7 @@ static size_t rule_place(const char *rule, uint64_t *ret_line)
 	return (size_t)(colon - rule);
 }
 
-static void put_logical(struct df_json_out *j, const struct df_container *c,
+static void put_logical(struct df_json_out *j, const struct df_report_container *c,
 			const struct df_row *row)
 {
 	df_json_out_open(j, "logicalLocations", '[');
@@ -187,7 +188,7 @@ static void put_logical(struct df_json_out *j, const struct df_container *c,
 }
 
 /* row NULL: a finding. */
-static void put_locations(struct df_json_out *j, const struct df_container *c,
+static void put_locations(struct df_json_out *j, const struct df_report_container *c,
 			  const struct df_row *row)
 {
 	uint64_t line = 0;
@@ -212,18 +213,16 @@ static void put_locations(struct df_json_out *j, const struct df_container *c,
 	df_json_out_close(j, ']');
 }
 
-/* FNV-1a: tells results of two runs apart, and is no proof of anything. */
+/* Tells results of two runs apart, and is no proof of anything. */
 static uint64_t hash(uint64_t h, const char *text)
 {
-	for (; text && *text; text++)
-		h = (h ^ (unsigned char)*text) * 0x100000001b3ull;
-	return (h ^ 0xff) * 0x100000001b3ull;
+	return df_hash_bytes(df_hash_text(h, text), "\xff", 1);
 }
 
 static void put_fingerprint(struct df_json_out *j, const char *id, const char *a, const char *b,
 			    const char *c)
 {
-	uint64_t h = hash(hash(hash(hash(0xcbf29ce484222325ull, id), a), b), c);
+	uint64_t h = hash(hash(hash(hash(DF_HASH_START, id), a), b), c);
 	char text[20];
 
 	(void)snprintf(text, sizeof(text), "%016llx", (unsigned long long)h);
@@ -256,16 +255,16 @@ static void describe(const struct df_row *row, char text[static MESSAGE_MAX])
 		df_append(text, MESSAGE_MAX, &pos, "%s ", target);
 	if (row->kind == DF_ROW_SHADOW)
 		df_append(text, MESSAGE_MAX, &pos, "%s by the shadow policy",
-			  df_verdict_name(row->verdict));
+			  df_row_verdict_name(row->verdict));
 	else
-		df_append(text, MESSAGE_MAX, &pos, "%s", df_verdict_name(row->verdict));
+		df_append(text, MESSAGE_MAX, &pos, "%s", df_row_verdict_name(row->verdict));
 	if (why)
 		df_append(text, MESSAGE_MAX, &pos, ", %.500s", why);
 	if (row->hint)
 		df_append(text, MESSAGE_MAX, &pos, " (%.500s)", row->hint);
 }
 
-static void put_properties(struct df_json_out *j, const struct df_container *c,
+static void put_properties(struct df_json_out *j, const struct df_report_container *c,
 			   const struct df_row *row)
 {
 	df_json_out_open(j, "properties", '{');
@@ -283,8 +282,8 @@ static void put_properties(struct df_json_out *j, const struct df_container *c,
 	df_json_out_close(j, '}');
 }
 
-static void put_row(struct df_json_out *j, const struct df_report *r, const struct df_container *c,
-		    const struct df_row *row)
+static void put_row(struct df_json_out *j, const struct df_report *r,
+		    const struct df_report_container *c, const struct df_row *row)
 {
 	const enum kind kind = kind_of(row);
 	char text[MESSAGE_MAX];
@@ -304,7 +303,8 @@ static void put_row(struct df_json_out *j, const struct df_report *r, const stru
 	df_json_out_close(j, '}');
 }
 
-static void put_note(struct df_json_out *j, const struct df_container *c, const struct df_note *n)
+static void put_note(struct df_json_out *j, const struct df_report_container *c,
+		     const struct df_note *n)
 {
 	char text[MESSAGE_MAX];
 	size_t pos = 0;
@@ -324,7 +324,7 @@ static void put_results(struct df_json_out *j, const struct df_report *r)
 {
 	df_json_out_open(j, "results", '[');
 	for (size_t i = 0; i < r->all.n; i++) {
-		const struct df_container *c = r->all.list[i];
+		const struct df_report_container *c = r->all.list[i];
 
 		for (size_t k = 0; k < c->n; k++)
 			put_row(j, r, c, c->rows[k]);

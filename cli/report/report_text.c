@@ -6,7 +6,6 @@
 
 #include "cli/report.h"
 #include "cli/report/totals.h"
-#include "cli/table.h"
 #include "cli/text.h"
 #include "lib/base/util.h"
 
@@ -14,18 +13,18 @@
 #define CMD_WIDTH_MAX 72
 #define SCRIPT_WIDTH_MAX 40
 
-const char *df_report_colour(const struct df_report *r, enum df_verdict verdict)
+const char *df_report_colour(const struct df_report *r, enum df_row_verdict verdict)
 {
 	if (!r->has_colour)
 		return NULL;
 	switch (verdict) {
-	case DF_VERDICT_BLOCKED:
+	case DF_ROW_BLOCKED:
 		return "\033[31m";
-	case DF_VERDICT_WOULD_BLOCK:
-	case DF_VERDICT_UNOBSERVED:
+	case DF_ROW_WOULD_BLOCK:
+	case DF_ROW_UNOBSERVED:
 		return "\033[33m";
-	case DF_VERDICT_ALLOWED:
-	case DF_VERDICTS:
+	case DF_ROW_ALLOWED:
+	case DF_ROW_VERDICTS:
 		break;
 	}
 	return NULL;
@@ -45,7 +44,7 @@ static void put_target(struct df_table *t, size_t column, const struct df_row *r
 	df_table_cell(t, column, target);
 }
 
-static void put_rows(FILE *out, const struct df_report *r, const struct df_container *c,
+static void put_rows(FILE *out, const struct df_report *r, const struct df_report_container *c,
 		     bool is_shadow)
 {
 	static const struct df_column columns[] = {
@@ -69,7 +68,7 @@ static void put_rows(FILE *out, const struct df_report *r, const struct df_conta
 		if ((row->kind == DF_ROW_SHADOW) != is_shadow)
 			continue;
 		df_table_row(&t, df_report_colour(r, row->verdict));
-		df_table_cell(&t, 0, df_verdict_name(row->verdict));
+		df_table_cell(&t, 0, df_row_verdict_name(row->verdict));
 		df_table_cellf(&t, 1, "%llu", (unsigned long long)row->count);
 		put_target(&t, 2, row);
 		if (row->domain)
@@ -105,7 +104,7 @@ static void put_number(FILE *out, const char *key, uint64_t n)
 	(void)fprintf(out, "  %s %llu", key, (unsigned long long)n);
 }
 
-static void put_header(FILE *out, const struct df_container *c)
+static void put_header(FILE *out, const struct df_report_container *c)
 {
 	(void)df_text_put(out, c->id, df_text_id_len(c->id), DF_TEXT_ALL);
 	put_fact(out, "policy", c->policy);
@@ -128,7 +127,7 @@ static void put_header(FILE *out, const struct df_container *c)
 		(void)fputs("  (incomplete: the first events are not there any more)", out);
 	else if (c->has_gaps)
 		(void)fputs("  (incomplete: there were more events than may be written)", out);
-	else if (c->lost.events)
+	else if (c->lost[DF_LOSS_EVENTS])
 		(void)fputs("  (incomplete: some events could not be written)", out);
 	if (c->unpinned.n > 0)
 		(void)fprintf(out, "  (incomplete: %zu name%s addresses that are not refused)",
@@ -137,7 +136,7 @@ static void put_header(FILE *out, const struct df_container *c)
 }
 
 /* Only if a parent has several names: else the table below says it all. */
-static int put_parents(FILE *out, const struct df_container *c)
+static int put_parents(FILE *out, const struct df_report_container *c)
 {
 	static const struct df_column columns[] = {
 		{.title = "PARENT"},
@@ -172,7 +171,7 @@ static int put_parents(FILE *out, const struct df_container *c)
 	return 0;
 }
 
-static void put_findings(FILE *out, const struct df_container *c)
+static void put_findings(FILE *out, const struct df_report_container *c)
 {
 	for (size_t i = 0; i < c->n_notes; i++) {
 		const struct df_note *n = &c->notes[i];
@@ -187,7 +186,7 @@ static void put_findings(FILE *out, const struct df_container *c)
 	}
 }
 
-static void put_notes(FILE *out, const struct df_container *c)
+static void put_notes(FILE *out, const struct df_report_container *c)
 {
 	for (size_t i = 0; i < c->n_notes; i++) {
 		const struct df_note *n = &c->notes[i];
@@ -203,16 +202,19 @@ static void put_notes(FILE *out, const struct df_container *c)
 	}
 }
 
-static void put_losses(FILE *out, const struct df_container *c)
+static void put_losses(FILE *out, const struct df_report_container *c)
 {
 	const struct {
 		const char *what;
 		uint64_t n;
 	} lost[] = {
-		{"events", c->lost.events},       {"dropped", c->lost.dropped},
-		{"malformed", c->lost.malformed}, {"mismatched", c->lost.mismatched},
-		{"stray", c->lost.stray},         {"unlogged", c->lost.unlogged},
-		{"unshown", c->lost.unshown},
+		{"events", c->lost[DF_LOSS_EVENTS]},
+		{"dropped", c->lost[DF_LOSS_DROPPED]},
+		{"malformed", c->lost[DF_LOSS_MALFORMED]},
+		{"mismatched", c->lost[DF_LOSS_MISMATCHED]},
+		{"stray", c->lost[DF_LOSS_STRAY]},
+		{"unlogged", c->lost[DF_LOSS_UNLOGGED]},
+		{"unshown", c->lost[DF_LOSS_UNSHOWN]},
 	};
 	const char *between = "lost: ";
 
@@ -234,7 +236,7 @@ static void put_losses(FILE *out, const struct df_container *c)
 			      (unsigned long long)c->stop_refused);
 }
 
-static int put_container(FILE *out, const struct df_report *r, const struct df_container *c)
+static int put_container(FILE *out, const struct df_report *r, const struct df_report_container *c)
 {
 	int status;
 
@@ -294,7 +296,7 @@ static void put_dependencies(FILE *out, const char *title, const struct df_row *
 	for (size_t i = 0; i < n && !t.is_failed; i++) {
 		df_table_row(&t, NULL);
 		put_target(&t, 0, rows[i]);
-		df_table_cell(&t, 1, df_verdict_name(rows[i]->verdict));
+		df_table_cell(&t, 1, df_row_verdict_name(rows[i]->verdict));
 		if (rows[i]->domain)
 			df_table_cell(&t, 2, df_class_name(rows[i]->class));
 		df_table_cell(&t, 3, rows[i]->cmd);

@@ -10,11 +10,11 @@
 
 #include "cli/cli.h"
 #include "cli/fences.h"
-#include "cli/lines.h"
+#include "cli/line_reader.h"
 #include "cli/report/event_read.h"
-#include "cli/report/kept.h"
 #include "cli/report/report_read.h"
 #include "lib/base/array.h"
+#include "lib/base/hash.h"
 #include "lib/base/json.h"
 #include "lib/base/util.h"
 
@@ -23,11 +23,11 @@
 #define LOOKED_AT 8  /* lines of a file, of which one may be damaged */
 
 /* 1: a line, the unfinished one at the end too; 0: no more; -EMSGSIZE: one was too long. */
-static int next_line(struct df_lines *l, char **ret, size_t *ret_len)
+static int next_line(struct df_line_reader *l, char **ret, size_t *ret_len)
 {
-	int r = df_lines_next(l, ret, ret_len);
+	int r = df_line_reader_next(l, ret, ret_len);
 
-	return r == 0 ? df_lines_rest(l, ret, ret_len) : r;
+	return r == 0 ? df_line_reader_rest(l, ret, ret_len) : r;
 }
 
 /* Which lines stand in /run: what is kept of them must not count twice. */
@@ -39,11 +39,7 @@ struct line_set {
 
 static uint64_t hash_line(const struct line_set *s, const char *line, size_t len)
 {
-	uint64_t h = s->seed;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (uint8_t)line[i]) * 0x100000001b3ull;
-	return h;
+	return df_hash_bytes(s->seed, line, len);
 }
 
 static int compare_hashes(const void *a, const void *b)
@@ -61,7 +57,7 @@ static bool has_line(const struct line_set *s, const char *line, size_t len)
 }
 
 /* Adds up to max lines but those of known. */
-static int add_lines(struct df_aggregate *a, struct df_lines *l, const char *host,
+static int add_lines(struct df_aggregate *a, struct df_line_reader *l, const char *host,
 		     const struct line_set *known, size_t max)
 {
 	size_t len;
@@ -85,7 +81,7 @@ static int add_lines(struct df_aggregate *a, struct df_lines *l, const char *hos
 
 /* Both files of a fence in /run; what is written to them from now on is left for another time. */
 struct running {
-	struct df_lines new, old;
+	struct df_line_reader new, old;
 	size_t n_new, n_old; /* lines; SIZE_MAX: not counted */
 	struct line_set lines;
 };
@@ -99,22 +95,22 @@ static int open_both(int dir_fd, struct running *ret)
 	int r = 0;
 
 	for (int i = 0; i < OPEN_TRIES; i++) {
-		r = df_lines_open(&ret->new, dir_fd, EVENTS);
+		r = df_line_reader_open(&ret->new, dir_fd, EVENTS);
 		if (r < 0 && r != -ENOENT)
 			return r;
-		r = df_lines_open(&ret->old, dir_fd, EVENTS ".1");
+		r = df_line_reader_open(&ret->old, dir_fd, EVENTS ".1");
 		if (r < 0 && r != -ENOENT)
 			return r;
 		if (ret->old.fd < 0 || ret->old.ino != ret->new.ino)
 			return 0;
-		df_lines_close(&ret->new);
-		df_lines_close(&ret->old);
+		df_line_reader_close(&ret->new);
+		df_line_reader_close(&ret->old);
 	}
 	return -EAGAIN;
 }
 
 /* Remembers every line, and goes back to the first. */
-static int note_lines(struct line_set *s, struct df_lines *l, size_t *ret_n)
+static int note_lines(struct line_set *s, struct df_line_reader *l, size_t *ret_n)
 {
 	size_t n = 0, len;
 	char *line;
@@ -132,7 +128,7 @@ static int note_lines(struct line_set *s, struct df_lines *l, size_t *ret_n)
 		s->list[s->n++] = hash_line(s, line, len);
 	}
 	*ret_n = n;
-	return l->fd >= 0 ? df_lines_rewind(l) : 0;
+	return l->fd >= 0 ? df_line_reader_rewind(l) : 0;
 }
 
 static int note_all(struct running *w)
@@ -154,12 +150,12 @@ static int add_kept(struct df_aggregate *a, const struct df_kept *kept, size_t f
 	int r = 0;
 
 	for (size_t i = first; i < first + n && (r == 0 || r == -ENOENT); i++) {
-		struct df_lines l;
+		struct df_line_reader l;
 
-		r = df_lines_open(&l, kept->dir_fd, kept->list[i].name);
+		r = df_line_reader_open(&l, kept->dir_fd, kept->list[i].name);
 		if (r == 0)
 			r = add_lines(a, &l, host, known, SIZE_MAX);
-		df_lines_close(&l);
+		df_line_reader_close(&l);
 	}
 	return r == -ENOENT ? 0 : r; /* too old meanwhile */
 }
@@ -183,8 +179,8 @@ static int add_fence(struct df_aggregate *a, int dir_fd, const struct df_kept *k
 		r = add_lines(a, &w.old, host, NULL, w.n_old);
 	if (r == 0 && w.new.fd >= 0)
 		r = add_lines(a, &w.new, host, NULL, w.n_new);
-	df_lines_close(&w.new);
-	df_lines_close(&w.old);
+	df_line_reader_close(&w.new);
+	df_line_reader_close(&w.old);
 	free(w.lines.list);
 	return r;
 }
@@ -217,14 +213,6 @@ static int add_id(struct df_aggregate *a, const struct df_fences *fences,
 	return 0;
 }
 
-static bool is_running(const struct df_fences *fences, const char *id)
-{
-	for (size_t i = 0; i < fences->n; i++)
-		if (strcmp(fences->list[i].id, id) == 0)
-			return true;
-	return false;
-}
-
 /* The one id that begins with prefix, or is it. */
 static int add_named(struct df_aggregate *a, const struct df_fences *fences,
 		     const struct df_kept *kept, const char *prefix)
@@ -232,7 +220,7 @@ static int add_named(struct df_aggregate *a, const struct df_fences *fences,
 	const char *id = prefix;
 	size_t n = 0, first;
 
-	if (is_running(fences, prefix) || (*prefix && df_kept_of(kept, prefix, &first) > 0))
+	if (df_fences_has(fences, prefix) || (*prefix && df_kept_of(kept, prefix, &first) > 0))
 		return add_id(a, fences, kept, prefix, true);
 	for (size_t i = 0; *prefix && i < fences->n; i++) {
 		if (strncmp(fences->list[i].id, prefix, strlen(prefix)) != 0)
@@ -241,7 +229,7 @@ static int add_named(struct df_aggregate *a, const struct df_fences *fences,
 		n++;
 	}
 	for (size_t i = 0; i < kept->n; i = df_kept_next(kept, i)) {
-		if (*prefix == '\0' || is_running(fences, kept->list[i].id))
+		if (*prefix == '\0' || df_fences_has(fences, kept->list[i].id))
 			continue;
 		id = kept->list[i].id;
 		n++;
@@ -290,7 +278,7 @@ int df_sources_fences(struct df_aggregate *a, const char *prefix)
 	for (size_t i = 0; !prefix && i < fences.n; i++)
 		keep_first(&status, add_id(a, &fences, &kept, fences.list[i].id, false));
 	for (size_t i = 0; !prefix && i < kept.n; i = df_kept_next(&kept, i))
-		if (!is_running(&fences, kept.list[i].id) && !is_past(a, &kept, i))
+		if (!df_fences_has(&fences, kept.list[i].id) && !is_past(a, &kept, i))
 			keep_first(&status, add_id(a, &fences, &kept, kept.list[i].id, false));
 	df_kept_done(&kept);
 	df_fences_done(&fences);
@@ -324,7 +312,7 @@ static bool is_event(const char *line, size_t len)
 {
 	char error[DF_JSON_ERROR_MAX];
 	struct df_json *doc = NULL;
-	bool is_one = df_json_parse(line, len, DF_LINES_MAX, &doc, error) == 0 &&
+	bool is_one = df_json_parse(line, len, DF_LINE_MAX, &doc, error) == 0 &&
 		      df_json_get(doc, "event");
 
 	df_json_free(doc);
@@ -335,10 +323,10 @@ static bool is_event(const char *line, size_t len)
 static int is_report(const char *path)
 {
 	bool is_object = false, is_any_event = false;
-	struct df_lines l;
+	struct df_line_reader l;
 	size_t len;
 	char *line;
-	int r = df_lines_open(&l, AT_FDCWD, path);
+	int r = df_line_reader_open(&l, AT_FDCWD, path);
 
 	if (r < 0)
 		return r;
@@ -350,7 +338,7 @@ static int is_report(const char *path)
 			break;
 		is_any_event = r > 0 && is_event(line, len);
 	}
-	df_lines_close(&l);
+	df_line_reader_close(&l);
 	if (r < 0 && r != -EMSGSIZE)
 		return r;
 	return is_object && !is_any_event;
@@ -358,12 +346,12 @@ static int is_report(const char *path)
 
 static int add_events(struct df_aggregate *a, const char *path)
 {
-	struct df_lines l;
-	int r = df_lines_open(&l, AT_FDCWD, path);
+	struct df_line_reader l;
+	int r = df_line_reader_open(&l, AT_FDCWD, path);
 
 	if (r == 0)
 		r = add_lines(a, &l, NULL, NULL, SIZE_MAX);
-	df_lines_close(&l);
+	df_line_reader_close(&l);
 	return r == 0 ? 0 : fail(path, r);
 }
 

@@ -3,7 +3,6 @@
 #include "cli/cli.h"
 #include "cli/report.h"
 #include "cli/report/totals.h"
-#include "cli/table.h"
 #include "cli/text.h"
 #include "lib/base/util.h"
 

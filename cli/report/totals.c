@@ -81,9 +81,9 @@ static struct df_total sum_up(const struct item *from, size_t n)
 		const struct df_row *row = from[i].row;
 
 		df_aggregate_add(&t.count, row->count);
-		if (row->verdict == DF_VERDICT_BLOCKED)
+		if (row->verdict == DF_ROW_BLOCKED)
 			df_aggregate_add(&t.blocked, row->count);
-		if (row->verdict == DF_VERDICT_WOULD_BLOCK)
+		if (row->verdict == DF_ROW_WOULD_BLOCK)
 			df_aggregate_add(&t.would_block, row->count);
 		if (i == 0 || compare_text(from[i].name, from[i - 1].name) != 0)
 			t.n_names++;
@@ -131,7 +131,7 @@ static int compare_by_rows(const void *a, const void *b)
 	return r ? r : compare_text(x->key, y->key);
 }
 
-int df_totals_by_parent(const struct df_container *c, struct df_totals *ret)
+int df_totals_by_parent(const struct df_report_container *c, struct df_totals *ret)
 {
 	struct items items;
 	int r = make_items(c->n, &items);
@@ -173,7 +173,7 @@ int df_totals_by_rule(const struct df_aggregate *a, struct df_totals *ret)
 			const struct df_row *row = a->list[i]->rows[k];
 
 			if (row->kind == DF_ROW_SHADOW || !row->rule ||
-			    !df_verdict_is_against(row->verdict))
+			    !df_row_is_against(row->verdict))
 				continue;
 			items.list[items.n++] =
 				(struct item){.key = row->rule,

@@ -29,7 +29,7 @@ struct df_totals {
 };
 
 /* Names of one container by their parent, in the order of its rows. */
-int df_totals_by_parent(const struct df_container *c, struct df_totals *ret);
+int df_totals_by_parent(const struct df_report_container *c, struct df_totals *ret);
 /* What rules are against, of all containers, by rule and owner; the most refused first. */
 int df_totals_by_rule(const struct df_aggregate *a, struct df_totals *ret);
 /*

@@ -71,7 +71,7 @@ static void add_row(struct df_tree *t, const struct df_row *row)
 		t->nodes[at].row = row;
 }
 
-int df_tree_build(const struct df_container *c, struct df_tree *ret)
+int df_tree_build(const struct df_report_container *c, struct df_tree *ret)
 {
 	struct df_tree t = {.first = DF_TREE_NONE, .last = DF_TREE_NONE};
 

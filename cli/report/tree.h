@@ -29,7 +29,7 @@ struct df_tree {
 };
 
 /* 0 or -ENOMEM. */
-int df_tree_build(const struct df_container *c, struct df_tree *ret);
+int df_tree_build(const struct df_report_container *c, struct df_tree *ret);
 void df_tree_done(struct df_tree *t);
 
 /* The node behind i from top to bottom, DF_TREE_NONE at the end; begin with t->first. */

@@ -3,9 +3,9 @@
  * config: what the bundle's config.json (OCI runtime-spec, config.md) adds to the state:
  * where the container's files are, what managers call it, and what confines it.
  *
- * Hostile: bounded, checked, copied out.  What the runtime itself would refuse is not
- * refused here a second time: a part of a wrong type counts as missing, but where a
- * guess would fence the wrong thing.  No side effects, no logging.
+ * Hostile: bounded, checked, copied out.  A fault that the runtime itself refuses is not refused
+ * here a second time: a part of a wrong type counts as missing, except where a guess would fence
+ * the wrong thing.  No side effects, no logging.
  */
 #ifndef DF_CONFIG_H
 #define DF_CONFIG_H
@@ -14,8 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "hook/oci/runtime_annotations.h"
-#include "hook/oci/state.h"
+#include "hook/annotations.h"
+#include "hook/oci/json.h"
 
 struct df_config_mount {
 	char *source;         /* as written; relative to the bundle */
@@ -47,20 +47,19 @@ struct df_config {
 	char *image;
 	char *pod;
 	char *k8s_namespace;
-	struct df_runtime_annotations runtime;
+	struct df_annotations_runtime runtime;
 	char *hostname;        /* of its own UTS namespace: whoever starts it chooses */
 	bool is_ipv6_disabled; /* by linux.sysctl; runc sets those after the hooks */
 
 	/* what confines it */
-	uint64_t caps;    /* of any set, by CAP_… of <linux/capability.h>; see config_limits.c */
-	bool has_seccomp; /* a filter that refuses something */
+	uint64_t caps;          /* of any set, by CAP_… of <linux/capability.h>; see config.c */
+	bool has_seccomp;       /* a filter that refuses something */
 	bool has_masked_paths;  /* parts of /proc and /sys are hidden */
 	bool has_all_devices;   /* every device is allowed … */
 	bool may_use_tun;       /* … or /dev/net/tun at least … */
 	bool has_tun;           /* … which is made for it */
 	bool has_own_cgroupns;  /* a new one */
-	char *delegated_cgroup; /* crun's run.oci.delegate-cgroup: where in its cgroup init stands
-				 */
+	char *delegated_cgroup; /* crun's run.oci.delegate-cgroup: below its cgroup, with init */
 	bool is_in_pod;         /* managers say that it shares namespaces */
 	char *netns_path;       /* of the network namespace that it joins */
 	bool has_writable_sysfs;
@@ -78,9 +77,9 @@ struct df_config {
 	size_t n_disks, cap_disks;
 };
 
-/* As df_state_parse: 0, or 65 or 71 with error filled and *ret untouched. */
+/* 0, or 65 or 71 with error filled and *ret untouched. */
 int df_config_parse(const char *text, size_t len, struct df_config *ret,
-		    char ret_error[static DF_STATE_ERROR_MAX]);
+		    char ret_error[static DF_OCI_ERROR_MAX]);
 void df_config_done(struct df_config *c);
 
 /* Whether its rules let it open a device; without any rule runtimes differ: then yes. */

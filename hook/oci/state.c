@@ -4,8 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "hook/annotations.h"
-#include "hook/oci/oci_json.h"
+#include "hook/oci/json.h"
 #include "lib/base/util.h"
 
 #define SHOWN_MAX DF_OCI_SHOWN_MAX
@@ -120,9 +119,7 @@ static int read_created(const struct df_json *doc, struct df_state *s, char *err
 		status = read_bundle(doc, s, error);
 	if (!status)
 		status = df_oci_annotations(doc, "state", &annotations, error);
-	if (!status)
-		status = df_runtime_annotations_read(annotations, &s->runtime, error);
-	return status ? status : df_annotations_read(annotations, s, error);
+	return status ? status : df_annotations_read(annotations, &s->annotations, error);
 }
 
 /*
@@ -142,7 +139,7 @@ static int read_stopped(const struct df_json *doc, struct df_state *s, char *err
 }
 
 int df_state_parse(const char *text, size_t len, struct df_state *ret,
-		   char ret_error[static DF_STATE_ERROR_MAX])
+		   char ret_error[static DF_OCI_ERROR_MAX])
 {
 	_cleanup_df_json_ struct df_json *doc = NULL;
 	_cleanup_state_ struct df_state s = {0};
@@ -173,15 +170,6 @@ void df_state_done(struct df_state *s)
 {
 	free(s->id);
 	free(s->bundle);
-	free(s->policy);
-	free(s->shadow);
-	free(s->owner);
-	free(s->containers);
-	free(s->name);
-	df_runtime_annotations_done(&s->runtime);
-	for (size_t i = 0; i < s->n_x; i++) {
-		free(s->x[i].key);
-		free(s->x[i].value);
-	}
+	df_annotations_done(&s->annotations);
 	*s = (struct df_state){0};
 }

@@ -2,12 +2,8 @@
 /*
  * state: the state JSON on stdin (OCI runtime-spec, runtime.md "State").
  *
- * It is hostile: bounded, checked, copied out.  Its annotations are judged here: an
- * unknown deployfence key or value is refused, so that a typo never means "unfenced"
- * (deployfence-hook(8)).
- *
- * No side effects, no logging: errors come back as text for the person who
- * started the container.
+ * It is hostile: bounded, checked, copied out.  No side effects, no logging: errors come back as
+ * text for the person who started the container.
  */
 #ifndef DF_STATE_H
 #define DF_STATE_H
@@ -16,35 +12,14 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "hook/oci/runtime_annotations.h"
+#include "hook/annotations.h"
+#include "hook/oci/json.h"
 
-#define DF_STATE_JSON_MAX (1u << 20) /* state JSON and config.json, each */
-#define DF_STATE_ID_MAX 128          /* also a directory name below /run/deployfence */
-#define DF_STATE_POLICY_MAX 128
-#define DF_STATE_TEXT_MAX 1024 /* value of owner, containers and of each x-… annotation */
-#define DF_STATE_X_MAX 32      /* x-… annotations */
-#define DF_STATE_SEARCH_MAX 32
-#define DF_STATE_ERROR_MAX 1024
+#define DF_STATE_ID_MAX 128 /* also a directory name below /run/deployfence */
 
 enum df_state_status {
 	DF_STATUS_CREATE,  /* "creating" or "created": the createRuntime stage */
-	DF_STATUS_STOPPED, /* "stopped": poststop, or createRuntime of a restore; hook/stage */
-};
-
-enum df_state_ask {
-	DF_ASK_NONE, /* no deployfence annotation at all */
-	DF_ASK_ON,   /* the policy's mode; also if only other deployfence.… keys are there */
-	DF_ASK_ENFORCE,
-	DF_ASK_AUDIT,
-	DF_ASK_OFF,
-};
-
-enum df_state_choice { DF_CHOICE_UNSET, DF_CHOICE_CLOSED, DF_CHOICE_OPEN };
-enum df_state_log { DF_LOG_UNSET, DF_LOG_STDERR, DF_LOG_NONE };
-
-struct df_state_pair {
-	char *key; /* without "deployfence." */
-	char *value;
+	DF_STATUS_STOPPED, /* "stopped": poststop, or createRuntime of a restore; see main.c */
 };
 
 /* All strings are owned.  Free with df_state_done. */
@@ -53,19 +28,7 @@ struct df_state {
 	pid_t pid; /* of the container's init, in the hook's pid namespace; with STOPPED, if any */
 	char *bundle; /* absolute path; NULL with STOPPED if it was missing or unusable */
 	enum df_state_status status;
-	enum df_state_ask ask; /* NONE with STOPPED without pid, and nothing below is read then */
-	bool is_ask_written;   /* the key "deployfence" itself is there */
-	char *policy;          /* NULL: the host's default */
-	char *shadow;          /* NULL: none */
-	enum df_state_choice fail;
-	enum df_state_log log;
-	char *owner;      /* NULL: none */
-	char *containers; /* names of a pod's containers, as written; NULL: all */
-	char *name;       /* of this one as CRI tells; NULL: unknown, or nobody asks */
-	bool is_left_out; /* by containers: not fenced */
-	size_t n_x;
-	struct df_state_pair x[DF_STATE_X_MAX]; /* deployfence.x-…, in order of appearance */
-	struct df_runtime_annotations runtime;
+	struct df_annotations annotations; /* nothing is read with STOPPED without pid */
 };
 
 /*
@@ -80,7 +43,7 @@ struct df_state {
  * the annotations are by now, and runtimes leave out what they no longer know.
  */
 int df_state_parse(const char *text, size_t len, struct df_state *ret,
-		   char ret_error[static DF_STATE_ERROR_MAX]);
+		   char ret_error[static DF_OCI_ERROR_MAX]);
 void df_state_done(struct df_state *s);
 
 #endif

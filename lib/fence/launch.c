@@ -128,28 +128,70 @@ static void wait_and_remove(int root_fd, const char *path, int parent_pipe)
 	df_launch_cgroup_remove(root_fd, path);
 }
 
-/* The root takes processes, but not one that only looks like it (cgroup namespace). */
-static pid_t fork_outside(int root_fd)
+int df_launch_cgroup_of(pid_t pid, char *ret, size_t size)
 {
-	_cleanup_close_ int closing = -1;
+	char path[64], text[DF_META_PATH_MAX + 512];
+	const char *line;
+	size_t len;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	n = df_read_small(AT_FDCWD, path, text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	line = strncmp(text, "0::/", 4) == 0 ? text : strstr(text, "\n0::/");
+	if (!line)
+		return -ENOENT;
+	line = strchr(line, '/') + 1;
+	len = strcspn(line, "\n");
+	if (strncmp(line, "..", 2) == 0 || strstr(line, "/..") || len + 1 > size)
+		return -ENOENT; /* outside of the cgroup namespace */
+	memcpy(ret, line, len);
+	ret[len] = '\0';
+	return 0;
+}
+
+static pid_t fork_into_path(int root_fd, const char *path)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (*path == '\0')
+		return -ENOENT;
+	fd = openat(root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fork_into(fd);
+}
+
+/*
+ * Where no cgroup of a fence is.  The root takes processes, but not one that only looks like it
+ * (cgroup namespace) and hands controllers on: cgroups(7), "no internal processes".  Then the
+ * cgroup of the fence's caller does, or that of the present parent, which is conmon, a shim or
+ * pid 1, for the few milliseconds of a removal.  Last a cgroup of our own, which the next hook
+ * removes.
+ */
+static pid_t fork_outside(int root_fd, const char *caller)
+{
+	char parent[DF_META_PATH_MAX];
 	pid_t pid = fork_into(root_fd);
 
 	if (pid != -EBUSY)
 		return pid;
+	pid = fork_into_path(root_fd, caller);
+	if (pid < 0 && df_launch_cgroup_of(getppid(), parent, sizeof(parent)) == 0)
+		pid = fork_into_path(root_fd, parent);
+	if (pid >= 0)
+		return pid;
 	(void)mkdirat(root_fd, DF_LAUNCH_CGROUP_PARENT "/" CLOSING, 0755);
-	closing = openat(root_fd, DF_LAUNCH_CGROUP_PARENT "/" CLOSING,
-			 O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return closing < 0 ? -errno : fork_into(closing);
+	return fork_into_path(root_fd, DF_LAUNCH_CGROUP_PARENT "/" CLOSING);
 }
 
-pid_t df_launch_cgroup_leave(int root_fd, const char *path)
+pid_t df_launch_cgroup_leave(int root_fd, const char *path, const char *caller)
 {
 	int pipe_fds[2];
 	pid_t pid;
 
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return -errno;
-	pid = fork_outside(root_fd);
+	pid = fork_outside(root_fd, caller);
 	if (pid < 0 && write_at(root_fd, "cgroup.procs", "0") == 0)
 		pid = fork(); /* before 5.7 */
 	if (pid == 0) {

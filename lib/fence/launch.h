@@ -142,11 +142,18 @@ int df_launch_cgroup(int root_fd, const char *id, char *ret_path, size_t size);
 void df_launch_cgroup_remove(int root_fd, const char *path);
 
 /*
- * For the last process of the cgroup at path, before it exits: forks a child that
- * stands outside, waits for that exit and removes the cgroup.  Returns like fork:
- * in the child 0, when that is done; in the parent its pid; or -errno.
+ * The cgroup v2 of a process, relative to the mount and without the leading slash; "" is the
+ * root.  -ENOENT: none, or outside of this cgroup namespace; other -errno of /proc.
  */
-pid_t df_launch_cgroup_leave(int root_fd, const char *path);
+int df_launch_cgroup_of(pid_t pid, char *ret, size_t size);
+
+/*
+ * For the last process of the cgroup at path, before it exits: forks a child that
+ * stands outside, waits for that exit and removes the cgroup.  caller is the cgroup of
+ * the process that started the fence, as df_launch_cgroup_of tells it; "": unknown.
+ * Returns like fork: in the child 0, when that is done; in the parent its pid; or -errno.
+ */
+pid_t df_launch_cgroup_leave(int root_fd, const char *path, const char *caller);
 
 /* Removes what processes that left could not: empty directories only. */
 void df_launch_cgroup_tidy(int root_fd);

@@ -8,7 +8,6 @@
 #include "lib/base/util.h"
 
 /* policy_build: lists of rules, runs of them, and networks. */
-#define SLOTS_FIRST 64u
 
 uint32_t df_build_rule_of(const struct df_builder *b, uint32_t item)
 {
@@ -111,17 +110,8 @@ void df_build_drop_blocks(struct df_builder *b, uint32_t *list, uint32_t number,
 void df_build_runs_done(struct df_build_runs *runs)
 {
 	free(runs->rules);
-	free(runs->slots);
+	df_hash_done(&runs->index);
 	free(runs->lasts);
-}
-
-static uint32_t hash_rules(const uint32_t *rules, size_t n)
-{
-	uint32_t hash = 2166136261u;
-
-	for (size_t i = 0; i < n; i++)
-		hash = (hash ^ rules[i]) * 16777619u;
-	return hash ^ hash >> 15;
 }
 
 /* Octets of the run that begins there. */
@@ -134,36 +124,17 @@ static size_t run_len(const struct df_build_runs *runs, size_t first)
 	return n;
 }
 
-static uint32_t *find_run(const struct df_build_runs *runs, const uint32_t *rules, size_t n)
+/* Its place, or the free one where it would go. */
+static struct df_hash_slot *find_run(const struct df_build_runs *runs, uint64_t hash,
+				     const uint32_t *rules, size_t n)
 {
-	size_t mask = runs->n_slots - 1;
+	struct df_hash_slot *slot = df_hash_first(&runs->index, hash);
 
-	for (size_t i = hash_rules(rules, n) & mask;; i = (i + 1) & mask) {
-		uint32_t *slot = &runs->slots[i];
-
-		if (*slot == 0 || (run_len(runs, *slot - 1) == n &&
-				   memcmp(runs->rules + *slot - 1, rules, n * sizeof(*rules)) == 0))
-			return slot;
-	}
-}
-
-static int grow_runs(struct df_build_runs *runs)
-{
-	struct df_build_runs bigger = *runs;
-
-	if (runs->n_runs < runs->n_slots / 2)
-		return 0;
-	bigger.n_slots = runs->n_slots ? runs->n_slots * 2 : SLOTS_FIRST;
-	bigger.slots = calloc(bigger.n_slots, sizeof(*bigger.slots));
-	if (!bigger.slots)
-		return -ENOMEM;
-	for (size_t i = 0, n; i < runs->n_rules; i += n) {
-		n = run_len(runs, i);
-		*find_run(&bigger, runs->rules + i, n) = (uint32_t)i + 1;
-	}
-	free(runs->slots);
-	*runs = bigger;
-	return 0;
+	while (slot->value &&
+	       !(run_len(runs, slot->value - 1) == n &&
+		 memcmp(runs->rules + slot->value - 1, rules, n * sizeof(*rules)) == 0))
+		slot = df_hash_next(&runs->index, slot, hash);
+	return slot;
 }
 
 /* A rule that is like one of these, which goes before it, is never asked. */
@@ -186,7 +157,8 @@ int df_build_add_run(struct df_builder *b, uint32_t list, uint32_t *ret)
 {
 	struct df_build_runs *runs = &b->runs;
 	size_t begin = runs->n_rules, n = 0;
-	uint32_t *slot;
+	struct df_hash_slot *slot;
+	uint64_t hash;
 
 	if (list == DF_BUILD_NONE) {
 		*ret = 0;
@@ -205,15 +177,15 @@ int df_build_add_run(struct df_builder *b, uint32_t list, uint32_t *ret)
 		runs->rules[begin + n++] = rule;
 	}
 	runs->lasts[begin + n - 1] = true;
-	if (grow_runs(runs) < 0)
+	if (df_hash_reserve(&runs->index, runs->index.n + 1) < 0)
 		return -ENOMEM;
-	slot = find_run(runs, runs->rules + begin, n);
-	if (*slot == 0) {
-		*slot = (uint32_t)begin + 1;
+	hash = df_hash_bytes(DF_HASH_START, runs->rules + begin, n * sizeof(*runs->rules));
+	slot = find_run(runs, hash, runs->rules + begin, n);
+	if (!slot->value) {
+		df_hash_put(&runs->index, slot, hash, (uint32_t)begin + 1);
 		runs->n_rules += n;
-		runs->n_runs++;
 	}
-	*ret = *slot;
+	*ret = slot->value;
 	return 0;
 }
 
@@ -296,7 +268,7 @@ int df_build_nets(struct df_builder *b)
 static void builder_done(struct df_builder *b)
 {
 	free(b->nodes);
-	free(b->index);
+	df_hash_done(&b->index);
 	free(b->next);
 	free(b->nets);
 	df_build_runs_done(&b->runs);

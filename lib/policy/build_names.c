@@ -8,60 +8,28 @@
 #include "lib/base/util.h"
 
 /* policy_build: the tree of names. */
-#define ROOT 0u            /* the node of the root, parent of all */
-#define INDEX_BITS_FIRST 6 /* of the first index over nodes */
-static uint64_t mix(uint64_t hash)
-{
-	return (hash ^ (hash >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
-}
-
-static size_t slot_of(const struct df_builder *b, uint64_t hash)
-{
-	return mix(hash) >> (64 - b->index_bits);
-}
+#define ROOT 0u /* the node of the root, parent of all */
 
 /* Where the child is, or would be, in the index. */
-static struct df_build_slot *find_index(const struct df_builder *b, uint32_t parent, uint64_t hash,
-					const uint8_t *label)
+static struct df_hash_slot *find_index(const struct df_builder *b, uint32_t parent, uint64_t hash,
+				       const uint8_t *label)
 {
-	size_t mask = ((size_t)1 << b->index_bits) - 1;
-	uint32_t tag = (uint32_t)mix(hash);
+	struct df_hash_slot *slot = df_hash_first(&b->index, hash);
 
-	for (size_t i = slot_of(b, hash);; i = (i + 1) & mask) {
-		struct df_build_slot *slot = &b->index[i];
-		const struct df_build_node *n = &b->nodes[slot->node];
+	for (; slot->value != ROOT; slot = df_hash_next(&b->index, slot, hash)) {
+		const struct df_build_node *n = &b->nodes[slot->value];
 
-		if (slot->node == ROOT || (slot->tag == tag && n->parent == parent &&
-					   n->hash == hash && n->label_len == label[0] &&
-					   memcmp(df_build_label(b, n), label, label[0] + 1u) == 0))
-			return slot;
+		if (n->parent == parent && n->hash == hash && n->label_len == label[0] &&
+		    memcmp(df_build_label(b, n), label, label[0] + 1u) == 0)
+			break;
 	}
+	return slot;
 }
 
-static int make_index(struct df_builder *b, unsigned bits)
-{
-	struct df_build_slot *index = calloc((size_t)1 << bits, sizeof(*index));
-
-	if (!index)
-		return -ENOMEM;
-	free(b->index);
-	b->index = index;
-	b->index_bits = bits;
-	for (uint32_t i = 1; i < b->n_nodes; i++) {
-		const struct df_build_node *n = &b->nodes[i];
-
-		*find_index(b, n->parent, n->hash, df_build_label(b, n)) =
-			(struct df_build_slot){(uint32_t)mix(n->hash), i};
-	}
-	return 0;
-}
-
-/* Room for one node more: at three quarters, runs of slots are still short. */
+/* Room for one node more. */
 static int reserve_node(struct df_builder *b)
 {
-	size_t n_slots = (size_t)1 << b->index_bits;
-
-	if (b->n_nodes >= n_slots / 4 * 3 && make_index(b, b->index_bits + 1) < 0)
+	if (df_hash_reserve(&b->index, b->n_nodes) < 0)
 		return -ENOMEM;
 	return df_array_reserve(&b->nodes, &b->nodes_cap, b->n_nodes + 1, sizeof(*b->nodes));
 }
@@ -94,7 +62,7 @@ unsigned df_build_find_nodes(const struct df_builder *b, uint32_t name,
 
 	read_path(b, name, &path);
 	while (n < path.n) {
-		at = find_index(b, at, path.hashes[n], b->src->names + path.labels[n])->node;
+		at = find_index(b, at, path.hashes[n], b->src->names + path.labels[n])->value;
 		if (at == ROOT)
 			break;
 		ret[n++] = at;
@@ -110,12 +78,12 @@ static int get_node(struct df_builder *b, const struct df_build_path *path, uint
 
 	for (unsigned i = 0; i < path->n; i++) {
 		uint64_t hash = path->hashes[i];
-		struct df_build_slot *slot;
+		struct df_hash_slot *slot;
 
 		if (reserve_node(b) < 0)
 			return -ENOMEM;
 		slot = find_index(b, at, hash, b->src->names + path->labels[i]);
-		if (slot->node == ROOT) {
+		if (slot->value == ROOT) {
 			b->nodes[b->n_nodes] = (struct df_build_node){
 				.hash = hash,
 				.parent = at,
@@ -123,9 +91,9 @@ static int get_node(struct df_builder *b, const struct df_build_path *path, uint
 				.label_len = b->src->names[path->labels[i]],
 				.items = DF_BUILD_NONE,
 			};
-			*slot = (struct df_build_slot){(uint32_t)mix(hash), (uint32_t)b->n_nodes++};
+			df_hash_put(&b->index, slot, hash, (uint32_t)b->n_nodes++);
 		}
-		at = slot->node;
+		at = slot->value;
 	}
 	*ret = at;
 	return 0;
@@ -162,18 +130,14 @@ int df_build_add_name(struct df_builder *b, uint32_t item, uint32_t *ret_node)
 
 static int make_root(struct df_builder *b)
 {
-	unsigned bits = INDEX_BITS_FIRST;
-
-	/* Nearly every name is a node, and of their ancestors few are no names. */
-	while ((size_t)1 << bits < b->src->n_named * 2)
-		bits++;
 	if (df_array_reserve(&b->nodes, &b->nodes_cap, b->src->n_named + 1, sizeof(*b->nodes)) < 0)
 		return -ENOMEM;
 	b->nodes[b->n_nodes++] = (struct df_build_node){
 		.hash = df_policy_hash_root(0),
 		.items = DF_BUILD_NONE,
 	};
-	return make_index(b, bits);
+	/* Nearly every name is a node, and of their ancestors few are no names. */
+	return df_hash_reserve(&b->index, b->src->n_named + b->src->n_named / 4);
 }
 
 /* Exceptions are none of these; see policy_build_exceptions.c. */
@@ -195,7 +159,7 @@ static int add_names(struct df_builder *b, struct df_build_path paths[static DF_
 			continue;
 		read_path(b, src->named[i].name, path);
 		for (unsigned k = 0; k < path->n; k++)
-			__builtin_prefetch(&b->index[slot_of(b, path->hashes[k])], 1);
+			__builtin_prefetch(df_hash_home(&b->index, path->hashes[k]), 1);
 	}
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "lib/base/host_file.h"
 #include "lib/base/util.h"
+#include "lib/policy/annotation_keys.h"
 #include "lib/policy/text.h"
 #include "lib/policy/value.h"
 
@@ -180,38 +181,31 @@ static int parse_on_policy_error(struct parser *p)
 	return 0;
 }
 
-static bool is_annotation_key(const struct df_word *w)
+static int refuse_annotation(struct parser *p, const struct df_word *w)
 {
-	static const char custom[] = "deployfence.x-";
-	const char *const *keys = CHOICES("deployfence", "deployfence.policy", "deployfence.shadow",
-					  "deployfence.fail", "deployfence.log",
-					  "deployfence.containers", "deployfence.owner");
+	char quote[DF_MESSAGES_QUOTE], keys[256];
+	size_t pos = 0;
 
-	for (size_t i = 0; keys[i]; i++) {
-		if (df_word_is(w, keys[i]))
-			return true;
-	}
-	return w->len >= sizeof(custom) && w->len <= ANNOTATION_MAX &&
-	       memcmp(w->s, custom, sizeof(custom) - 1) == 0;
+	for (int i = DF_ANNOTATION_FENCE; i < DF_ANNOTATION_X; i++)
+		df_append(keys, sizeof(keys), &pos, "%s, ",
+			  df_annotation_keys[i].key +
+				  (i > DF_ANNOTATION_POLICY ? strlen(DF_ANNOTATION_PREFIX) : 0));
+	keys[pos - 2] = '\0'; /* the last one stands behind "or" */
+	df_stmt_error(&p->stmt, w->column, "unknown annotation '%s'; write %s or .x-…",
+		      df_messages_quote(w->s, w->len, quote), keys);
+	return -EINVAL;
 }
 
 static int parse_annotations(struct parser *p)
 {
-	char quote[DF_MESSAGES_QUOTE];
 	struct df_word w;
 	int r = df_stmt_need(&p->stmt, "annotation keys", &w);
 
 	if (r < 0)
 		return r;
 	do {
-		if (!is_annotation_key(&w)) {
-			df_stmt_error(&p->stmt, w.column,
-				      "unknown annotation '%s'; write deployfence, "
-				      "deployfence.policy, .shadow, .fail, .log, .containers, "
-				      ".owner or .x-…",
-				      df_messages_quote(w.s, w.len, quote));
-			return -EINVAL;
-		}
+		if (w.len > ANNOTATION_MAX || df_annotation_from_key(w.s, w.len) < 0)
+			return refuse_annotation(p, &w);
 		r = add_name(p, &p->conf->annotations, &w);
 		if (r < 0)
 			return r;

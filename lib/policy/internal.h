@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "lib/base/hash.h"
 #include "lib/policy/compile.h"
 #include "lib/policy/list.h"
 #include "lib/policy/ports.h"
@@ -110,23 +111,19 @@ _Static_assert(sizeof(struct df_policy_range) == 6, "part of the table's format"
 
 static inline uint64_t df_policy_hash_root(uint32_t seed)
 {
-	return 14695981039346656037u ^ (seed * UINT64_C(0x9e3779b97f4a7c15));
+	return DF_HASH_START ^ (seed * UINT64_C(0x9e3779b97f4a7c15));
 }
 
 /* Hash of a name from that of its parent: FNV-1a over the label with its length octet. */
 static inline uint64_t df_policy_hash(uint64_t parent, const uint8_t *label)
 {
-	for (unsigned i = 0; i <= label[0]; i++)
-		parent = (parent ^ label[i]) * UINT64_C(1099511628211);
-	return parent;
+	return df_hash_bytes(parent, label, label[0] + 1u);
 }
 
 static inline uint32_t df_policy_slot(uint64_t hash, uint32_t n_slots)
 {
-	/* Scaled, not masked: any number of slots will do.  FNV's upper bits mix badly. */
-	uint64_t mixed = (hash ^ (hash >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
-
-	return (uint32_t)(((mixed >> 32) * n_slots) >> 32);
+	/* Scaled, not masked: any number of slots will do. */
+	return (uint32_t)(((df_hash_mix(hash) >> 32) * n_slots) >> 32);
 }
 
 /* Position of a rule in its run: EXACT, BELOW, TREE; with ports first; block first. */
@@ -242,8 +239,7 @@ static inline bool df_policy_holds(const struct df_policy_net *net, const uint8_
 struct df_strpool {
 	char *data;
 	size_t len, cap;
-	uint32_t *slots; /* open addressing; 0: free */
-	size_t n_slots, n_strings;
+	struct df_hash_index index; /* values: offsets */
 };
 
 /* *ret is 0 for the empty string only.  -ENOMEM, -E2BIG (pool full).  s must not hold a NUL. */
@@ -471,13 +467,6 @@ struct df_build_node {
 	bool has_allow_below;
 };
 
-/* Of the index over nodes.  The tag is of the hash: most nodes that do not match are not looked at.
- */
-struct df_build_slot {
-	uint32_t tag;
-	uint32_t node; /* 0 (the root): free */
-};
-
 /* A name with its labels, from the last on, and the hashes of the names that end there. */
 struct df_build_path {
 	unsigned n;
@@ -488,9 +477,8 @@ struct df_build_path {
 struct df_build_runs {
 	uint32_t *rules; /* of the source, in runs, by the rule's number in the table */
 	size_t n_rules, rules_cap;
-	uint32_t *slots; /* open addressing over runs: number of the first rule, plus 1; 0: free */
-	size_t n_slots, n_runs;
-	uint8_t *lasts; /* by number: whether it ends its run */
+	struct df_hash_index index; /* over runs: number of the first rule, plus 1 */
+	uint8_t *lasts;             /* by number: whether it ends its run */
 	size_t lasts_cap;
 };
 
@@ -499,9 +487,8 @@ struct df_builder {
 	struct df_messages *messages;
 	struct df_build_node *nodes;
 	size_t n_nodes, nodes_cap;
-	struct df_build_slot *index; /* open addressing over nodes */
-	unsigned index_bits;         /* of the number of its slots */
-	uint32_t *next;              /* of each item, names first: the next one of its list */
+	struct df_hash_index index; /* over nodes but the root */
+	uint32_t *next;             /* of each item, names first: the next one of its list */
 	struct df_build_runs runs;
 	struct df_policy_net *nets; /* as in the table */
 	size_t n_nets;

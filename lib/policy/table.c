@@ -21,26 +21,19 @@ unsigned df_policy_enforce_share(const struct df_policy *p)
 	return df_policy_header(p)->enforce_share;
 }
 
-static uint64_t mix_text(uint64_t hash, const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ (uint8_t)text[i]) * UINT64_C(1099511628211);
-	return hash;
-}
-
 enum df_policy_mode df_policy_mode_for(const struct df_policy *p, const char *image,
 				       const char *name, const char *id)
 {
-	uint64_t hash = UINT64_C(14695981039346656037);
+	uint64_t hash = DF_HASH_START;
 
 	if (df_policy_mode(p) == DF_POLICY_AUDIT)
 		return DF_POLICY_AUDIT;
 	if (!*image && !*name)
-		hash = mix_text(hash, id, strlen(id));
+		hash = df_hash_text(hash, id);
 	else
-		hash = mix_text(mix_text(hash, image, strlen(image) + 1), name, strlen(name));
-	return (uint32_t)(hash ^ hash >> 32) % 100 < df_policy_enforce_share(p) ? DF_POLICY_ENFORCE
-										: DF_POLICY_AUDIT;
+		hash = df_hash_text(df_hash_bytes(hash, image, strlen(image) + 1), name);
+	return df_hash_fold(hash) % 100 < df_policy_enforce_share(p) ? DF_POLICY_ENFORCE
+								     : DF_POLICY_AUDIT;
 }
 
 enum df_policy_action df_policy_default(const struct df_policy *p)

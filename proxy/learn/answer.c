@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* From an answer to the table of learn, by the rules of teach. */
+#include "proxy/learn/answer.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "lib/base/addr_embedded.h"
 #include "lib/base/util.h"
-#include "proxy/worker/worker.h"
+#include "proxy/learn/learn.h"
+#include "proxy/learn/teach.h"
+#include "proxy/worker/report.h"
+#include "proxy/worker/state.h"
 
 /* RFC 2181 8 lets a TTL be 68 years; what comes again is learned again. */
 #define TTL_MAX_S (7u * 24 * 3600)
@@ -31,16 +35,16 @@ static bool is_own(struct df_worker *w, const struct df_taught *taught, const ui
 static unsigned put(struct df_worker *w, const uint8_t *addr, struct df_lesson *lesson,
 		    const struct df_taught *taught)
 {
-	const uint64_t n_unstuck = w->learn.n_unstuck;
+	const uint64_t n_unstuck = w->learn->n_unstuck;
 	int r;
 
 	lesson->rule = taught->rule;
 	memcpy(lesson->bits, taught->bits, sizeof(lesson->bits));
-	r = df_learn_put(&w->learn, addr, lesson, w->now_ns);
+	r = df_learn_put(w->learn, addr, lesson, w->now_ns);
 	if (r < 0)
 		df_report_note(w, DF_NOTE_UNLEARNED, DF_LEVER_NONE, addr, lesson->name);
-	if (w->learn.n_unstuck > n_unstuck)
-		df_report_many(w, lesson->name);
+	if (w->learn->n_unstuck > n_unstuck)
+		df_report_many(w, lesson->name, DF_LEARN_STICKY_MAX + 1);
 	return r < 0;
 }
 
@@ -49,11 +53,11 @@ static unsigned teach(struct df_worker *w, const struct df_dns_addr *a, struct d
 		      struct df_taught taught)
 {
 	const bool own = is_own(w, &taught, a->addr);
-	enum df_lever why = df_teach_limit_refusal(&w->teach, a->addr, own, &taught);
+	enum df_lever why = df_teach_limit_refusal(w->teach, a->addr, own, &taught);
 
 	if (why != DF_LEVER_NONE)
 		df_report_note(w, DF_NOTE_PIN_IGNORED, why, a->addr, lesson.name);
-	why = df_teach_limit_permission(&w->teach, a->addr, lesson.name, &taught);
+	why = df_teach_limit_permission(w->teach, a->addr, lesson.name, &taught);
 	if (why != DF_LEVER_NONE)
 		df_report_note(w, DF_NOTE_REBINDING_IGNORED, why, a->addr, lesson.name);
 	lesson.ttl_ns = (a->ttl < TTL_MAX_S ? a->ttl : TTL_MAX_S) * NS_PER_S;
@@ -80,17 +84,17 @@ unsigned df_learn_answer(struct df_worker *w, const struct df_dname *qname,
 
 	if (answer->n_addrs == 0 || answer->rcode != DF_DNS_RCODE_NOERROR || !scope->tables)
 		return 0;
-	df_teach_question(&w->teach, scope->tables, qname, &question);
+	df_teach_question(w->teach, scope->tables, qname, &question);
 	for (unsigned i = 0; i < answer->n_chain; i++) {
 		const struct df_lesson refusal = {.name = &answer->chain[i], .is_refusal = true};
 
-		df_teach_chain(&w->teach, scope->tables, &answer->chain[i], &chain);
+		df_teach_chain(w->teach, scope->tables, &answer->chain[i], &chain);
 		if (!df_teach_has(&chain, DF_LEARN_BLOCKED))
 			continue;
 		df_teach_withdraw(&question, &chain);
-		df_teach_unpin(&w->teach, &answer->chain[i], &chain);
+		df_teach_unpin(w->teach, &answer->chain[i], &chain);
 		n += teach_all(w, answer, &refusal, &chain);
 	}
-	df_teach_unpin(&w->teach, qname, &question);
+	df_teach_unpin(w->teach, qname, &question);
 	return n + teach_all(w, answer, &lesson, &question);
 }

@@ -4,7 +4,11 @@
 
 #include <stddef.h>
 
-#include "proxy/worker/worker.h"
+#include "lib/base/hash.h"
+#include "proxy/learn/learn.h"
+#include "proxy/worker/query.h"
+#include "proxy/worker/report.h"
+#include "proxy/worker/state.h"
 
 #define NS_PER_S 1000000000ull
 #define BACKOFF_MIN_NS (NS_PER_S / 4)
@@ -23,28 +27,24 @@
 
 static uint64_t hash_of(const struct df_worker *w, const struct df_dname *name)
 {
-	uint64_t h = w->seen.seed;
-
-	for (size_t i = 0; i < name->len; i++)
-		h = (h ^ name->wire[i]) * 0x100000001b3ull;
-	return h;
+	return df_hash_bytes(w->history.seed, name->wire, name->len);
 }
 
 static bool is_recent(const struct df_worker *w, const struct df_dname *name)
 {
 	const uint64_t h = hash_of(w, name);
-	const unsigned at = (h ^ h >> 32) % DF_PIN_RECENT;
+	const unsigned at = df_hash_fold(h) % DF_PIN_RECENT;
 
-	return w->pin.recent[at].hash == h && w->now_ns < w->pin.recent[at].until_ns;
+	return w->pin->recent[at].hash == h && w->now_ns < w->pin->recent[at].until_ns;
 }
 
 static void remember(struct df_worker *w, const struct df_dname *name, uint64_t until_ns)
 {
 	const uint64_t h = hash_of(w, name);
-	const unsigned at = (h ^ h >> 32) % DF_PIN_RECENT;
+	const unsigned at = df_hash_fold(h) % DF_PIN_RECENT;
 
-	w->pin.recent[at].hash = h;
-	w->pin.recent[at].until_ns = until_ns;
+	w->pin->recent[at].hash = h;
+	w->pin->recent[at].until_ns = until_ns;
 }
 
 /* --- what is told ------------------------------------------------------------------ */
@@ -52,7 +52,7 @@ static void remember(struct df_worker *w, const struct df_dname *name, uint64_t 
 /* Many different names of a blocked zone may fail; the log has room for other things, too. */
 static bool is_told_later(struct df_worker *w, const struct df_pin_slot *s)
 {
-	struct df_pin *p = &w->pin;
+	struct df_pin *p = w->pin;
 
 	if (s && s->is_listed)
 		return false;
@@ -70,7 +70,7 @@ static bool is_told_later(struct df_worker *w, const struct df_pin_slot *s)
 static void tell(struct df_worker *w, const struct df_pin_slot *s, const struct df_dname *name,
 		 struct df_msg_note m)
 {
-	struct df_pin *p = &w->pin;
+	struct df_pin *p = w->pin;
 
 	if (is_told_later(w, s))
 		return;
@@ -102,7 +102,7 @@ static void tell_cause(struct df_worker *w, struct df_pin_slot *s, enum df_pin_c
 void df_pin_failed(struct df_worker *w, struct df_pin_slot *s, enum df_pin_cause cause)
 {
 	s->is_failed = true;
-	w->pin.n_failures++;
+	w->pin->n_failures++;
 	if (cause != DF_PIN_UNREACHABLE || s->state->n_failures >= QUIET_FAILURES)
 		tell_cause(w, s, cause, 1);
 }
@@ -131,7 +131,7 @@ static void tell_outcome(struct df_worker *w, struct df_pin_slot *s)
 
 static uint64_t jitter(struct df_worker *w, uint64_t ns)
 {
-	return ns + ns / 8 * (df_worker_random16(w) & 0xff) / 0x100;
+	return ns + ns / 8 * (df_query_random16(w) & 0xff) / 0x100;
 }
 
 static uint64_t again_ns(struct df_worker *w, const struct df_pin_slot *s)
@@ -174,7 +174,7 @@ static bool start(struct df_worker *w, const struct df_dname *name, struct df_pi
 		  bool is_listed)
 {
 	for (unsigned i = 0; i < DF_PIN_SLOTS; i++) {
-		struct df_pin_slot *s = &w->pin.slots[i];
+		struct df_pin_slot *s = &w->pin->slots[i];
 
 		if (s->is_busy)
 			continue;
@@ -196,7 +196,7 @@ static bool start(struct df_worker *w, const struct df_dname *name, struct df_pi
 
 void df_pin_init(struct df_worker *w)
 {
-	struct df_pin *p = &w->pin;
+	struct df_pin *p = w->pin;
 
 	for (unsigned t = 0; t < DF_TABLES; t++) {
 		const struct df_policy *policy = &w->tables.tables[t];
@@ -213,11 +213,11 @@ void df_pin_init(struct df_worker *w)
 
 void df_pin_again(struct df_worker *w)
 {
-	for (unsigned i = 0; i < w->pin.n_names; i++)
-		if (w->pin.names[i].state.n_failures > 0)
-			w->pin.names[i].state.next_ns = 0;
-	if (w->pin.n_names > 0)
-		w->pin.next_ns = 0;
+	for (unsigned i = 0; i < w->pin->n_names; i++)
+		if (w->pin->names[i].state.n_failures > 0)
+			w->pin->names[i].state.next_ns = 0;
+	if (w->pin->n_names > 0)
+		w->pin->next_ns = 0;
 }
 
 /* A free place, or that of the name that failed most often and waits; NULL: none. */
@@ -248,7 +248,7 @@ static bool is_asked(const struct df_pin *p, const struct df_dname *name)
 void df_pin_refused(struct df_worker *w, enum df_table table, const struct df_dname *name)
 {
 	const struct df_policy *policy = &w->tables.tables[table];
-	struct df_pin *p = &w->pin;
+	struct df_pin *p = w->pin;
 	struct df_pin_asked *place;
 
 	if (w->trust.n == 0 || df_policy_pin_blocked(policy) == DF_POLICY_PIN_NO ||
@@ -270,8 +270,8 @@ void df_pin_refused(struct df_worker *w, enum df_table table, const struct df_dn
 
 static void start_listed(struct df_worker *w)
 {
-	for (unsigned i = 0; i < w->pin.n_names; i++) {
-		struct df_pin_name *n = &w->pin.names[i];
+	for (unsigned i = 0; i < w->pin->n_names; i++) {
+		struct df_pin_name *n = &w->pin->names[i];
 		struct df_dname name;
 
 		if (n->state.is_busy || w->now_ns < n->state.next_ns)
@@ -286,7 +286,7 @@ static void start_listed(struct df_worker *w)
 /* One at a time: a payload must not make us flood a resolver. */
 static void start_asked(struct df_worker *w)
 {
-	struct df_pin *p = &w->pin;
+	struct df_pin *p = w->pin;
 	struct df_pin_asked *first = NULL;
 
 	for (unsigned i = 0; w->now_ns >= p->asked_ns && i < DF_PIN_ASKED; i++) {
@@ -329,7 +329,7 @@ static uint64_t next_due(const struct df_pin *p)
 
 int df_pin_run(struct df_worker *w)
 {
-	struct df_pin *p = &w->pin;
+	struct df_pin *p = w->pin;
 
 	if (w->trust.n == 0)
 		return -1;

@@ -7,8 +7,13 @@
 #include <sys/socket.h>
 
 #include "lib/base/util.h"
+#include "proxy/learn/answer.h"
+#include "proxy/learn/learn.h"
 #include "proxy/learn/pin.h"
-#include "proxy/worker/worker.h"
+#include "proxy/learn/teach.h"
+#include "proxy/worker/query.h"
+#include "proxy/worker/state.h"
+#include "proxy/worker/upstream.h"
 
 #define NS_PER_S 1000000000ull
 #define TRY_NS (2 * NS_PER_S)
@@ -73,7 +78,7 @@ static int open_socket(struct df_worker *w, struct df_pin_slot *s, int type, uin
 /* To the next resolver, from a port of its own.  0 or -errno. */
 static int send_query(struct df_worker *w, struct df_pin_slot *s)
 {
-	const unsigned which = w->pin.good + s->n_tries++;
+	const unsigned which = w->pin->good + s->n_tries++;
 	unsigned index;
 	int r, len;
 
@@ -82,7 +87,7 @@ static int send_query(struct df_worker *w, struct df_pin_slot *s)
 	s->resolver = (uint8_t)index;
 	s->is_stream = false;
 	s->deadline_ns = w->now_ns + TRY_NS;
-	s->id = df_worker_random16(w);
+	s->id = df_query_random16(w);
 	len = build(s);
 	if (len < 0)
 		return len;
@@ -102,8 +107,8 @@ static int begin_stream(struct df_worker *w, struct df_pin_slot *s)
 	close_socket(w, s);
 	s->is_stream = true;
 	s->deadline_ns = w->now_ns + STREAM_NS;
-	w->pin.next_ns = 0;
-	s->id = df_worker_random16(w);
+	w->pin->next_ns = 0;
+	s->id = df_query_random16(w);
 	len = build(s);
 	if (len < 0)
 		return len;
@@ -123,7 +128,7 @@ static void begin_type(struct df_pin_slot *s, bool is_aaaa)
 /* The next try, then the next type, then the end. */
 static void go_on(struct df_worker *w, struct df_pin_slot *s, bool is_type_done)
 {
-	w->pin.next_ns = 0;
+	w->pin->next_ns = 0;
 	for (;;) {
 		/* one that cannot be sent to now cannot a moment later: each resolver once */
 		unsigned n_left = w->trust.n > 0 ? w->trust.n : 1;
@@ -214,7 +219,7 @@ static void take_whole(struct df_worker *w, struct df_pin_slot *s, const uint8_t
 		fail_try(w, s, cause_of(answer->rcode));
 		return;
 	}
-	w->pin.good = s->resolver;
+	w->pin->good = s->resolver;
 	if (is_chain_cut(pkt, answer) && s->n_hops == HOPS_MAX) {
 		fail_try(w, s, DF_PIN_MALFORMED);
 		return;
@@ -274,7 +279,7 @@ static ssize_t receive(struct df_pin_slot *s, uint8_t *buf, size_t size)
 
 static uint8_t *stream_in(struct df_worker *w, const struct df_pin_slot *s)
 {
-	return w->pin.in[s - w->pin.slots];
+	return w->pin->in[s - w->pin->slots];
 }
 
 /* Octets that the message still lacks, as far as is known. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "lib/base/hash.h"
 #include "lib/base/util.h"
 
 struct df_learn_shared *df_learn_new(void)
@@ -22,12 +23,7 @@ void df_learn_free(struct df_learn_shared *s)
 
 static uint32_t hash_of(const struct df_learn *l, const void *data, size_t len)
 {
-	const uint8_t *p = data;
-	uint64_t h = l->seed;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ p[i]) * 0x100000001b3ull; /* FNV-1a, seeded */
-	return (uint32_t)(h ^ h >> 32);
+	return df_hash_fold(df_hash_bytes(l->seed, data, len));
 }
 
 static uint32_t hash_of_pair(const struct df_learn *l, uint16_t addr, uint16_t name)

@@ -57,6 +57,7 @@ static struct df_monitor {
 	struct df_save save;
 	struct df_fence_events fence_events;
 
+	char caller_cgroup[DF_META_PATH_MAX]; /* of the hook, which waits until we are ready */
 	struct df_source cgroup_source, pidfd_source, ring_source;
 	int cgroup_events; /* cgroup.events of the container's cgroup */
 	struct ring_buffer *ring;
@@ -352,6 +353,8 @@ static int init(struct df_monitor *m)
 	m->ring = ring_buffer__new(DF_FD_EVENTS, on_event, m, NULL);
 	if (!m->ring)
 		return -errno;
+	if (df_launch_cgroup_of(getppid(), m->caller_cgroup, sizeof(m->caller_cgroup)) < 0)
+		m->caller_cgroup[0] = '\0';
 	df_record_init(&m->record, m->meta, &m->tables);
 	m->children = (struct df_children){
 		.meta = m->meta, .tables = &m->tables, .learned = learned, .loop = &m->loop};
@@ -482,7 +485,7 @@ static void finish(struct df_monitor *m)
 	 * this id may start, and its cgroup has the same name as ours.
 	 */
 	if (*m->meta->proxy_cgroup &&
-	    df_launch_cgroup_leave(DF_FD_CGROUP_ROOT, m->meta->proxy_cgroup) > 0)
+	    df_launch_cgroup_leave(DF_FD_CGROUP_ROOT, m->meta->proxy_cgroup, m->caller_cgroup) > 0)
 		return;
 	(void)unlinkat(DF_FD_RUN, "fence", 0);
 	(void)unlinkat(DF_FD_RUN, "lock", 0);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/util.h"
 #include "proxy/monitor/record.h"
@@ -13,15 +14,11 @@
 /* Once for each (command, name): a loop must not flood the deploy's output. */
 static bool is_shown_first(struct df_record *r, const struct df_event_line *e)
 {
-	uint64_t h = 0xcbf29ce484222325ull;
+	uint64_t h = df_hash_text(DF_HASH_START, e->domain ? e->domain : e->reason);
 
-	for (const char *p = e->domain ? e->domain : e->reason; p && *p; p++)
-		h = (h ^ (uint8_t)*p) * 0x100000001b3ull;
 	if (e->who) {
-		const char *cmd = e->who->cmd_len ? e->who->cmd : e->who->comm;
-
-		for (size_t i = 0; i < (e->who->cmd_len ? e->who->cmd_len : DF_COMM_LEN); i++)
-			h = (h ^ (uint8_t)cmd[i]) * 0x100000001b3ull;
+		h = e->who->cmd_len ? df_hash_bytes(h, e->who->cmd, e->who->cmd_len)
+				    : df_hash_bytes(h, e->who->comm, DF_COMM_LEN);
 	}
 	for (unsigned i = 0; i < r->n_shown; i++)
 		if (r->shown[i] == h)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The kernel's ring of payloads and its map of verdicts, around flows. */
+#include "proxy/payload/payloads.h"
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -7,7 +8,10 @@
 #include <sys/socket.h>
 
 #include "lib/base/util.h"
-#include "proxy/worker/worker.h"
+#include "proxy/learn/teach.h"
+#include "proxy/payload/flows.h"
+#include "proxy/worker/report.h"
+#include "proxy/worker/state.h"
 
 #define PAYLOADS_A_ROUND 16 /* a flood must not stop DNS, nor the answers to the monitor */
 
@@ -51,7 +55,7 @@ static int on_payload(void *data, void *record, size_t size)
 	if (size < sizeof(p))
 		return 0;
 	memcpy(&p, record, sizeof(p));
-	df_flows_take(&w->flows, &p, df_now_ns());
+	df_flows_take(w->flows, &p, df_now_ns());
 	return --w->n_payloads_left == 0 ? -EAGAIN : 0; /* what is left keeps epoll ready */
 }
 
@@ -79,11 +83,11 @@ static void clear_verdicts(void)
 
 int df_payloads_init(struct df_worker *w)
 {
-	w->flows.tables = &w->tables;
-	w->flows.learn = &w->learn;
-	w->flows.ports = &w->teach.ports;
-	w->flows.ops = (struct df_flows_ops){put, remove_verdict, report, destroy, push, w};
-	w->flows.start_ns = w->now_ns;
+	w->flows->tables = &w->tables;
+	w->flows->learn = w->learn;
+	w->flows->ports = &w->teach->ports;
+	w->flows->ops = (struct df_flows_ops){put, remove_verdict, report, destroy, push, w};
+	w->flows->start_ns = w->now_ns;
 	clear_verdicts();
 	w->payloads_source.ready = payloads_ready;
 	w->payloads = ring_buffer__new(DF_FD_PAYLOADS, on_payload, w, NULL);

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the worker tells the monitor.  The monitor reads /proc and writes the events. */
+#include "proxy/worker/report.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "proxy/worker/worker.h"
+#include "lib/base/hash.h"
+#include "proxy/payload/flows.h"
 
 static int send_message(struct df_worker *w, const struct df_msg_query *m)
 {
 	/* the last counts wait for room: the monitor takes them in, and ends this process if need
 	 * be */
 	const int flags = w->is_finishing ? MSG_NOSIGNAL : MSG_NOSIGNAL | MSG_DONTWAIT;
-	ssize_t n = send(w->channel, m, sizeof(*m), flags);
-
 	const uint64_t count = m->flags & DF_QUERY_SUMMARY ? m->count : 1;
 
-	if (n == (ssize_t)sizeof(*m))
+	if (send(w->channel, m, sizeof(*m), flags) == (ssize_t)sizeof(*m))
 		return 0;
 	w->n_dropped++;
-	/* what the monitor would have counted: df_record_query */
+	/* the monitor would have counted these: df_record_query */
 	if (!(m->flags & (DF_QUERY_RECORD | DF_QUERY_SUMMARY)))
 		return -1;
 	if (m->at == DF_AT_DNS)
@@ -28,19 +28,20 @@ static int send_message(struct df_worker *w, const struct df_msg_query *m)
 	return -1;
 }
 
-static uint32_t number_of(const struct df_worker *w, const struct df_decision *d)
+static uint32_t rule_number(const struct df_worker *w, const struct df_decision *d)
 {
 	return df_tables_number(&w->tables, d->table, d->rule);
 }
 
-static void send_summary(void *data, const struct df_seen_entry *e)
+static void send_summary(void *data, const struct df_history_entry *e)
 {
 	struct df_worker *w = data;
 	struct df_msg_query m = {
 		.type = DF_MSG_QUERY,
 		.seq = e->seq,
 		.flags = DF_QUERY_SUMMARY | (e->is_refusal ? DF_QUERY_REFUSAL : 0u) |
-			 (e->is_search ? DF_QUERY_SEARCH : 0u),
+			 (e->is_search ? DF_QUERY_SEARCH : 0u) |
+			 (e->what.has_addr ? DF_QUERY_ADDR : 0u),
 		.rule = e->rule,
 		.reason = e->reason,
 		.qtype = e->qtype,
@@ -51,137 +52,169 @@ static void send_summary(void *data, const struct df_seen_entry *e)
 		.port = e->what.port,
 	};
 
-	if (e->what.has_addr) {
-		m.flags |= DF_QUERY_ADDR;
+	if (e->what.has_addr)
 		memcpy(m.addr, e->what.addr, sizeof(m.addr));
-	}
 	(void)send_message(w, &m);
 }
 
-static void add_answer(struct df_msg_query *m, const struct df_dns_answer *answer)
+/* --- queries --------------------------------------------------------------------------- */
+
+static void add_names(struct df_msg_query *m, const struct df_dname *names, unsigned n)
 {
-	for (unsigned i = 0; answer && i < answer->n_addrs && i < DF_EVENT_ADDRS_MAX; i++)
-		memcpy(m->addrs[m->n_addrs++], answer->addrs[i].addr, 16);
-	for (unsigned i = 0; answer && i < answer->n_chain && i < DF_EVENT_CHAIN_MAX; i++)
-		m->chain[m->n_chain++] = answer->chain[i];
-	if (answer && m->reason == DF_REASON_CNAME) /* a stray may be what the refusal is about */
-		for (unsigned i = 0; i < answer->n_strays && m->n_chain < DF_EVENT_CHAIN_MAX; i++)
-			m->chain[m->n_chain++] = answer->strays[i];
-	if (m->reason != DF_REASON_TARGET) /* else one of these is what the refusal is about */
-		return;
-	for (unsigned i = 0; i < answer->n_targets && m->n_chain < DF_EVENT_CHAIN_MAX; i++)
-		m->chain[m->n_chain++] = answer->targets[i];
+	for (unsigned i = 0; i < n && m->n_chain < DF_EVENT_CHAIN_MAX; i++)
+		m->chain[m->n_chain++] = names[i];
 }
 
-static void add_route(struct df_msg_query *m, const struct df_asked *a)
+static void add_shadow(const struct df_worker *w, struct df_decision d, struct df_msg_query *m)
 {
-	if (!a->is_rerouted || a->decision.is_enforced) /* refused: nobody was asked */
-		return;
-	m->flags |= DF_QUERY_REROUTED;
-	memcpy(m->answered_by, a->to.addr, sizeof(m->answered_by));
-}
-
-/* What the shadow policy says, by the question and what is known of the chain. */
-static void add_shadow(const struct df_worker *w, const struct df_asked *a, struct df_msg_query *m,
-		       const struct df_dns_answer *answer)
-{
-	const struct df_policy *p = &w->tables.tables[DF_TABLE_SHADOW];
-	struct df_decision d;
-
-	if (!df_tables_has(&w->tables, DF_TABLE_SHADOW))
-		return;
-	d = df_decide_question(p, &w->search, &a->q.name);
-	if (!d.is_refusal && answer) {
-		struct df_decision behind = df_decide_answer(p, answer);
-
-		d = behind.is_refusal ? behind : d;
-	}
 	d.table = DF_TABLE_SHADOW;
 	m->flags |= DF_QUERY_SHADOW;
-	m->shadow_rule = number_of(w, &d);
+	m->shadow_rule = rule_number(w, &d);
 	m->shadow_reason = d.reason;
 }
 
-void df_report_asked(struct df_worker *w, struct df_asked *a, const struct df_decision *d,
+/* The parts that the report of a query and that of its outcome have in common. */
+static void fill_query(const struct df_worker *w, const struct df_query *q,
+		       const struct df_dname *name, enum df_reason reason,
+		       const struct df_dns_answer *answer, struct df_msg_query *m)
+{
+	const struct df_policy *shadow = &w->tables.tables[DF_TABLE_SHADOW];
+	struct df_decision d, behind;
+
+	memset(m, 0, sizeof(*m));
+	m->type = DF_MSG_QUERY;
+	m->seq = q->seq;
+	m->flags = q->client.connection >= 0 ? DF_QUERY_TCP : 0;
+	m->rule = rule_number(w, &q->decision);
+	m->reason = reason;
+	m->txid = q->msg.id;
+	m->qtype = q->msg.type;
+	m->token = q->token;
+	m->name = *name;
+	if (q->is_rerouted && !q->decision.is_enforced) { /* refused: nobody was asked */
+		m->flags |= DF_QUERY_REROUTED;
+		memcpy(m->answered_by, q->to.addr, sizeof(m->answered_by));
+	}
+	if (answer) {
+		for (unsigned i = 0; i < answer->n_addrs && i < DF_EVENT_ADDRS_MAX; i++)
+			memcpy(m->addrs[m->n_addrs++], answer->addrs[i].addr, 16);
+		add_names(m, answer->chain, answer->n_chain);
+		/* one of these may be the name that the refusal is about */
+		if (reason == DF_REASON_CNAME)
+			add_names(m, answer->strays, answer->n_strays);
+		if (reason == DF_REASON_TARGET)
+			add_names(m, answer->targets, answer->n_targets);
+	}
+	/* the shadow policy's verdict, by the question and what is known of the chain */
+	if (!df_tables_has(&w->tables, DF_TABLE_SHADOW))
+		return;
+	d = df_decide_question(shadow, &w->search, name);
+	if (!d.is_refusal && answer) {
+		behind = df_decide_answer(shadow, answer);
+		d = behind.is_refusal ? behind : d;
+	}
+	add_shadow(w, d, m);
+}
+
+/* Sends a message with DF_QUERY_IDENTIFY.  If it is lost, nobody will ever say who it was. */
+static bool send_to_identify(struct df_worker *w, const struct df_msg_query *m)
+{
+	if (send_message(w, m) == 0)
+		return true;
+	w->identified[m->seq % DF_QUERIES_MAX] = m->seq; /* do not wait */
+	return false;
+}
+
+void df_report_query(struct df_worker *w, struct df_query *q, const struct df_dname *name,
 		     const struct df_dns_answer *answer)
 {
-	const struct df_seen_what what = {.at = DF_AT_DNS, .name = a->q.name};
-	const enum df_search_kind kind = df_search_note(w, a);
-	struct df_seen_entry *e;
+	const struct df_decision *d = &q->decision;
+	const struct df_history_what what = {.at = DF_AT_DNS, .name = *name};
+	const enum df_search_kind kind = df_history_search(&w->history, &w->search, w->meta->ndots,
+							   &q->token, name, d, w->now_ns);
+	struct df_history_entry *e;
 	struct df_msg_query m;
 
-	e = df_seen_note(&w->seen, &a->token, &what, df_tables_strictness(d), w->now_ns,
-			 &a->is_first, send_summary, w);
-	a->seen_seq = e->seq;
-	if (!a->is_first)
+	e = df_history_note(&w->history, &q->token, &what, df_tables_strictness(d), w->now_ns,
+			    &q->is_first, send_summary, w);
+	q->seq = e->seq;
+	if (!q->is_first)
 		return;
-	e->rule = number_of(w, d);
+	e->rule = rule_number(w, d);
 	e->reason = d->reason;
-	e->qtype = a->q.type;
+	e->qtype = q->msg.type;
 	e->is_search = kind == DF_SEARCH_ATTEMPT;
-
-	memset(&m, 0, sizeof(m));
-	m.type = DF_MSG_QUERY;
-	m.seq = e->seq;
-	m.flags = DF_QUERY_IDENTIFY | (d->is_refusal ? DF_QUERY_RECORD | DF_QUERY_REFUSAL : 0u) |
-		  (a->client.connection >= 0 ? DF_QUERY_TCP : 0u) |
-		  (e->is_search ? DF_QUERY_SEARCH : 0u);
-	m.rule = e->rule;
-	m.reason = d->reason;
-	m.txid = a->q.id;
-	m.qtype = a->q.type;
-	m.token = a->token;
-	m.name = a->q.name;
-	add_route(&m, a);
-	add_answer(&m, answer);
-	add_shadow(w, a, &m, answer);
-	if (kind == DF_SEARCH_MAYBE && df_search_hold(w, &m, e))
+	fill_query(w, q, name, d->reason, answer, &m);
+	m.flags |= DF_QUERY_IDENTIFY | (d->is_refusal ? DF_QUERY_RECORD | DF_QUERY_REFUSAL : 0u) |
+		   (e->is_search ? DF_QUERY_SEARCH : 0u);
+	if (kind == DF_SEARCH_MAYBE && df_history_hold(&w->history, &m, e, w->now_ns))
 		m.flags &= ~(uint32_t)DF_QUERY_RECORD; /* who asked may be gone by then */
-	if (send_message(w, &m) < 0)
-		w->identified[e->seq % DF_QUERIES_MAX] =
-			e->seq; /* nobody will say so: do not wait */
+	(void)send_to_identify(w, &m);
 }
 
-void df_report_held(struct df_worker *w, const struct df_msg_query *m)
+bool df_report_is_pending(const struct df_worker *w, uint32_t seq)
 {
-	struct df_msg_query record = *m;
-
-	record.flags &= ~(uint32_t)DF_QUERY_IDENTIFY;
-	(void)send_message(w, &record);
+	return w->identified[seq % DF_QUERIES_MAX] < seq;
 }
 
-bool df_report_is_pending(const struct df_worker *w, const struct df_asked *a)
-{
-	return w->identified[a->seen_seq % DF_QUERIES_MAX] < a->seen_seq;
-}
-
-void df_report_outcome(struct df_worker *w, const struct df_asked *a,
+void df_report_outcome(struct df_worker *w, const struct df_query *q,
 		       const struct df_dns_answer *answer, uint8_t rcode)
 {
 	struct df_msg_query m;
 
-	if (!a->is_first || a->is_refusal)
+	if (!q->is_first || q->is_refusal)
 		return;
-	memset(&m, 0, sizeof(m));
-	m.type = DF_MSG_QUERY;
-	m.seq = a->seen_seq;
-	m.flags = DF_QUERY_RECORD | (a->client.connection >= 0 ? DF_QUERY_TCP : 0u);
-	m.rule = number_of(w, &a->decision);
-	m.txid = a->q.id;
-	m.qtype = a->q.type;
+	fill_query(w, q, &q->msg.name, DF_REASON_NONE, answer, &m);
+	m.flags |= DF_QUERY_RECORD;
 	m.rcode = rcode;
-	m.token = a->token;
-	m.name = a->q.name;
-	add_route(&m, a);
-	add_answer(&m, answer);
-	add_shadow(w, a, &m, answer);
 	(void)send_message(w, &m);
 }
 
-/* The connection's process, as far as the kernel recorded it. */
-static struct df_token token_of(const struct df_payload *p)
+static void send_held(void *data, const struct df_msg_query *m)
 {
-	struct df_token t = {
+	struct df_msg_query record = *m;
+
+	record.flags &= ~(uint32_t)DF_QUERY_IDENTIFY;
+	(void)send_message(data, &record);
+}
+
+void df_report_summaries(struct df_worker *w, bool all)
+{
+	df_history_summaries(&w->history, w->now_ns, all, send_summary, w);
+}
+
+int df_report_release(struct df_worker *w, bool all)
+{
+	return df_history_release(&w->history, w->now_ns, all, send_held, w);
+}
+
+/* --- payloads -------------------------------------------------------------------------- */
+
+/* A proxy is asked for a target; elsewhere the connection's own end is what counts. */
+static struct df_history_what what_of(const struct df_payload *p,
+				      const struct df_payload_judgement *g)
+{
+	const struct df_payload_target *t = &g->target;
+	const bool is_target = g->at == DF_AT_PROXY && t->state == DF_PAYLOAD_READ;
+	struct df_history_what what = {.at = g->at,
+				       .port = is_target ? t->host.port : ntohs(p->port),
+				       .has_addr = !is_target || t->host.has_addr};
+
+	if (t->host.has_name)
+		what.name = t->host.name;
+	if (what.has_addr)
+		memcpy(what.addr, is_target ? t->host.addr : p->addr, sizeof(what.addr));
+	return what;
+}
+
+uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
+			   const struct df_payload_judgement *g)
+{
+	const struct df_history_what what = what_of(p, g);
+	const unsigned strictness =
+		p->is_enforced ? df_tables_strictness(&g->decision) : g->decision.is_refusal;
+	/* the connection's process, as far as the kernel recorded it */
+	struct df_token token = {
 		.port = p->port,
 		.proto = IPPROTO_TCP,
 		.tgid = p->tgid,
@@ -189,60 +222,16 @@ static struct df_token token_of(const struct df_payload *p)
 		.uid = DF_UID_UNKNOWN,
 		.time = p->connect_time,
 	};
-
-	memcpy(t.addr, p->addr, sizeof(t.addr));
-	return t;
-}
-
-/* A proxy is asked for a target; elsewhere the connection's own end is what counts. */
-static struct df_seen_what what_of(const struct df_payload *p, const struct df_payload_judgement *g)
-{
-	const struct df_payload_target *t = &g->target;
-	struct df_seen_what what = {.at = g->at, .port = ntohs(p->port)};
-	const bool is_target = g->at == DF_AT_PROXY && t->state == DF_PAYLOAD_READ;
-
-	if (t->host.has_name)
-		what.name = t->host.name;
-	if (is_target)
-		what.port = t->host.port;
-	what.has_addr = !is_target || t->host.has_addr;
-	if (what.has_addr)
-		memcpy(what.addr, is_target ? t->host.addr : p->addr, sizeof(what.addr));
-	return what;
-}
-
-/* What the shadow policy says of a name. */
-static void add_shadow_name(const struct df_worker *w, const struct df_seen_what *what,
-			    enum df_reason reason, struct df_msg_query *m)
-{
-	struct df_decision d;
-
-	if (!df_tables_has(&w->tables, DF_TABLE_SHADOW) || what->name.len == 0)
-		return;
-	d = df_decide_name(&w->tables.tables[DF_TABLE_SHADOW], &what->name, IPPROTO_TCP, what->port,
-			   reason);
-	d.table = DF_TABLE_SHADOW;
-	m->flags |= DF_QUERY_SHADOW;
-	m->shadow_rule = number_of(w, &d);
-	m->shadow_reason = d.reason;
-}
-
-uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
-			   const struct df_payload_judgement *g)
-{
-	const struct df_token token = token_of(p);
-	const struct df_seen_what what = what_of(p, g);
-	const unsigned strictness =
-		p->is_enforced ? df_tables_strictness(&g->decision) : g->decision.is_refusal;
-	struct df_seen_entry *e;
+	struct df_history_entry *e;
 	struct df_msg_query m;
 	bool is_first;
 
-	e = df_seen_note(&w->seen, &token, &what, strictness, w->now_ns, &is_first, send_summary,
-			 w);
+	memcpy(token.addr, p->addr, sizeof(token.addr));
+	e = df_history_note(&w->history, &token, &what, strictness, w->now_ns, &is_first,
+			    send_summary, w);
 	if (!is_first)
-		return w->identified[e->seq % DF_QUERIES_MAX] < e->seq ? e->seq : 0;
-	e->rule = number_of(w, &g->decision);
+		return df_report_is_pending(w, e->seq) ? e->seq : 0;
+	e->rule = rule_number(w, &g->decision);
 	e->reason = g->decision.reason;
 	memset(&m, 0, sizeof(m));
 	m.type = DF_MSG_QUERY;
@@ -258,34 +247,30 @@ uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
 	m.token = token;
 	m.name = what.name;
 	memcpy(m.addr, what.addr, sizeof(m.addr));
-	add_shadow_name(w, &what, df_flows_reason(g->at), &m);
-	if (send_message(w, &m) == 0)
-		return e->seq;
-	w->identified[e->seq % DF_QUERIES_MAX] = e->seq; /* nobody will say so: do not wait */
-	return 0;
+	if (df_tables_has(&w->tables, DF_TABLE_SHADOW) && what.name.len > 0)
+		add_shadow(w,
+			   df_decide_name(&w->tables.tables[DF_TABLE_SHADOW], &what.name,
+					  IPPROTO_TCP, what.port, df_flows_reason(g->at)),
+			   &m);
+	return send_to_identify(w, &m) ? e->seq : 0;
 }
 
-void df_report_summaries(struct df_worker *w, bool all)
-{
-	df_seen_summaries(&w->seen, w->now_ns, all, send_summary, w);
-}
+/* --- notes ----------------------------------------------------------------------------- */
 
 /* false: it was given before.  One that shares its slot may be given again. */
 static bool is_note_new(struct df_worker *w, const struct df_msg_note *m)
 {
-	uint64_t h = w->seen.seed ^ m->what ^ (uint64_t)m->why << 32;
+	uint64_t h = w->history.seed ^ m->what ^ (uint64_t)m->why << 32;
 
-	for (size_t i = 0; i < sizeof(m->addr); i++)
-		h = (h ^ m->addr[i]) * 0x100000001b3ull;
-	for (size_t i = 0; i < m->name.len; i++)
-		h = (h ^ m->name.wire[i]) * 0x100000001b3ull;
-	if (w->noted[(h ^ h >> 32) % DF_NOTED_SLOTS] == h)
+	h = df_hash_bytes(h, m->addr, sizeof(m->addr));
+	h = df_hash_bytes(h, m->name.wire, m->name.len);
+	if (w->noted[df_hash_fold(h) % DF_NOTED_SLOTS] == h)
 		return false;
-	w->noted[(h ^ h >> 32) % DF_NOTED_SLOTS] = h;
+	w->noted[df_hash_fold(h) % DF_NOTED_SLOTS] = h;
 	return true;
 }
 
-void df_report_note(struct df_worker *w, enum df_note what, enum df_lever why,
+void df_report_note(struct df_worker *w, enum df_note what, uint32_t why,
 		    const uint8_t addr[static 16], const struct df_dname *name)
 {
 	struct df_msg_note m = {
@@ -298,23 +283,45 @@ void df_report_note(struct df_worker *w, enum df_note what, enum df_lever why,
 			return;
 		m.count = w->n_unlearned;
 		w->n_unlearned = 0;
-		w->next_unlearned_note_ns = w->now_ns + DF_SEEN_SUMMARY_NS;
+		w->next_unlearned_note_ns = w->now_ns + DF_HISTORY_SUMMARY_NS;
 	} else if (!is_note_new(w, &m)) {
 		return;
 	}
 	df_report_send_note(w, &m);
 }
 
-void df_report_many(struct df_worker *w, const struct df_dname *name)
+void df_report_many(struct df_worker *w, const struct df_dname *name, uint32_t n)
 {
 	const struct df_msg_note m = {.type = DF_MSG_NOTE,
 				      .what = DF_NOTE_PIN_FAILED,
 				      .why = DF_PIN_MANY,
-				      .count = DF_LEARN_STICKY_MAX + 1,
+				      .count = n,
 				      .name = *name};
 
 	if (is_note_new(w, &m))
 		df_report_send_note(w, &m);
+}
+
+void df_report_unread(struct df_worker *w, const struct df_query *q, bool is_query)
+{
+	static const enum df_note notes[2][2] = {
+		/* enforced, inert */
+		{DF_NOTE_REFUSED_ANSWER, DF_NOTE_UNREAD_ANSWER},
+		{DF_NOTE_REFUSED_QUERY, DF_NOTE_UNREAD_QUERY},
+	};
+	struct df_msg_note m = {.type = DF_MSG_NOTE,
+				.what = notes[is_query][df_worker_is_inert(w)]};
+
+	w->n_malformed++;
+	m.count = ++w->unread[is_query].n;
+	if (w->now_ns < w->unread[is_query].next_note_ns)
+		return;
+	memcpy(m.addr, q->token.addr, sizeof(m.addr));
+	if (!q->is_raw)
+		m.name = q->msg.name;
+	w->unread[is_query].n = 0;
+	w->unread[is_query].next_note_ns = w->now_ns + DF_HISTORY_SUMMARY_NS;
+	df_report_send_note(w, &m);
 }
 
 void df_report_send_note(struct df_worker *w, const struct df_msg_note *m)

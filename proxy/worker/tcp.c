@@ -1,29 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * DNS over TCP, pipelined (RFC 1035 4.2.2, RFC 7766).
- *
- * Each client connection has at most one to the resolver it asked, opened with
- * its first allowed query.  Messages keep their boundaries; ids are ours
- * upstream.  A connection that must go is marked and closed at the end of the
- * round, so that no function frees what its caller still walks over.
- */
+#include "proxy/worker/tcp.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "lib/base/util.h"
-#include "proxy/worker/tcp.h"
+#include "proxy/worker/query.h"
+#include "proxy/worker/udp.h"
+#include "proxy/worker/upstream.h"
 
 #define IDLE_NS 120000000000ull
-#define PIPELINE_MAX 64 /* queries in flight of one connection; then reading pauses */
-#define ID_TRIES 32
+#define ROOM_IDLE_NS 2000000000ull /* an idle client may lose its place to a new one */
+#define PIPELINE_MAX 64            /* queries in flight of one connection; then reading pauses */
 #define LENGTH_LEN 2u
 
 static int index_of(const struct df_connection *c)
 {
 	return (int)(c - c->worker->connections);
 }
+
+/* --- one side of a connection ---------------------------------------------------------- */
 
 static void watch(struct df_tcp_side *s, uint32_t events)
 {
@@ -57,25 +55,6 @@ static void close_side(struct df_tcp_side *s)
 	s->is_eof = false;
 }
 
-static void doom(struct df_connection *c)
-{
-	c->is_doomed = true;
-}
-
-void df_tcp_close(struct df_worker *w, struct df_connection *c)
-{
-	static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
-
-	c->is_closing = true; /* replies to what is given up go nowhere */
-	if (c->is_reset && c->client.fd >= 0)
-		(void)setsockopt(c->client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	df_relay_client_gone(w, c);
-	close_side(&c->client);
-	close_side(&c->upstream);
-	c->is_used = false;
-	w->n_connections--;
-}
-
 static void flush(struct df_tcp_side *s)
 {
 	while (s->fd >= 0 && s->out_sent < s->out_len) {
@@ -107,6 +86,62 @@ static int append(struct df_tcp_side *s, const uint8_t *pkt, size_t len)
 	return 0;
 }
 
+/* 1; 0: the other side closed; or -errno. */
+static int fill(struct df_tcp_side *s)
+{
+	ssize_t n;
+
+	if (s->in_len == s->in_size)
+		return 1;
+	n = recv(s->fd, s->in + s->in_len, s->in_size - s->in_len, MSG_DONTWAIT);
+	if (n > 0)
+		s->in_len += (uint32_t)n;
+	if (n >= 0)
+		return n > 0;
+	return errno == EAGAIN || errno == EINTR ? 1 : -errno;
+}
+
+/*
+ * Octets of the next whole message, 0: not there yet, -1: it is none.  Where nothing is enforced
+ * whatever has room for an id is one.
+ */
+static int message_length(const struct df_tcp_side *s, uint32_t offset)
+{
+	const bool is_inert = df_worker_is_inert(s->connection->worker);
+	uint32_t len;
+
+	if (s->in_len - offset < LENGTH_LEN)
+		return 0;
+	len = (uint32_t)s->in[offset] << 8 | s->in[offset + 1];
+	if (len < (is_inert ? 2 : DF_DNS_HEADER_LEN))
+		return -1;
+	return s->in_len - offset >= LENGTH_LEN + len ? (int)len : 0;
+}
+
+static void drop_front(struct df_tcp_side *s, uint32_t n)
+{
+	memmove(s->in, s->in + n, s->in_len - n);
+	s->in_len -= n;
+}
+
+/* --- the client's side ------------------------------------------------------------------ */
+
+/* Closes both sides now: only where no caller walks over the connection. */
+static void close_connection(struct df_connection *c)
+{
+	static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+	struct df_worker *w = c->worker;
+
+	c->is_closing = true; /* replies to what is given up go nowhere */
+	if (c->is_reset && c->client.fd >= 0)
+		(void)setsockopt(c->client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	w->relay->client_gone(w, index_of(c));
+	close_side(&c->client);
+	close_side(&c->upstream);
+	c->is_used = false;
+	w->n_connections--;
+}
+
 void df_tcp_reply(struct df_worker *w, int connection, const uint8_t *pkt, size_t len)
 {
 	struct df_connection *c = &w->connections[connection];
@@ -115,7 +150,7 @@ void df_tcp_reply(struct df_worker *w, int connection, const uint8_t *pkt, size_
 		return;
 	c->last_ns = w->now_ns;
 	if (append(&c->client, pkt, len) < 0) {
-		doom(c); /* asks much, reads nothing */
+		c->is_doomed = true; /* asks much, reads nothing */
 		return;
 	}
 	flush(&c->client);
@@ -125,7 +160,7 @@ void df_tcp_reply(struct df_worker *w, int connection, const uint8_t *pkt, size_
 void df_tcp_reset(struct df_worker *w, int connection)
 {
 	w->connections[connection].is_reset = true;
-	doom(&w->connections[connection]);
+	w->connections[connection].is_doomed = true;
 }
 
 bool df_tcp_is_unconnected(const struct df_worker *w, int connection)
@@ -142,44 +177,7 @@ void df_tcp_settled(struct df_worker *w, int connection)
 		update(c);
 }
 
-/*
- * Octets of the next whole message, 0: not there yet, -1: it is none.  Where nothing is enforced
- * whatever has room for an id is one.
- */
-static int message_length(const struct df_worker *w, const struct df_tcp_side *s, uint32_t offset)
-{
-	uint32_t len;
-
-	if (s->in_len - offset < LENGTH_LEN)
-		return 0;
-	len = (uint32_t)s->in[offset] << 8 | s->in[offset + 1];
-	if (len < (df_worker_is_inert(w) ? 2 : DF_DNS_HEADER_LEN))
-		return -1;
-	return s->in_len - offset >= LENGTH_LEN + len ? (int)len : 0;
-}
-
-/* 1; 0: the other side closed; or -errno. */
-static int fill(struct df_tcp_side *s)
-{
-	ssize_t n;
-
-	if (s->in_len == s->in_size)
-		return 1;
-	n = recv(s->fd, s->in + s->in_len, s->in_size - s->in_len, MSG_DONTWAIT);
-	if (n > 0)
-		s->in_len += (uint32_t)n;
-	if (n >= 0)
-		return n > 0;
-	return errno == EAGAIN || errno == EINTR ? 1 : -errno;
-}
-
-static void drop_front(struct df_tcp_side *s, uint32_t n)
-{
-	memmove(s->in, s->in + n, s->in_len - n);
-	s->in_len -= n;
-}
-
-static void take_queries(struct df_worker *w, struct df_connection *c)
+static void take_queries(struct df_connection *c)
 {
 	const struct df_client client = {.connection = (int16_t)index_of(c),
 					 .is_ipv6 = c->is_ipv6,
@@ -188,49 +186,49 @@ static void take_queries(struct df_worker *w, struct df_connection *c)
 	int len = 0;
 
 	while (!c->is_doomed && c->n_in_flight < PIPELINE_MAX &&
-	       (len = message_length(w, &c->client, offset)) > 0) {
-		df_relay_query(w, &client, &c->token, c->client.in + offset + LENGTH_LEN,
-			       (size_t)len);
+	       (len = message_length(&c->client, offset)) > 0) {
+		c->worker->relay->query(c->worker, &client, &c->token,
+					c->client.in + offset + LENGTH_LEN, (size_t)len);
 		offset += LENGTH_LEN + (uint32_t)len;
 	}
 	drop_front(&c->client, offset);
-	if (len < 0)
-		doom(c);
+	c->is_doomed |= len < 0;
 }
 
-void df_tcp_client_ready(struct df_source *s, uint32_t events)
+static void client_ready(struct df_source *s, uint32_t events)
 {
 	struct df_tcp_side *side = (struct df_tcp_side *)s;
 	struct df_connection *c = side->connection;
-	struct df_worker *w = c->worker;
 
 	if (side->fd < 0 || c->is_doomed)
 		return;
-	c->last_ns = w->now_ns;
+	c->last_ns = c->worker->now_ns;
 	if (events & EPOLLOUT)
 		flush(side);
 	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !side->is_eof && fill(side) <= 0)
 		side->is_eof = true;
-	take_queries(w, c);
+	take_queries(c);
 	/* level-triggered and not to be masked: both directions are gone */
-	if (events & (EPOLLERR | EPOLLHUP))
-		doom(c);
+	c->is_doomed |= (events & (EPOLLERR | EPOLLHUP)) != 0;
 	update(c);
 }
 
-static void take_answers(struct df_worker *w, struct df_connection *c)
+/* --- the resolver's side ---------------------------------------------------------------- */
+
+static void take_answers(struct df_connection *c)
 {
+	struct df_worker *w = c->worker;
 	uint32_t offset = 0;
 	int len = 0;
 
-	while (!c->is_doomed && (len = message_length(w, &c->upstream, offset)) > 0) {
+	while (!c->is_doomed && (len = message_length(&c->upstream, offset)) > 0) {
 		c->n_answered++;
-		df_relay_answer(w, -1, c, c->upstream.in + offset + LENGTH_LEN, (size_t)len);
+		w->relay->answer(w, df_query_tcp_peer(index_of(c)),
+				 c->upstream.in + offset + LENGTH_LEN, (size_t)len);
 		offset += LENGTH_LEN + (uint32_t)len;
 	}
 	drop_front(&c->upstream, offset);
-	if (len < 0 && !df_worker_is_inert(w))
-		doom(c);
+	c->is_doomed |= len < 0 && !df_worker_is_inert(w);
 }
 
 /* Where nothing is enforced the client's connection ends as the resolver's does. */
@@ -238,7 +236,7 @@ static void mirror_end(struct df_connection *c, bool is_error)
 {
 	struct df_tcp_side *in = &c->upstream, *out = &c->client;
 
-	df_relay_upstream_gone(c->worker, c);
+	c->worker->relay->upstream_gone(c->worker, index_of(c));
 	/* part of a message, or what is none */
 	if (!is_error && in->in_len > 0 && in->in_len <= out->out_size - out->out_len) {
 		memcpy(out->out + out->out_len, in->in, in->in_len);
@@ -246,11 +244,10 @@ static void mirror_end(struct df_connection *c, bool is_error)
 		flush(out);
 	}
 	c->is_reset |= is_error;
+	c->is_doomed |= is_error;
 	close_side(&c->upstream);
 	out->is_eof = true; /* what it asks now, nobody answers */
 	out->in_len = 0;
-	if (is_error)
-		doom(c);
 }
 
 /*
@@ -258,9 +255,10 @@ static void mirror_end(struct df_connection *c, bool is_error)
  * rest is asked again on a new connection.  Each of those has answered something, so this
  * ends.  One that does not answer at all cannot be reached.
  */
-static void upstream_ended(struct df_worker *w, struct df_connection *c, bool is_error)
+static void upstream_ended(struct df_connection *c, bool is_error)
 {
 	const bool has_answered = c->n_answered > 0 && !c->is_connecting;
+	struct df_worker *w = c->worker;
 
 	if (df_worker_is_inert(w)) {
 		mirror_end(c, is_error);
@@ -268,10 +266,10 @@ static void upstream_ended(struct df_worker *w, struct df_connection *c, bool is
 	}
 	close_side(&c->upstream);
 	c->is_connecting = false;
-	if (!df_relay_is_waiting(w, c))
+	if (!df_query_is_waiting(w, df_query_tcp_peer(index_of(c))))
 		return;
 	if (has_answered)
-		df_relay_ask_again(w, c);
+		w->relay->ask_again(w, index_of(c));
 	else
 		df_tcp_reset(w, index_of(c));
 }
@@ -280,23 +278,22 @@ static void upstream_ready(struct df_source *s, uint32_t events)
 {
 	struct df_tcp_side *side = (struct df_tcp_side *)s;
 	struct df_connection *c = side->connection;
-	struct df_worker *w = c->worker;
 	int r = 1;
 
 	if (side->fd < 0 || c->is_doomed)
 		return;
-	c->last_ns = w->now_ns;
+	c->last_ns = c->worker->now_ns;
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		r = fill(side);
 	if (r > 0 && events & EPOLLOUT) {
 		c->is_connecting = false;
 		flush(side);
 	}
-	take_answers(w, c);
+	take_answers(c);
 	if (c->is_doomed)
 		return;
 	if (r <= 0 || side->is_eof)
-		upstream_ended(w, c, r < 0);
+		upstream_ended(c, r < 0);
 	update(c);
 }
 
@@ -319,27 +316,28 @@ static int open_upstream(struct df_worker *w, struct df_connection *c, const str
 	return 0;
 }
 
-int df_tcp_send_upstream(struct df_worker *w, struct df_asked *a)
+int df_tcp_send_upstream(struct df_worker *w, struct df_query *q, const uint8_t *raw,
+			 size_t raw_len)
 {
-	struct df_connection *c = &w->connections[a->client.connection];
-	int r, len = 0;
+	const int connection = q->client.connection;
+	struct df_connection *c = &w->connections[connection];
+	/* where nothing is enforced the client's own id, so that even a wrong one comes as it is */
+	const uint16_t first = df_worker_is_inert(w) ? q->msg.id : df_query_random16(w);
+	int r, len;
 
 	if (c->upstream.fd < 0) {
-		r = open_upstream(w, c, &a->to); /* the same for all of its queries */
+		r = open_upstream(w, c, &q->to); /* the same for all of its queries */
 		if (r < 0) {
 			if (r != -ELOOP) /* another is asked instead */
-				df_tcp_reset(w, a->client.connection);
+				df_tcp_reset(w, connection);
 			return r;
 		}
 	}
-	/* where nothing is enforced the client's own, so that even a wrong one comes as it is */
-	a->upstream_id = df_worker_is_inert(w) ? a->q.id : df_worker_random16(w);
-	for (int i = 0; !df_relay_is_id_free(w, -1, c, a->upstream_id); i++) {
-		if (i == ID_TRIES)
-			return -EBUSY;
-		a->upstream_id = df_worker_random16(w);
-	}
-	len = df_relay_build(w, a, a->upstream_id);
+	q->peer = (uint16_t)df_query_tcp_peer(connection);
+	r = df_query_draw_id(w, q->peer, first, &q->peer_id);
+	if (r < 0)
+		return r;
+	len = df_query_build(w, q, q->peer_id, raw, raw_len);
 	if (len < 0)
 		return len;
 	r = append(&c->upstream, w->answer, (size_t)len);
@@ -351,13 +349,154 @@ int df_tcp_send_upstream(struct df_worker *w, struct df_asked *a)
 	return 0;
 }
 
-static bool is_over(const struct df_worker *w, const struct df_connection *c)
+/* --- new connections -------------------------------------------------------------------- */
+
+/*
+ * A free place, or that of the client that idles longest: a resolver may close what idles (RFC 7766
+ * 6.2.3), and clients expect it.  One that has just connected does not idle: its query is on the
+ * way.  NULL: there is none.
+ */
+static struct df_connection *find_place(struct df_worker *w)
+{
+	struct df_connection *best = NULL;
+
+	for (int i = 0; i < DF_CONNECTIONS_MAX; i++) {
+		struct df_connection *c = &w->connections[i];
+
+		if (!c->is_used)
+			return c;
+		if (c->n_in_flight == 0 && c->client.out_len == 0 &&
+		    w->now_ns - c->last_ns >= ROOM_IDLE_NS && (!best || c->last_ns < best->last_ns))
+			best = c;
+	}
+	return best;
+}
+
+/* Takes new clients, or leaves them in the kernel's queue. */
+static void set_accepting(struct df_worker *w, bool is_wanted)
+{
+	w->is_accept_paused = !is_wanted;
+	for (int i = 2; i < 4; i++)
+		if (w->listeners[i].fd >= 0)
+			(void)df_loop_change(&w->loop, w->listeners[i].fd, is_wanted ? EPOLLIN : 0,
+					     &w->listeners[i].source);
+}
+
+/*
+ * IPv6 listens on every interface: the peer must be an address of this
+ * namespace, or somebody on the link could route the token prefix here.
+ */
+static bool is_local_peer(int fd)
+{
+	struct sockaddr_in6 peer = {0};
+	socklen_t len = sizeof(peer);
+	_cleanup_close_ int probe = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (probe < 0 || getpeername(fd, (void *)&peer, &len) < 0 || peer.sin6_family != AF_INET6)
+		return false;
+	peer.sin6_port = 0;
+	return bind(probe, (const void *)&peer, sizeof(peer)) == 0;
+}
+
+static int token_of(const struct df_worker *w, int fd, bool is_ipv6, struct in6_addr *ret_addr,
+		    struct df_token *ret)
+{
+	union {
+		struct sockaddr_in in4;
+		struct sockaddr_in6 in6;
+	} local;
+	socklen_t len = sizeof(local);
+
+	if (getsockname(fd, (void *)&local, &len) < 0)
+		return -errno;
+	if (is_ipv6) {
+		if (!is_local_peer(fd))
+			return -EPERM;
+		*ret_addr = local.in6.sin6_addr;
+	} else {
+		*ret_addr = (struct in6_addr){.s6_addr = {[10] = 0xff, [11] = 0xff}};
+		memcpy(ret_addr->s6_addr + 12, &local.in4.sin_addr, 4);
+	}
+	return df_udp_token_lookup(w->meta, ret_addr, ret);
+}
+
+static void listener_ready(struct df_source *s, uint32_t events)
+{
+	struct df_listener *l = (struct df_listener *)s;
+	struct df_worker *w = l->worker;
+	struct df_connection *c = find_place(w);
+	_cleanup_close_ int fd = -1;
+	struct df_tcp_buffers *b;
+	struct in6_addr addr;
+	struct df_token token;
+
+	(void)events;
+	if (!c) { /* until a place is free: df_tcp_expire */
+		set_accepting(w, false);
+		return;
+	}
+	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0)
+		return;
+	if (token_of(w, fd, l->is_ipv6, &addr, &token) < 0) {
+		w->n_unknown_token++;
+		return;
+	}
+	if (c->is_used)
+		close_connection(c);
+	b = &w->tcp_buffers[c - w->connections];
+	*c = (struct df_connection){
+		.worker = w,
+		.client = {.source.ready = client_ready,
+			   .connection = c,
+			   .fd = -1,
+			   .in = b->client_in,
+			   .in_size = sizeof(b->client_in),
+			   .out = b->client_out,
+			   .out_size = sizeof(b->client_out)},
+		.upstream = {.connection = c,
+			     .fd = -1,
+			     .in = b->upstream_in,
+			     .in_size = sizeof(b->upstream_in),
+			     .out = b->upstream_out,
+			     .out_size = sizeof(b->upstream_out)},
+		.token_addr = addr,
+		.is_ipv6 = l->is_ipv6,
+		.token = token,
+		.last_ns = w->now_ns,
+	};
+	if (df_loop_add(&w->loop, fd, EPOLLIN, &c->client.source) < 0)
+		return;
+	c->is_used = true;
+	c->client.fd = TAKE_FD(fd);
+	c->client.events = EPOLLIN;
+	w->n_connections++;
+}
+
+int df_tcp_init(struct df_worker *w)
+{
+	for (int i = 2; i < 4; i++) {
+		struct df_listener *l = &w->listeners[i];
+		int r;
+
+		if (l->fd < 0)
+			continue;
+		l->source.ready = listener_ready;
+		r = df_loop_add(&w->loop, l->fd, EPOLLIN, &l->source);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool is_over(const struct df_connection *c)
 {
 	if (c->is_doomed)
 		return true;
-	if (c->n_in_flight > 0 || message_length(w, &c->client, 0) > 0)
+	if (c->n_in_flight > 0 || message_length(&c->client, 0) > 0)
 		return false;
-	return (c->client.is_eof && c->client.out_len == 0) || w->now_ns - c->last_ns >= IDLE_NS;
+	return (c->client.is_eof && c->client.out_len == 0) ||
+	       c->worker->now_ns - c->last_ns >= IDLE_NS;
 }
 
 void df_tcp_expire(struct df_worker *w)
@@ -369,12 +508,12 @@ void df_tcp_expire(struct df_worker *w)
 			continue;
 		/* what a full pipeline left in the buffer */
 		if (!c->is_doomed && c->client.in_len > 0) {
-			take_queries(w, c);
+			take_queries(c);
 			update(c);
 		}
-		if (is_over(w, c))
-			df_tcp_close(w, c);
+		if (is_over(c))
+			close_connection(c);
 	}
-	if (w->is_accept_paused && df_tcp_has_room(w))
-		df_tcp_accept(w, true);
+	if (w->is_accept_paused && find_place(w))
+		set_accepting(w, true);
 }

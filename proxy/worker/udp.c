@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The client side over UDP: queries come to a token's address, answers go from it. */
+#include "proxy/worker/udp.h"
+
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -8,7 +9,6 @@
 #include <sys/socket.h>
 
 #include "lib/base/util.h"
-#include "proxy/worker/worker.h"
 
 #define BATCH 32
 #define LOOPBACK_IFINDEX 1u /* of lo in every network namespace */
@@ -27,14 +27,6 @@ static struct {
 	uint8_t data[BATCH][DF_DNS_MSG_MAX];
 } batch;
 
-static void map4(struct in6_addr *ret, struct in_addr in4)
-{
-	memset(ret, 0, sizeof(*ret));
-	ret->s6_addr[10] = 0xff;
-	ret->s6_addr[11] = 0xff;
-	memcpy(ret->s6_addr + 12, &in4, 4);
-}
-
 int df_udp_token_lookup(const struct df_meta *meta, const struct in6_addr *addr,
 			struct df_token *ret)
 {
@@ -52,47 +44,32 @@ int df_udp_token_lookup(const struct df_meta *meta, const struct in6_addr *addr,
 	return token && bpf_map_lookup_elem(DF_FD_TOK, &token, ret) == 0 ? 0 : -ENOENT;
 }
 
-/* The address the packet was sent to.  -ENOENT: it did not come over lo. */
-static int destination(struct msghdr *h, struct in6_addr *ret)
+int df_udp_destination(struct msghdr *h, struct in6_addr *ret)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
 		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
 			struct in_pktinfo info;
 
 			memcpy(&info, CMSG_DATA(c), sizeof(info));
-			map4(ret, info.ipi_addr);
-			return info.ipi_ifindex == (int)LOOPBACK_IFINDEX ? 0 : -ENOENT;
+			*ret = (struct in6_addr){.s6_addr = {[10] = 0xff, [11] = 0xff}};
+			memcpy(ret->s6_addr + 12, &info.ipi_addr, 4);
+			return info.ipi_ifindex == (int)LOOPBACK_IFINDEX;
 		}
 		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
 			struct in6_pktinfo info;
 
 			memcpy(&info, CMSG_DATA(c), sizeof(info));
 			*ret = info.ipi6_addr;
-			return info.ipi6_ifindex == LOOPBACK_IFINDEX ? 0 : -ENOENT;
+			return info.ipi6_ifindex == LOOPBACK_IFINDEX;
 		}
 	}
 	return -ENOENT;
 }
 
-static void received(struct df_listener *l, struct mmsghdr *m, const void *from,
-		     const uint8_t *data)
-{
-	struct df_worker *w = l->worker;
-	struct df_client client = {.connection = -1, .is_ipv6 = l->is_ipv6};
-	struct df_token token;
-
-	if (destination(&m->msg_hdr, &client.token_addr) < 0 ||
-	    df_udp_token_lookup(w->meta, &client.token_addr, &token) < 0) {
-		w->n_unknown_token++;
-		return;
-	}
-	memcpy(&client.addr, from, l->is_ipv6 ? sizeof(client.addr.in6) : sizeof(client.addr.in4));
-	df_relay_query(w, &client, &token, data, m->msg_len);
-}
-
 static void udp_ready(struct df_source *s, uint32_t events)
 {
 	struct df_listener *l = (struct df_listener *)s;
+	struct df_worker *w = l->worker;
 	int n;
 
 	(void)events;
@@ -108,40 +85,48 @@ static void udp_ready(struct df_source *s, uint32_t events)
 		};
 	}
 	n = recvmmsg(l->fd, batch.messages, BATCH, MSG_DONTWAIT, NULL);
-	for (int i = 0; i < n; i++)
-		received(l, &batch.messages[i], &batch.from[i], batch.data[i]);
+	for (int i = 0; i < n; i++) {
+		struct df_client client = {.connection = -1, .is_ipv6 = l->is_ipv6};
+		struct df_token token;
+
+		if (df_udp_destination(&batch.messages[i].msg_hdr, &client.token_addr) != 1 ||
+		    df_udp_token_lookup(w->meta, &client.token_addr, &token) < 0) {
+			w->n_unknown_token++;
+			continue;
+		}
+		memcpy(&client.addr, &batch.from[i],
+		       l->is_ipv6 ? sizeof(client.addr.in6) : sizeof(client.addr.in4));
+		w->relay->query(w, &client, &token, batch.data[i], batch.messages[i].msg_len);
+	}
 }
 
 void df_udp_reply(struct df_worker *w, const struct df_client *client, const uint8_t *pkt,
 		  size_t len)
 {
+	const struct in6_pktinfo from6 = {.ipi6_addr = client->token_addr};
+	struct in_pktinfo from4 = {};
+	const size_t from_len = client->is_ipv6 ? sizeof(from6) : sizeof(from4);
 	union packet_info info = {};
 	struct iovec iov = {(void *)pkt, len};
-	struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = info.bytes};
+	struct msghdr h = {
+		.msg_name = (void *)&client->addr,
+		.msg_namelen =
+			client->is_ipv6 ? sizeof(client->addr.in6) : sizeof(client->addr.in4),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = info.bytes,
+		.msg_controllen = CMSG_SPACE(from_len),
+	};
 	struct cmsghdr *c = &info.align;
 
-	if (client->is_ipv6) {
-		const struct in6_pktinfo from = {.ipi6_addr = client->token_addr};
-
-		h.msg_name = (void *)&client->addr.in6;
-		h.msg_namelen = sizeof(client->addr.in6);
-		h.msg_controllen = CMSG_SPACE(sizeof(from));
-		c->cmsg_level = IPPROTO_IPV6;
-		c->cmsg_type = IPV6_PKTINFO;
-		c->cmsg_len = CMSG_LEN(sizeof(from));
-		memcpy(CMSG_DATA(c), &from, sizeof(from));
-	} else {
-		struct in_pktinfo from = {};
-
-		memcpy(&from.ipi_spec_dst, client->token_addr.s6_addr + 12, 4);
-		h.msg_name = (void *)&client->addr.in4;
-		h.msg_namelen = sizeof(client->addr.in4);
-		h.msg_controllen = CMSG_SPACE(sizeof(from));
-		c->cmsg_level = IPPROTO_IP;
-		c->cmsg_type = IP_PKTINFO;
-		c->cmsg_len = CMSG_LEN(sizeof(from));
-		memcpy(CMSG_DATA(c), &from, sizeof(from));
-	}
+	memcpy(&from4.ipi_spec_dst, client->token_addr.s6_addr + 12, 4);
+	c->cmsg_level = client->is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP;
+	c->cmsg_type = client->is_ipv6 ? IPV6_PKTINFO : IP_PKTINFO;
+	c->cmsg_len = CMSG_LEN(from_len);
+	if (client->is_ipv6)
+		memcpy(CMSG_DATA(c), &from6, from_len);
+	else
+		memcpy(CMSG_DATA(c), &from4, from_len);
 	if (sendmsg(w->listeners[client->is_ipv6].fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		w->n_dropped++; /* as on any network: the client asks again */
 }

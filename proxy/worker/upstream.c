@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * UDP sockets to resolvers.
- *
- * A new socket, with a port drawn by the kernel, for each query would cost more
- * than the rest of the relay.  So a resolver gets up to PER_RESOLVER sockets,
- * each query takes one at random, and each socket is given up after USES queries
- * or when it idles: few queries have fresh ports each, many share a moving set
- * (RFC 5452 9.2).  Connected, so that the kernel checks the source of answers.
- */
+#include "proxy/worker/upstream.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -15,7 +8,8 @@
 
 #include "lib/base/local.h"
 #include "lib/base/util.h"
-#include "proxy/worker/worker.h"
+#include "proxy/worker/query.h"
+#include "proxy/worker/udp.h"
 
 #define PER_RESOLVER 8
 /*
@@ -25,9 +19,7 @@
 #define PER_RESOLVER_MAX (2 * PER_RESOLVER)
 #define USES 256
 #define IDLE_NS 5000000000ull
-#define ID_TRIES 32
 #define ANSWERS_A_ROUND 64 /* then the other sources have their turn */
-#define LOOPBACK_IFINDEX 1 /* of lo in every network namespace */
 
 static void close_upstream(struct df_worker *w, struct df_upstream *u)
 {
@@ -40,6 +32,7 @@ static void upstream_ready(struct df_source *s, uint32_t events)
 {
 	struct df_upstream *u = (struct df_upstream *)s;
 	struct df_worker *w = u->worker;
+	const unsigned peer = (unsigned)(u - w->upstreams);
 
 	(void)events;
 	for (int i = 0; i < ANSWERS_A_ROUND && u->fd >= 0; i++) {
@@ -47,39 +40,20 @@ static void upstream_ready(struct df_source *s, uint32_t events)
 
 		if (n == -ENOMSG)
 			continue;
-		if (n >= 0) {
-			df_relay_answer(w, (int)(u - w->upstreams), NULL, w->packet, (size_t)n);
-			continue;
-		}
 		if (n == -EAGAIN || n == -EINTR)
 			return;
-		/* ECONNREFUSED and the like: nobody listens there (ICMP) */
-		df_relay_upstream_failed(w, (int)(u - w->upstreams), NULL);
-		return;
+		if (n < 0) { /* ECONNREFUSED and the like: nobody listens there (ICMP) */
+			w->relay->failed(w, peer);
+			return;
+		}
+		w->relay->answer(w, peer, w->packet, (size_t)n);
 	}
 }
 
-static bool is_mapped4(const uint8_t addr[static 16])
-{
-	return IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr);
-}
-
 /*
- * A resolver that the namespace has itself answers on lo: the program proxy_ingress knows by
- * the priority that this is right.  0; -ELOOP: it must not be one; or -errno.
+ * The mark of a socket whose resolver the namespace has itself, so that answers come by lo: the
+ * program proxy_ingress knows by the priority that this is right.
  */
-static int expect_local(int fd, const struct df_resolver *to)
-{
-	const int priority = DF_PRIORITY_LOCAL;
-
-	if (!df_is_local(to->addr))
-		return 0;
-	if (!to->may_be_local)
-		return -ELOOP;
-	return setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority)) < 0 ? -errno
-											: 0;
-}
-
 static bool is_local_expected(int fd)
 {
 	int priority = 0;
@@ -89,41 +63,9 @@ static bool is_local_expected(int fd)
 	       priority == DF_PRIORITY_LOCAL;
 }
 
-/* The interface a datagram came by counts: asked for where it is not known by then. */
-static int want_interface(int fd, bool is_ipv6)
-{
-	const int one = 1;
-	int r;
-
-	if (is_ipv6)
-		r = setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof(one));
-	else
-		r = setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one));
-	return r < 0 ? -errno : 0;
-}
-
-static bool came_by_lo(struct msghdr *h)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
-		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
-			struct in_pktinfo info;
-
-			memcpy(&info, CMSG_DATA(c), sizeof(info));
-			return info.ipi_ifindex == LOOPBACK_IFINDEX;
-		}
-		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
-			struct in6_pktinfo info;
-
-			memcpy(&info, CMSG_DATA(c), sizeof(info));
-			return info.ipi6_ifindex == LOOPBACK_IFINDEX;
-		}
-	}
-	return false;
-}
-
 /*
- * The program on our cgroup has seen to it before; where it lets forged ones pass, in audit,
- * they pass here, too.
+ * The program on our cgroup has looked at the interface before; where it lets forged ones pass, in
+ * audit, they pass here, too.
  */
 ssize_t df_upstream_receive(struct df_worker *w, int fd, uint8_t *buf, size_t size)
 {
@@ -137,10 +79,11 @@ ssize_t df_upstream_receive(struct df_worker *w, int fd, uint8_t *buf, size_t si
 			   .msg_control = info.bytes,
 			   .msg_controllen = sizeof(info.bytes)};
 	ssize_t n = recvmsg(fd, &h, MSG_DONTWAIT);
+	struct in6_addr to;
 
 	if (n < 0)
 		return -errno;
-	if (!came_by_lo(&h) || is_local_expected(fd) || df_worker_is_inert(w))
+	if (df_udp_destination(&h, &to) != 1 || is_local_expected(fd) || df_worker_is_inert(w))
 		return n;
 	w->n_mismatched++;
 	return -ENOMSG;
@@ -148,32 +91,37 @@ ssize_t df_upstream_receive(struct df_worker *w, int fd, uint8_t *buf, size_t si
 
 int df_upstream_connect(const struct df_resolver *to, int type)
 {
-	const bool is_ipv6 = !is_mapped4(to->addr);
+	const bool is_ipv6 = !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)to->addr);
+	const int one = 1, priority = DF_PRIORITY_LOCAL;
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = to->port};
 	struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = to->port};
 	_cleanup_close_ int fd =
 		socket(is_ipv6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int r;
+	int r = 0;
 
 	if (fd < 0)
 		return -errno;
-	r = expect_local(fd, to);
+	if (df_is_local(to->addr)) {
+		if (!to->may_be_local)
+			return -ELOOP;
+		r = setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority));
+	}
+	/* the interface a datagram came by counts: asked for where it is not known by then */
 	if (r == 0 && type == SOCK_DGRAM)
-		r = want_interface(fd, is_ipv6);
+		r = setsockopt(fd, is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
+			       is_ipv6 ? IPV6_RECVPKTINFO : IP_PKTINFO, &one, sizeof(one));
 	if (r < 0)
-		return r;
+		return -errno;
 	memcpy(&in6.sin6_addr, to->addr, 16);
 	memcpy(&in4.sin_addr, to->addr + 12, 4);
-	if (is_ipv6)
-		r = connect(fd, (const void *)&in6, sizeof(in6));
-	else
-		r = connect(fd, (const void *)&in4, sizeof(in4));
+	r = is_ipv6 ? connect(fd, (const void *)&in6, sizeof(in6))
+		    : connect(fd, (const void *)&in4, sizeof(in4));
 	if (r < 0 && errno != EINPROGRESS)
 		return -errno;
 	return TAKE_FD(fd);
 }
 
-/* At a place of find_room; what idles there is closed only now that its successor is open. */
+/* At a place of find_room; an idle socket there is closed only now that its successor is open. */
 static int open_upstream(struct df_worker *w, struct df_upstream *u, const struct df_resolver *to)
 {
 	_cleanup_close_ int fd = df_upstream_connect(to, SOCK_DGRAM);
@@ -189,19 +137,10 @@ static int open_upstream(struct df_worker *w, struct df_upstream *u, const struc
 		close_upstream(w, u);
 	u->fd = TAKE_FD(fd);
 	u->worker = w;
-	memcpy(u->addr, to->addr, sizeof(u->addr));
-	u->port = to->port;
-	u->may_be_local = to->may_be_local;
-	u->n_in_flight = 0;
-	u->n_used = 0;
+	u->to = *to;
+	u->n_in_flight = u->n_used = 0;
 	w->is_any_upstream_open = true;
 	return 0;
-}
-
-static bool is_to(const struct df_upstream *u, const struct df_resolver *to)
-{
-	return u->fd >= 0 && u->port == to->port && u->may_be_local == to->may_be_local &&
-	       memcmp(u->addr, to->addr, sizeof(u->addr)) == 0;
 }
 
 /* A free place, if need be that of the longest idle socket; NULL: none is free or idle. */
@@ -220,6 +159,7 @@ static struct df_upstream *find_room(struct df_worker *w)
 	return oldest;
 }
 
+/* A socket to this resolver, new or one of those that there are.  0 or -errno. */
 static int pick(struct df_worker *w, const struct df_resolver *to, struct df_upstream **ret)
 {
 	struct df_upstream *fresh[DF_UPSTREAMS_MAX], *all[DF_UPSTREAMS_MAX], *u;
@@ -228,7 +168,8 @@ static int pick(struct df_worker *w, const struct df_resolver *to, struct df_ups
 
 	for (int i = 0; i < DF_UPSTREAMS_MAX; i++) {
 		u = &w->upstreams[i];
-		if (!is_to(u, to))
+		if (u->fd < 0 || u->to.port != to->port || u->to.may_be_local != to->may_be_local ||
+		    memcmp(u->to.addr, to->addr, sizeof(u->to.addr)) != 0)
 			continue;
 		all[n_all++] = u;
 		if (u->n_used < USES)
@@ -244,60 +185,45 @@ static int pick(struct df_worker *w, const struct df_resolver *to, struct df_ups
 		if (n_all == 0)
 			return r;
 	}
-	*ret = n > 0 ? fresh[df_worker_random16(w) % n] : all[df_worker_random16(w) % n_all];
+	*ret = n > 0 ? fresh[df_query_random16(w) % n] : all[df_query_random16(w) % n_all];
 	return 0;
 }
 
-static int draw_id(struct df_worker *w, int upstream, uint16_t *ret)
-{
-	for (int i = 0; i < ID_TRIES; i++) {
-		uint16_t id = df_worker_random16(w);
-
-		if (df_relay_is_id_free(w, upstream, NULL, id)) {
-			*ret = id;
-			return 0;
-		}
-	}
-	return -EBUSY;
-}
-
-int df_upstream_send(struct df_worker *w, struct df_asked *a)
+int df_upstream_send(struct df_worker *w, struct df_query *q, const uint8_t *raw, size_t raw_len)
 {
 	struct df_upstream *u;
+	unsigned peer;
 	uint16_t id;
 	int r, len;
 
-	r = pick(w, &a->to, &u);
+	r = pick(w, &q->to, &u);
 	if (r < 0)
 		return r;
-	r = draw_id(w, (int)(u - w->upstreams), &id);
+	peer = (unsigned)(u - w->upstreams);
+	r = df_query_draw_id(w, peer, df_query_random16(w), &id);
 	if (r < 0)
 		return r;
-	len = df_relay_build(w, a, id);
+	len = df_query_build(w, q, id, raw, raw_len);
 	if (len < 0)
 		return len;
 	u->last_ns = w->now_ns;
 	u->n_used++;
-	if (send(u->fd, w->answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-		/* an error of an earlier query may sit on the socket: once more */
-		if (send(u->fd, w->answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-			return -errno;
-	}
+	/* an error of an earlier query may sit on the socket: once more */
+	if (send(u->fd, w->answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
+	    send(u->fd, w->answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return -errno;
 	u->n_in_flight++;
-	a->upstream = (int16_t)(u - w->upstreams);
-	a->upstream_id = id;
+	q->peer = (uint16_t)peer;
+	q->peer_id = id;
 	return 0;
 }
 
-void df_upstream_settled(struct df_worker *w, const struct df_asked *a)
+void df_upstream_settled(struct df_worker *w, unsigned peer)
 {
-	struct df_upstream *u;
-
-	if (a->upstream < 0)
+	if (peer >= DF_UPSTREAMS_MAX)
 		return;
-	u = &w->upstreams[a->upstream];
-	u->last_ns = w->now_ns;
-	u->n_in_flight--;
+	w->upstreams[peer].last_ns = w->now_ns;
+	w->upstreams[peer].n_in_flight--;
 	/* one that is used up stays open till expiry: a late answer must not meet its successor */
 }
 
@@ -317,7 +243,7 @@ bool df_upstream_expire(struct df_worker *w)
 		if (u->fd < 0)
 			continue;
 		/* an address that has become the namespace's own: answers come by lo from now on */
-		if (u->may_be_local && df_own_has(&w->own, u->addr, w->now_ns) &&
+		if (u->to.may_be_local && df_own_has(&w->own, u->to.addr, w->now_ns) &&
 		    !is_local_expected(u->fd))
 			u->n_used = USES;
 		if (u->n_in_flight == 0 && (u->n_used >= USES || w->now_ns - u->last_ns >= IDLE_NS))

@@ -11,25 +11,31 @@
 #include <sys/socket.h>
 
 #include "lib/base/util.h"
+#include "proxy/learn/learn.h"
+#include "proxy/learn/pin.h"
+#include "proxy/learn/teach.h"
+#include "proxy/payload/flows.h"
+#include "proxy/payload/payloads.h"
 #include "proxy/sandbox.h"
+#include "proxy/worker/relay.h"
+#include "proxy/worker/report.h"
+#include "proxy/worker/state.h"
+#include "proxy/worker/tcp.h"
+#include "proxy/worker/udp.h"
+#include "proxy/worker/upstream.h"
 
 #define HOUSEKEEPING_MS 1000 /* while a socket or a count is open; idle costs no wake-up */
 
 /* Large, and mostly never touched: only touched pages are charged to the sidecar. */
-static struct df_worker the_worker;
+static struct {
+	struct df_worker worker;
+	struct df_teach teach;
+	struct df_learn learn;
+	struct df_flows flows;
+	struct df_pin pin;
+} the;
 
-uint16_t df_worker_random16(struct df_worker *w)
-{
-	uint16_t value;
-
-	if (w->random_left < sizeof(value)) {
-		df_random(w->random, sizeof(w->random));
-		w->random_left = sizeof(w->random);
-	}
-	w->random_left -= (uint32_t)sizeof(value);
-	memcpy(&value, w->random + w->random_left, sizeof(value));
-	return value;
-}
+/* --- messages of the monitor ------------------------------------------------------------ */
 
 static int tell(struct df_worker *w, uint32_t type)
 {
@@ -48,7 +54,7 @@ static void send_pong(struct df_worker *w)
 		.n_mismatched = w->n_mismatched,
 		.n_untold_queries = w->n_untold_queries,
 		.n_untold_refusals = w->n_untold_refusals,
-		.n_unpinned = w->pin.n_failures,
+		.n_unpinned = w->pin->n_failures,
 	};
 
 	(void)send(w->channel, &m, sizeof(m), MSG_NOSIGNAL);
@@ -91,10 +97,10 @@ static void channel_ready(struct df_source *s, uint32_t events)
 			send_pong(w);
 		else if (m.type == DF_MSG_IDENTIFIED) {
 			df_relay_identified(w, m.seq);
-			df_flows_identified(&w->flows, m.seq);
+			df_flows_identified(w->flows, m.seq);
 		} else if (m.type == DF_MSG_FINISH) {
 			w->is_finishing = true;
-			(void)df_search_release(w, true);
+			(void)df_report_release(w, true);
 			df_report_summaries(w, true);
 			send_pong(w);
 			_exit(0);
@@ -102,7 +108,7 @@ static void channel_ready(struct df_source *s, uint32_t events)
 	}
 }
 
-/* --- the kernel's map of learned addresses --- */
+/* --- the kernel's map of learned addresses ---------------------------------------------- */
 
 static int map_get(const uint8_t addr[static 16], struct df_learned *ret)
 {
@@ -122,7 +128,7 @@ static int map_remove(const uint8_t addr[static 16])
 static int map_name(uint32_t slot, const struct df_dname *name)
 {
 	const struct df_msg_name m = {.type = DF_MSG_NAME, .slot = slot, .name = *name};
-	ssize_t n = send(the_worker.channel, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n = send(the.worker.channel, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	return n == (ssize_t)sizeof(m) ? 0 : -EAGAIN;
 }
@@ -143,9 +149,11 @@ static int start_learning(struct df_worker *w, struct df_learn_shared *learned)
 		if (!df_tables_has(&w->tables, t) ||
 		    df_policy_raw_ip(&w->tables.tables[t]) != DF_POLICY_RAW_BLOCK)
 			raw_passes |= (uint8_t)(1u << t);
-	df_learn_start(&w->learn, learned, &map, conf.keep_learned_ns, raw_passes);
+	df_learn_start(w->learn, learned, &map, conf.keep_learned_ns, raw_passes);
 	return 0;
 }
+
+/* --- start and rounds ------------------------------------------------------------------- */
 
 static int init(struct df_worker *w, const struct df_meta *meta, struct df_learn_shared *learned,
 		int channel)
@@ -159,13 +167,18 @@ static int init(struct df_worker *w, const struct df_meta *meta, struct df_learn
 	w->channel = channel;
 	w->search = (struct df_search_list){meta->search, meta->n_search};
 	w->now_ns = df_now_ns();
+	w->teach = &the.teach;
+	w->learn = &the.learn;
+	w->flows = &the.flows;
+	w->pin = &the.pin;
+	df_relay_init(w);
 	df_trust_init(&w->trust, meta, &w->own);
-	w->teach.trust = &w->trust;
-	df_random(&w->seen.seed, sizeof(w->seen.seed));
+	w->teach->trust = &w->trust;
+	df_random(&w->history.seed, sizeof(w->history.seed));
 	df_upstream_init(w);
 	r = df_tables_open(meta, &w->tables);
 	if (r == 0)
-		r = df_teach_init(&w->teach, &w->tables, &w->search);
+		r = df_teach_init(w->teach, &w->tables, &w->search);
 	if (r == 0)
 		r = start_learning(w, learned);
 	if (r == 0)
@@ -197,7 +210,7 @@ static int sooner(int a_ms, int b_ms)
 }
 
 /*
- * What time brings.  Returns the milliseconds that epoll may sleep.  The walks over
+ * Ends and closes what is due.  Returns the milliseconds that epoll may sleep.  The walks over
  * whole pools wait for their second: a round may serve a single query.
  */
 static int housekeeping(struct df_worker *w)
@@ -209,23 +222,23 @@ static int housekeeping(struct df_worker *w)
 	ms = df_relay_expire(w);
 	if (w->now_ns >= w->next_housekeeping_ns) {
 		df_report_summaries(w, false);
-		df_learn_sweep(&w->learn, w->now_ns);
-		(void)df_flows_expire(&w->flows, w->now_ns);
+		df_learn_sweep(w->learn, w->now_ns);
+		(void)df_flows_expire(w->flows, w->now_ns);
 		w->is_any_upstream_open = df_upstream_expire(w);
 		w->next_housekeeping_ns = w->now_ns + HOUSEKEEPING_MS * 1000000ull;
 	}
 	ms = sooner(ms, df_pin_run(w));
-	ms = sooner(ms, df_search_release(w, false));
-	if (!w->is_any_upstream_open && w->flows.n_used == 0 && w->n_connections == 0 &&
-	    w->seen.n_repeated == 0)
-		return ms;
-	return ms >= 0 && ms < HOUSEKEEPING_MS ? ms : HOUSEKEEPING_MS;
+	ms = sooner(ms, df_report_release(w, false));
+	if (w->is_any_upstream_open || w->flows->n_used > 0 || w->n_connections > 0 ||
+	    w->history.n_repeated > 0)
+		ms = sooner(ms, HOUSEKEEPING_MS);
+	return ms;
 }
 
 _Noreturn void df_worker_run(const struct df_meta *meta, struct df_learn_shared *learned,
 			     int channel)
 {
-	struct df_worker *w = &the_worker;
+	struct df_worker *w = &the.worker;
 	int r;
 
 	(void)prctl(PR_SET_NAME, "df-worker");

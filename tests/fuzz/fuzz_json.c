@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "hook/oci/config.h"
+#include "hook/oci/state.h"
 #include "lib/base/json.h"
 #include "lib/base/util.h"
 
@@ -50,7 +51,7 @@ static size_t walk(const struct df_json *v, unsigned int depth)
 		sum += key ? strlen(key) : 0;
 		n += walk(df_json_at(v, i), depth + 1);
 	}
-	check(sum <= DF_STATE_JSON_MAX, "longer than its text");
+	check(sum <= DF_OCI_JSON_MAX, "longer than its text");
 	return n;
 }
 
@@ -58,7 +59,7 @@ static void check_json(const char *text, size_t size)
 {
 	char error[DF_JSON_ERROR_MAX];
 	struct df_json *doc;
-	int r = df_json_parse(text, size, DF_STATE_JSON_MAX, &doc, error);
+	int r = df_json_parse(text, size, DF_OCI_JSON_MAX, &doc, error);
 
 	if (r < 0) {
 		check(r == -EINVAL || r == -E2BIG, "errno");
@@ -71,7 +72,7 @@ static void check_json(const char *text, size_t size)
 
 static void check_state(const char *text, size_t size)
 {
-	char error[DF_STATE_ERROR_MAX];
+	char error[DF_OCI_ERROR_MAX];
 	struct df_state s;
 	int status = df_state_parse(text, size, &s, error);
 
@@ -84,16 +85,16 @@ static void check_state(const char *text, size_t size)
 	check(s.id[0] && strlen(s.id) <= DF_STATE_ID_MAX && !strchr(s.id, '/'), "id");
 	check(strcmp(s.id, ".") != 0 && strcmp(s.id, "..") != 0, "id");
 	check(!s.bundle || s.bundle[0] == '/', "bundle");
-	check(!s.policy || (s.policy[0] != '.' && !strchr(s.policy, '/')), "policy");
-	check(!s.owner || strlen(s.owner) <= DF_STATE_TEXT_MAX, "owner");
-	check(!s.containers || (s.containers[0] && strlen(s.containers) <= DF_STATE_TEXT_MAX),
+	check(!s.annotations.policy || (s.annotations.policy[0] != '.' && !strchr(s.annotations.policy, '/')), "policy");
+	check(!s.annotations.owner || strlen(s.annotations.owner) <= DF_ANNOTATIONS_TEXT_MAX, "owner");
+	check(!s.annotations.containers || (s.annotations.containers[0] && strlen(s.annotations.containers) <= DF_ANNOTATIONS_TEXT_MAX),
 	      "containers");
-	check(s.containers || (!s.name && !s.is_left_out), "left out without a list");
-	check(s.n_x <= DF_STATE_X_MAX, "x");
-	for (size_t i = 0; i < s.n_x; i++)
-		check(strlen(s.x[i].key) <= 66 && strlen(s.x[i].value) <= DF_STATE_TEXT_MAX, "x");
+	check(s.annotations.containers || (!s.annotations.name && !s.annotations.is_left_out), "left out without a list");
+	check(s.annotations.n_x <= DF_ANNOTATIONS_X_MAX, "x");
+	for (size_t i = 0; i < s.annotations.n_x; i++)
+		check(strlen(s.annotations.x[i].key) <= 66 && strlen(s.annotations.x[i].value) <= DF_ANNOTATIONS_TEXT_MAX, "x");
 	if (s.status == DF_STATUS_STOPPED)
-		check(status == 0 && s.pid == 0 && s.ask == DF_ASK_NONE && !s.policy, "stopped");
+		check(status == 0 && s.pid == 0 && s.annotations.ask == DF_ASK_NONE && !s.annotations.policy, "stopped");
 	else
 		check(s.pid > 1 && s.bundle, "created");
 	df_state_done(&s);
@@ -101,7 +102,7 @@ static void check_state(const char *text, size_t size)
 
 static void check_config(const char *text, size_t size)
 {
-	char error[DF_STATE_ERROR_MAX];
+	char error[DF_OCI_ERROR_MAX];
 	struct df_config c;
 	int status = df_config_parse(text, size, &c, error);
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/lines.h"
+#include "cli/line_reader.h"
 #include "cli/report.h"
 #include "cli/report/event_read.h"
 #include "cli/report/graph.h"
@@ -129,7 +129,7 @@ static void check_events(const char *text, size_t size)
 		_cleanup_free_ char *line = NULL;
 
 		len = newline ? (size_t)(newline - text) - from : size - from;
-		if (len > DF_LINES_MAX)
+		if (len > DF_LINE_MAX)
 			break;
 		line = malloc(len ? len : 1);
 		check(line, "memory");

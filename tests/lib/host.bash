@@ -8,7 +8,8 @@
 # product tells process ids of the initial pid namespace. /etc, /usr and /var/lib are overlays that can be written,
 # /run, /dev, /dev/shm, /sys, $HOME and the storage and settings of containers are fresh, and /sys/fs/cgroup is the
 # subtree made for this run: DF_CGROUPS=v2 (default) as a pure cgroup v2 host, DF_CGROUPS=hybrid with v2 at
-# /sys/fs/cgroup/unified.
+# /sys/fs/cgroup/unified. With DF_CONTROLLERS=yes the root of that subtree hands a controller on, as in a container that
+# runs containers (kind, LXC): then it takes no process itself (cgroups(7)).
 #
 # A product that is installed on the machine is not seen inside: its files are removed from the overlays. With
 # DF_KEEP_PRODUCT=yes its programs and policies stay, for the demonstration. DF_UNDER=DIRECTORY has trees etc, usr and
@@ -96,16 +97,39 @@ df_cpuset_prepare() {
 	done
 }
 
+# The machine's own root hands on what the ground is to have, as long as a ground wants that.
+df_controllers_on() { # UNIFIED
+	local name
+	[ -z "$(cat "$1/cgroup.subtree_control")" ] || return 0
+	read -r name _ <"$1/cgroup.controllers" || df_die "DF_CONTROLLERS: this machine has no controller in $1"
+	echo "+$name" >"$1/cgroup.subtree_control" || df_die "DF_CONTROLLERS: no controller can be enabled in $1"
+	echo "$name" >/run/deployfence-test.controller
+}
+
+df_controllers_off() { # UNIFIED: fails as long as another ground needs it, and that one does it then
+	local name
+	[ -e /run/deployfence-test.controller ] || return 0
+	read -r name </run/deployfence-test.controller
+	! echo "-$name" 2>/dev/null >"$1/cgroup.subtree_control" || rm -f /run/deployfence-test.controller
+}
+
 df_host_outside() {
-	local unified name mount status=0 child outside
+	local unified name mount status=0 child outside below=
 	unified=$(findmnt -rno TARGET -t cgroup2 | head -n 1)
 	[ -n "$unified" ] || df_die "no cgroup v2 hierarchy is mounted"
 	df_sweep "$unified"
+	[ "${DF_CONTROLLERS:-}" != yes ] || df_controllers_on "$unified"
 	name=deployfence-test.$$
 	while read -r mount; do
 		mkdir "$mount/$name" || df_die "cannot make a cgroup in $mount"
 		[ "$mount" = "$unified" ] || df_cpuset_prepare "$mount/$name"
 	done < <(df_hierarchies)
+
+	# Runtimes refuse hybrid cgroups whose v2 root has controllers, and a root whose parent hands none on has none.
+	if [ "${DF_CGROUPS:-v2}" = hybrid ]; then
+		below=/plain
+		mkdir "$unified/$name$below"
+	fi
 
 	# For who looks at the whole machine: a process there, its cgroup v2 mount, and there the cgroup of the run; also for a
 	# ground inside a ground.
@@ -114,7 +138,8 @@ df_host_outside() {
 
 	( # the child that moves; its namespaces see these cgroups as their roots
 		while read -r mount; do
-			echo "$BASHPID" >"$mount/$name/cgroup.procs" || exit 1
+			[ "$mount" = "$unified" ] && path=$name$below || path=$name
+			echo "$BASHPID" >"$mount/$path/cgroup.procs" || exit 1
 		done < <(df_hierarchies)
 		DF_OUTSIDE="$outside" DF_MACHINE="$(readlink /proc/self/ns/net) $(readlink /proc/self/ns/mnt) $(readlink /proc/self/ns/pid)" \
 			exec unshare --mount --net --cgroup --propagation private \
@@ -126,6 +151,7 @@ df_host_outside() {
 	while kill -0 "$child" 2>/dev/null; do wait "$child" || status=$?; done
 	df_cgroup_kill "$unified/$name" || echo "deployfence ground: $unified/$name cannot be emptied" >&2
 	df_cgroups_remove "$name"
+	df_controllers_off "$unified"
 	exit "$status"
 }
 

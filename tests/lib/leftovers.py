@@ -4,9 +4,10 @@
 What a fence may leave behind on the test host, one "KIND WHAT" a line. `check` waits up to SECONDS (3) until nothing is
 there that the snapshot does not name; what stays is printed, exit status 1.
 
-bpftool lists the programs and maps of the whole machine, and others may be at work on it: those attached outside this
-ground do not count, nor do those that were not there at the first look. DF_LEFTOVERS_BPF=0 leaves them out altogether
-(attached and pinned ones of this ground are found in any case).
+bpftool lists the programs and maps of the whole machine, and others may be at work on it. So only names that programs and
+maps of a fence have count, of them none that are attached outside this ground or that a process outside of it holds,
+and none that were not there at the first look. DF_LEFTOVERS_BPF=0 leaves them out altogether (attached and pinned ones of
+this ground are found in any case).
 """
 import json
 import os
@@ -23,6 +24,10 @@ KEPT_DEVICES = re.compile(r"\bdev (podman\d|jobs|job\d+|veth\w+|world)\b")
 KEPT_MOUNTS = re.compile(r"^/var/lib/containers/storage/overlay$|^/run/netns$")
 KEPT_FILES = re.compile(r"\.(log|jsonl)(\.1)?$|^(reported|@lsm)$")
 KERNEL_S = 20
+# bpf/fence.bpf.c, bpf/lsm.bpf.c and bpf/maps.bpf.h; the kernel keeps 15 octets of a name
+OWN_PROGRAMS = re.compile(r"^fence_")
+OWN_MAPS = re.compile(r"^(conf|tok|sks|events|counters|classes|nets|learned|own_addrs|flows|payloads|recent"
+                      r"|(fence|lsm)_bp\w*\.\w+)$")
 OWN_DIRECTORY = "/run/deployfence"
 
 
@@ -84,12 +89,20 @@ def listed(kind):
     return json.loads(command("bpftool", "-j", kind, "list") or "[]")
 
 
+def is_here(pid):
+    """In a cgroup of this ground: what /proc says of one outside begins with /.. there."""
+    match = re.search(r"^0::(.*)$", read(f"/proc/{pid}/cgroup"), re.M)
+    return match is not None and not match.group(1).startswith("/..")
+
+
 def loaded():
     if os.environ.get("DF_LEFTOVERS_BPF") == "0":
         return
-    for kind in ("prog", "map"):
+    for kind, own in (("prog", OWN_PROGRAMS), ("map", OWN_MAPS)):
         for entry in listed(kind):
-            yield f"{kind} {entry['id']} {entry['type']} {entry.get('name', '-')}"
+            holders = entry.get("pids", [])
+            if own.match(entry.get("name", "")) and (not holders or any(is_here(h["pid"]) for h in holders)):
+                yield f"{kind} {entry['id']} {entry['type']} {entry['name']}"
 
 
 def loaded_by_others():

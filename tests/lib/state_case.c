@@ -17,17 +17,17 @@ static int parse_len(const char *text, size_t len, struct df_state *ret, char *e
 
 	assert_non_null(exact);
 	memcpy(exact, text, len);
-	memset(error, 'x', DF_STATE_ERROR_MAX);
+	memset(error, 'x', DF_OCI_ERROR_MAX);
 	status = df_state_parse(exact, len, ret, error);
 	if (status)
-		assert_non_null(memchr(error, '\0', DF_STATE_ERROR_MAX));
+		assert_non_null(memchr(error, '\0', DF_OCI_ERROR_MAX));
 	return status;
 }
 
 void df_case_refused(const char *text, size_t len, int expected, const char *needle)
 {
 	struct df_state s, before;
-	char error[DF_STATE_ERROR_MAX];
+	char error[DF_OCI_ERROR_MAX];
 	int status;
 
 	memset(&s, 0x5a, sizeof(s));
@@ -52,7 +52,7 @@ void df_case_refused(const char *text, size_t len, int expected, const char *nee
 struct df_state df_case_accepted(const char *text)
 {
 	struct df_state s;
-	char error[DF_STATE_ERROR_MAX];
+	char error[DF_OCI_ERROR_MAX];
 
 	memset(&s, 0x5a, sizeof(s));
 	if (parse_len(text, strlen(text), &s, error))

@@ -123,10 +123,10 @@ static void test_bad_annotations(void **state)
 	df_case_check(bad_annotations, ARRAY_SIZE(bad_annotations));
 }
 
-static enum df_state_ask ask_of(const char *text)
+static enum df_ask ask_of(const char *text)
 {
 	struct df_state s = df_case_accepted(text);
-	enum df_state_ask ask = s.ask;
+	enum df_ask ask = s.annotations.ask;
 
 	df_state_done(&s);
 	return ask;
@@ -168,32 +168,32 @@ static void test_values(void **state)
 		"\"deployfence.x-job\":\"\",\"deployfence.x-9_.-\":\"7\"}"));
 
 	(void)state;
-	assert_int_equal(s.ask, DF_ASK_AUDIT);
-	assert_string_equal(s.policy, "Ci-2.prod_x");
-	assert_int_equal(s.fail, DF_CHOICE_OPEN);
-	assert_int_equal(s.log, DF_LOG_NONE);
-	assert_string_equal(s.owner, "team \"a\"\n\x1b[31m\xc3\xa9");
-	assert_int_equal(s.n_x, 2);
-	assert_string_equal(s.x[0].key, "x-job");
-	assert_string_equal(s.x[0].value, "");
-	assert_string_equal(s.x[1].key, "x-9_.-");
-	assert_string_equal(s.x[1].value, "7");
+	assert_int_equal(s.annotations.ask, DF_ASK_AUDIT);
+	assert_string_equal(s.annotations.policy, "Ci-2.prod_x");
+	assert_int_equal(s.annotations.fail, DF_ASK_FAIL_OPEN);
+	assert_int_equal(s.annotations.log, DF_ASK_LOG_NONE);
+	assert_string_equal(s.annotations.owner, "team \"a\"\n\x1b[31m\xc3\xa9");
+	assert_int_equal(s.annotations.n_x, 2);
+	assert_string_equal(s.annotations.x[0].key, "x-job");
+	assert_string_equal(s.annotations.x[0].value, "");
+	assert_string_equal(s.annotations.x[1].key, "x-9_.-");
+	assert_string_equal(s.annotations.x[1].value, "7");
 	df_state_done(&s);
 	df_state_done(&s); /* harmless twice */
 
 	s = df_case_accepted(WITH("{\"deployfence.fail\":\"closed\",\"deployfence.log\":\"stderr\","
 				  "\"deployfence.owner\":\"\"}"));
-	assert_int_equal(s.fail, DF_CHOICE_CLOSED);
-	assert_int_equal(s.log, DF_LOG_STDERR);
-	assert_string_equal(s.owner, "");
-	assert_null(s.policy);
+	assert_int_equal(s.annotations.fail, DF_ASK_FAIL_CLOSED);
+	assert_int_equal(s.annotations.log, DF_ASK_LOG_STDERR);
+	assert_string_equal(s.annotations.owner, "");
+	assert_null(s.annotations.policy);
 	df_state_done(&s);
 
 	s = df_case_accepted(WITH("{\"deployfence\":\"on\"}"));
-	assert_int_equal(s.fail, DF_CHOICE_UNSET);
-	assert_int_equal(s.log, DF_LOG_UNSET);
-	assert_null(s.owner);
-	assert_int_equal(s.n_x, 0);
+	assert_int_equal(s.annotations.fail, DF_ASK_FAIL_UNSET);
+	assert_int_equal(s.annotations.log, DF_ASK_LOG_UNSET);
+	assert_null(s.annotations.owner);
+	assert_int_equal(s.annotations.n_x, 0);
 	df_state_done(&s);
 }
 
@@ -245,12 +245,12 @@ static void test_containers(void **state)
 		size_t len = 0;
 
 		s = df_case_accepted(rows[i].text);
-		near = s.containers ? df_annotations_near_name(&s, &len) : NULL;
-		if (s.ask != DF_ASK_ON || s.is_left_out != rows[i].is_left_out ||
-		    strcmp(s.name ? s.name : "-", rows[i].name ? rows[i].name : "-") != 0)
-			fail_msg("%s: left out %d, name %s", rows[i].text, s.is_left_out,
-				 s.name ? s.name : "-");
-		if (s.is_left_out &&
+		near = s.annotations.containers ? df_annotations_near_name(&s.annotations, &len) : NULL;
+		if (s.annotations.ask != DF_ASK_ON || s.annotations.is_left_out != rows[i].is_left_out ||
+		    strcmp(s.annotations.name ? s.annotations.name : "-", rows[i].name ? rows[i].name : "-") != 0)
+			fail_msg("%s: left out %d, name %s", rows[i].text, s.annotations.is_left_out,
+				 s.annotations.name ? s.annotations.name : "-");
+		if (s.annotations.is_left_out &&
 		    strcmp(near ? near : "-", rows[i].near ? rows[i].near : "-") != 0)
 			fail_msg("%s: near %s", rows[i].text, near ? near : "-");
 		if (near)
@@ -265,11 +265,11 @@ static void test_long_names(void **state)
 	size_t len;
 
 	(void)state;
-	assert_false(s.is_left_out);
+	assert_false(s.annotations.is_left_out);
 	df_state_done(&s);
 	s = df_case_accepted(WITH("{" LIST("b," A128) CRI("a" A128) "}"));
-	assert_true(s.is_left_out);
-	assert_null(df_annotations_near_name(&s, &len)); /* too long for a slip */
+	assert_true(s.annotations.is_left_out);
+	assert_null(df_annotations_near_name(&s.annotations, &len)); /* too long for a slip */
 	df_state_done(&s);
 }
 
@@ -281,14 +281,14 @@ static void test_many_x(void **state)
 
 	(void)state;
 	df_append(annotations, sizeof(annotations), &pos, "{\"deployfence\":\"on\"");
-	for (unsigned int i = 0; i < DF_STATE_X_MAX; i++)
+	for (unsigned int i = 0; i < DF_ANNOTATIONS_X_MAX; i++)
 		df_append(annotations, sizeof(annotations), &pos, ",\"deployfence.x-%u\":\"%u\"", i,
 			  i);
 	(void)snprintf(text, sizeof(text), WITH("%s}"), annotations);
 	s = df_case_accepted(text);
-	assert_int_equal(s.n_x, DF_STATE_X_MAX);
-	assert_string_equal(s.x[31].key, "x-31");
-	assert_string_equal(s.x[31].value, "31");
+	assert_int_equal(s.annotations.n_x, DF_ANNOTATIONS_X_MAX);
+	assert_string_equal(s.annotations.x[31].key, "x-31");
+	assert_string_equal(s.annotations.x[31].value, "31");
 	df_state_done(&s);
 	(void)snprintf(text, sizeof(text), WITH("%s,\"deployfence.x-one\":\"\"}"), annotations);
 	df_case_refused(text, strlen(text), 64,

@@ -23,14 +23,14 @@ static int parse(const char *text, size_t len, struct df_config *ret, char *erro
 
 	assert_non_null(exact);
 	memcpy(exact, text, len);
-	memset(error, 'x', DF_STATE_ERROR_MAX);
+	memset(error, 'x', DF_OCI_ERROR_MAX);
 	return df_config_parse(exact, len, ret, error);
 }
 
 static void refused(const char *text, size_t len, const char *needle)
 {
 	struct df_config c, before;
-	char error[DF_STATE_ERROR_MAX];
+	char error[DF_OCI_ERROR_MAX];
 	int status;
 
 	memset(&c, 0x5a, sizeof(c));
@@ -47,7 +47,7 @@ static void refused(const char *text, size_t len, const char *needle)
 static struct df_config accepted(const char *text)
 {
 	struct df_config c;
-	char error[DF_STATE_ERROR_MAX];
+	char error[DF_OCI_ERROR_MAX];
 
 	memset(&c, 0x5a, sizeof(c));
 	if (parse(text, strlen(text), &c, error))
@@ -92,15 +92,15 @@ static const struct {
 
 static void test_hostile(void **state)
 {
-	char *huge = malloc(DF_STATE_JSON_MAX + 1);
+	char *huge = malloc(DF_OCI_JSON_MAX + 1);
 
 	(void)state;
 	assert_non_null(huge);
 	for (size_t i = 0; i < ARRAY_SIZE(hostile); i++)
 		refused(hostile[i].text, strlen(hostile[i].text), hostile[i].needle);
-	memset(huge, ' ', DF_STATE_JSON_MAX + 1);
+	memset(huge, ' ', DF_OCI_JSON_MAX + 1);
 	memcpy(huge, "{}", 2);
-	refused(huge, DF_STATE_JSON_MAX + 1, "longer than the limit");
+	refused(huge, DF_OCI_JSON_MAX + 1, "longer than the limit");
 	free(huge);
 }
 
@@ -238,7 +238,7 @@ static void test_hostname(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		char error[DF_STATE_ERROR_MAX];
+		char error[DF_OCI_ERROR_MAX];
 		struct df_config c;
 
 		assert_int_equal(df_config_parse(cases[i].text, strlen(cases[i].text), &c, error),

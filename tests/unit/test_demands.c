@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "hook/demands.h"
+#include "hook/oci/state.h"
 #include "lib/base/util.h"
 
 static struct df_conf_host conf;
@@ -24,7 +24,7 @@ static void configure(const char *text)
 
 static void annotate(const char *annotations, struct df_state *ret)
 {
-	char text[1024], error[DF_STATE_ERROR_MAX];
+	char text[1024], error[DF_OCI_ERROR_MAX];
 
 	(void)snprintf(text, sizeof(text),
 		       "{\"ociVersion\":\"1.0.2\",\"id\":\"c\",\"status\":\"creating\","
@@ -91,13 +91,13 @@ static void test_check(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		char error[DF_STATE_ERROR_MAX] = "";
+		char error[DF_OCI_ERROR_MAX] = "";
 		struct df_state s;
 		int r;
 
 		configure(rows[i].conf);
 		annotate(rows[i].annotations, &s);
-		r = df_demands_check(&conf, &s, error);
+		r = df_annotations_check(&conf, &s.annotations, error);
 		if (r != (rows[i].want ? EX_CONFIG : 0) ||
 		    (rows[i].want && !strstr(error, rows[i].want)))
 			fail_msg("%s%s: %d %s", rows[i].conf, rows[i].annotations, r, error);
@@ -119,12 +119,12 @@ static void test_audit(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		char error[DF_STATE_ERROR_MAX] = "";
+		char error[DF_OCI_ERROR_MAX] = "";
 		struct df_state s;
 
 		configure(rows[i].conf);
 		annotate(rows[i].annotations, &s);
-		assert_int_equal(df_demands_check_audit(&conf, &s, rows[i].host_enforces, error),
+		assert_int_equal(df_annotations_check_audit(&conf, &s.annotations, rows[i].host_enforces, error),
 				 rows[i].want);
 		assert_int_equal(strstr(error, "demands mode enforce") != NULL, rows[i].want != 0);
 		df_state_done(&s);

@@ -37,7 +37,7 @@ static const char *findings_text(const struct df_findings *f)
 static struct df_config parse(const char *json)
 {
 	_cleanup_free_ char *exact = malloc(strlen(json));
-	char error[DF_STATE_ERROR_MAX] = "";
+	char error[DF_OCI_ERROR_MAX] = "";
 	struct df_config c;
 
 	assert_non_null(exact);

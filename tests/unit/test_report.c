@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "cli/lines.h"
+#include "cli/line_reader.h"
 #include "cli/report/event_read.h"
 #include "cli/text.h"
 #include "lib/base/util.h"
@@ -30,7 +30,7 @@ static void add(struct df_aggregate *a, const char *line)
 static void test_counts(void **state)
 {
 	struct df_aggregate a = {0};
-	const struct df_container *c;
+	const struct df_report_container *c;
 
 	(void)state;
 	add(&a, HEAD("2026-01-01T00:00:01.000000Z", "start") "\"message\":\"x\"," BOX "}");
@@ -51,13 +51,13 @@ static void test_counts(void **state)
 	assert_int_equal(c->n_blocked, 7);
 	assert_int_equal(c->n_would_block, 0);
 	assert_int_equal(c->n, 3);
-	assert_int_equal(c->rows[0]->verdict, DF_VERDICT_BLOCKED);
+	assert_int_equal(c->rows[0]->verdict, DF_ROW_BLOCKED);
 	assert_int_equal(c->rows[0]->count, 6);
 	assert_string_equal(c->rows[0]->cmd, "curl x");
 	assert_string_equal(c->rows[0]->rule, "p:1 block github.com");
 	assert_null(c->rows[0]->owner);
 	assert_string_equal(c->rows[1]->cmd, "wget x");
-	assert_int_equal(c->rows[2]->verdict, DF_VERDICT_ALLOWED);
+	assert_int_equal(c->rows[2]->verdict, DF_ROW_ALLOWED);
 	assert_string_equal(c->rows[2]->domain, "ok.example.");
 	df_aggregate_done(&a);
 }
@@ -87,7 +87,7 @@ static void test_order(void **state)
 static void test_audit_owner_connection(void **state)
 {
 	struct df_aggregate a = {0};
-	const struct df_container *c;
+	const struct df_report_container *c;
 
 	(void)state;
 	add(&a, HEAD("t", "dns_blocked") "\"blocked\":false,\"would_block\":true,\"blockedAt\":"
@@ -110,7 +110,7 @@ static void test_audit_owner_connection(void **state)
 	assert_int_equal(c->n_would_block, 1);
 	assert_int_equal(c->n_blocked, 0);
 	assert_int_equal(c->n_connections, 6);
-	assert_int_equal(c->rows[0]->verdict, DF_VERDICT_WOULD_BLOCK);
+	assert_int_equal(c->rows[0]->verdict, DF_ROW_WOULD_BLOCK);
 	assert_string_equal(c->rows[0]->owner, "team");
 	assert_string_equal(c->rows[0]->rule_owner, "net");
 	assert_null(c->rows[1]->ip);
@@ -119,7 +119,7 @@ static void test_audit_owner_connection(void **state)
 	assert_int_equal(c->rows[2]->port, 53);
 	assert_string_equal(c->rows[2]->at, "connect");
 	assert_string_equal(c->rows[2]->reason, "ReservedAddress");
-	assert_int_equal(c->rows[3]->verdict, DF_VERDICT_UNOBSERVED);
+	assert_int_equal(c->rows[3]->verdict, DF_ROW_UNOBSERVED);
 	assert_int_equal(c->rows[3]->count, 2);
 	df_aggregate_done(&a);
 }
@@ -136,7 +136,7 @@ static void assert_target(const struct df_row *row, const char *want)
 static void test_other_refusals(void **state)
 {
 	struct df_aggregate a = {0};
-	const struct df_container *c;
+	const struct df_report_container *c;
 
 	(void)state;
 	add(&a, HEAD("t", "tls_blocked") "\"blocked\":true,\"blockedAt\":\"tls\",\"domain\":"
@@ -174,18 +174,18 @@ static void test_other_refusals(void **state)
 	/* the name there is not what was asked for */
 	assert_int_equal(c->rows[4]->kind, DF_ROW_CONNECTION);
 	assert_null(c->rows[4]->domain);
-	assert_int_equal(c->rows[4]->verdict, DF_VERDICT_ALLOWED);
+	assert_int_equal(c->rows[4]->verdict, DF_ROW_ALLOWED);
 	assert_target(c->rows[4], "192.0.2.2:443");
 	assert_int_equal(c->rows[5]->kind, DF_ROW_SHADOW);
-	assert_int_equal(c->rows[5]->verdict, DF_VERDICT_WOULD_BLOCK);
-	assert_int_equal(c->rows[6]->verdict, DF_VERDICT_ALLOWED);
+	assert_int_equal(c->rows[5]->verdict, DF_ROW_WOULD_BLOCK);
+	assert_int_equal(c->rows[6]->verdict, DF_ROW_ALLOWED);
 	df_aggregate_done(&a);
 }
 
 static void test_life(void **state)
 {
 	struct df_aggregate a = {0};
-	const struct df_container *c;
+	const struct df_report_container *c;
 
 	(void)state;
 	add(&a, HEAD("1",
@@ -226,13 +226,13 @@ static void test_life(void **state)
 	assert_false(c->is_ended);
 	assert_int_equal(c->stop_queries, 9);
 	assert_int_equal(c->stop_refused, 8);
-	assert_int_equal(c->lost.events, 1);
-	assert_int_equal(c->lost.dropped, 2);
-	assert_int_equal(c->lost.malformed, 3);
-	assert_int_equal(c->lost.mismatched, 4);
-	assert_int_equal(c->lost.stray, 5);
-	assert_int_equal(c->lost.unlogged, 6);
-	assert_int_equal(c->lost.unshown, 7);
+	assert_int_equal(c->lost[DF_LOSS_EVENTS], 1);
+	assert_int_equal(c->lost[DF_LOSS_DROPPED], 2);
+	assert_int_equal(c->lost[DF_LOSS_MALFORMED], 3);
+	assert_int_equal(c->lost[DF_LOSS_MISMATCHED], 4);
+	assert_int_equal(c->lost[DF_LOSS_STRAY], 5);
+	assert_int_equal(c->lost[DF_LOSS_UNLOGGED], 6);
+	assert_int_equal(c->lost[DF_LOSS_UNSHOWN], 7);
 	assert_int_equal(c->n, 0);
 	df_aggregate_done(&a);
 }
@@ -249,7 +249,7 @@ static void test_findings(void **state)
 {
 	static const char damaged[] = HEAD("t", "finding") "\"finding\":\"x\"," BOX "}";
 	struct df_aggregate a = {0};
-	const struct df_container *c;
+	const struct df_report_container *c;
 
 	(void)state;
 	add(&a, FINDING("t", "cap-net-raw", "CAP_NET_RAW"));
@@ -535,49 +535,49 @@ static void write_to(int fd, const char *data, size_t len)
 
 static void test_lines(void **state)
 {
-	static char big[DF_LINES_MAX + 2];
+	static char big[DF_LINE_MAX + 2];
 	char path[] = "/tmp/test_report.XXXXXX", *line;
 	_cleanup_close_ int fd = mkstemp(path);
-	struct df_lines l;
+	struct df_line_reader l;
 	size_t len;
 
 	(void)state;
 	assert_true(fd >= 0);
 	memset(big, 'x', sizeof(big));
-	big[DF_LINES_MAX] = '\n';
+	big[DF_LINE_MAX] = '\n';
 	write_to(fd, "a\n\n", 3);
-	write_to(fd, big, DF_LINES_MAX + 1);
-	big[DF_LINES_MAX] = 'x';
-	write_to(fd, big, DF_LINES_MAX + 1);
+	write_to(fd, big, DF_LINE_MAX + 1);
+	big[DF_LINE_MAX] = 'x';
+	write_to(fd, big, DF_LINE_MAX + 1);
 	write_to(fd, "\nb\nunfin", 8);
-	assert_int_equal(df_lines_open(&l, AT_FDCWD, path), 0);
+	assert_int_equal(df_line_reader_open(&l, AT_FDCWD, path), 0);
 	assert_int_equal(unlink(path), 0);
-	assert_int_equal(df_lines_next(&l, &line, &len), 1);
+	assert_int_equal(df_line_reader_next(&l, &line, &len), 1);
 	assert_string_equal(line, "a");
-	assert_int_equal(df_lines_next(&l, &line, &len), 1);
+	assert_int_equal(df_line_reader_next(&l, &line, &len), 1);
 	assert_int_equal(len, 0);
-	assert_int_equal(df_lines_next(&l, &line, &len), 1);
-	assert_int_equal(len, DF_LINES_MAX);
-	assert_int_equal(strlen(line), DF_LINES_MAX);
-	assert_int_equal(df_lines_next(&l, &line, &len), -EMSGSIZE);
-	assert_int_equal(df_lines_next(&l, &line, &len), 1);
+	assert_int_equal(df_line_reader_next(&l, &line, &len), 1);
+	assert_int_equal(len, DF_LINE_MAX);
+	assert_int_equal(strlen(line), DF_LINE_MAX);
+	assert_int_equal(df_line_reader_next(&l, &line, &len), -EMSGSIZE);
+	assert_int_equal(df_line_reader_next(&l, &line, &len), 1);
 	assert_string_equal(line, "b");
-	assert_int_equal(df_lines_next(&l, &line, &len), 0);
+	assert_int_equal(df_line_reader_next(&l, &line, &len), 0);
 	write_to(fd, "ished\nc", 7);
-	assert_int_equal(df_lines_next(&l, &line, &len), 1);
+	assert_int_equal(df_line_reader_next(&l, &line, &len), 1);
 	assert_string_equal(line, "unfinished");
-	assert_int_equal(df_lines_next(&l, &line, &len), 0);
-	assert_int_equal(df_lines_rest(&l, &line, &len), 1);
+	assert_int_equal(df_line_reader_next(&l, &line, &len), 0);
+	assert_int_equal(df_line_reader_rest(&l, &line, &len), 1);
 	assert_string_equal(line, "c");
-	assert_int_equal(df_lines_rest(&l, &line, &len), 0);
-	write_to(fd, big, DF_LINES_MAX + 2);
-	assert_int_equal(df_lines_next(&l, &line, &len), 0);
-	assert_int_equal(df_lines_rest(&l, &line, &len), -EMSGSIZE);
-	df_lines_close(&l);
-	df_lines_close(&l);
-	assert_int_equal(df_lines_open(&l, AT_FDCWD, "/dev/null"), -EINVAL);
-	assert_int_equal(df_lines_open(&l, AT_FDCWD, "/nonexistent"), -ENOENT);
-	df_lines_close(&l);
+	assert_int_equal(df_line_reader_rest(&l, &line, &len), 0);
+	write_to(fd, big, DF_LINE_MAX + 2);
+	assert_int_equal(df_line_reader_next(&l, &line, &len), 0);
+	assert_int_equal(df_line_reader_rest(&l, &line, &len), -EMSGSIZE);
+	df_line_reader_close(&l);
+	df_line_reader_close(&l);
+	assert_int_equal(df_line_reader_open(&l, AT_FDCWD, "/dev/null"), -EINVAL);
+	assert_int_equal(df_line_reader_open(&l, AT_FDCWD, "/nonexistent"), -ENOENT);
+	df_line_reader_close(&l);
 }
 
 int main(void)

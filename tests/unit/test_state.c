@@ -113,20 +113,20 @@ static void test_cut_and_huge(void **state)
 		WITH("{\"deployfence\":\"enforce\",\"deployfence.owner\":\"\\ud83d"
 		     "\\ude00\"}");
 	char deep[256] = "{\"id\":\"c1\",\"x\":";
-	char *huge = malloc(DF_STATE_JSON_MAX + 1);
+	char *huge = malloc(DF_OCI_JSON_MAX + 1);
 	struct df_state s;
 
 	(void)state;
 	assert_non_null(huge);
 	for (size_t len = 0; len < sizeof(good) - 1; len++)
 		df_case_refused(good, len, 65, "state: ");
-	memset(huge, ' ', DF_STATE_JSON_MAX);
-	huge[DF_STATE_JSON_MAX] = '\0';
+	memset(huge, ' ', DF_OCI_JSON_MAX);
+	huge[DF_OCI_JSON_MAX] = '\0';
 	memcpy(huge, good, sizeof(good) - 1);
 	s = df_case_accepted(huge);
 	df_state_done(&s);
-	huge[DF_STATE_JSON_MAX] = ' ';
-	df_case_refused(huge, DF_STATE_JSON_MAX + 1, 65, "longer than the limit of 1048576 octets");
+	huge[DF_OCI_JSON_MAX] = ' ';
+	df_case_refused(huge, DF_OCI_JSON_MAX + 1, 65, "longer than the limit of 1048576 octets");
 	free(huge);
 	memset(deep + strlen(deep), '[', 32);
 	df_case_refused(deep, strlen(deep), 65, "nested too deep");
@@ -155,11 +155,11 @@ static void test_limits(void **state)
 	s = df_case_accepted(WITH("{\"deployfence.policy\":\"" A128
 				  "\",\"deployfence.owner\":\"" A1024 "\","
 				  "\"deployfence.x-aaaa" TEN("aaaaaa") "\":\"" A1024 "\"}"));
-	assert_int_equal(strlen(s.policy), 128);
-	assert_int_equal(strlen(s.owner), 1024);
-	assert_int_equal(s.n_x, 1);
-	assert_int_equal(strlen(s.x[0].key), 66);
-	assert_int_equal(strlen(s.x[0].value), 1024);
+	assert_int_equal(strlen(s.annotations.policy), 128);
+	assert_int_equal(strlen(s.annotations.owner), 1024);
+	assert_int_equal(s.annotations.n_x, 1);
+	assert_int_equal(strlen(s.annotations.x[0].key), 66);
+	assert_int_equal(strlen(s.annotations.x[0].value), 1024);
 	df_state_done(&s);
 }
 
@@ -170,7 +170,7 @@ static void check_stopped(const char *text, const char *bundle)
 	assert_string_equal(s.id, "c1");
 	assert_int_equal(s.status, DF_STATUS_STOPPED);
 	assert_int_equal(s.pid, 0);
-	assert_int_equal(s.ask, DF_ASK_NONE);
+	assert_int_equal(s.annotations.ask, DF_ASK_NONE);
 	if (bundle)
 		assert_string_equal(s.bundle, bundle);
 	else
@@ -204,7 +204,7 @@ static void test_stopped_with_pid(void **state)
 {
 	struct df_state s = df_case_accepted(STATE("\"c1\"", "\"stopped\"", "4242", "\"/b\"",
 						   "{\"deployfence.policy\":\"ci\"}"));
-	char error[DF_STATE_ERROR_MAX];
+	char error[DF_OCI_ERROR_MAX];
 	static const char no_bundle[] = "{\"id\":\"c1\",\"status\":\"stopped\",\"pid\":4242}";
 	static const char typo[] =
 		STATE("\"c1\"", "\"stopped\"", "4242", "\"/b\"", "{\"deployfence\":\"On\"}");
@@ -215,8 +215,8 @@ static void test_stopped_with_pid(void **state)
 	(void)state;
 	assert_int_equal(s.status, DF_STATUS_STOPPED);
 	assert_int_equal(s.pid, 4242);
-	assert_int_equal(s.ask, DF_ASK_ON);
-	assert_string_equal(s.policy, "ci");
+	assert_int_equal(s.annotations.ask, DF_ASK_ON);
+	assert_string_equal(s.annotations.policy, "ci");
 	df_state_done(&s);
 	/* refused only if it lives: id and pid are known by then */
 	assert_int_equal(df_state_parse(no_bundle, strlen(no_bundle), &s, error), 65);
@@ -234,7 +234,7 @@ static void test_stopped_with_pid(void **state)
 }
 
 static void check_real(const char *text, enum df_state_status status, pid_t pid,
-		       enum df_state_ask ask)
+		       enum df_ask ask)
 {
 	struct df_state s = df_case_accepted(text);
 
@@ -243,7 +243,7 @@ static void check_real(const char *text, enum df_state_status status, pid_t pid,
 			    "/var/lib/containers/storage/overlay-containers/" ID "/userdata");
 	assert_int_equal(s.status, status);
 	assert_int_equal(s.pid, pid);
-	assert_int_equal(s.ask, ask);
+	assert_int_equal(s.annotations.ask, ask);
 	df_state_done(&s);
 }
 
@@ -295,7 +295,7 @@ static void test_real(void **state)
 	check_real(crun_poststop, DF_STATUS_STOPPED, 0, DF_ASK_NONE);
 
 	s = df_case_accepted(crun_1_28);
-	assert_string_equal(s.owner, "https://ci.example/job/7");
+	assert_string_equal(s.annotations.owner, "https://ci.example/job/7");
 	df_state_done(&s);
 	/* containerd CRI with pod_annotations=["deployfence", "deployfence.*"] */
 	s = df_case_accepted(
@@ -304,7 +304,7 @@ static void test_real(void **state)
 		"\"annotations\":{\"deployfence\":\"on\",\"deployfence.policy\":\"ci\","
 		"\"io.kubernetes.cri.container-type\":\"container\","
 		"\"io.kubernetes.cri.sandbox-name\":\"web-0\"}}");
-	assert_string_equal(s.policy, "ci");
+	assert_string_equal(s.annotations.policy, "ci");
 	assert_int_equal(s.pid, 9001);
 	df_state_done(&s);
 }

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "lib/base/util.h"
-#include "proxy/worker/worker.h"
+#include "proxy/worker/upstream.h"
 #include "tests/lib/dns_msg.h"
 
 static struct df_worker w;
@@ -46,7 +46,7 @@ static void test_none_to_be_had(void **state)
 {
 	static const struct df_meta meta = {.mode = DF_MODE_ENFORCE};
 	static struct df_msg msg;
-	static struct df_asked asked;
+	static struct df_query asked;
 	struct df_upstream *own = &w.upstreams[7];
 	int resolver;
 	uint16_t id;
@@ -55,7 +55,7 @@ static void test_none_to_be_had(void **state)
 	resolver = listen_udp(&asked.to);
 	asked.to.may_be_local = true;
 	df_msg_init(&msg, 1, 0x0100, "ok.example", 1);
-	assert_int_equal(df_dns_parse_query(msg.b, msg.len, &asked.q, &id), 0);
+	assert_int_equal(df_dns_parse_query(msg.b, msg.len, &asked.msg, &id), 0);
 	w.meta = &meta;
 	assert_int_equal(df_loop_init(&w.loop), 0);
 	df_upstream_init(&w);
@@ -67,26 +67,27 @@ static void test_none_to_be_had(void **state)
 	(void)close(own->fd);
 	own->fd = -1;
 
-	assert_int_equal(df_upstream_send(&w, &asked), 0); /* by the only place that is free */
-	assert_int_equal(asked.upstream, own - w.upstreams);
+	assert_int_equal(df_upstream_send(&w, &asked, NULL, 0),
+			 0); /* by the only place that is free */
+	assert_int_equal(asked.peer, own - w.upstreams);
 	assert_true(is_asked(resolver));
-	df_upstream_settled(&w, &asked);
+	df_upstream_settled(&w, asked.peer);
 
 	df_loop_done(&w.loop); /* nothing can be added any more */
-	assert_int_equal(df_upstream_send(&w, &asked), 0);
-	assert_int_equal(asked.upstream, own - w.upstreams);
+	assert_int_equal(df_upstream_send(&w, &asked, NULL, 0), 0);
+	assert_int_equal(asked.peer, own - w.upstreams);
 	assert_true(is_asked(resolver));
-	df_upstream_settled(&w, &asked);
+	df_upstream_settled(&w, asked.peer);
 
 	assert_int_equal(df_loop_init(&w.loop), 0);
-	own->port ^= 1; /* somebody else's: it makes room */
-	assert_int_equal(df_upstream_send(&w, &asked), 0);
-	assert_int_equal(asked.upstream, own - w.upstreams);
+	own->to.port ^= 1; /* somebody else's: it makes room */
+	assert_int_equal(df_upstream_send(&w, &asked, NULL, 0), 0);
+	assert_int_equal(asked.peer, own - w.upstreams);
 	assert_true(is_asked(resolver));
 
 	/* and without an idle one there is none */
-	own->port ^= 1;
-	assert_true(df_upstream_send(&w, &asked) < 0);
+	own->to.port ^= 1;
+	assert_true(df_upstream_send(&w, &asked, NULL, 0) < 0);
 	for (int i = 0; i < DF_UPSTREAMS_MAX; i++)
 		(void)close(w.upstreams[i].fd);
 	df_loop_done(&w.loop);

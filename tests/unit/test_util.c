@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base/hash.h"
 #include "lib/base/util.h"
 
 #define BYTES(s) (s), sizeof(s) - 1
@@ -288,6 +289,47 @@ static void test_random(void **state)
 	df_random(a, 0);
 }
 
+/* Values of the reference implementation; policies and reports depend on them. */
+static void test_hash(void **state)
+{
+	(void)state;
+	assert_int_equal(df_hash_text(DF_HASH_START, NULL), DF_HASH_START);
+	assert_int_equal(df_hash_text(DF_HASH_START, "a"), UINT64_C(0xaf63dc4c8601ec8c));
+	assert_int_equal(df_hash_bytes(DF_HASH_START, BYTES("foobar")),
+			 UINT64_C(0x85944171f73967e8));
+	assert_int_equal(df_hash_fold(UINT64_C(0x100000002)), 3);
+}
+
+/* Every value is found through all growth, under a hash that thousands share, too. */
+static void test_hash_index(void **state)
+{
+	static const unsigned n_hashes[] = {1, 100000, 7};
+	struct df_hash_slot *slot;
+
+	(void)state;
+	for (unsigned k = 0; k < ARRAY_SIZE(n_hashes); k++) {
+		const uint32_t n = n_hashes[k] < 100 ? 1000 : 100000;
+		struct df_hash_index x = {0};
+
+		for (uint32_t i = 1; i <= n; i++) {
+			assert_int_equal(df_hash_reserve(&x, x.n + 1), 0);
+			slot = df_hash_first(&x, i % n_hashes[k]);
+			while (slot->value && slot->value != i)
+				slot = df_hash_next(&x, slot, i % n_hashes[k]);
+			assert_int_equal(slot->value, 0);
+			df_hash_put(&x, slot, i % n_hashes[k], i);
+		}
+		for (uint32_t i = 1; i <= n; i++) {
+			slot = df_hash_first(&x, i % n_hashes[k]);
+			while (slot->value && slot->value != i)
+				slot = df_hash_next(&x, slot, i % n_hashes[k]);
+			assert_int_equal(slot->value, i);
+		}
+		assert_int_equal(x.n, n);
+		df_hash_done(&x);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +344,8 @@ int main(void)
 		cmocka_unit_test(test_append),
 		cmocka_unit_test(test_clocks),
 		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_hash_index),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

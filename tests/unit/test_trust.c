@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* route: who is asked, who is not, and who learns from the answer. */
+/* trust: who is asked, who is not, and who learns from the answer. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 
 #include "lib/base/util.h"
 #include "lib/policy/compile.h"
-#include "proxy/worker/route.h"
+#include "proxy/worker/trust.h"
 
 enum { NO = 0, ENFORCE = DF_MODE_ENFORCE, AUDIT = DF_MODE_AUDIT };
 enum { OWN = 1 << DF_TABLE_OWN, BASE = 1 << DF_TABLE_BASE, SHADOW = 1 << DF_TABLE_SHADOW };
@@ -23,8 +23,6 @@ enum { OWN = 1 << DF_TABLE_OWN, BASE = 1 << DF_TABLE_BASE, SHADOW = 1 << DF_TABL
 static struct df_policy_result compiled[DF_TABLES];
 static struct df_meta meta;
 static struct df_tables tables = {.meta = &meta};
-static struct df_search_list search;
-static struct df_teach teach;
 static struct df_own own; /* never read: it is good until the end of time */
 static struct df_trust trust;
 
@@ -33,7 +31,6 @@ static void use_resolvers(void)
 {
 	own.until_ns = UINT64_MAX;
 	df_trust_init(&trust, &meta, &own);
-	teach.trust = &trust;
 }
 
 static void parse(const char *text, uint8_t ret[static 16])
@@ -55,7 +52,6 @@ static void use(int table, const char *text, uint8_t mode)
 	assert_int_equal(df_policy_open(compiled[table].table, compiled[table].table_size,
 					&tables.tables[table]),
 			 0);
-	assert_int_equal(df_teach_init(&teach, &tables, &search), 0);
 }
 
 static int setup(void **state)
@@ -91,7 +87,7 @@ static struct df_route route(const char *addr, uint16_t learned)
 	const struct df_token t = token_to(addr, IPPROTO_UDP);
 
 	use_resolvers();
-	return df_route(&teach, &t, learned, 0);
+	return df_trust_route(&trust, &tables, &t, learned, 0);
 }
 
 static bool is_to(const struct df_route *r, const char *addr)
@@ -120,8 +116,8 @@ static void test_trusted(void **state)
 	assert_int_equal(r.teaches, OWN | SHADOW);
 	/* another port of the same address is another server */
 	t.port = htons(5353);
-	assert_false(df_route_is_trusted(&trust, &t, 0));
-	assert_true(df_route(&teach, &t, 0, 0).is_rerouted);
+	assert_false(df_trust_has(&trust, &t, 0));
+	assert_true(df_trust_route(&trust, &tables, &t, 0, 0).is_rerouted);
 }
 
 static void test_untrusted_under_allow(void **state)

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * lines: reads a file line by line in bounded memory, and goes on where it
- * stopped when the file has grown.
+ * line_reader: reads a file line by line in bounded memory, and continues at the end of what it
+ * read when the file has grown.
  */
-#ifndef DF_LINES_H
-#define DF_LINES_H
+#ifndef DF_LINE_READER_H
+#define DF_LINE_READER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 /* Octets of a line without its newline: an event has fewer, deployfence.events(5). */
-#define DF_LINES_MAX 65536
+#define DF_LINE_MAX 65536
 
-struct df_lines {
+struct df_line_reader {
 	int fd; /* owned; -1: closed */
 	dev_t dev;
 	ino_t ino;
@@ -26,20 +26,20 @@ struct df_lines {
  * Opens a regular file for reading, relative to dirfd.  0, -EINVAL: no regular
  * file, other -errno; on error l is closed.
  */
-int df_lines_open(struct df_lines *l, int dirfd, const char *path);
-void df_lines_close(struct df_lines *l); /* also of a closed one */
+int df_line_reader_open(struct df_line_reader *l, int dirfd, const char *path);
+void df_line_reader_close(struct df_line_reader *l); /* also of a closed one */
 
 /*
  * 1: *ret is a line, NUL-terminated in place of its newline, valid until the next
  * call.  0: nothing more for now; an unfinished line waits for its end.
  * -EMSGSIZE: a line was too long and is left out; go on.  Other -errno of read.
  */
-int df_lines_next(struct df_lines *l, char **ret, size_t *ret_len);
+int df_line_reader_next(struct df_line_reader *l, char **ret, size_t *ret_len);
 
-/* After a 0: what stands behind the last newline; it then counts as read.  1, 0, -EMSGSIZE. */
-int df_lines_rest(struct df_lines *l, char **ret, size_t *ret_len);
+/* After a 0: the octets behind the last newline, which then count as read.  1, 0, -EMSGSIZE. */
+int df_line_reader_rest(struct df_line_reader *l, char **ret, size_t *ret_len);
 
 /* Back to the first line.  0 or -errno. */
-int df_lines_rewind(struct df_lines *l);
+int df_line_reader_rewind(struct df_line_reader *l);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "cli/lines.h"
+#include "cli/line_reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,19 +10,19 @@
 
 #include "lib/base/util.h"
 
-int df_lines_open(struct df_lines *l, int dirfd, const char *path)
+int df_line_reader_open(struct df_line_reader *l, int dirfd, const char *path)
 {
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 
-	*l = (struct df_lines){.fd = -1};
+	*l = (struct df_line_reader){.fd = -1};
 	/* O_NONBLOCK: a FIFO in the file's place must not hold us */
 	fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
-	l->buf = malloc(DF_LINES_MAX + 1);
+	l->buf = malloc(DF_LINE_MAX + 1);
 	if (!l->buf)
 		return -ENOMEM;
 	l->dev = st.st_dev;
@@ -31,16 +31,16 @@ int df_lines_open(struct df_lines *l, int dirfd, const char *path)
 	return 0;
 }
 
-void df_lines_close(struct df_lines *l)
+void df_line_reader_close(struct df_line_reader *l)
 {
 	if (l->fd >= 0)
 		(void)close(l->fd);
 	free(l->buf);
-	*l = (struct df_lines){.fd = -1};
+	*l = (struct df_line_reader){.fd = -1};
 }
 
 /* Octets read, 0 at the end of the file, -errno. */
-static ssize_t fill(struct df_lines *l)
+static ssize_t fill(struct df_line_reader *l)
 {
 	ssize_t n;
 
@@ -48,7 +48,7 @@ static ssize_t fill(struct df_lines *l)
 	l->end -= l->start;
 	l->start = 0;
 	do
-		n = read(l->fd, l->buf + l->end, DF_LINES_MAX + 1 - l->end);
+		n = read(l->fd, l->buf + l->end, DF_LINE_MAX + 1 - l->end);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
@@ -56,7 +56,7 @@ static ssize_t fill(struct df_lines *l)
 	return n;
 }
 
-int df_lines_next(struct df_lines *l, char **ret, size_t *ret_len)
+int df_line_reader_next(struct df_line_reader *l, char **ret, size_t *ret_len)
 {
 	size_t seen = 0; /* octets behind start without a newline */
 
@@ -78,7 +78,7 @@ int df_lines_next(struct df_lines *l, char **ret, size_t *ret_len)
 			return 1;
 		}
 		seen = l->end - l->start;
-		if (seen > DF_LINES_MAX)
+		if (seen > DF_LINE_MAX)
 			l->is_skipping = true;
 		if (l->is_skipping)
 			l->start = l->end = seen = 0;
@@ -88,7 +88,7 @@ int df_lines_next(struct df_lines *l, char **ret, size_t *ret_len)
 	}
 }
 
-int df_lines_rest(struct df_lines *l, char **ret, size_t *ret_len)
+int df_line_reader_rest(struct df_line_reader *l, char **ret, size_t *ret_len)
 {
 	if (l->is_skipping) {
 		l->is_skipping = false;
@@ -103,7 +103,7 @@ int df_lines_rest(struct df_lines *l, char **ret, size_t *ret_len)
 	return 1;
 }
 
-int df_lines_rewind(struct df_lines *l)
+int df_line_reader_rewind(struct df_line_reader *l)
 {
 	if (lseek(l->fd, 0, SEEK_SET) < 0)
 		return -errno;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "hook/oci/oci_json.h"
+#include "hook/oci/json.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -20,7 +20,7 @@ int df_oci_refuse(char *error, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	(void)vsnprintf(error, DF_STATE_ERROR_MAX, format, args);
+	(void)vsnprintf(error, DF_OCI_ERROR_MAX, format, args);
 	va_end(args);
 	return EX_DATAERR;
 }
@@ -41,7 +41,7 @@ int df_oci_object(const char *what, const char *text, size_t len, struct df_json
 {
 	_cleanup_df_json_ struct df_json *doc = NULL;
 	char why[DF_JSON_ERROR_MAX];
-	int r = df_json_parse(text, len, DF_STATE_JSON_MAX, &doc, why);
+	int r = df_json_parse(text, len, DF_OCI_JSON_MAX, &doc, why);
 
 	if (r < 0) {
 		int status = df_oci_refuse(error, "%s: %s", what, why);
@@ -64,6 +64,20 @@ int df_oci_string(const struct df_json *obj, const char *what, const char *key, 
 		return df_oci_refuse(error, "%s: %s is not a string", what, key);
 	*ret = text;
 	return 0;
+}
+
+bool df_oci_is_cri_type(const struct df_json *annotations, const char *type)
+{
+	static const char *const keys[] = {"io.kubernetes.cri.container-type",
+					   "io.kubernetes.cri-o.ContainerType"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const char *value = df_json_string(df_json_get(annotations, keys[i]));
+
+		if (value && strcmp(value, type) == 0)
+			return true;
+	}
+	return false;
 }
 
 bool df_oci_is_path(const char *path)
