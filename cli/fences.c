@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/cli.h"
+#include "cli/internal.h"
 #include "lib/base/array.h"
 #include "lib/base/util.h"
 #include "lib/event/reports.h"

@@ -15,8 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/cli.h"
 #include "cli/fences.h"
+#include "cli/internal.h"
 #include "cli/line_reader.h"
 #include "cli/text.h"
 #include "lib/base/array.h"

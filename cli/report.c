@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* deployfence report: what fenced containers asked for, from their events. */
-#include "cli/report.h"
-
+/* deployfence report: names and addresses that fenced containers asked for, from their events. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -10,31 +8,25 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "cli/cli.h"
-#include "cli/report/graph.h"
+#include "cli/internal.h"
+#include "cli/report/report.h"
 #include "cli/report/sources.h"
 #include "lib/base/util.h"
 #include "lib/policy/value.h"
 
-enum form { FORM_TEXT, FORM_JSON, FORM_SARIF, FORM_HTML, FORM_DOT, FORMS };
-enum view { VIEW_REPORT, VIEW_SUMMARY, VIEW_GRAPH, VIEWS };
-
-typedef int (*writer)(FILE *out, const struct df_report *r);
-
-static const char *const form_names[FORMS] = {"text", "json", "sarif", "html", "dot"};
-
-/* What is not there is refused. */
-static const writer writers[VIEWS][FORMS] = {
-	[VIEW_REPORT] = {df_report_text, df_report_json, df_report_sarif, df_report_html,
-			 df_report_dot},
-	[VIEW_SUMMARY] = {df_summary_text, df_summary_json, NULL, NULL, NULL},
-	[VIEW_GRAPH] = {df_graph_text, df_graph_json, NULL, NULL, df_graph_dot},
+static const struct {
+	const char *name;
+	const struct df_form *form;
+} forms[] = {
+	{"text", &df_form_text}, {"json", &df_form_json}, {"sarif", &df_form_sarif},
+	{"html", &df_form_html}, {"dot", &df_form_dot},
 };
 
 struct options {
 	bool is_all;
-	enum form form;
-	enum view view;
+	const struct df_form *form;
+	const char *form_name;
+	enum df_view view;
 	const char *baseline, *output; /* NULL: none, standard output */
 	char since[DF_TIME_MAX];
 	char *const *arguments;
@@ -48,7 +40,7 @@ static bool has_colour(void)
 	return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
-/* Of the ones that go before, the first error counts. */
+/* The first error of several counts. */
 static int first_of(int a, int b)
 {
 	return a ? a : b;
@@ -98,7 +90,7 @@ static int read_baseline(const struct options *o, struct df_report *r, struct df
 
 static int write_form(const struct options *o, const struct df_report *r, FILE *out)
 {
-	int status = writers[o->view][o->form](out, r);
+	int status = df_report_write(out, r, o->form, o->view);
 
 	if (status < 0) {
 		df_cli_error("%s", strerror(-status));
@@ -148,7 +140,7 @@ static int make_report(const struct options *o)
 		failed = read_baseline(o, &r, &then, &baseline);
 	if (failed == 0)
 		failed = o->output ? write_file(o, &r) : write_form(o, &r, stdout);
-	if (o->form == FORM_TEXT && status == 0 && failed == 0 && r.all.n == 0)
+	if (o->form == &df_form_text && status == 0 && failed == 0 && r.all.n == 0)
 		df_cli_error("no events%s", o->n == 0 ? " in " DF_RUNDIR " or report-dir" : "");
 	status = first_of(status, failed);
 	if (status == 0 && baseline.n_added > 0)
@@ -217,11 +209,12 @@ static int read_since(const char *text, char ret[static DF_TIME_MAX])
 	return 0;
 }
 
-static int read_form(const char *name, enum form *ret)
+static int read_form(const char *name, struct options *o)
 {
-	for (enum form f = 0; f < FORMS; f++) {
-		if (strcmp(form_names[f], name) == 0) {
-			*ret = f;
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		if (strcmp(forms[i].name, name) == 0) {
+			o->form = forms[i].form;
+			o->form_name = name;
 			return 0;
 		}
 	}
@@ -239,18 +232,18 @@ static int take_option(struct options *o, int c)
 		o->baseline = optarg;
 		return 0;
 	case 'f':
-		return read_form(optarg, &o->form);
+		return read_form(optarg, o);
 	case 'g':
 	case 's':
-		if (o->view != VIEW_REPORT && o->view != (c == 'g' ? VIEW_GRAPH : VIEW_SUMMARY)) {
+		if (o->view != DF_VIEW_REPORT &&
+		    o->view != (c == 'g' ? DF_VIEW_GRAPH : DF_VIEW_SUMMARY)) {
 			df_cli_error("--summary or --graph, not both");
 			return -EINVAL;
 		}
-		o->view = c == 'g' ? VIEW_GRAPH : VIEW_SUMMARY;
+		o->view = c == 'g' ? DF_VIEW_GRAPH : DF_VIEW_SUMMARY;
 		return 0;
 	case 'j':
-		o->form = FORM_JSON;
-		return 0;
+		return read_form("json", o);
 	case 'o':
 		o->output = optarg;
 		return 0;
@@ -271,14 +264,14 @@ static int check_options(const struct options *o)
 			return -EINVAL;
 		}
 	}
-	if (o->baseline && o->view != VIEW_REPORT) {
+	if (o->baseline && o->view != DF_VIEW_REPORT) {
 		df_cli_error("--baseline goes with neither --summary nor --graph");
 		return -EINVAL;
 	}
-	if (!writers[o->view][o->form]) {
+	if (!df_report_has_view(o->form, o->view)) {
 		df_cli_error("--%s has no format '%s'; write text%s or json",
-			     o->view == VIEW_GRAPH ? "graph" : "summary", form_names[o->form],
-			     o->view == VIEW_GRAPH ? ", dot" : "");
+			     o->view == DF_VIEW_GRAPH ? "graph" : "summary", o->form_name,
+			     o->view == DF_VIEW_GRAPH ? ", dot" : "");
 		return -EINVAL;
 	}
 	return 0;
@@ -298,7 +291,7 @@ int df_cli_report(int argc, char **argv)
 		{"summary", no_argument, NULL, 's'},
 		{NULL, 0, NULL, 0},
 	};
-	struct options o = {.form = FORM_TEXT};
+	struct options o = {.form = &df_form_text, .form_name = "text"};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "ho:", options, NULL)) != -1) {

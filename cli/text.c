@@ -184,16 +184,16 @@ void df_json_out_bool(struct df_json_out *j, const char *key, bool value)
 /* A wider cell moves the rest of its own line only, not every line. */
 #define WIDTH_MAX 72
 
-void df_table_row(struct df_table *t, const char *colour)
+void df_text_row(struct df_text_table *t, const char *colour)
 {
 	if (df_array_reserve(&t->rows, &t->cap, t->n + 1, sizeof(*t->rows)) < 0) {
 		t->is_failed = true;
 		return;
 	}
-	t->rows[t->n++] = (struct df_table_row){.colour = colour};
+	t->rows[t->n++] = (struct df_text_row){.colour = colour};
 }
 
-void df_table_cell(struct df_table *t, size_t column, const char *text)
+void df_text_cell(struct df_text_table *t, size_t column, const char *text)
 {
 	char *copy = text && *text ? strdup(text) : NULL;
 
@@ -206,7 +206,7 @@ void df_table_cell(struct df_table *t, size_t column, const char *text)
 	t->rows[t->n - 1].cells[column] = copy;
 }
 
-void df_table_cellf(struct df_table *t, size_t column, const char *format, ...)
+void df_text_cellf(struct df_text_table *t, size_t column, const char *format, ...)
 {
 	_cleanup_free_ char *text = NULL;
 	va_list args;
@@ -220,20 +220,20 @@ void df_table_cellf(struct df_table *t, size_t column, const char *format, ...)
 		t->is_failed = true;
 		return;
 	}
-	df_table_cell(t, column, text);
+	df_text_cell(t, column, text);
 }
 
-void df_table_number(struct df_table *t, size_t column, uint64_t number)
+void df_text_number(struct df_text_table *t, size_t column, uint64_t number)
 {
-	df_table_cellf(t, column, "%llu", (unsigned long long)number);
+	df_text_cellf(t, column, "%llu", (unsigned long long)number);
 }
 
-static const char *shown(const struct df_table_row *row, size_t column)
+static const char *shown(const struct df_text_row *row, size_t column)
 {
 	return row->cells[column] ? row->cells[column] : "-";
 }
 
-static size_t limit(const struct df_column *c)
+static size_t limit(const struct df_text_column *c)
 {
 	return c->max ? c->max : DF_TEXT_ALL;
 }
@@ -243,7 +243,7 @@ static size_t put(FILE *out, const char *text, size_t max)
 	return df_text_put(out, text, strlen(text), max);
 }
 
-static bool is_left_out(const struct df_table *t, size_t column)
+static bool is_left_out(const struct df_text_table *t, size_t column)
 {
 	const char *usual = t->columns[column].usual;
 
@@ -253,7 +253,7 @@ static bool is_left_out(const struct df_table *t, size_t column)
 	return usual;
 }
 
-static size_t width_of(const struct df_table *t, size_t column)
+static size_t width_of(const struct df_text_table *t, size_t column)
 {
 	size_t width = put(NULL, t->columns[column].title, DF_TEXT_ALL);
 
@@ -267,7 +267,7 @@ static size_t width_of(const struct df_table *t, size_t column)
 }
 
 /* Widths are 0 for columns that are left out. */
-static void put_row(FILE *out, const struct df_table *t, const struct df_table_row *row,
+static void put_row(FILE *out, const struct df_text_table *t, const struct df_text_row *row,
 		    const size_t *widths)
 {
 	size_t pending = 0; /* blanks that only stand if something follows */
@@ -292,9 +292,9 @@ static void put_row(FILE *out, const struct df_table *t, const struct df_table_r
 	(void)fputc('\n', out);
 }
 
-void df_table_print(FILE *out, struct df_table *t)
+void df_text_print(FILE *out, struct df_text_table *t)
 {
-	size_t widths[DF_TABLE_COLUMNS_MAX];
+	size_t widths[DF_TEXT_COLUMNS_MAX];
 
 	for (size_t i = 0; i < t->n_columns; i++)
 		widths[i] = is_left_out(t, i) ? 0 : width_of(t, i);

@@ -58,9 +58,9 @@ void df_json_out_uint(struct df_json_out *j, const char *key, uint64_t value);
 void df_json_out_bool(struct df_json_out *j, const char *key, bool value);
 
 /* Aligned columns for people.  A column whose cells are all the usual one is left out. */
-#define DF_TABLE_COLUMNS_MAX 12
+#define DF_TEXT_COLUMNS_MAX 12
 
-struct df_column {
+struct df_text_column {
 	const char *title;
 	bool is_right;
 	size_t max;        /* columns on screen; longer cells are cut; 0: never */
@@ -68,26 +68,26 @@ struct df_column {
 };
 
 /* Begins as { .columns = …, .n_columns = … }. */
-struct df_table {
-	const struct df_column *columns;
+struct df_text_table {
+	const struct df_text_column *columns;
 	size_t n_columns;
-	struct df_table_row {
+	struct df_text_row {
 		const char *colour; /* of the first cell, an escape sequence; NULL: none */
-		char *cells[DF_TABLE_COLUMNS_MAX];
+		char *cells[DF_TEXT_COLUMNS_MAX];
 	} * rows;
 	size_t n, cap;
 	bool is_failed; /* no memory: rows are missing */
 };
 
 /* A new row of empty cells. */
-void df_table_row(struct df_table *t, const char *colour);
+void df_text_row(struct df_text_table *t, const char *colour);
 /* A cell of the last row; text NULL or "": it shows "-". */
-void df_table_cell(struct df_table *t, size_t column, const char *text);
-void df_table_cellf(struct df_table *t, size_t column, const char *format, ...)
+void df_text_cell(struct df_text_table *t, size_t column, const char *text);
+void df_text_cellf(struct df_text_table *t, size_t column, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-void df_table_number(struct df_table *t, size_t column, uint64_t number);
+void df_text_number(struct df_text_table *t, size_t column, uint64_t number);
 
 /* With titles; a table without rows prints nothing.  It is empty afterwards. */
-void df_table_print(FILE *out, struct df_table *t);
+void df_text_print(FILE *out, struct df_text_table *t);
 
 #endif

@@ -83,18 +83,15 @@ static bool has_hosts_namespace(pid_t pid, const char *kind)
  */
 enum df_pidns df_container_pidns(pid_t pid)
 {
-	char path[64], text[4096], *line, *last;
+	_cleanup_close_ int fd = df_proc_open(pid);
+	char numbers[1024];
+	const char *last;
 
 	if (has_hosts_namespace(pid, "pid"))
 		return DF_PIDNS_HOST;
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	if (df_read_small(AT_FDCWD, path, text, sizeof(text)) < 0)
+	if (fd < 0 || df_proc_status(fd, "NSpid", numbers, sizeof(numbers)) < 0)
 		return DF_PIDNS_OWN;
-	line = strstr(text, "\nNSpid:");
-	if (!line)
-		return DF_PIDNS_OWN;
-	line[1 + strcspn(line + 1, "\n")] = '\0';
-	last = strrchr(line, '\t');
+	last = strrchr(numbers, '\t');
 	return last && strcmp(last, "\t1") == 0 ? DF_PIDNS_OWN : DF_PIDNS_SHARED;
 }
 
@@ -145,27 +142,12 @@ static int open_cgroup_root(struct df_container *c, char *error)
 		    "systemd.unified_cgroup_hierarchy=1");
 }
 
-/* The "0::" line of /proc/PID/cgroup.  0 or -errno. */
+/* As this process sees it, whose cgroup namespace counts.  0 or -errno. */
 static int read_cgroup_path(pid_t pid, char *ret, size_t size)
 {
-	char text[DF_META_PATH_MAX + 2048], path[64], *line;
-	ssize_t n;
+	_cleanup_close_ int fd = df_proc_open(pid);
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
-	n = df_read_small(AT_FDCWD, path, text, sizeof(text));
-	if (n < 0)
-		return (int)n;
-	line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
-	if (!line)
-		return -ENOENT;
-	line = strchr(line, '/');
-	if (!line || !strchr(line, '\n'))
-		return -EBADMSG;
-	*strchr(line, '\n') = '\0';
-	if (strlen(line) >= size)
-		return -ENAMETOOLONG;
-	memcpy(ret, line, strlen(line) + 1);
-	return 0;
+	return fd < 0 ? fd : df_proc_cgroup(fd, ret, size);
 }
 
 static bool is_ancestor_or_equal(const char *parent, const char *path)
@@ -178,18 +160,15 @@ static bool is_ancestor_or_equal(const char *parent, const char *path)
 bool df_container_is_descendant(pid_t pid, pid_t ancestor)
 {
 	for (int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
-		char path[64], text[1024], *close;
-		int parent;
+		_cleanup_close_ int fd = -1;
+		struct df_proc_stat s;
 
 		if (pid == ancestor)
 			return true;
-		(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-		if (df_read_small(AT_FDCWD, path, text, sizeof(text)) < 0)
+		fd = df_proc_open(pid);
+		if (fd < 0 || df_proc_stat(fd, &s) < 0)
 			return false;
-		close = strrchr(text, ')');
-		if (!close || sscanf(close + 1, " %*c %d", &parent) != 1)
-			return false;
-		pid = parent;
+		pid = s.parent;
 	}
 	return false;
 }
@@ -459,6 +438,7 @@ static void note_stderr(struct df_container *c)
 int df_container_open(const struct df_state *state, const struct df_config *config,
 		      struct df_container *ret, char ret_error[static DF_CONTAINER_ERROR_MAX])
 {
+	_cleanup_close_ int proc_fd = -1;
 	int status;
 
 	*ret = (struct df_container){.pid = state->pid,
@@ -477,7 +457,9 @@ int df_container_open(const struct df_state *state, const struct df_config *conf
 	if (status != 0)
 		return status;
 	read_resolv_conf(ret, state, config);
-	(void)df_process_image(ret->pid, &ret->image); /* else no later change counts */
+	proc_fd = df_proc_open(ret->pid);
+	if (proc_fd >= 0)
+		(void)df_proc_image(proc_fd, &ret->image); /* else no later change counts */
 	note_stderr(ret);
 	return 0;
 }

@@ -20,7 +20,7 @@
 
 #include "hook/oci/config.h"
 #include "hook/oci/state.h"
-#include "lib/base/process.h"
+#include "lib/base/proc.h"
 #include "lib/base/resolv_conf.h"
 #include "lib/fence/launch.h"
 
@@ -51,7 +51,7 @@ struct df_container {
 	struct df_resolv_conf dns; /* empty where the file cannot be read */
 	int resolv_conf_fd;        /* of its mount; -1: it has none */
 	struct timespec resolv_conf_ctime;
-	struct df_process_image image; /* what init runs now: the runtime */
+	struct df_proc_image image; /* what init runs now: the runtime */
 	bool is_stderr_pipe;
 	uint64_t stderr_dev, stderr_ino; /* of that pipe */
 };

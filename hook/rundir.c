@@ -13,6 +13,7 @@
 #include "hook/container.h"
 #include "hook/event.h"
 #include "lib/base/log.h"
+#include "lib/base/proc.h"
 #include "lib/base/util.h"
 #include "lib/fence/launch.h"
 #include "lib/fence/listen.h"
@@ -85,22 +86,12 @@ void df_rundir_wait(const char *id, int timeout_ms)
 
 uint64_t df_rundir_start_of(int pid)
 {
-	char path[64], text[1024], *close;
-	unsigned long long start;
-	char state;
+	_cleanup_close_ int fd = pid > 0 ? df_proc_open(pid) : -1;
+	struct df_proc_stat s;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	if (pid <= 0 || df_read_small(AT_FDCWD, path, text, sizeof(text)) < 0)
-		return 0;
-	close = strrchr(text, ')');
-	if (!close ||
-	    sscanf(close + 1,
-		   " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
-		   "%*d %*d %llu",
-		   &state, &start) != 2 ||
-	    state == 'Z' || state == 'X')
+	if (fd < 0 || df_proc_stat(fd, &s) < 0 || s.state == 'Z' || s.state == 'X')
 		return 0; /* a zombie waits for a parent that may be gone too */
-	return start;
+	return s.start;
 }
 
 int df_rundir_note(int run_fd, const struct df_rundir_fence *f)

@@ -344,13 +344,13 @@ int df_aggregate_container(struct df_aggregate *a, const char *id, struct df_rep
 }
 
 int df_aggregate_note(struct df_aggregate *a, struct df_report_container *c,
-		      const struct df_note *note)
+		      const struct df_report_note *note)
 {
-	struct df_note new = {.count = note->count};
+	struct df_report_note new = {.count = note->count};
 	int r;
 
 	for (size_t i = 0; i < c->n_notes; i++) {
-		struct df_note *old = &c->notes[i];
+		struct df_report_note *old = &c->notes[i];
 
 		if (strcmp(old->event, note->event) == 0 &&
 		    !df_compare_text(old->what, note->what) &&
@@ -384,7 +384,7 @@ int df_aggregate_annotate(struct df_aggregate *a, struct df_report_container *c,
 {
 	static const char name_chars[] = "abcdefghijklmnopqrstuvwxyz0123456789_.-";
 	const char *name = strncmp(key, "x-", 2) == 0 ? key + 2 : "";
-	struct df_annotation *x = &c->x[c->n_x];
+	struct df_report_annotation *x = &c->x[c->n_x];
 	int r;
 
 	/* keys as hook/annotations.h has them; else a key could occur twice once it is escaped */
@@ -414,6 +414,15 @@ void df_aggregate_label(const struct df_report_container *c, char *buf, size_t s
 		(void)snprintf(buf, size, "%s", c->hostname);
 	else
 		(void)snprintf(buf, size, "%.*s", (int)df_text_id_len(c->id), c->id);
+}
+
+uint64_t df_aggregate_search_attempts(const struct df_aggregate *a)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < a->n; i++)
+		df_aggregate_add(&n, a->list[i]->n_search);
+	return n;
 }
 
 static void leave(void *entry)

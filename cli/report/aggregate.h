@@ -121,7 +121,7 @@ static inline bool df_row_is_against(enum df_row_verdict verdict)
 void df_row_target(const struct df_row *row, char *buf, size_t size);
 
 /* A finding (a way around the fence that the container has), or an event of the fence's life. */
-struct df_note {
+struct df_report_note {
 	const char *event;
 	const char *what;   /* "cap-net-raw"; NULL: no finding */
 	const char *text;   /* of a finding: where it was seen */
@@ -129,7 +129,7 @@ struct df_note {
 	uint64_t count;
 };
 
-struct df_annotation {
+struct df_report_annotation {
 	const char *key, *value;
 };
 
@@ -155,7 +155,7 @@ struct df_report_container {
 	char first[DF_TIME_MAX], last[DF_TIME_MAX];
 	struct df_texts addresses; /* its own ones, also earlier ones */
 	struct df_texts unpinned;  /* refused names of which some addresses may not be refused */
-	struct df_annotation x[DF_AGGREGATE_X_MAX];
+	struct df_report_annotation x[DF_AGGREGATE_X_MAX];
 	size_t n_x;
 	bool is_imported;      /* from a report, not from events */
 	bool is_whole;         /* its earliest event is the start of the fence … */
@@ -172,7 +172,7 @@ struct df_report_container {
 	uint64_t n_proxied;       /* names and addresses in requests to an HTTP proxy */
 	uint64_t n_search;        /* refused attempts of the search list: in no other number */
 	uint64_t n_probes;        /* sockets connected to sort addresses, RFC 6724: no attempts */
-	struct df_note *notes;
+	struct df_report_note *notes;
 	size_t n_notes, cap_notes;
 	struct df_row **rows;
 	size_t n, cap;
@@ -213,7 +213,7 @@ int df_aggregate_count(struct df_aggregate *a, struct df_report_container *c,
  * Strings are borrowed.  0, -ENOSPC, -ENOMEM.
  */
 int df_aggregate_note(struct df_aggregate *a, struct df_report_container *c,
-		      const struct df_note *note);
+		      const struct df_report_note *note);
 
 /* Takes "owner" and "x-NAME", each once; other keys are ignored.  0, -ENOSPC, -ENOMEM. */
 int df_aggregate_annotate(struct df_aggregate *a, struct df_report_container *c, const char *key,
@@ -231,6 +231,9 @@ bool df_time_is_plain(const char *time);
 
 /* *sum stops at DF_COUNT_MAX. */
 void df_aggregate_add(uint64_t *sum, uint64_t count);
+
+/* Attempts of the search list, of all containers. */
+uint64_t df_aggregate_search_attempts(const struct df_aggregate *a);
 
 /* NULL compares as "". */
 int df_compare_text(const char *a, const char *b);

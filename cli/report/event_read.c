@@ -206,12 +206,12 @@ static int read_life(struct df_aggregate *a, struct df_report_container *c, cons
 {
 	const char *event = get_text(e, "event"), *message = get_text(e, "message");
 	char text[TEXT_MAX];
-	struct df_note note = {.event = event,
-			       /* of any other event the key means nothing */
-			       .what = strcmp(event, "finding") == 0 ? get_text(e, "finding")
-								     : NULL,
-			       .text = message,
-			       .count = count};
+	struct df_report_note note = {.event = event,
+				      /* of any other event the key means nothing */
+				      .what = strcmp(event, "finding") == 0 ? get_text(e, "finding")
+									    : NULL,
+				      .text = message,
+				      .count = count};
 
 	if (strcmp(event, "stop") == 0) {
 		read_stop(c, message ? message : "");

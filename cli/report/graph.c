@@ -1,14 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/report/graph.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "cli/text.h"
+#include "lib/base/array.h"
 #include "lib/base/util.h"
 
-int df_graph_name(struct df_graph *g, const char *name, const char **ret)
+#define SHORT_ID 12
+/* A name or address of so many containers identifies none. */
+#define ALIASES_MAX 256
+/* Steps of the search for chains: a dense graph has more paths than anybody would read. */
+#define STEPS_MAX 200000
+
+/* Lower case, without the dot at its end, in the pool. */
+static int pool_name(struct df_graph *g, const char *name, const char **ret)
 {
 	size_t len = df_class_len(name);
 	_cleanup_free_ char *lower = strndup(name, len);
@@ -20,6 +32,8 @@ int df_graph_name(struct df_graph *g, const char *name, const char **ret)
 	return df_pool_add(&g->pool, lower, ret);
 }
 
+/* --- services and contacts */
+
 struct labelled {
 	const char *label;
 	size_t container;
@@ -28,9 +42,9 @@ struct labelled {
 static int compare_labelled(const void *a, const void *b)
 {
 	const struct labelled *x = a, *y = b;
-	int r = strcmp(x->label, y->label);
 
-	return r ? r : (x->container > y->container) - (x->container < y->container);
+	return strcmp(x->label, y->label)
+		       ?: (x->container > y->container) - (x->container < y->container);
 }
 
 static int make_services(struct df_graph *g)
@@ -65,52 +79,30 @@ static int make_services(struct df_graph *g)
 static int compare_items(const void *a, const void *b)
 {
 	const struct df_graph_item *x = a, *y = b;
-	int r;
 
-	if (x->service != y->service)
-		return x->service < y->service ? -1 : 1;
-	r = strcmp(x->name, y->name);
-	if (r == 0)
-		r = (int)x->row->verdict - (int)y->row->verdict;
-	return r ? r : (int)x->row->kind - (int)y->row->kind;
+	return (x->service > y->service) - (x->service < y->service) ?: strcmp(x->name, y->name)
+		?: (int)x->row->verdict - (int)y->row->verdict
+		?: (int)x->row->kind - (int)y->row->kind;
 }
 
 static int add_item(struct df_graph *g, size_t container, const struct df_row *row)
 {
 	struct df_graph_item *new = &g->items[g->n_items];
-	const char *target = row->domain ? row->domain : row->ip;
+	const char *target = row->domain ? row->domain : row->ip; /* NULL: a socket */
 	int r;
 
-	if (!target)
-		return 0; /* a socket */
-	/* a shadow policy that is content says nothing about a contact */
-	if (row->kind == DF_ROW_SHADOW && row->verdict != DF_ROW_WOULD_BLOCK)
+	/* a shadow policy that allows it adds nothing to a contact */
+	if (!target || (row->kind == DF_ROW_SHADOW && row->verdict != DF_ROW_WOULD_BLOCK))
 		return 0;
 	*new = (struct df_graph_item){
 		.service = g->service_of[container], .container = container, .row = row};
-	r = df_graph_name(g, target, &new->name);
+	r = pool_name(g, target, &new->name);
 	if (r == 0 && new->name)
 		g->n_items++;
 	return r;
 }
 
-static int make_items(struct df_graph *g)
-{
-	g->items = reallocarray(NULL, g->all->n_rows + 1, sizeof(*g->items));
-	if (!g->items)
-		return -ENOMEM;
-	for (size_t i = 0; i < g->all->n; i++) {
-		for (size_t k = 0; k < g->all->list[i]->n; k++) {
-			int r = add_item(g, i, g->all->list[i]->rows[k]);
-
-			if (r < 0)
-				return r;
-		}
-	}
-	qsort(g->items, g->n_items, sizeof(*g->items), compare_items);
-	return 0;
-}
-
+/* Of n items from that one on, which have one service and name. */
 static void add_contact(struct df_graph *g, size_t from, size_t n)
 {
 	struct df_graph_contact *c = &g->contacts[g->n_contacts];
@@ -134,7 +126,17 @@ static void add_contact(struct df_graph *g, size_t from, size_t n)
 static int make_contacts(struct df_graph *g)
 {
 	size_t from = 0;
+	int r = 0;
 
+	g->items = reallocarray(NULL, g->all->n_rows + 1, sizeof(*g->items));
+	if (!g->items)
+		return -ENOMEM;
+	for (size_t i = 0; i < g->all->n; i++)
+		for (size_t k = 0; k < g->all->list[i]->n && r == 0; k++)
+			r = add_item(g, i, g->all->list[i]->rows[k]);
+	if (r < 0)
+		return r;
+	qsort(g->items, g->n_items, sizeof(*g->items), compare_items);
 	g->contacts = reallocarray(NULL, g->n_items + 1, sizeof(*g->contacts));
 	if (!g->contacts)
 		return -ENOMEM;
@@ -148,19 +150,530 @@ static int make_contacts(struct df_graph *g)
 	return 0;
 }
 
-int df_graph_build(struct df_graph *g)
+/* --- addresses, as 16 octets; of IPv4 in the mapped form of RFC 4291 2.5.5.2 */
+
+static bool read_addr(const char *text, uint8_t ret[static 16])
 {
-	int r = make_services(g);
+	memset(ret, 0, 10);
+	memset(ret + 10, 0xff, 2);
+	return inet_pton(AF_INET, text, ret + 12) == 1 || inet_pton(AF_INET6, text, ret) == 1;
+}
+
+struct net {
+	uint8_t addr[16];
+	unsigned len;
+};
+
+static bool is_in(const uint8_t addr[static 16], const struct net *nets, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const unsigned whole = nets[i].len / 8, rest = nets[i].len % 8;
+
+		if (memcmp(addr, nets[i].addr, whole) == 0 &&
+		    (rest == 0 || (addr[whole] ^ nets[i].addr[whole]) >> (8 - rest) == 0))
+			return true;
+	}
+	return false;
+}
+
+#define MAPPED(a, b)                                                                               \
+	{                                                                                          \
+		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b                                     \
+	}
+
+/* Unspecified, loopback, link-local: each machine means another one by it. */
+static bool is_local(const uint8_t addr[static 16])
+{
+	static const struct net nets[] = {
+		{MAPPED(0, 0), 104},
+		{MAPPED(127, 0), 104},
+		{MAPPED(169, 254), 112},
+		{{0xfe, 0x80}, 10},
+		{{0}, 127},
+	};
+
+	return is_in(addr, nets, ARRAY_SIZE(nets));
+}
+
+/* RFC 1918, RFC 6598, RFC 4193: other hosts may use it for another container. */
+static bool is_private(const uint8_t addr[static 16])
+{
+	static const struct net nets[] = {
+		{MAPPED(10, 0), 104},
+		{MAPPED(172, 16), 108},
+		{MAPPED(192, 168), 112},
+		{MAPPED(100, 64), 106},
+		{{0xfc}, 7},
+	};
+
+	return is_in(addr, nets, ARRAY_SIZE(nets));
+}
+
+/* --- aliases: the names and addresses of each container */
+
+struct alias {
+	const char *name; /* NULL: an address */
+	uint8_t addr[16];
+	size_t container;
+	bool is_declared; /* by an annotation */
+};
+
+struct aliases {
+	struct df_graph *g;
+	struct alias *list;
+	size_t n, cap;
+};
+
+static int compare_targets(const void *a, const void *b)
+{
+	const struct alias *x = a, *y = b;
+
+	if (!x->name != !y->name)
+		return x->name ? -1 : 1;
+	return x->name ? strcmp(x->name, y->name) : memcmp(x->addr, y->addr, sizeof(x->addr));
+}
+
+static int compare_aliases(const void *a, const void *b)
+{
+	const struct alias *x = a, *y = b;
+
+	return compare_targets(a, b)
+		       ?: (x->container > y->container) - (x->container < y->container);
+}
+
+static int add_alias(struct aliases *w, const struct alias *alias)
+{
+	int r = df_array_reserve(&w->list, &w->cap, w->n + 1, sizeof(*w->list));
 
 	if (r == 0)
-		r = make_items(g);
-	if (r == 0)
-		r = make_contacts(g);
-	if (r == 0)
-		r = df_graph_link(g);
-	if (r == 0)
-		r = df_graph_find_blocked(g);
-	return r == 0 ? df_graph_find_chains(g) : r;
+		w->list[w->n++] = *alias;
+	return r;
+}
+
+static int add_name(struct aliases *w, size_t container, const char *name, bool is_declared)
+{
+	struct alias new = {.container = container, .is_declared = is_declared};
+	int r = name ? pool_name(w->g, name, &new.name) : 0;
+
+	return r == 0 && new.name ? add_alias(w, &new) : r;
+}
+
+static int add_addr(struct aliases *w, size_t container, const char *text, bool is_declared)
+{
+	struct alias new = {.container = container, .is_declared = is_declared};
+
+	return read_addr(text, new.addr) && !is_local(new.addr) ? add_alias(w, &new) : 0;
+}
+
+/* x-names: published names and addresses, separated by commas or blanks. */
+static int add_published(struct aliases *w, size_t container, const char *text)
+{
+	int r = 0;
+
+	while (r == 0 && *text) {
+		size_t len = strcspn(text, ", ");
+		_cleanup_free_ char *word = strndup(text, len);
+		uint8_t addr[16];
+
+		if (!word)
+			return -ENOMEM;
+		r = read_addr(word, addr) ? add_addr(w, container, word, true)
+					  : add_name(w, container, word, true);
+		text += len;
+		text += strspn(text, ", ");
+	}
+	return r;
+}
+
+static int add_aliases(struct aliases *w, size_t container)
+{
+	const struct df_report_container *c = w->g->all->list[container];
+	char id[SHORT_ID + 1];
+	int r = 0;
+
+	for (size_t i = 0; i < c->n_x && r == 0; i++) {
+		if (strcmp(c->x[i].key, "x-service") == 0)
+			r = add_name(w, container, c->x[i].value, true);
+		else if (strcmp(c->x[i].key, "x-names") == 0)
+			r = add_published(w, container, c->x[i].value);
+	}
+	(void)snprintf(id, sizeof(id), "%.*s", (int)df_text_id_len(c->id), c->id);
+	r = r ?: add_name(w, container, id, false) ?: add_name(w, container, c->name, false)
+		?: add_name(w, container, c->hostname, false)
+		?: add_name(w, container, c->pod, false);
+	for (size_t i = 0; i < c->addresses.n && r == 0; i++)
+		r = add_addr(w, container, c->addresses.list[i], false);
+	return r;
+}
+
+/* The aliases with this name or address, at most ALIASES_MAX: their number, *ret the first. */
+static size_t find_aliases(const struct aliases *w, const struct alias *target,
+			   const struct alias **ret)
+{
+	const struct alias *found =
+		w->n == 0 ? NULL
+			  : bsearch(target, w->list, w->n, sizeof(*w->list), compare_targets);
+	size_t n = 1;
+
+	if (!found)
+		return 0;
+	for (size_t i = 0; i < ALIASES_MAX && found > w->list; i++)
+		if (compare_targets(found - 1, target) == 0)
+			found--;
+	while (n < ALIASES_MAX && found + n < w->list + w->n &&
+	       compare_targets(found + n, target) == 0)
+		n++;
+	w->g->is_cut |= n == ALIASES_MAX;
+	*ret = found;
+	return n;
+}
+
+/* --- links */
+
+/* Of two links to one service the certain one stays. */
+static int add_link(struct df_graph *g, size_t contact, size_t container, enum df_graph_by by,
+		    bool is_guess)
+{
+	struct df_graph_contact *c = &g->contacts[contact];
+	const size_t to = g->service_of[container];
+	int r;
+
+	if (to == c->service) { /* the container itself, or another of the same service */
+		c->is_itself = true;
+		return 0;
+	}
+	if (c->n_links == 0)
+		c->links = g->n_links;
+	for (size_t i = c->links; i < c->links + c->n_links; i++) {
+		struct df_graph_link *l = &g->links[i];
+
+		if (l->to != to)
+			continue;
+		if (l->is_guess && !is_guess)
+			*l = (struct df_graph_link){contact, to, by, false};
+		return 0;
+	}
+	if (c->n_links == ALIASES_MAX) {
+		g->is_cut = true;
+		return 0;
+	}
+	r = df_array_reserve(&g->links, &g->cap_links, g->n_links + 1, sizeof(*g->links));
+	if (r < 0)
+		return r;
+	g->links[g->n_links++] = (struct df_graph_link){contact, to, by, is_guess};
+	c->n_links++;
+	g->services[to].is_called = true;
+	return 0;
+}
+
+/* Top-level domains of private networks (RFC 6762 appendix G, RFC 6761, and container engines). */
+static bool is_internal(const char *name)
+{
+	static const char *const ends[] = {"internal", "intranet", "private",     "corp",
+					   "home",     "lan",      "localdomain", "local",
+					   "test",     "svc",      "podman"};
+	const char *dot = strrchr(name, '.');
+
+	for (size_t i = 0; dot && i < ARRAY_SIZE(ends); i++)
+		if (strcmp(dot + 1, ends[i]) == 0)
+			return true;
+	return false;
+}
+
+/* "artifacts.team.svc.cluster.local" of a declared "artifacts" in the namespace "team". */
+static bool is_in_namespace(const char *rest, const struct df_report_container *c)
+{
+	const size_t len = c->k8s_namespace ? strlen(c->k8s_namespace) : 0;
+
+	return len > 0 && strncasecmp(rest, c->k8s_namespace, len) == 0 &&
+	       strncmp(rest + len, ".svc", 4) == 0 &&
+	       (rest[len + 4] == '\0' || rest[len + 4] == '.');
+}
+
+/* By the whole name, then by its first label. */
+static int link_name(const struct aliases *w, size_t contact, const char *name)
+{
+	const size_t len = strcspn(name, ".");
+	_cleanup_free_ char *label = strndup(name, len);
+	struct alias target = {.name = name};
+	const struct alias *found;
+	size_t n = find_aliases(w, &target, &found);
+	int r = label ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = add_link(w->g, contact, found[i].container, DF_GRAPH_BY_NAME,
+			     !found[i].is_declared);
+	if (r < 0 || name[len] != '.')
+		return r;
+	target.name = label;
+	n = find_aliases(w, &target, &found);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const bool is_sure =
+			found[i].is_declared &&
+			is_in_namespace(name + len + 1, w->g->all->list[found[i].container]);
+
+		if (is_sure || is_internal(name))
+			r = add_link(w->g, contact, found[i].container, DF_GRAPH_BY_NAME, !is_sure);
+	}
+	return r;
+}
+
+/* Whether the container existed when the row's answers were given; true if a time is unknown. */
+static bool was_there(const struct df_report_container *c, const struct df_row *row)
+{
+	if (!*row->last || !*c->first)
+		return true;
+	return strcmp(row->last, c->first) >= 0 &&
+	       (!c->is_ended || strcmp(row->first, c->last) <= 0);
+}
+
+static int link_addr(const struct aliases *w, size_t contact, const struct df_graph_item *item,
+		     const char *text)
+{
+	struct df_report_container *const *all = w->g->all->list;
+	const struct df_report_container *caller = all[item->container];
+	struct alias target = {.name = NULL};
+	size_t n, first = DF_GRAPH_NONE;
+	const struct alias *found;
+	bool is_shared = false;
+	int r = 0;
+
+	if (!read_addr(text, target.addr) || is_local(target.addr))
+		return 0;
+	n = find_aliases(w, &target, &found);
+	for (size_t i = 0; i < n; i++) {
+		size_t service = w->g->service_of[found[i].container];
+
+		if (!was_there(all[found[i].container], item->row))
+			continue;
+		if (first == DF_GRAPH_NONE)
+			first = service;
+		is_shared |= service != first;
+	}
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const struct df_report_container *c = all[found[i].container];
+		const bool is_certain =
+			found[i].is_declared || !is_private(target.addr) ||
+			(caller->host && c->host && strcmp(caller->host, c->host) == 0);
+
+		if (was_there(c, item->row))
+			r = add_link(w->g, contact, found[i].container, DF_GRAPH_BY_ADDRESS,
+				     is_shared || !is_certain);
+	}
+	return r;
+}
+
+static int link_item(const struct aliases *w, size_t contact, const struct df_graph_item *item)
+{
+	const struct df_row *row = item->row;
+	const char *name;
+	int r = link_name(w, contact, item->name);
+
+	for (size_t i = 0; i < row->aliases.n && r == 0; i++) {
+		r = pool_name(w->g, row->aliases.list[i], &name);
+		if (r == 0 && name)
+			r = link_name(w, contact, name);
+	}
+	for (size_t i = 0; i < row->answers.n && r == 0; i++)
+		r = link_addr(w, contact, item, row->answers.list[i]);
+	if (r == 0 && row->ip)
+		r = link_addr(w, contact, item, row->ip);
+	return r;
+}
+
+static int make_links(struct df_graph *g)
+{
+	struct aliases w = {.g = g};
+	int r = 0;
+
+	for (size_t i = 0; i < g->all->n && r == 0; i++)
+		r = add_aliases(&w, i);
+	if (w.n > 1)
+		qsort(w.list, w.n, sizeof(*w.list), compare_aliases);
+	for (size_t i = 0; i < g->n_contacts && r == 0; i++) {
+		const struct df_graph_contact *c = &g->contacts[i];
+
+		/* a refused contact reached no container */
+		for (size_t k = c->items; k < c->items + c->n_items && r == 0; k++)
+			if (g->items[k].row->verdict != DF_ROW_BLOCKED &&
+			    g->items[k].row->kind != DF_ROW_SHADOW)
+				r = link_item(&w, i, &g->items[k]);
+	}
+	free(w.list);
+	return r;
+}
+
+/* --- blocked names */
+
+/* A name that a rule is against. */
+struct zone {
+	const char *name;
+	bool is_wide; /* with all names below it */
+	size_t service;
+};
+
+static int compare_zone_names(const void *a, const void *b)
+{
+	const struct zone *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+/* Wide ones first. */
+static int compare_zones(const void *a, const void *b)
+{
+	const struct zone *x = a, *y = b;
+
+	return compare_zone_names(a, b) ?: (int)y->is_wide - (int)x->is_wide
+		?: (x->service > y->service) - (x->service < y->service);
+}
+
+/* "github.com" of "default.policy:3 block github.com", if the contact is covered by it. */
+static int make_zone(struct df_graph *g, const struct df_graph_contact *c, struct zone *ret)
+{
+	static const char block[] = " block ";
+	const char *rule = c->row->rule ? c->row->rule : "", *found = strstr(rule, block);
+
+	*ret = (struct zone){.name = c->name, .service = c->service};
+	if (!found || !c->row->domain || !df_class_covers(found + strlen(block), c->name))
+		return 0;
+	ret->is_wide = true;
+	return pool_name(g, found + strlen(block), &ret->name);
+}
+
+/* The zone of the whole name, else of the nearest parent. */
+static void find_zone(struct df_graph_contact *c, const struct zone *zones, size_t n)
+{
+	for (const char *p = c->name; p && *p; p = strchr(p, '.') ? strchr(p, '.') + 1 : NULL) {
+		const struct zone probe = {.name = p};
+		const struct zone *z =
+			bsearch(&probe, zones, n, sizeof(*zones), compare_zone_names);
+
+		if (!z)
+			continue;
+		while (z > zones && compare_zone_names(z - 1, &probe) == 0)
+			z--;
+		if (p != c->name && !z->is_wide)
+			continue;
+		c->blocked_for = z->service;
+		c->is_blocked_guess = p != c->name;
+		return;
+	}
+}
+
+static int find_blocked(struct df_graph *g)
+{
+	_cleanup_free_ struct zone *zones = reallocarray(NULL, g->n_contacts + 1, sizeof(*zones));
+	size_t n = 0;
+
+	if (!zones)
+		return -ENOMEM;
+	for (size_t i = 0; i < g->n_contacts; i++) {
+		int r = g->contacts[i].is_against ? make_zone(g, &g->contacts[i], &zones[n++]) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	qsort(zones, n, sizeof(*zones), compare_zones);
+	for (size_t i = 0; i < g->n_contacts; i++) {
+		struct df_graph_contact *c = &g->contacts[i];
+
+		/* the name of a service is not blocked with the zone above it */
+		if (!c->is_against && c->n_links == 0 && !c->is_itself)
+			find_zone(c, zones, n);
+	}
+	return 0;
+}
+
+/* --- chains: from a service without callers to a blocked name */
+
+struct walk {
+	struct df_graph *g;
+	bool *is_on_path, *is_seen; /* services */
+	struct df_graph_chain now;
+	size_t n_steps;
+};
+
+static int add_chain(struct walk *w, size_t end)
+{
+	struct df_graph *g = w->g;
+	int r;
+
+	if (g->n_chains == DF_GRAPH_CHAINS_MAX) {
+		g->is_cut = true;
+		return 0;
+	}
+	r = df_array_reserve(&g->chains, &g->cap_chains, g->n_chains + 1, sizeof(*g->chains));
+	if (r < 0)
+		return r;
+	g->chains[g->n_chains] = w->now;
+	g->chains[g->n_chains++].end = end;
+	return 0;
+}
+
+static int visit(struct walk *w, size_t service);
+
+static int follow(struct walk *w, const struct df_graph_contact *c)
+{
+	int r = 0;
+
+	for (size_t i = c->links; i < c->links + c->n_links && r == 0; i++) {
+		size_t to = w->g->links[i].to;
+
+		if (w->is_on_path[to])
+			continue;
+		if (w->now.n == DF_GRAPH_DEPTH_MAX || w->n_steps++ >= STEPS_MAX) {
+			w->g->is_cut = true;
+			continue;
+		}
+		w->now.links[w->now.n++] = i;
+		r = visit(w, to);
+		w->now.n--;
+	}
+	return r;
+}
+
+/* As deep as DF_GRAPH_DEPTH_MAX. */
+static int visit(struct walk *w, size_t service)
+{
+	const struct df_graph_service *s = &w->g->services[service];
+	int r = 0;
+
+	w->is_on_path[service] = w->is_seen[service] = true;
+	for (size_t i = s->contacts; i < s->contacts + s->n_contacts && r == 0; i++) {
+		const struct df_graph_contact *c = &w->g->contacts[i];
+
+		if (w->now.n > 0 && (c->is_against || c->blocked_for != DF_GRAPH_NONE))
+			r = add_chain(w, i);
+		r = r ?: follow(w, c);
+	}
+	w->is_on_path[service] = false;
+	return r;
+}
+
+static int find_chains(struct df_graph *g)
+{
+	struct walk w = {.g = g,
+			 .is_on_path = calloc(g->n_services + 1, sizeof(bool)),
+			 .is_seen = calloc(g->n_services + 1, sizeof(bool))};
+	int r = w.is_on_path && w.is_seen ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < g->n_services && r == 0; i++)
+		if (!g->services[i].is_called)
+			r = visit(&w, i);
+	/* circles without an entry */
+	for (size_t i = 0; i < g->n_services && r == 0; i++)
+		if (!w.is_seen[i])
+			r = visit(&w, i);
+	free(w.is_on_path);
+	free(w.is_seen);
+	return r;
+}
+
+int df_graph_build(struct df_graph *g)
+{
+	return make_services(g) ?: make_contacts(g) ?: make_links(g) ?: find_blocked(g)
+		?: find_chains(g);
 }
 
 void df_graph_done(struct df_graph *g)
@@ -173,4 +686,37 @@ void df_graph_done(struct df_graph *g)
 	free(g->chains);
 	df_pool_done(&g->pool);
 	*g = (struct df_graph){0};
+}
+
+/* --- texts */
+
+const char *df_graph_by_name(enum df_graph_by by)
+{
+	return by == DF_GRAPH_BY_NAME ? "name" : "address";
+}
+
+const char *df_graph_verdict(const struct df_graph_contact *c)
+{
+	return c->row->kind == DF_ROW_SHADOW ? "shadow-would-block"
+					     : df_row_verdict_name(c->row->verdict);
+}
+
+char *df_graph_chain_text(const struct df_graph *g, const struct df_graph_chain *chain)
+{
+	const struct df_graph_contact *start = &g->contacts[g->links[chain->links[0]].contact];
+	const struct df_graph_contact *end = &g->contacts[chain->end];
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	(void)fputs(g->services[start->service].label, out);
+	for (size_t i = 0; i < chain->n; i++) {
+		const struct df_graph_link *l = &g->links[chain->links[i]];
+
+		(void)fprintf(out, " → %s%s", g->contacts[l->contact].name, l->is_guess ? "?" : "");
+	}
+	(void)fprintf(out, " → %s%s", end->name, end->is_blocked_guess ? "?" : "");
+	return fclose(out) == 0 ? text : NULL;
 }

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * graph: which container reached which, and the chains that end in a blocked name.
+ * graph: links between containers, and chains of them that end at a blocked name.
  *
- * Containers of one label are one service.  A contact of a service is linked to another
- * by a name that the other is known under, or by an address that it has; the rule stands
- * in deployfence(1), section TRANSIENT DEPENDENCIES, and graph_link.c follows it.  What is
- * not certain is a guess, and says so.  No I/O but the three writers.
+ * Containers with one label are one service.  A contact of a service is linked to another service
+ * by a name or an address of that one; the rules are in deployfence(1), section TRANSIENT
+ * DEPENDENCIES.  An uncertain link is marked as a guess.  No I/O.
  */
 #ifndef DF_GRAPH_H
 #define DF_GRAPH_H
 
-#include <stdio.h>
-
-#include "cli/report.h"
+#include "cli/report/aggregate.h"
 
 #define DF_GRAPH_DEPTH_MAX 16
 #define DF_GRAPH_CHAINS_MAX 1000
@@ -21,11 +18,11 @@
 struct df_graph_service {
 	const char *label;
 	size_t n_containers;
-	size_t contacts, n_contacts; /* first of them, and how many */
+	size_t contacts, n_contacts; /* index of the first, and number */
 	bool is_called;              /* a link leads here */
 };
 
-/* One row of one container of a service, by what was reached for. */
+/* One row of one container of a service. */
 struct df_graph_item {
 	size_t service;
 	const char *name; /* lower case, no dot at the end; or an address */
@@ -33,6 +30,7 @@ struct df_graph_item {
 	const struct df_row *row;
 };
 
+/* All rows of one service with one name. */
 struct df_graph_contact {
 	size_t service;
 	const char *name;
@@ -40,10 +38,10 @@ struct df_graph_contact {
 	const struct df_row *row; /* the worst of them; one that a shadow policy is against */
 	uint64_t count;
 	size_t links, n_links;
-	bool is_itself;        /* it means the service that asked */
+	bool is_itself;        /* the name of the service itself */
 	bool is_against;       /* refused, or would be, also by a shadow policy … */
 	size_t blocked_for;    /* … or only for this other service; or NONE; … */
-	bool is_blocked_guess; /* … by a rule for a name above it */
+	bool is_blocked_guess; /* … by a rule for a parent of the name */
 };
 
 enum df_graph_by { DF_GRAPH_BY_NAME, DF_GRAPH_BY_ADDRESS };
@@ -78,16 +76,12 @@ struct df_graph {
 int df_graph_build(struct df_graph *g);
 void df_graph_done(struct df_graph *g);
 
-/* The parts of it, in this order. */
-int df_graph_link(struct df_graph *g);
-int df_graph_find_blocked(struct df_graph *g);
-int df_graph_find_chains(struct df_graph *g);
-
-/* Lower case, without the dot at its end, in the pool. */
-int df_graph_name(struct df_graph *g, const char *name, const char **ret);
-
-int df_graph_text(FILE *out, const struct df_report *r);
-int df_graph_json(FILE *out, const struct df_report *r);
-int df_graph_dot(FILE *out, const struct df_report *r);
+/* "name", "address". */
+const char *df_graph_by_name(enum df_graph_by by);
+/* Of the contact at the end of a chain.  It is "allowed" if the name is blocked for another one. */
+const char *df_graph_verdict(const struct df_graph_contact *c);
+/* "deploy-web → artifacts.internal → github.com", with "?" behind a guess.  Owned; NULL: no memory.
+ */
+char *df_graph_chain_text(const struct df_graph *g, const struct df_graph_chain *chain);
 
 #endif

@@ -8,11 +8,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/cli.h"
 #include "cli/fences.h"
+#include "cli/internal.h"
 #include "cli/line_reader.h"
 #include "cli/report/event_read.h"
-#include "cli/report/report_read.h"
+#include "cli/report/report.h"
 #include "lib/base/array.h"
 #include "lib/base/hash.h"
 #include "lib/base/json.h"
@@ -37,11 +37,6 @@ struct line_set {
 	size_t n, cap;
 };
 
-static uint64_t hash_line(const struct line_set *s, const char *line, size_t len)
-{
-	return df_hash_bytes(s->seed, line, len);
-}
-
 static int compare_hashes(const void *a, const void *b)
 {
 	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -51,7 +46,7 @@ static int compare_hashes(const void *a, const void *b)
 
 static bool has_line(const struct line_set *s, const char *line, size_t len)
 {
-	const uint64_t h = hash_line(s, line, len);
+	const uint64_t h = df_hash_bytes(s->seed, line, len);
 
 	return s->n > 0 && bsearch(&h, s->list, s->n, sizeof(h), compare_hashes);
 }
@@ -125,7 +120,7 @@ static int note_lines(struct line_set *s, struct df_line_reader *l, size_t *ret_
 		r = df_array_reserve(&s->list, &s->cap, s->n + 1, sizeof(*s->list));
 		if (r < 0)
 			return r;
-		s->list[s->n++] = hash_line(s, line, len);
+		s->list[s->n++] = df_hash_bytes(s->seed, line, len);
 	}
 	*ret_n = n;
 	return l->fd >= 0 ? df_line_reader_rewind(l) : 0;

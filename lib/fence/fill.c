@@ -13,7 +13,6 @@
 #define PORT_PREFIX 24 /* of a whole port: the protocol's octet and 16 bits */
 #define NS_PER_S 1000000000ull
 
-_Static_assert(DF_PORTS_CLASSES_MAX == DF_PORT_CLASSES, "one octet a class");
 _Static_assert((int)DF_PORTS_OTHER_TCP == DF_CLASS_TCP &&
 		       (int)DF_PORTS_PORTLESS == DF_CLASS_OTHER &&
 		       (int)DF_PORTS_OTHER_UDP == DF_CLASS_UDP,

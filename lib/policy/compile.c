@@ -249,42 +249,6 @@ int df_policy_files_add(struct df_policy_files *files, const char *path, size_t 
 	return 0;
 }
 
-/* To the end.  size is what the file should hold, so that one buffer will do. */
-static int read_octets(int fd, size_t size, size_t max, char **ret, size_t *ret_len)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t len = 0, room = 0;
-
-	for (;;) {
-		ssize_t n;
-
-		if (len == room) {
-			char *moved;
-
-			/* One octet more shows the end, or that the file has grown. */
-			room = room ? room * 2 : size + 1;
-			moved = realloc(text, room + 1);
-			if (!moved)
-				return -ENOMEM;
-			text = moved;
-		}
-		n = read(fd, text + len, room - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-		if (len > max)
-			return -E2BIG;
-	}
-	text[len] = '\0';
-	*ret = TAKE_PTR(text);
-	*ret_len = len;
-	return 0;
-}
-
 /* A descriptor or -errno; files->why is set for what others could have written. */
 static int open_file(struct df_policy_files *files, const char *path)
 {
@@ -322,7 +286,7 @@ int df_policy_files_read(struct df_policy_files *files, const char *path, size_t
 	if ((uint64_t)st.st_size > max)
 		return -E2BIG;
 	stamp = df_policy_stamp_from(&st);
-	r = read_octets(fd, (size_t)st.st_size, max, &text, &len);
+	r = df_read_all(fd, max, &text, &len);
 	if (r < 0)
 		return r;
 	if (fstat(fd, &st) < 0)

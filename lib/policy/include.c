@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* policy_parse: the statements that name other files. */
+/* include: the statements that name other files. */
 #include <errno.h>
 #include <string.h>
 
 #include "lib/base/array.h"
 #include "lib/base/util.h"
-#include "lib/policy/compile.h"
 #include "lib/policy/internal.h"
-#include "lib/policy/list.h"
 
 #define LINES_TEXT_MAX 128
 #define IMPLIED "encrypted-dns.policy"
 #define KINDS_MAX 512 /* different rules of one list: scopes times port ranges, and exceptions */
 
-/* A path as a value, and where it leads.  *ret is malloc'd. */
+/* A path as a value, resolved against the current file.  *ret is malloc'd. */
 static int parse_path(struct df_policy_parser *p, char **ret, unsigned *ret_column)
 {
 	const char *from = p->src->files->list[p->file].path;
@@ -22,12 +20,24 @@ static int parse_path(struct df_policy_parser *p, char **ret, unsigned *ret_colu
 
 	if (r < 0)
 		return r;
-	if (path[0] == '\0') {
-		df_stmt_error(&p->stmt, *ret_column, "empty file name; write a path");
-		return -EINVAL;
-	}
+	if (path[0] == '\0')
+		return df_stmt_error(&p->stmt, *ret_column, "empty file name; write a path");
 	*ret = df_policy_files_resolve(from, path);
 	return *ret ? 0 : -ENOMEM;
+}
+
+/* The last check before a file is read: nothing follows, and files may be read. */
+static int end_statement(struct df_policy_parser *p, const char *hint)
+{
+	const struct df_word *keyword = &p->stmt.keyword;
+	int r = df_stmt_end(&p->stmt, hint);
+
+	if (r < 0 || p->can_read)
+		return r;
+	return df_stmt_error(&p->stmt, keyword->column,
+			     "'%.*s' needs a policy that is a file; this one has no place of its "
+			     "own",
+			     (int)keyword->len, keyword->s);
 }
 
 static int refuse_file(struct df_policy_parser *p, unsigned column, const char *path, int r,
@@ -39,21 +49,10 @@ static int refuse_file(struct df_policy_parser *p, unsigned column, const char *
 		return r;
 	df_messages_quote(path, strlen(path), quote);
 	if (r == -E2BIG)
-		df_stmt_error(&p->stmt, column, "%s: too big; at most %zu MiB", quote, max >> 20);
-	else
-		df_stmt_error(&p->stmt, column, "%s: %s", quote,
-			      df_policy_files_error(p->src->files, r));
-	return -EINVAL;
-}
-
-static int refuse_reading(struct df_policy_parser *p)
-{
-	const struct df_word *keyword = &p->stmt.keyword;
-
-	df_stmt_error(&p->stmt, keyword->column,
-		      "'%.*s' needs a policy that is a file; this one has no place of its own",
-		      (int)keyword->len, keyword->s);
-	return -EINVAL;
+		return df_stmt_error(&p->stmt, column, "%s: too big; at most %zu MiB", quote,
+				     max >> 20);
+	return df_stmt_error(&p->stmt, column, "%s: %s", quote,
+			     df_policy_files_error(p->src->files, r));
 }
 
 /* The file that was read as a policy already, if there is one. */
@@ -87,19 +86,43 @@ static int refuse_cycle(struct df_policy_parser *p, unsigned column, uint32_t kn
 			df_append(chain, sizeof(chain), &pos, "%s includes ",
 				  df_messages_quote(path, strlen(path), quote));
 	}
-	df_stmt_error(&p->stmt, column, "a cycle: %s%s", chain,
-		      known == p->file ? "itself" : "the first one again");
-	return -EINVAL;
+	return df_stmt_error(&p->stmt, column, "a cycle: %s%s", chain,
+			     known == p->file ? "itself" : "the first one again");
 }
 
-/* What the current file has set for its rules ends with the included one. */
-static int parse_included(struct df_policy_parser *p, uint32_t file, const char *text, size_t len)
+int df_policy_parse_include(struct df_policy_parser *p, const struct df_policy_statement *s)
 {
-	struct df_policy_parser saved = *p;
-	int r;
+	_cleanup_free_ char *path = NULL, *text = NULL;
+	struct df_policy_parser saved;
+	struct df_policy_stamp stamp;
+	size_t len, file;
+	unsigned column;
+	uint32_t known;
+	int r = parse_path(p, &path, &column);
 
+	(void)s;
+	if (r == 0)
+		r = end_statement(p, "one file a statement");
+	if (r < 0)
+		return r;
+	r = df_policy_stamp_of(path, &stamp);
+	if (r < 0)
+		return refuse_file(p, column, path, r, 0);
+	/* Its statements hold once, however often it is included. */
+	if (find_policy(p, &stamp, &known))
+		return p->is_open[known] ? refuse_cycle(p, column, known) : 0;
+	if (p->depth + 1 == DF_POLICY_INCLUDE_DEPTH)
+		return df_stmt_error(&p->stmt, column,
+				     "more than %d files in one another; include it higher up",
+				     DF_POLICY_INCLUDE_DEPTH);
+	r = df_policy_files_read(p->src->files, path, DF_POLICY_FILE_MAX, &text, &len, &file);
+	if (r < 0)
+		return refuse_file(p, column, path, r, DF_POLICY_FILE_MAX);
+	df_policy_warn_untrusted(p->stmt.messages, p->src->files, (uint32_t)file);
+	/* Owner and hint that the included file sets end with it. */
+	saved = *p;
 	p->depth++;
-	r = df_policy_parse_file(p, file, text, len);
+	r = df_policy_parse_file(p, (uint32_t)file, text, len);
 	p->depth--;
 	p->stmt = saved.stmt;
 	p->file = saved.file;
@@ -111,45 +134,9 @@ static int parse_included(struct df_policy_parser *p, uint32_t file, const char 
 	return r;
 }
 
-int df_policy_parse_include(struct df_policy_parser *p)
+int df_policy_parse_implied(struct df_policy_parser *p, const char *data_dir,
+			    const struct df_policy_place *place)
 {
-	_cleanup_free_ char *path = NULL, *text = NULL;
-	struct df_policy_stamp stamp;
-	size_t len, file;
-	unsigned column;
-	uint32_t known;
-	int r = parse_path(p, &path, &column);
-
-	if (r < 0)
-		return r;
-	r = df_stmt_end(&p->stmt, "one file a statement");
-	if (r < 0)
-		return r;
-	if (!p->can_read)
-		return refuse_reading(p);
-	r = df_policy_stamp_of(path, &stamp);
-	if (r < 0)
-		return refuse_file(p, column, path, r, 0);
-	/* Read before: what it says holds, however often it is included. */
-	if (find_policy(p, &stamp, &known))
-		return p->is_open[known] ? refuse_cycle(p, column, known) : 0;
-	if (p->depth + 1 == DF_POLICY_INCLUDE_DEPTH) {
-		df_stmt_error(&p->stmt, column,
-			      "more than %d files in one another; include it higher up",
-			      DF_POLICY_INCLUDE_DEPTH);
-		return -EINVAL;
-	}
-	r = df_policy_files_read(p->src->files, path, DF_POLICY_FILE_MAX, &text, &len, &file);
-	if (r < 0)
-		return refuse_file(p, column, path, r, DF_POLICY_FILE_MAX);
-	df_policy_warn_untrusted(p->stmt.messages, p->src->files, (uint32_t)file);
-	return parse_included(p, (uint32_t)file, text, len);
-}
-
-int df_policy_parse_implied(struct df_policy_parser *p, const char *data_dir)
-{
-	const struct df_policy_place *place =
-		p->encrypted_dns_place.line ? &p->encrypted_dns_place : &p->default_place;
 	_cleanup_free_ char *path = NULL, *text = NULL;
 	struct df_policy_files *files = p->src->files;
 	char quote[DF_MESSAGES_QUOTE];
@@ -168,7 +155,7 @@ int df_policy_parse_implied(struct df_policy_parser *p, const char *data_dir)
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0) {
-		files->has_changed = true; /* no cache: it may be there the next time */
+		files->has_changed = true; /* not cached: the file may be there the next time */
 		df_policy_warn(p->stmt.messages, files, place,
 			       "%s: %s; encrypted resolvers are refused by other rules alone",
 			       df_messages_quote(path, strlen(path), quote),
@@ -182,7 +169,7 @@ int df_policy_parse_implied(struct df_policy_parser *p, const char *data_dir)
 	return df_policy_parse_file(p, (uint32_t)file, text, len);
 }
 
-/* A list as it is read: each kind of entry is one rule, which all entries of it share. */
+/* A list while it is read: each kind of entry is one rule, which all entries of it share. */
 struct reading {
 	struct df_policy_parser *p;
 	struct df_policy_source_rule rule; /* what all have in common */
@@ -191,26 +178,22 @@ struct reading {
 	unsigned n_kinds;
 };
 
-static bool is_same_kind(const struct df_policy_source_rule *a,
-			 const struct df_policy_source_rule *b)
-{
-	return a->scope == b->scope && a->is_exception == b->is_exception &&
-	       a->is_important == b->is_important && a->ports.proto == b->ports.proto &&
-	       a->ports.lo == b->ports.lo && a->ports.hi == b->ports.hi;
-}
-
 static int get_kind(struct reading *reading, uint32_t *ret)
 {
-	const struct df_policy_source *src = reading->p->src;
+	const struct df_policy_source_rule *b = &reading->rule;
 	int r;
 
 	for (unsigned i = 0; i < reading->n_kinds; i++) {
-		if (is_same_kind(&src->rules[reading->kinds[i]], &reading->rule)) {
+		const struct df_policy_source_rule *a = &reading->p->src->rules[reading->kinds[i]];
+
+		if (a->scope == b->scope && a->is_exception == b->is_exception &&
+		    a->is_important == b->is_important && a->ports.proto == b->ports.proto &&
+		    a->ports.lo == b->ports.lo && a->ports.hi == b->ports.hi) {
 			*ret = reading->kinds[i];
 			return 0;
 		}
 	}
-	r = df_policy_add_rule(reading->p, reading->column, &reading->rule, ret);
+	r = df_policy_add_rule(reading->p, reading->column, b, ret);
 	if (r == 0 && reading->n_kinds < KINDS_MAX)
 		reading->kinds[reading->n_kinds++] = *ret;
 	return r;
@@ -220,14 +203,13 @@ static int take(void *data, const struct df_list_entry *entry)
 {
 	struct reading *reading = data;
 	const struct df_policy_target *t = &entry->target;
-	bool is_allow = reading->rule.action == DF_POLICY_ALLOW;
 	uint8_t action = reading->rule.action;
 	uint32_t rule;
 	int r;
 
 	reading->rule.scope = (uint8_t)(t->is_name ? t->scope : DF_POLICY_NET);
 	reading->rule.ports = (struct df_policy_range){t->ports.proto, t->ports.lo, t->ports.hi};
-	reading->rule.is_exception = entry->is_exception && !is_allow;
+	reading->rule.is_exception = entry->is_exception && action != DF_POLICY_ALLOW;
 	reading->rule.is_important = entry->is_important;
 	if (reading->rule.is_exception)
 		reading->rule.action = DF_POLICY_ALLOW;
@@ -236,49 +218,39 @@ static int take(void *data, const struct df_list_entry *entry)
 	return r < 0 ? r : df_policy_add_target(reading->p->src, t, rule);
 }
 
-static void list_lines(const struct df_list_file *list, char ret[static LINES_TEXT_MAX])
-{
-	unsigned n =
-		list->n_unknown < DF_LIST_UNKNOWN_KEPT ? list->n_unknown : DF_LIST_UNKNOWN_KEPT;
-	size_t pos = 0;
-
-	ret[0] = '\0';
-	for (unsigned i = 0; i < n; i++)
-		df_append(ret, LINES_TEXT_MAX, &pos, "%s%u", i ? ", " : "", list->unknown[i]);
-	if (list->n_unknown > n)
-		df_append(ret, LINES_TEXT_MAX, &pos, ", …");
-}
-
-/* One line about all that was not understood. */
+/* One message about all lines that are not understood. */
 static int judge_reading(struct df_policy_parser *p, const struct df_list_file *list, uint32_t file,
 			 unsigned column, const char *format)
 {
 	const struct df_policy_files *files = p->src->files;
 	struct df_policy_place place = {.file = file, .line = list->unknown[0], .column = 1};
-	char lines[LINES_TEXT_MAX], quote[DF_MESSAGES_QUOTE];
 	const char *path = files->list[file].path;
+	char lines[LINES_TEXT_MAX] = "", quote[DF_MESSAGES_QUOTE];
+	unsigned n = 0;
+	size_t pos = 0;
 
 	if (df_list_is_alien(list) || (list->n_entries == 0 && list->n_unknown > 0)) {
 		const char *guess = df_list_guess(list);
+		const char *like = guess ? ": it looks like " : "";
 
 		df_messages_quote(path, strlen(path), quote);
+		guess = guess ? guess : "";
 		if (list->n_entries == 0)
-			df_stmt_error(&p->stmt, column,
-				      "%s: no line is understood as %s; name its format%s%s", quote,
-				      format, guess ? ": it looks like " : "", guess ? guess : "");
-		else
-			df_stmt_error(&p->stmt, column,
-				      "%s: %u lines are not %s, and %u are; name its format%s%s",
-				      quote, list->n_alien, format,
-				      list->n_read + list->n_unknown - list->n_alien,
-				      guess ? ": it looks like " : "", guess ? guess : "");
-		return -EINVAL;
+			return df_stmt_error(&p->stmt, column,
+					     "%s: no line is understood as %s; name its format%s%s",
+					     quote, format, like, guess);
+		return df_stmt_error(&p->stmt, column,
+				     "%s: %u lines are not %s, and %u are; name its format%s%s",
+				     quote, list->n_alien, format,
+				     list->n_read + list->n_unknown - list->n_alien, like, guess);
 	}
-	list_lines(list, lines);
+	for (; n < list->n_unknown && n < DF_LIST_UNKNOWN_KEPT; n++)
+		df_append(lines, sizeof(lines), &pos, "%s%u", n ? ", " : "", list->unknown[n]);
 	if (list->n_unknown > 0)
 		df_policy_warn(p->stmt.messages, files, &place,
-			       "%u of %u lines are not understood as %s and left out: %s",
-			       list->n_unknown, list->n_lines, format, lines);
+			       "%u of %u lines are not understood as %s and left out: %s%s",
+			       list->n_unknown, list->n_lines, format, lines,
+			       list->n_unknown > n ? ", …" : "");
 	place.line = 0;
 	if (list->n_entries == 0)
 		df_policy_warn(p->stmt.messages, files, &place, "the list is empty");
@@ -292,7 +264,7 @@ static int read_list(struct df_policy_parser *p, struct reading *reading, struct
 	_cleanup_free_ char *text = NULL;
 	struct df_policy_source *src = p->src;
 	char quote[DF_MESSAGES_QUOTE];
-	const char *what;
+	const char *other;
 	size_t file;
 	int r = df_policy_files_read(src->files, path, DF_POLICY_LIST_MAX, &text, &list->len,
 				     &file);
@@ -300,12 +272,10 @@ static int read_list(struct df_policy_parser *p, struct reading *reading, struct
 	if (r < 0)
 		return refuse_file(p, reading->column, path, r, DF_POLICY_LIST_MAX);
 	df_policy_warn_untrusted(p->stmt.messages, src->files, (uint32_t)file);
-	what = df_list_not_a_list(text, list->len);
-	if (what) {
-		df_stmt_error(&p->stmt, reading->column, "%s: no list; it looks like %s",
-			      df_messages_quote(path, strlen(path), quote), what);
-		return -EINVAL;
-	}
+	other = df_list_not_a_list(text, list->len);
+	if (other)
+		return df_stmt_error(&p->stmt, reading->column, "%s: no list; it looks like %s",
+				     df_messages_quote(path, strlen(path), quote), other);
 	if (df_array_reserve(&src->lists, &src->lists_cap, src->n_lists + 1, sizeof(*src->lists)) <
 	    0)
 		return -ENOMEM;
@@ -316,13 +286,12 @@ static int read_list(struct df_policy_parser *p, struct reading *reading, struct
 	return r < 0 ? r : judge_reading(p, list, (uint32_t)file, reading->column, format);
 }
 
-static int parse_list(struct df_policy_parser *p, enum df_policy_action action)
+int df_policy_parse_list(struct df_policy_parser *p, const struct df_policy_statement *s)
 {
-	const char *const *formats =
-		DF_POLICY_CHOICES("plain", "hosts", "adblock", "rpz", "dnsmasq");
-	struct reading reading = {.p = p, .rule.action = (uint8_t)action};
+	static const char *const formats[] = {"plain", "hosts", "adblock", "rpz", "dnsmasq", NULL};
+	struct reading reading = {.p = p, .rule.action = s->value};
 	struct df_list_file list = {
-		.is_allow = action == DF_POLICY_ALLOW,
+		.is_allow = s->value == DF_POLICY_ALLOW,
 		.take = take,
 		.data = &reading,
 	};
@@ -337,22 +306,10 @@ static int parse_list(struct df_policy_parser *p, enum df_policy_action action)
 	if (r < 0)
 		return r;
 	list.format = (enum df_list_format)r;
-	r = df_stmt_end(&p->stmt, "one value only");
+	r = end_statement(p, "one value only");
 	if (r < 0)
 		return r;
-	if (!p->can_read)
-		return refuse_reading(p);
 	r = df_strpool_add(&p->src->strings, begin, (size_t)(format.s + format.len - begin),
 			   &reading.rule.text);
 	return r < 0 ? r : read_list(p, &reading, &list, path, formats[list.format]);
-}
-
-int df_policy_parse_block_list(struct df_policy_parser *p)
-{
-	return parse_list(p, DF_POLICY_BLOCK);
-}
-
-int df_policy_parse_allow_list(struct df_policy_parser *p)
-{
-	return parse_list(p, DF_POLICY_ALLOW);
 }

@@ -16,8 +16,8 @@
 #include "lib/policy/value.h"
 
 /*
- * policy_format: the bytes of a compiled policy, for policy*.c and policy_build*.c only.
- * All numbers in the byte order of the host, which the magic shows.
+ * The bytes of a compiled policy.  All numbers are in the byte order of the host, which the
+ * magic shows.
  *
  *   header
  *   slots      u32[n_slots + 1]: slot i's entries are the octets from slots[i] to
@@ -50,11 +50,6 @@
 #define DF_POLICY_SLOT_LOAD 2 /* entries of a slot on average: a slot costs 4 octets */
 
 #define DF_POLICY_NET_IPV4_LEN 96u /* ::ffff:0:0/96 holds IPv4 */
-/*
- * Classes of ports that one policy may tell apart, with the three that always are.  The
- * kernel side has two more, so that own and base policy need not be quite the same.
- */
-#define DF_POLICY_CLASSES_MAX 30u
 
 struct df_policy_header {
 	uint32_t magic, version, size, seed;
@@ -230,10 +225,9 @@ static inline bool df_policy_holds(const struct df_policy_net *net, const uint8_
 }
 
 /*
- * strpool: NUL-terminated strings in one block, each kept once.  Offset 0 is the
- * empty string.  The block becomes the strings of a compiled policy as it is.
+ * Strings of a compiled policy, NUL-terminated in one block, each kept once.  Offset 0 is the
+ * empty string.
  */
-
 #define DF_STRPOOL_MAX (128u << 20) /* half of DF_POLICY_SIZE_MAX; offsets stay far below 2^32 */
 
 struct df_strpool {
@@ -244,22 +238,10 @@ struct df_strpool {
 
 /* *ret is 0 for the empty string only.  -ENOMEM, -E2BIG (pool full).  s must not hold a NUL. */
 int df_strpool_add(struct df_strpool *pool, const char *s, size_t len, uint32_t *ret);
-void df_strpool_done(struct df_strpool *pool);
 
-/*
- * policy_parse: policy text to settings and rules, in the order of the file.
- *
- * Every statement of deployfence.policy(5) is checked in full.  What this version does not
- * do is then refused.
- *
- * owner and hint apply to the rules that follow, until the next one; "" ends
- * them.  Rules before the first hint get that hint, as policies often end in it.  An
- * included file begins with those of the file that includes it, and changes them for
- * itself alone.
- */
+/* What the parser makes of a policy: the source of a table. */
 
-#define DF_POLICY_KEEP_LEARNED_S 3600u /* unless the policy says otherwise */
-
+#define DF_POLICY_KEEP_LEARNED_S 3600u  /* unless the policy says otherwise */
 #define DF_POLICY_INCLUDE_DEPTH 8       /* files in one another */
 #define DF_POLICY_LIST_MAX (128u << 20) /* octets of a list: some 5 million names */
 #define DF_POLICY_NAMES_MAX (1u << 30)  /* octets of all names: offsets have 32 bits */
@@ -269,7 +251,7 @@ struct df_policy_place {
 	uint32_t line, column;
 };
 
-/* What a statement says of all names and networks that it stands for. */
+/* One statement, or one kind of entry of a list; names and networks refer to it. */
 struct df_policy_source_rule {
 	struct df_policy_place place;
 	uint32_t text, owner, hint;   /* offsets in strings */
@@ -277,14 +259,14 @@ struct df_policy_source_rule {
 	uint8_t action, scope;
 	uint32_t list;                   /* index plus 1; 0: written in the policy */
 	bool is_exception, is_important; /* of a list; see list.h */
-	bool has_hint;                   /* or knows that it has none */
-	bool is_implied; /* of the list that encrypted-dns stands for; yields to what is written */
+	bool has_hint;                   /* or it is certain that there is none */
+	bool is_implied; /* of the list that encrypted-dns stands for; yields to written rules */
 };
 
-/* owner and hint of a statement that refuses without being a rule. */
+/* Owner and hint of `default` and `raw-ip`, which refuse without being rules. */
 struct df_policy_source_texts {
 	uint32_t owner, hint; /* offsets in strings */
-	bool has_hint;        /* or knows that it has none */
+	bool has_hint;        /* or it is certain that there is none */
 	bool is_made;         /* there is such a statement … */
 	uint32_t file;        /* … in this file */
 };
@@ -305,29 +287,15 @@ struct df_policy_source_net {
 	uint32_t rule; /* index */
 };
 
-/* Settings that no statement made are 0 until df_policy_parse fills in what they are then. */
-struct df_policy_settings {
-	enum df_policy_mode mode;
-	enum df_policy_action default_action;
-	enum df_policy_refuse_dns refuse_dns;
-	unsigned enforce_share; /* percent */
-	enum df_policy_raw_ip raw_ip;
-	enum df_policy_pin pin_blocked; /* 0: as the number of blocked names says */
-	enum df_policy_shared shared_address;
-	uint32_t keep_learned_s;
-	int refuse_errno;
-	bool is_nested_netns_allowed;
-	uint32_t leaks; /* bits 1 << finding: refuse */
-	uint8_t resolvers[DF_POLICY_RESOLVERS_MAX][16];
-	unsigned n_resolvers;
-	enum df_policy_action encrypted_dns; /* 0: as default says; used here alone */
-	struct df_policy_source_texts default_texts, raw_texts;
-	struct df_policy_place pin_place; /* of the statement, for what only the builder sees */
-};
-
 struct df_policy_source {
 	struct df_policy_files *files; /* the first is the policy itself; borrowed */
-	struct df_policy_settings settings;
+	/* The settings; pin_blocked 0: as the number of blocked names says.  The builder fills in
+	 * the rest. */
+	struct df_policy_header header;
+	uint8_t resolvers[DF_POLICY_RESOLVERS_MAX][16]; /* header.n_resolvers of them */
+	uint8_t encrypted_dns; /* enum df_policy_action; 0: as default says; for the parser */
+	struct df_policy_source_texts default_texts, raw_texts;
+	struct df_policy_place pin_place; /* of pin-blocked, for a warning of the builder */
 	struct df_policy_source_list *lists;
 	size_t n_lists, lists_cap;
 	struct df_policy_source_rule *rules;
@@ -343,17 +311,18 @@ struct df_policy_source {
 	unsigned n_statements; /* of the policy itself */
 };
 
+/* can_read: other files; else statements that name them are refused. */
 struct df_policy_reading {
-	bool can_read;        /* other files; else what names them is refused */
+	bool can_read;
 	const char *data_dir; /* of the list that encrypted-dns stands for; NULL: there is none */
 };
 
 void df_policy_source_done(struct df_policy_source *src);
 
-/* From now on messages are about this file, and at this place. */
+/* The messages that follow are about this file. */
 void df_policy_set_file(struct df_messages *messages, const struct df_policy_files *files,
 			uint32_t file);
-/* Where the file that was read last is one that the hook would refuse: says so. */
+/* A warning if the file that was read last is one that the hook would refuse. */
 void df_policy_warn_untrusted(struct df_messages *messages, const struct df_policy_files *files,
 			      uint32_t file);
 void df_policy_warn(struct df_messages *messages, const struct df_policy_files *files,
@@ -363,18 +332,16 @@ void df_policy_warn(struct df_messages *messages, const struct df_policy_files *
 /*
  * Fills *ret, which the caller zeroed but for files, and frees in every case.  text is that
  * of the first file.  0 also with errors: those are in messages.  -ENOMEM, -E2BIG.
+ *
+ * owner and hint apply to the rules that follow, until the next one; "" ends them.  Rules
+ * before the first hint get that hint, as policies often end in it.  An included file begins
+ * with those of the file that includes it, and changes them for itself alone.
  */
 int df_policy_parse(const char *text, size_t len, const struct df_policy_reading *reading,
 		    struct df_messages *messages, struct df_policy_source *ret);
 
-/*
- * policy_statement: what policy_parse.c, policy_settings.c and policy_include.c share.
- *
- * A statement's parser finds its keyword read, takes the rest of the line, and
- * returns 0, -EINVAL with the error reported, or another -errno, which ends all.
- */
+/* The parser, for parse.c and include.c. */
 
-#define DF_POLICY_CHOICES(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define DF_POLICY_STATEMENTS_MAX 32 /* more than there are */
 
 struct df_policy_parser {
@@ -389,60 +356,50 @@ struct df_policy_parser {
 	uint32_t owner, hint;                /* offsets in strings */
 	bool has_hint;                       /* of the current file, or of one that includes it */
 	size_t first_rule;                   /* of the current file */
-	/* of those that may be made once, in whichever file; line 0: not yet */
-	struct df_policy_place first[DF_POLICY_STATEMENTS_MAX];
-	struct df_policy_place default_place, encrypted_dns_place;
-	/* on-leak: by finding, and for all of them; line 0 where none has said anything */
+	/* the place of the last one of each statement, in whichever file; line 0: none yet */
+	struct df_policy_place seen[DF_POLICY_STATEMENTS_MAX];
+	/* on-leak: by finding, and for all of them; line 0 where no statement names it */
 	struct df_policy_place leak_place[DF_FINDINGS], leak_all_place;
 	bool is_leak_refused[DF_FINDINGS], is_all_refused;
 };
 
+/*
+ * parse finds the keyword read and takes the rest of the line.  0; -EINVAL with the error
+ * reported; another -errno ends all.
+ */
 struct df_policy_statement {
 	const char *name;
-	int (*parse)(struct df_policy_parser *p);
-	bool is_scalar; /* may be set once */
+	int (*parse)(struct df_policy_parser *p, const struct df_policy_statement *s);
+	bool is_scalar; /* may be made once */
+	uint8_t value; /* the action of a rule or a list; the value of a setting's first word, … */
+	uint16_t offset;      /* … which is kept there in the header */
+	const char *words[4]; /* of a setting, in the order of their values; NULL-terminated */
 };
 
-/* Those that set something; ended by a NULL name. */
-extern const struct df_policy_statement df_policy_settings_statements[];
-
-/* After the last statement: what the settings are that none has made. */
-void df_policy_settings_finish(struct df_policy_parser *p);
-
-/* Where the current statement stands. */
-struct df_policy_place df_policy_here(const struct df_policy_parser *p);
-
-/* Reports the error at its place in the value that begins at column.  -EINVAL. */
-int df_policy_refuse_value(struct df_policy_parser *p, unsigned column,
-			   const struct df_value_error *error);
-/* Reports that what is set twice, at column; before says where else.  -EINVAL. */
-int df_policy_refuse_twice(struct df_policy_parser *p, unsigned column, const struct df_word *what,
-			   const struct df_policy_place *before);
-
-/* Parses text as file, the statements of which then stand in place of the current one. */
+/* Parses text as file, in place of the current one. */
 int df_policy_parse_file(struct df_policy_parser *p, uint32_t file, const char *text, size_t len);
 
 /*
- * A new rule, of the current statement, with owner and hint as they are now; what it names
- * comes by df_policy_add_target.  An error in its ports is reported at column.  *ret: its index.
+ * A new rule of the current statement, with the current owner and hint; its names and networks
+ * follow by df_policy_add_target.  An error in its ports is reported at column.  *ret: its index.
  */
 int df_policy_add_rule(struct df_policy_parser *p, unsigned column,
 		       const struct df_policy_source_rule *rule, uint32_t *ret);
 int df_policy_add_target(struct df_policy_source *src, const struct df_policy_target *t,
 			 uint32_t rule);
 
-/* policy_include.c */
-int df_policy_parse_include(struct df_policy_parser *p);
+/* include.c */
+int df_policy_parse_include(struct df_policy_parser *p, const struct df_policy_statement *s);
+int df_policy_parse_list(struct df_policy_parser *p, const struct df_policy_statement *s);
 /*
  * The shipped list of encrypted resolvers, as if it were included at the end, but that its
- * rules yield to those that are written.  Missing: a warning.
+ * rules yield to written ones.  If it is missing, a warning about the statement at place.
  */
-int df_policy_parse_implied(struct df_policy_parser *p, const char *data_dir);
-int df_policy_parse_block_list(struct df_policy_parser *p);
-int df_policy_parse_allow_list(struct df_policy_parser *p);
+int df_policy_parse_implied(struct df_policy_parser *p, const char *data_dir,
+			    const struct df_policy_place *place);
 
 /*
- * policy_builder: what the files of policy_build share.
+ * The builder: build.c and build_names.c.
  *
  * An item is a name or a network of the source with the rule that it is listed under.
  * Items of the same name (or network) form a list, in the order in which lookups try
@@ -451,8 +408,8 @@ int df_policy_parse_allow_list(struct df_policy_parser *p);
 
 #define DF_BUILD_NONE UINT32_MAX /* no item */
 /*
- * How far ahead is prefetched what lies at a place that a hash says: with a million names,
- * each step would miss the cache and wait.
+ * With a million names, each step to a place that a hash names would miss the cache and wait.
+ * So such places are prefetched this many steps ahead.
  */
 #define DF_BUILD_AHEAD 16
 
@@ -465,13 +422,6 @@ struct df_build_node {
 	uint32_t offset; /* of its entry in the table */
 	uint8_t label_len;
 	bool has_allow_below;
-};
-
-/* A name with its labels, from the last on, and the hashes of the names that end there. */
-struct df_build_path {
-	unsigned n;
-	uint32_t labels[DF_DNAME_LABELS_MAX]; /* offsets in the source's names */
-	uint64_t hashes[DF_DNAME_LABELS_MAX];
 };
 
 struct df_build_runs {
@@ -500,37 +450,14 @@ struct df_builder {
 };
 
 /* The rule of an item. */
-uint32_t df_build_rule_of(const struct df_builder *b, uint32_t item);
+static inline const struct df_policy_source_rule *df_build_rule_of(const struct df_builder *b,
+								   uint32_t item)
+{
+	const struct df_policy_source *src = b->src;
 
-/* Puts an item into a list, where the rank of its rule says.  Of doubles the first stays. */
-void df_build_add_item(struct df_builder *b, uint32_t *list, uint32_t item);
-
-/* Takes the blocks of this list (its number) out again that cover no more than scope does. */
-void df_build_drop_blocks(struct df_builder *b, uint32_t *list, uint32_t number, uint8_t scope);
-
-/* The run with the rules of the list: the number of its first rule, plus 1.  -ENOMEM. */
-int df_build_add_run(struct df_builder *b, uint32_t list, uint32_t *ret);
-void df_build_runs_done(struct df_build_runs *runs);
-
-/* nodes, with their lists and has_allow_below.  -ENOMEM. */
-int df_build_names(struct df_builder *b);
-/*
- * The nodes there are of that name, from the top: ret[0] is that of the last label.  Their
- * number; *ret_whole: the last is the name's.
- */
-unsigned df_build_find_nodes(const struct df_builder *b, uint32_t name,
-			     uint32_t ret[static DF_DNAME_LABELS_MAX], bool *ret_whole);
-/* Puts the item into the list of the node of its name, made with all above it.  -ENOMEM. */
-int df_build_add_name(struct df_builder *b, uint32_t item, uint32_t *ret_node);
-/* policy_build_exceptions.c: those of lists, after all other names.  -ENOMEM. */
-int df_build_exceptions(struct df_builder *b);
-/*
- * pins: the first names that block rules refuse, those of the policy's own file in front.
- * Before the lists become runs.
- */
-void df_build_pins(struct df_builder *b);
-/* Changes the hashes of all nodes.  The index is of no use after this. */
-void df_build_rehash(struct df_builder *b, uint32_t seed);
+	return &src->rules[item < src->n_named ? src->named[item].rule
+					       : src->nets[item - src->n_named].rule];
+}
 
 static inline const uint8_t *df_build_label(const struct df_builder *b,
 					    const struct df_build_node *n)
@@ -538,21 +465,28 @@ static inline const uint8_t *df_build_label(const struct df_builder *b,
 	return b->src->names + n->label;
 }
 
-/* nets, with their runs.  -ENOMEM. */
-int df_build_nets(struct df_builder *b);
+/* Puts an item into a list, where the rank of its rule says.  Of equal ones the first stays. */
+void df_build_add_item(struct df_builder *b, uint32_t *list, uint32_t item);
 
-/* policy_build: parsed rules to the flat table of policy_format.h.  Deterministic. */
+/* nodes, with their lists and has_allow_below, exceptions of lists included.  -ENOMEM. */
+int df_build_names(struct df_builder *b);
+/*
+ * pins: the first names that block rules refuse, those of the policy's own file in front.
+ * To be called before the lists become runs.
+ */
+void df_build_pins(struct df_builder *b);
+/* Changes the hashes of all nodes.  The index is of no use after this. */
+void df_build_rehash(struct df_builder *b, uint32_t seed);
 
 /*
- * Warns of rules said twice and of contradictions, then, if messages has no
- * error, makes the table: *ret is malloc'd, or NULL with errors in messages.
- * name is the policy's; src's strings grow.
- * 0, -ENOMEM, -E2BIG.
+ * Warns of rules that are written twice and of contradictions, then, if messages has no
+ * error, makes the table, the same for the same source: *ret is malloc'd, or NULL with errors
+ * in messages.  name is the policy's; src's strings grow.  0, -ENOMEM, -E2BIG.
  */
 int df_policy_build(struct df_policy_source *src, const char *name, struct df_messages *messages,
 		    void **ret, size_t *ret_size);
 
-/* list_format: what the files of list share. */
+/* Lists: list.c and list_rpz.c. */
 
 /* A run of octets in the text of a list. */
 struct df_span {
@@ -560,11 +494,11 @@ struct df_span {
 	size_t len;
 };
 
-/* What became of a line, or of one thing in it. */
+/* The result for a line, or for one thing in it. */
 enum df_list_line {
-	DF_LIST_NOTHING, /* blank, a comment, or of no meaning here */
+	DF_LIST_NOTHING, /* blank, a comment, or without a meaning here */
 	DF_LIST_READ,
-	DF_LIST_UNUSED,  /* of the format, but it says nothing that could be a rule here */
+	DF_LIST_UNUSED,  /* of the format, but no rule can be made of it */
 	DF_LIST_UNKNOWN, /* not of the format */
 };
 
@@ -579,44 +513,27 @@ struct df_list_reader {
 
 /* The next line without its end; false behind the last. */
 bool df_list_next_line(struct df_list_reader *r, struct df_span *ret);
-/* Takes white space, then a word, off the front.  False: there is none. */
-bool df_list_word(struct df_span *line, struct df_span *ret);
-/* Without white space at both ends. */
-struct df_span df_list_trim(struct df_span s);
 bool df_span_is(struct df_span s, const char *text);
 /* ASCII letters alike. */
 bool df_span_is_nocase(struct df_span s, const char *text);
+bool df_span_is_one_of(struct df_span s, const char *const *texts, size_t n); /* no case */
 bool df_span_begins(struct df_span s, const char *text);
 /* s without its first n octets. */
 struct df_span df_span_behind(struct df_span s, size_t n);
 
-/* Each hands out an entry; DF_LIST_UNKNOWN if the text is no name (or none that may be listed). */
-enum df_list_line df_list_take_name(struct df_list_reader *r, struct df_span name,
-				    enum df_policy_scope scope, bool is_exception);
-/* The same for r->entry.target.name. */
+/* Both hand out r->entry.target.name, or net; DF_LIST_UNKNOWN if such a name may not be listed. */
 enum df_list_line df_list_take_dname(struct df_list_reader *r, enum df_policy_scope scope,
 				     bool is_exception);
 enum df_list_line df_list_take_net(struct df_list_reader *r, const struct df_value_net *net,
 				   bool is_exception);
-/* As r->entry says. */
-enum df_list_line df_list_take(struct df_list_reader *r);
-
-/* 0.0.0.0, 127.0.0.0/8, :: and ::1: what block lists answer with. */
-bool df_list_is_sink(struct df_span addr);
-bool df_list_is_address(struct df_span addr);
-
-enum df_list_line df_list_plain(struct df_list_reader *r, struct df_span line);
-enum df_list_line df_list_hosts(struct df_list_reader *r, struct df_span line);
-enum df_list_line df_list_adblock(struct df_list_reader *r, struct df_span line);
-enum df_list_line df_list_dnsmasq(struct df_list_reader *r, struct df_span line);
 
 /* Reads all of it: records may take several lines. */
 void df_list_rpz(struct df_list_reader *r);
 
-/* Counts what became of a line. */
+/* Counts the result for a line. */
 void df_list_count(struct df_list_reader *r, enum df_list_line what, unsigned line);
 
-/* policy_index: NAME.index of policy_cache as bytes.  Read with care: it is a file. */
+/* NAME.index of cache.h as octets. */
 
 #define DF_POLICY_INDEX_MAX (1u << 20) /* octets: 64 paths, and warnings */
 #define DF_POLICY_TABLE_NAME 40        /* 32 hexadecimal digits, ".table", NUL */
@@ -633,7 +550,7 @@ void df_policy_index_done(struct df_policy_index *index);
 /* *ret is malloc'd.  -ENOMEM. */
 int df_policy_index_write(const struct df_policy_index *index, char **ret, size_t *ret_len);
 
-/* -EBADMSG: not one, or of another version.  *ret is to be done with on success only. */
+/* -EBADMSG: not an index, or of another version.  *ret is to be freed on success only. */
 int df_policy_index_read(const char *data, size_t len, struct df_policy_index *ret);
 
 #endif

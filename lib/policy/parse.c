@@ -1,16 +1,49 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "lib/policy/internal.h"
-
+/* parse: the statements of deployfence.policy(5), but for those that name other files. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
 #include "lib/base/array.h"
 #include "lib/base/util.h"
-#include "lib/policy/value.h"
+#include "lib/policy/internal.h"
 
-/* "block", a name, ports: what df_policy_target_parse lets through is not longer. */
+/* "block", a name, ports: a target that df_policy_target_parse accepts is not longer. */
 #define RULE_TEXT_MAX 400
+
+int df_strpool_add(struct df_strpool *pool, const char *s, size_t len, uint32_t *ret)
+{
+	size_t start = pool->len ? pool->len : 1;
+	uint64_t hash = df_hash_bytes(DF_HASH_START, s, len);
+	struct df_hash_slot *slot;
+
+	if (len >= DF_STRPOOL_MAX - start)
+		return -E2BIG;
+	if (df_array_reserve(&pool->data, &pool->cap, start + len + 1, 1) < 0 ||
+	    df_hash_reserve(&pool->index, pool->index.n + 1) < 0)
+		return -ENOMEM;
+	if (pool->len == 0) {
+		pool->data[0] = '\0';
+		pool->len = 1;
+	}
+	if (len == 0) {
+		*ret = 0;
+		return 0;
+	}
+	slot = df_hash_first(&pool->index, hash);
+	/* strncmp, as the other string may be the shorter one. */
+	while (slot->value && !(strncmp(pool->data + slot->value, s, len) == 0 &&
+				pool->data[slot->value + len] == '\0'))
+		slot = df_hash_next(&pool->index, slot, hash);
+	if (!slot->value) {
+		memcpy(pool->data + start, s, len);
+		pool->data[start + len] = '\0';
+		pool->len = start + len + 1;
+		df_hash_put(&pool->index, slot, hash, (uint32_t)start);
+	}
+	*ret = slot->value;
+	return 0;
+}
 
 void df_policy_source_done(struct df_policy_source *src)
 {
@@ -19,9 +52,12 @@ void df_policy_source_done(struct df_policy_source *src)
 	free(src->named);
 	free(src->nets);
 	free(src->names);
-	df_strpool_done(&src->strings);
+	free(src->strings.data);
+	df_hash_done(&src->strings.index);
 	*src = (struct df_policy_source){0};
 }
+
+/* Messages. */
 
 void df_policy_set_file(struct df_messages *messages, const struct df_policy_files *files,
 			uint32_t file)
@@ -33,20 +69,12 @@ void df_policy_set_file(struct df_messages *messages, const struct df_policy_fil
 void df_policy_warn(struct df_messages *messages, const struct df_policy_files *files,
 		    const struct df_policy_place *place, const char *format, ...)
 {
-	char *text = NULL;
 	va_list args;
-	int r;
 
-	va_start(args, format);
-	r = vasprintf(&text, format, args);
-	va_end(args);
-	if (r < 0) {
-		messages->is_out_of_memory = true;
-		return;
-	}
 	df_policy_set_file(messages, files, place->file);
-	df_messages_warning(messages, place->line, place->column, "%s", text);
-	free(text);
+	va_start(args, format);
+	df_messages_add(messages, false, place->line, place->column, format, args);
+	va_end(args);
 }
 
 void df_policy_warn_untrusted(struct df_messages *messages, const struct df_policy_files *files,
@@ -59,111 +87,47 @@ void df_policy_warn_untrusted(struct df_messages *messages, const struct df_poli
 			       files->why);
 }
 
-struct df_policy_place df_policy_here(const struct df_policy_parser *p)
+/* Where the current statement stands. */
+static struct df_policy_place here(const struct df_policy_parser *p)
 {
 	return (struct df_policy_place){p->file, p->stmt.line, p->stmt.keyword.column};
 }
 
-int df_policy_refuse_value(struct df_policy_parser *p, unsigned column,
-			   const struct df_value_error *error)
+/* Reports the error at its place in the value that begins at column.  -EINVAL. */
+static int refuse_value(struct df_policy_parser *p, unsigned column,
+			const struct df_value_error *error)
 {
-	df_stmt_error(&p->stmt, column + (unsigned)error->offset, "%s", error->text);
-	return -EINVAL;
+	return df_stmt_error(&p->stmt, column + (unsigned)error->offset, "%s", error->text);
 }
 
-int df_policy_refuse_twice(struct df_policy_parser *p, unsigned column, const struct df_word *what,
-			   const struct df_policy_place *before)
+/* Refuses a word that was set before, and notes its place if it was not. */
+static int set_once(struct df_policy_parser *p, const struct df_word *w,
+		    struct df_policy_place *place)
 {
-	const char *path = p->src->files->list[before->file].path;
+	const char *path = p->src->files->list[place->file].path;
 	char quote[DF_MESSAGES_QUOTE];
 
-	if (before->file == p->file)
-		df_stmt_error(&p->stmt, column, "'%.*s' is set twice; line %u has set it",
-			      (int)what->len, what->s, before->line);
-	else
-		df_stmt_error(&p->stmt, column, "'%.*s' is set twice; %s:%u has set it",
-			      (int)what->len, what->s, df_messages_quote(path, strlen(path), quote),
-			      before->line);
-	return -EINVAL;
-}
-
-/* Legal, and hardly what anybody means. */
-static void warn_of_nothing_allowed(const struct df_policy_parser *p)
-{
-	const struct df_policy_source *src = p->src;
-
-	if (src->settings.default_action != DF_POLICY_BLOCK)
-		return;
-	for (size_t i = 0; i < src->n_rules; i++) {
-		if (src->rules[i].action == DF_POLICY_ALLOW && !src->rules[i].is_exception)
-			return;
-	}
-	df_policy_warn(p->stmt.messages, src->files, &p->default_place,
-		       "'default deny' without an allow rule blocks everything; add one");
-}
-
-static int parse_text(struct df_policy_parser *p, const char *what, uint32_t *ret)
-{
-	char text[DF_STMT_STRING_MAX + 1];
-	unsigned column;
-	int r = df_stmt_string(&p->stmt, what, text, &column);
-
-	if (r < 0)
-		return r;
-	r = df_stmt_end(&p->stmt, "put text with blanks in double quotes");
-	if (r < 0)
-		return r;
-	return df_strpool_add(&p->src->strings, text, strlen(text), ret);
-}
-
-static int parse_owner(struct df_policy_parser *p)
-{
-	return parse_text(p, "a text", &p->owner);
-}
-
-/* As a rule before the first hint of its file. */
-static void give_hint(const struct df_policy_parser *p, struct df_policy_source_texts *t)
-{
-	if (!t->is_made || t->has_hint || t->file != p->file)
-		return;
-	t->hint = p->hint;
-	t->has_hint = true;
-}
-
-static int parse_hint(struct df_policy_parser *p)
-{
-	struct df_policy_source *src = p->src;
-	int r = parse_text(p, "a text", &p->hint);
-
-	if (r < 0 || p->has_hint)
-		return r;
-	p->has_hint = true;
-	give_hint(p, &src->settings.default_texts);
-	give_hint(p, &src->settings.raw_texts);
-	for (size_t i = p->first_rule; i < src->n_rules; i++) {
-		if (src->rules[i].has_hint)
-			continue;
-		src->rules[i].hint = p->hint;
-		src->rules[i].has_hint = true;
-	}
-	return 0;
-}
-
-static int add_ports(struct df_policy_parser *p, unsigned column, struct df_policy_range ports)
-{
-	struct df_ports all = p->src->ports;
-
-	if (ports.lo == 0)
+	if (place->line == 0) {
+		*place = here(p);
 		return 0;
-	if (df_ports_add_range(&all, ports) < 0 || all.n_classes > DF_POLICY_CLASSES_MAX) {
-		df_stmt_error(&p->stmt, column,
-			      "the policy tells too many ports apart; at most %u groups of ports "
-			      "that its rules treat alike, so name fewer or wider ranges",
-			      DF_POLICY_CLASSES_MAX - DF_PORTS_FIRST_NAMED);
-		return -EINVAL;
 	}
-	p->src->ports = all;
-	return 0;
+	if (place->file == p->file)
+		return df_stmt_error(&p->stmt, w->column, "'%.*s' is set twice; line %u has set it",
+				     (int)w->len, w->s, place->line);
+	return df_stmt_error(&p->stmt, w->column, "'%.*s' is set twice; %s:%u has set it",
+			     (int)w->len, w->s, df_messages_quote(path, strlen(path), quote),
+			     place->line);
+}
+
+/* Rules. */
+
+/* False: with the range, the policy would have more classes of ports than it may. */
+static bool has_room_for(const struct df_policy_parser *p, struct df_policy_range range,
+			 struct df_ports *ret)
+{
+	*ret = p->src->ports;
+	return range.lo == 0 || (df_ports_add_range(ret, range) == 0 &&
+				 ret->n_classes <= DF_PORT_CLASSES - DF_PORTS_SPARE);
 }
 
 int df_policy_add_rule(struct df_policy_parser *p, unsigned column,
@@ -171,15 +135,20 @@ int df_policy_add_rule(struct df_policy_parser *p, unsigned column,
 {
 	struct df_policy_source *src = p->src;
 	struct df_policy_source_rule *added;
-	int r = add_ports(p, column, rule->ports);
+	struct df_ports ports;
 
-	if (r < 0)
-		return r;
+	if (!has_room_for(p, rule->ports, &ports))
+		return df_stmt_error(
+			&p->stmt, column,
+			"the policy tells too many ports apart; at most %u groups of ports "
+			"that its rules treat alike, so name fewer or wider ranges",
+			DF_PORT_CLASSES - DF_PORTS_SPARE - DF_PORTS_FIRST_NAMED);
 	if (df_array_reserve(&src->rules, &src->rules_cap, src->n_rules + 1, sizeof(*added)) < 0)
 		return -ENOMEM;
+	src->ports = ports;
 	added = &src->rules[src->n_rules];
 	*added = *rule;
-	added->place = df_policy_here(p);
+	added->place = here(p);
 	added->owner = p->owner;
 	added->hint = p->hint;
 	added->has_hint = p->has_hint;
@@ -188,45 +157,42 @@ int df_policy_add_rule(struct df_policy_parser *p, unsigned column,
 	return 0;
 }
 
-static int add_name(struct df_policy_source *src, const struct df_dname *name, uint32_t rule)
-{
-	if (src->names_len + name->len > DF_POLICY_NAMES_MAX)
-		return -E2BIG;
-	if (df_array_reserve(&src->named, &src->named_cap, src->n_named + 1, sizeof(*src->named)) <
-		    0 ||
-	    df_array_reserve(&src->names, &src->names_cap, src->names_len + name->len, 1) < 0)
-		return -ENOMEM;
-	src->named[src->n_named++] = (struct df_policy_source_name){
-		.name = (uint32_t)src->names_len,
-		.rule = rule,
-	};
-	memcpy(src->names + src->names_len, name->wire, name->len);
-	src->names_len += name->len;
-	return 0;
-}
-
 int df_policy_add_target(struct df_policy_source *src, const struct df_policy_target *t,
 			 uint32_t rule)
 {
 	struct df_policy_source_net *n;
 
-	if (t->is_name)
-		return add_name(src, &t->name, rule);
-	if (df_array_reserve(&src->nets, &src->nets_cap, src->n_nets + 1, sizeof(*n)) < 0)
+	if (!t->is_name) {
+		if (df_array_reserve(&src->nets, &src->nets_cap, src->n_nets + 1, sizeof(*n)) < 0)
+			return -ENOMEM;
+		n = &src->nets[src->n_nets++];
+		n->rule = rule;
+		n->prefix_len = (uint8_t)df_value_net_mapped(&t->net, n->addr);
+		return 0;
+	}
+	if (src->names_len + t->name.len > DF_POLICY_NAMES_MAX)
+		return -E2BIG;
+	if (df_array_reserve(&src->named, &src->named_cap, src->n_named + 1, sizeof(*src->named)) <
+		    0 ||
+	    df_array_reserve(&src->names, &src->names_cap, src->names_len + t->name.len, 1) < 0)
 		return -ENOMEM;
-	n = &src->nets[src->n_nets++];
-	n->rule = rule;
-	n->prefix_len = (uint8_t)df_value_net_mapped(&t->net, n->addr);
+	src->named[src->n_named++] = (struct df_policy_source_name){
+		.name = (uint32_t)src->names_len,
+		.rule = rule,
+	};
+	memcpy(src->names + src->names_len, t->name.wire, t->name.len);
+	src->names_len += t->name.len;
 	return 0;
 }
 
 /*
- * Rules of addresses are final: one for port 853 of all would undo `allow dns.example:853`.
- * And a policy that tells as many ports apart as there may be is no error of its author's.
+ * Of the list that encrypted-dns stands for.  Rules of addresses are final: one for port 853 of
+ * all addresses would undo `allow dns.example:853`.  And that the policy tells as many ports
+ * apart as it may is no error of its author's.
  */
 static bool is_left_out(const struct df_policy_parser *p, struct df_policy_range ports)
 {
-	struct df_ports all = p->src->ports;
+	struct df_ports all;
 
 	if (!p->is_implied || ports.lo == 0)
 		return false;
@@ -237,12 +203,12 @@ static bool is_left_out(const struct df_policy_parser *p, struct df_policy_range
 		    rule->ports.lo <= ports.hi && ports.lo <= rule->ports.hi)
 			return true;
 	}
-	return df_ports_add_range(&all, ports) < 0 || all.n_classes > DF_POLICY_CLASSES_MAX;
+	return !has_room_for(p, ports, &all);
 }
 
-static int parse_rule(struct df_policy_parser *p, enum df_policy_action action)
+static int parse_rule(struct df_policy_parser *p, const struct df_policy_statement *s)
 {
-	struct df_policy_source_rule rule = {.action = (uint8_t)action};
+	struct df_policy_source_rule rule = {.action = s->value};
 	struct df_value_error error;
 	struct df_policy_target t;
 	char text[RULE_TEXT_MAX];
@@ -253,12 +219,11 @@ static int parse_rule(struct df_policy_parser *p, enum df_policy_action action)
 	if (r < 0)
 		return r;
 	if (df_policy_target_parse(w.s, w.len, &t, &error) < 0)
-		return df_policy_refuse_value(p, w.column, &error);
+		return refuse_value(p, w.column, &error);
 	r = df_stmt_end(&p->stmt, "one name a statement");
 	if (r < 0)
 		return r;
-	(void)snprintf(text, sizeof(text), "%s %.*s", action == DF_POLICY_BLOCK ? "block" : "allow",
-		       (int)w.len, w.s);
+	(void)snprintf(text, sizeof(text), "%s %.*s", s->name, (int)w.len, w.s);
 	r = df_strpool_add(&p->src->strings, text, strlen(text), &rule.text);
 	if (r < 0)
 		return r;
@@ -270,299 +235,142 @@ static int parse_rule(struct df_policy_parser *p, enum df_policy_action action)
 	return r < 0 ? r : df_policy_add_target(p->src, &t, index);
 }
 
-static int parse_block(struct df_policy_parser *p)
+/* Owner and hint. */
+
+static int parse_text(struct df_policy_parser *p, uint32_t *ret)
 {
-	return parse_rule(p, DF_POLICY_BLOCK);
+	char text[DF_STMT_STRING_MAX + 1];
+	unsigned column;
+	int r = df_stmt_string(&p->stmt, "a text", text, &column);
+
+	if (r == 0)
+		r = df_stmt_end(&p->stmt, "put text with blanks in double quotes");
+	return r < 0 ? r : df_strpool_add(&p->src->strings, text, strlen(text), ret);
 }
 
-static int parse_allow(struct df_policy_parser *p)
+static int parse_owner(struct df_policy_parser *p, const struct df_policy_statement *s)
 {
-	return parse_rule(p, DF_POLICY_ALLOW);
+	(void)s;
+	return parse_text(p, &p->owner);
 }
 
-static const struct df_policy_statement statements[] = {
-	{"block", parse_block, false},
-	{"allow", parse_allow, false},
-	{"block-list", df_policy_parse_block_list, false},
-	{"allow-list", df_policy_parse_allow_list, false},
-	{"include", df_policy_parse_include, false},
-	{"owner", parse_owner, false},
-	{"hint", parse_hint, false},
-	{NULL, NULL, false},
-};
-
-/* Settings first, as a policy has them. */
-static const struct df_policy_statement *statement_at(size_t i)
+static int parse_hint(struct df_policy_parser *p, const struct df_policy_statement *s)
 {
-	const struct df_policy_statement *s = df_policy_settings_statements;
+	struct df_policy_source *src = p->src;
+	struct df_policy_source_texts *texts[] = {&src->default_texts, &src->raw_texts};
+	int r = parse_text(p, &p->hint);
 
-	while (s->name && i > 0) {
-		s++;
-		i--;
-	}
-	return s->name ? s : &statements[i];
-}
-
-static int parse_statement(struct df_policy_parser *p)
-{
-	const struct df_word *keyword = &p->stmt.keyword;
-	const char *names[DF_POLICY_STATEMENTS_MAX + 1] = {NULL};
-	const struct df_policy_statement *s;
-
-	for (size_t i = 0; i < DF_POLICY_STATEMENTS_MAX && (s = statement_at(i))->name; i++) {
-		names[i] = s->name;
-		if (!df_word_is(keyword, s->name))
+	(void)s;
+	if (r < 0 || p->has_hint)
+		return r;
+	/* The first hint of the file: for all that stands before it, too. */
+	p->has_hint = true;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		if (!texts[i]->is_made || texts[i]->has_hint || texts[i]->file != p->file)
 			continue;
-		if (s->is_scalar && p->first[i].line)
-			return df_policy_refuse_twice(p, keyword->column, keyword, &p->first[i]);
-		p->first[i] = df_policy_here(p);
-		return s->parse(p);
+		texts[i]->hint = p->hint;
+		texts[i]->has_hint = true;
 	}
-	df_stmt_unknown(&p->stmt, names);
-	return -EINVAL;
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
-}
-
-int df_policy_parse_file(struct df_policy_parser *p, uint32_t file, const char *text, size_t len)
-{
-	struct df_policy_file *f = &p->src->files->list[file];
-	const char *name = *f->path ? base_name(f->path) : "policy";
-	struct df_messages *messages = p->stmt.messages;
-	int r = df_strpool_add(&p->src->strings, name, strlen(name), &f->name);
-
-	p->file = file;
-	p->is_open[file] = p->is_policy[file] = true;
-	p->first_rule = p->src->n_rules;
-	df_policy_set_file(messages, p->src->files, file);
-	df_stmt_init(&p->stmt, text, len, messages);
-	while (r == 0 && df_stmt_next(&p->stmt)) {
-		if (file == 0)
-			p->src->n_statements++;
-		r = parse_statement(p);
-		/* -EINVAL is in the messages; the other errors of the file are wanted too. */
-		if (r == -EINVAL)
-			r = 0;
+	for (size_t i = p->first_rule; i < src->n_rules; i++) {
+		if (src->rules[i].has_hint)
+			continue;
+		src->rules[i].hint = p->hint;
+		src->rules[i].has_hint = true;
 	}
-	p->is_open[file] = false;
-	return r;
-}
-
-static bool wants_list(const struct df_policy_settings *s)
-{
-	if (s->encrypted_dns)
-		return s->encrypted_dns == DF_POLICY_BLOCK;
-	return s->default_action == DF_POLICY_BLOCK;
-}
-
-int df_policy_parse(const char *text, size_t len, const struct df_policy_reading *reading,
-		    struct df_messages *messages, struct df_policy_source *ret)
-{
-	struct df_policy_parser p = {
-		.src = ret,
-		.can_read = reading->can_read,
-		.stmt = {.messages = messages},
-	};
-	int r;
-
-	ret->settings = (struct df_policy_settings){
-		.mode = DF_POLICY_ENFORCE,
-		.default_action = DF_POLICY_ALLOW,
-		.refuse_dns = DF_POLICY_NXDOMAIN,
-		.enforce_share = 100,
-		.shared_address = DF_POLICY_SHARED_SNI,
-		.keep_learned_s = DF_POLICY_KEEP_LEARNED_S,
-		.refuse_errno = EPERM,
-	};
-	df_ports_init(&ret->ports);
-	r = df_policy_parse_file(&p, 0, text, len);
-	if (r < 0)
-		return r;
-	/* a file that was cut or never written must not allow everything */
-	if (ret->n_statements == 0 && messages->n_errors == 0)
-		df_messages_error(messages, 0, 0,
-				  "the policy is empty; write at least one statement, as "
-				  "'default allow'");
-	df_policy_settings_finish(&p);
-	warn_of_nothing_allowed(&p);
-	if (reading->data_dir && wants_list(&ret->settings))
-		r = df_policy_parse_implied(&p, reading->data_dir);
-	if (r < 0)
-		return r;
-	return messages->is_out_of_memory ? -ENOMEM : 0;
-}
-
-/* policy_parse: the statements that set something. */
-#define CHOICES DF_POLICY_CHOICES
-
-static struct df_policy_settings *settings(struct df_policy_parser *p)
-{
-	return &p->src->settings;
-}
-
-static int parse_mode(struct df_policy_parser *p)
-{
-	int choice = df_stmt_choice(&p->stmt, CHOICES("enforce", "audit"));
-
-	if (choice < 0)
-		return choice;
-	settings(p)->mode = choice == 0 ? DF_POLICY_ENFORCE : DF_POLICY_AUDIT;
 	return 0;
 }
 
-/* The owner and the hint in force at the current statement. */
-static struct df_policy_source_texts texts_here(const struct df_policy_parser *p)
-{
-	return (struct df_policy_source_texts){.owner = p->owner,
-					       .hint = p->hint,
-					       .has_hint = p->has_hint,
-					       .is_made = true,
-					       .file = p->file};
-}
+/* Settings. */
 
-static int parse_default(struct df_policy_parser *p)
+static int parse_choice(struct df_policy_parser *p, const struct df_policy_statement *s)
 {
-	int choice = df_stmt_choice(&p->stmt, CHOICES("allow", "deny"));
+	int choice = df_stmt_choice(&p->stmt, s->words);
 
 	if (choice < 0)
 		return choice;
-	settings(p)->default_action = choice == 0 ? DF_POLICY_ALLOW : DF_POLICY_BLOCK;
-	settings(p)->default_texts = texts_here(p);
-	p->default_place = df_policy_here(p);
+	((uint8_t *)&p->src->header)[s->offset] = (uint8_t)(s->value + choice);
 	return 0;
 }
 
-static int parse_refuse_dns(struct df_policy_parser *p)
+/* A choice that refuses without being a rule, so that it has an owner and a hint. */
+static int parse_refusing(struct df_policy_parser *p, const struct df_policy_statement *s)
 {
-	static const enum df_policy_refuse_dns values[] = {
-		DF_POLICY_NXDOMAIN,
-		DF_POLICY_REFUSED,
-		DF_POLICY_SINKHOLE,
-	};
-	int choice = df_stmt_choice(&p->stmt, CHOICES("nxdomain", "refused", "sinkhole"));
+	struct df_policy_source *src = p->src;
+	bool is_default = s->offset == offsetof(struct df_policy_header, default_action);
+	int r = parse_choice(p, s);
 
-	if (choice < 0)
-		return choice;
-	settings(p)->refuse_dns = values[choice];
-	return 0;
-}
-
-static int parse_raw_ip(struct df_policy_parser *p)
-{
-	static const enum df_policy_raw_ip values[] = {
-		DF_POLICY_RAW_ALLOW,
-		DF_POLICY_RAW_BLOCK,
-		DF_POLICY_RAW_AUDIT,
-	};
-	int choice = df_stmt_choice(&p->stmt, CHOICES("allow", "block", "audit"));
-
-	if (choice < 0)
-		return choice;
-	settings(p)->raw_ip = values[choice];
-	settings(p)->raw_texts = texts_here(p);
-	return 0;
-}
-
-static int parse_pin_blocked(struct df_policy_parser *p)
-{
-	static const enum df_policy_pin values[] = {
-		DF_POLICY_PIN_YES,
-		DF_POLICY_PIN_ON_REFUSAL,
-		DF_POLICY_PIN_NO,
-	};
-	int choice = df_stmt_choice(&p->stmt, CHOICES("yes", "on-refusal", "no"));
-
-	if (choice < 0)
-		return choice;
-	settings(p)->pin_blocked = values[choice];
-	settings(p)->pin_place = df_policy_here(p);
-	return 0;
-}
-
-static int parse_shared_address(struct df_policy_parser *p)
-{
-	static const enum df_policy_shared values[] = {
-		DF_POLICY_SHARED_SNI,
-		DF_POLICY_SHARED_ALLOW,
-		DF_POLICY_SHARED_BLOCK,
-	};
-	int choice = df_stmt_choice(&p->stmt, CHOICES("sni", "allow", "block"));
-
-	if (choice < 0)
-		return choice;
-	settings(p)->shared_address = values[choice];
-	return 0;
-}
-
-static int parse_refuse_with(struct df_policy_parser *p)
-{
-	static const int values[] = {EPERM, EACCES, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH};
-	int choice = df_stmt_choice(&p->stmt, CHOICES("EPERM", "EACCES", "ECONNREFUSED",
-						      "EHOSTUNREACH", "ENETUNREACH"));
-
-	if (choice < 0)
-		return choice;
-	settings(p)->refuse_errno = values[choice];
-	return 0;
-}
-
-static int parse_nested_netns(struct df_policy_parser *p)
-{
-	int choice = df_stmt_choice(&p->stmt, CHOICES("refuse", "allow"));
-
-	if (choice < 0)
-		return choice;
-	settings(p)->is_nested_netns_allowed = choice == 1;
-	return 0;
-}
-
-static int parse_enforce_share(struct df_policy_parser *p)
-{
-	struct df_value_error error;
-	struct df_word w;
-	unsigned share;
-	int r = df_stmt_need(&p->stmt, "a share of containers, as 10%", &w);
-
-	if (r < 0)
-		return r;
-	if (df_value_share(w.s, w.len, &share, &error) < 0)
-		return df_policy_refuse_value(p, w.column, &error);
-	r = df_stmt_end(&p->stmt, "one value only");
 	if (r == 0)
-		settings(p)->enforce_share = share;
+		*(is_default ? &src->default_texts : &src->raw_texts) =
+			(struct df_policy_source_texts){.owner = p->owner,
+							.hint = p->hint,
+							.has_hint = p->has_hint,
+							.is_made = true,
+							.file = p->file};
 	return r;
 }
 
-static int parse_encrypted_dns(struct df_policy_parser *p)
+static int parse_encrypted_dns(struct df_policy_parser *p, const struct df_policy_statement *s)
 {
-	int choice = df_stmt_choice(&p->stmt, CHOICES("block", "allow"));
+	static const char *const words[] = {"block", "allow", NULL};
+	int choice = df_stmt_choice(&p->stmt, words);
 
+	(void)s;
 	if (choice < 0)
 		return choice;
-	settings(p)->encrypted_dns = choice == 0 ? DF_POLICY_BLOCK : DF_POLICY_ALLOW;
-	p->encrypted_dns_place = df_policy_here(p);
+	p->src->encrypted_dns = choice == 0 ? DF_POLICY_BLOCK : DF_POLICY_ALLOW;
 	return 0;
 }
 
-static int parse_keep_learned(struct df_policy_parser *p)
+static int parse_refuse_with(struct df_policy_parser *p, const struct df_policy_statement *s)
+{
+	static const char *const words[] = {"EPERM",        "EACCES",      "ECONNREFUSED",
+					    "EHOSTUNREACH", "ENETUNREACH", NULL};
+	static const uint16_t values[] = {EPERM, EACCES, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH};
+	int choice = df_stmt_choice(&p->stmt, words);
+
+	(void)s;
+	if (choice < 0)
+		return choice;
+	p->src->header.refuse_errno = values[choice];
+	return 0;
+}
+
+/* The one value of a statement, as value makes a number of it. */
+static int parse_number(struct df_policy_parser *p, const char *what,
+			int (*value)(const char *s, size_t len, uint64_t *ret,
+				     struct df_value_error *ret_error),
+			uint64_t *ret)
 {
 	struct df_value_error error;
 	struct df_word w;
+	int r = df_stmt_need(&p->stmt, what, &w);
+
+	if (r < 0)
+		return r;
+	if (value(w.s, w.len, ret, &error) < 0)
+		return refuse_value(p, w.column, &error);
+	return df_stmt_end(&p->stmt, "one value only");
+}
+
+static int parse_enforce_share(struct df_policy_parser *p, const struct df_policy_statement *s)
+{
+	uint64_t share;
+	int r = parse_number(p, "a share of containers, as 10%", df_value_share, &share);
+
+	(void)s;
+	if (r == 0)
+		p->src->header.enforce_share = (uint8_t)share;
+	return r;
+}
+
+static int parse_keep_learned(struct df_policy_parser *p, const struct df_policy_statement *s)
+{
 	uint64_t seconds;
-	int r = df_stmt_need(&p->stmt, "a duration, as 1h", &w);
+	int r = parse_number(p, "a duration, as 1h", df_value_duration, &seconds);
 
-	if (r < 0)
-		return r;
-	if (df_value_duration(w.s, w.len, &seconds, &error) < 0)
-		return df_policy_refuse_value(p, w.column, &error);
-	r = df_stmt_end(&p->stmt, "one value only");
+	(void)s;
 	if (r == 0)
-		settings(p)->keep_learned_s = (uint32_t)seconds;
+		p->src->header.keep_learned_s = (uint32_t)seconds;
 	return r;
 }
 
@@ -580,42 +388,37 @@ static bool is_no_server(const uint8_t addr[static 16])
 static int add_resolver(struct df_policy_parser *p, const struct df_word *w)
 {
 	const char *slash = memchr(w->s, '/', w->len);
-	struct df_policy_settings *s = settings(p);
+	struct df_policy_source *src = p->src;
 	struct df_value_error error;
 	struct df_value_net net;
 	uint8_t addr[16];
 
-	if (slash) {
-		df_stmt_error(&p->stmt, w->column + (unsigned)(slash - w->s),
-			      "a network; a resolver is one address");
-		return -EINVAL;
-	}
+	if (slash)
+		return df_stmt_error(&p->stmt, w->column + (unsigned)(slash - w->s),
+				     "a network; a resolver is one address");
 	if (df_value_net(w->s, w->len, &net, &error) < 0)
-		return df_policy_refuse_value(p, w->column, &error);
+		return refuse_value(p, w->column, &error);
 	(void)df_value_net_mapped(&net, addr);
-	if (is_no_server(addr)) {
-		df_stmt_error(&p->stmt, w->column,
-			      "no server has this address; write a resolver's");
-		return -EINVAL;
-	}
-	for (unsigned i = 0; i < s->n_resolvers; i++) {
-		if (memcmp(s->resolvers[i], addr, sizeof(addr)) == 0)
+	if (is_no_server(addr))
+		return df_stmt_error(&p->stmt, w->column,
+				     "no server has this address; write a resolver's");
+	for (unsigned i = 0; i < src->header.n_resolvers; i++) {
+		if (memcmp(src->resolvers[i], addr, sizeof(addr)) == 0)
 			return 0;
 	}
-	if (s->n_resolvers == DF_POLICY_RESOLVERS_MAX) {
-		df_stmt_error(&p->stmt, w->column, "too many resolvers; at most %d",
-			      DF_POLICY_RESOLVERS_MAX);
-		return -EINVAL;
-	}
-	memcpy(s->resolvers[s->n_resolvers++], addr, sizeof(addr));
+	if (src->header.n_resolvers == DF_POLICY_RESOLVERS_MAX)
+		return df_stmt_error(&p->stmt, w->column, "too many resolvers; at most %d",
+				     DF_POLICY_RESOLVERS_MAX);
+	memcpy(src->resolvers[src->header.n_resolvers++], addr, sizeof(addr));
 	return 0;
 }
 
-static int parse_resolver(struct df_policy_parser *p)
+static int parse_resolver(struct df_policy_parser *p, const struct df_policy_statement *s)
 {
 	struct df_word w;
 	int r = df_stmt_need(&p->stmt, "an address, as 10.0.0.2", &w);
 
+	(void)s;
 	if (r < 0)
 		return r;
 	do
@@ -624,16 +427,7 @@ static int parse_resolver(struct df_policy_parser *p)
 	return r;
 }
 
-/* A finding said twice is as wrong as any other value that is; `all` is not the same as one. */
-static int check_leak_once(struct df_policy_parser *p, const struct df_word *w,
-			   struct df_policy_place *place)
-{
-	if (place->line)
-		return df_policy_refuse_twice(p, w->column, w, place);
-	*place = df_policy_here(p);
-	return 0;
-}
-
+/* A finding may be named once in a policy; `all` is not the same as one of them. */
 static int parse_finding(struct df_policy_parser *p, const struct df_word *w, uint32_t *set,
 			 bool *is_all)
 {
@@ -642,27 +436,26 @@ static int parse_finding(struct df_policy_parser *p, const struct df_word *w, ui
 
 	if (df_word_is(w, "all")) {
 		*is_all = true;
-		return check_leak_once(p, w, &p->leak_all_place);
+		return set_once(p, w, &p->leak_all_place);
 	}
-	if (finding < 0) {
-		df_stmt_error(&p->stmt, w->column,
-			      "unknown finding '%s'; write all, or names of "
-			      "deployfence-hook(8), as cap-net-raw",
-			      df_messages_quote(w->s, w->len, quote));
-		return -EINVAL;
-	}
+	if (finding < 0)
+		return df_stmt_error(&p->stmt, w->column,
+				     "unknown finding '%s'; write all, or names of "
+				     "deployfence-hook(8), as cap-net-raw",
+				     df_messages_quote(w->s, w->len, quote));
 	*set |= UINT32_C(1) << finding;
-	return check_leak_once(p, w, &p->leak_place[finding]);
+	return set_once(p, w, &p->leak_place[finding]);
 }
 
 /* FINDING… warn|refuse: the last word is the action, all before it are findings. */
-static int parse_on_leak(struct df_policy_parser *p)
+static int parse_on_leak(struct df_policy_parser *p, const struct df_policy_statement *s)
 {
 	bool is_all = false, is_refuse = false, has_action = false;
 	struct df_word w;
 	uint32_t set = 0;
 	int r;
 
+	(void)s;
 	while (!has_action && df_stmt_word(&p->stmt, &w)) {
 		is_refuse = df_word_is(&w, "refuse");
 		has_action = (set || is_all) && (is_refuse || df_word_is(&w, "warn"));
@@ -684,9 +477,116 @@ static int parse_on_leak(struct df_policy_parser *p)
 	return 0;
 }
 
-static uint32_t finish_leaks(const struct df_policy_parser *p, bool is_deny)
+/* Statements in the order in which a policy has them. */
+enum { DEFAULT = 2, PIN_BLOCKED = 4, ENCRYPTED_DNS = 7 };
+
+#define FIELD(name) offsetof(struct df_policy_header, name)
+
+static const struct df_policy_statement statements[] = {
+	{"mode", parse_choice, true, DF_POLICY_ENFORCE, FIELD(mode), {"enforce", "audit"}},
+	{"enforce-share", parse_enforce_share, true, 0, 0, {NULL}},
+	[DEFAULT] = {"default",
+		     parse_refusing,
+		     true,
+		     DF_POLICY_ALLOW,
+		     FIELD(default_action),
+		     {"allow", "deny"}},
+	{"raw-ip",
+	 parse_refusing,
+	 true,
+	 DF_POLICY_RAW_ALLOW,
+	 FIELD(raw_ip),
+	 {"allow", "block", "audit"}},
+	[PIN_BLOCKED] = {"pin-blocked",
+			 parse_choice,
+			 true,
+			 DF_POLICY_PIN_YES,
+			 FIELD(pin_blocked),
+			 {"yes", "on-refusal", "no"}},
+	{"shared-address",
+	 parse_choice,
+	 true,
+	 DF_POLICY_SHARED_SNI,
+	 FIELD(shared_address),
+	 {"sni", "allow", "block"}},
+	{"keep-learned", parse_keep_learned, true, 0, 0, {NULL}},
+	[ENCRYPTED_DNS] = {"encrypted-dns", parse_encrypted_dns, true, 0, 0, {NULL}},
+	{"refuse-dns",
+	 parse_choice,
+	 true,
+	 DF_POLICY_NXDOMAIN,
+	 FIELD(refuse_dns),
+	 {"nxdomain", "refused", "sinkhole"}},
+	{"refuse-with", parse_refuse_with, true, 0, 0, {NULL}},
+	{"resolver", parse_resolver, false, 0, 0, {NULL}},
+	{"on-leak", parse_on_leak, false, 0, 0, {NULL}},
+	{"nested-netns",
+	 parse_choice,
+	 true,
+	 false,
+	 FIELD(is_nested_netns_allowed),
+	 {"refuse", "allow"}},
+	{"block", parse_rule, false, DF_POLICY_BLOCK, 0, {NULL}},
+	{"allow", parse_rule, false, DF_POLICY_ALLOW, 0, {NULL}},
+	{"block-list", df_policy_parse_list, false, DF_POLICY_BLOCK, 0, {NULL}},
+	{"allow-list", df_policy_parse_list, false, DF_POLICY_ALLOW, 0, {NULL}},
+	{"include", df_policy_parse_include, false, 0, 0, {NULL}},
+	{"owner", parse_owner, false, 0, 0, {NULL}},
+	{"hint", parse_hint, false, 0, 0, {NULL}},
+};
+
+_Static_assert(ARRAY_SIZE(statements) <= DF_POLICY_STATEMENTS_MAX, "seen has an entry for each");
+
+static int parse_statement(struct df_policy_parser *p)
 {
-	uint32_t leaks = 0;
+	const char *names[ARRAY_SIZE(statements) + 1] = {NULL};
+	const struct df_word *keyword = &p->stmt.keyword;
+
+	for (size_t i = 0; i < ARRAY_SIZE(statements); i++) {
+		const struct df_policy_statement *s = &statements[i];
+		int r = 0;
+
+		names[i] = s->name;
+		if (!df_word_is(keyword, s->name))
+			continue;
+		if (s->is_scalar)
+			r = set_once(p, keyword, &p->seen[i]);
+		return r < 0 ? r : s->parse(p, s);
+	}
+	return df_stmt_unknown(&p->stmt, names);
+}
+
+int df_policy_parse_file(struct df_policy_parser *p, uint32_t file, const char *text, size_t len)
+{
+	struct df_policy_file *f = &p->src->files->list[file];
+	const char *slash = strrchr(f->path, '/');
+	const char *name = slash && slash[1] ? slash + 1 : *f->path ? f->path : "policy";
+	struct df_messages *messages = p->stmt.messages;
+	int r = df_strpool_add(&p->src->strings, name, strlen(name), &f->name);
+
+	p->file = file;
+	p->is_open[file] = p->is_policy[file] = true;
+	p->first_rule = p->src->n_rules;
+	df_policy_set_file(messages, p->src->files, file);
+	df_stmt_init(&p->stmt, text, len, messages);
+	while (r == 0 && df_stmt_next(&p->stmt)) {
+		if (file == 0)
+			p->src->n_statements++;
+		r = parse_statement(p);
+		/* -EINVAL is in the messages; the other errors of the file are reported too. */
+		if (r == -EINVAL)
+			r = 0;
+	}
+	p->is_open[file] = false;
+	return r;
+}
+
+/* Sets what no statement has set. */
+static void finish_settings(const struct df_policy_parser *p)
+{
+	struct df_policy_source *src = p->src;
+	struct df_policy_header *h = &src->header;
+	bool is_deny = h->default_action == DF_POLICY_BLOCK;
 
 	for (unsigned i = 0; i < DF_FINDINGS; i++) {
 		bool is_refused = is_deny && !df_finding_is_circumstance(i);
@@ -695,87 +595,71 @@ static uint32_t finish_leaks(const struct df_policy_parser *p, bool is_deny)
 			is_refused = p->is_leak_refused[i];
 		else if (p->leak_all_place.line)
 			is_refused = p->is_all_refused;
-		leaks |= is_refused ? UINT32_C(1) << i : 0;
+		h->leaks |= is_refused ? UINT32_C(1) << i : 0;
 	}
-	return leaks;
+	if (!src->raw_texts.is_made)
+		src->raw_texts = src->default_texts;
+	h->default_owner = src->default_texts.owner;
+	h->default_hint = src->default_texts.hint;
+	h->raw_owner = src->raw_texts.owner;
+	h->raw_hint = src->raw_texts.hint;
+	if (!h->raw_ip)
+		h->raw_ip = is_deny ? DF_POLICY_RAW_BLOCK : DF_POLICY_RAW_ALLOW;
+	src->pin_place = p->seen[PIN_BLOCKED];
+	if (!src->encrypted_dns)
+		src->encrypted_dns = h->default_action;
 }
 
-void df_policy_settings_finish(struct df_policy_parser *p)
+/* Legal, and hardly intended. */
+static void warn_of_nothing_allowed(const struct df_policy_parser *p)
 {
-	struct df_policy_settings *s = settings(p);
-	bool is_deny = s->default_action == DF_POLICY_BLOCK;
+	const struct df_policy_source *src = p->src;
 
-	s->leaks = finish_leaks(p, is_deny);
-	if (!s->raw_texts.is_made)
-		s->raw_texts = s->default_texts;
-	if (!s->raw_ip)
-		s->raw_ip = is_deny ? DF_POLICY_RAW_BLOCK : DF_POLICY_RAW_ALLOW;
+	if (src->header.default_action != DF_POLICY_BLOCK)
+		return;
+	for (size_t i = 0; i < src->n_rules; i++) {
+		if (src->rules[i].action == DF_POLICY_ALLOW && !src->rules[i].is_exception)
+			return;
+	}
+	df_policy_warn(p->stmt.messages, src->files, &p->seen[DEFAULT],
+		       "'default deny' without an allow rule blocks everything; add one");
 }
 
-const struct df_policy_statement df_policy_settings_statements[] = {
-	{"mode", parse_mode, true},
-	{"enforce-share", parse_enforce_share, true},
-	{"default", parse_default, true},
-	{"raw-ip", parse_raw_ip, true},
-	{"pin-blocked", parse_pin_blocked, true},
-	{"shared-address", parse_shared_address, true},
-	{"keep-learned", parse_keep_learned, true},
-	{"encrypted-dns", parse_encrypted_dns, true},
-	{"refuse-dns", parse_refuse_dns, true},
-	{"refuse-with", parse_refuse_with, true},
-	{"resolver", parse_resolver, false},
-	{"on-leak", parse_on_leak, false},
-	{"nested-netns", parse_nested_netns, true},
-	{NULL, NULL, false},
-};
-
-void df_strpool_done(struct df_strpool *pool)
+int df_policy_parse(const char *text, size_t len, const struct df_policy_reading *reading,
+		    struct df_messages *messages, struct df_policy_source *ret)
 {
-	free(pool->data);
-	df_hash_done(&pool->index);
-	*pool = (struct df_strpool){0};
-}
-
-/* strncmp, as the other string may be the shorter one. */
-static bool is_string_at(const struct df_strpool *pool, uint32_t at, const char *s, size_t len)
-{
-	return strncmp(pool->data + at, s, len) == 0 && pool->data[at + len] == '\0';
-}
-
-int df_strpool_add(struct df_strpool *pool, const char *s, size_t len, uint32_t *ret)
-{
-	size_t start = pool->len ? pool->len : 1;
-	struct df_hash_slot *slot;
-	uint64_t hash;
+	struct df_policy_parser p = {
+		.src = ret,
+		.can_read = reading->can_read,
+		.stmt = {.messages = messages},
+	};
 	int r;
 
-	if (len >= DF_STRPOOL_MAX - start)
-		return -E2BIG;
-	r = df_array_reserve(&pool->data, &pool->cap, start + len + 1, 1);
+	ret->header = (struct df_policy_header){
+		.mode = DF_POLICY_ENFORCE,
+		.default_action = DF_POLICY_ALLOW,
+		.refuse_dns = DF_POLICY_NXDOMAIN,
+		.enforce_share = 100,
+		.shared_address = DF_POLICY_SHARED_SNI,
+		.keep_learned_s = DF_POLICY_KEEP_LEARNED_S,
+		.refuse_errno = EPERM,
+	};
+	df_ports_init(&ret->ports);
+	r = df_policy_parse_file(&p, 0, text, len);
 	if (r < 0)
 		return r;
-	if (pool->len == 0) {
-		pool->data[0] = '\0';
-		pool->len = 1;
-	}
-	if (len == 0) {
-		*ret = 0;
-		return 0;
-	}
-	r = df_hash_reserve(&pool->index, pool->index.n + 1);
+	/* A file that was cut or never written must not allow everything. */
+	if (ret->n_statements == 0 && messages->n_errors == 0)
+		df_messages_error(messages, 0, 0,
+				  "the policy is empty; write at least one statement, as "
+				  "'default allow'");
+	finish_settings(&p);
+	warn_of_nothing_allowed(&p);
+	if (reading->data_dir && ret->encrypted_dns == DF_POLICY_BLOCK)
+		r = df_policy_parse_implied(
+			&p, reading->data_dir,
+			&p.seen[p.seen[ENCRYPTED_DNS].line ? ENCRYPTED_DNS : DEFAULT]);
 	if (r < 0)
 		return r;
-	/* Only the administrator's own text comes here, so no seed is needed. */
-	hash = df_hash_bytes(DF_HASH_START, s, len);
-	slot = df_hash_first(&pool->index, hash);
-	while (slot->value && !is_string_at(pool, slot->value, s, len))
-		slot = df_hash_next(&pool->index, slot, hash);
-	if (!slot->value) {
-		memcpy(pool->data + start, s, len);
-		pool->data[start + len] = '\0';
-		pool->len = start + len + 1;
-		df_hash_put(&pool->index, slot, hash, (uint32_t)start);
-	}
-	*ret = slot->value;
-	return 0;
+	return messages->is_out_of_memory ? -ENOMEM : 0;
 }

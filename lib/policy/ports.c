@@ -58,7 +58,7 @@ static int class_of_set(struct df_ports *p, uint64_t *sets, uint64_t set)
 		if (sets[cls] == set)
 			return (int)cls;
 	}
-	if (p->n_classes == DF_PORTS_CLASSES_MAX)
+	if (p->n_classes == DF_PORT_CLASSES)
 		return -E2BIG;
 	sets[p->n_classes] = set;
 	return (int)p->n_classes++;
@@ -96,7 +96,7 @@ static bool is_same(const struct df_policy_range *a, const struct df_policy_rang
 int df_ports_add_range(struct df_ports *ports, struct df_policy_range range)
 {
 	struct df_ports p = *ports;
-	uint64_t sets[DF_PORTS_CLASSES_MAX] = {0};
+	uint64_t sets[DF_PORT_CLASSES] = {0};
 
 	for (unsigned i = 0; i < p.n_named; i++) {
 		if (is_same(&p.named[i], &range))

@@ -20,11 +20,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bpf/abi.h"
 #include "lib/policy/table.h"
 
-#define DF_PORTS_CLASSES_MAX 32 /* bits of one word of the kernel side */
-#define DF_PORTS_RANGES_MAX 64  /* two protocols, and no class is in many pieces */
-#define DF_PORTS_NAMED_MAX 64   /* different ranges in rules: bits of one set of them */
+/* Of the classes that there may be (DF_PORT_CLASSES of bpf/abi.h), the compiler leaves these
+ * free in each policy, so that own and base policy need not name quite the same ports. */
+#define DF_PORTS_SPARE 2
+#define DF_PORTS_RANGES_MAX 64 /* two protocols, and no class is in many pieces */
+#define DF_PORTS_NAMED_MAX 64  /* different ranges in rules: bits of one set of them */
 
 enum df_ports_class {
 	DF_PORTS_OTHER_TCP = 0,

@@ -8,6 +8,14 @@
 #include "lib/base/array.h"
 #include "lib/base/util.h"
 
+#define LIST_MAX 512        /* octets of a list of accepted words in a message */
+#define SUGGEST_MAX 2       /* edits between a typo and the word that is proposed for it */
+#define SUGGEST_WORD_MAX 31 /* no keyword is longer */
+
+static const char bom[] = "\xef\xbb\xbf";
+
+/* Messages. */
+
 void df_messages_done(struct df_messages *m)
 {
 	for (size_t i = 0; i < m->n; i++)
@@ -17,8 +25,8 @@ void df_messages_done(struct df_messages *m)
 	m->n = m->cap = 0;
 }
 
-static void add(struct df_messages *m, bool is_error, unsigned line, unsigned column,
-		const char *format, va_list args)
+void df_messages_add(struct df_messages *m, bool is_error, unsigned line, unsigned column,
+		     const char *format, va_list args)
 {
 	unsigned *count = is_error ? &m->n_errors : &m->n_warnings;
 	char *text = NULL;
@@ -46,17 +54,7 @@ void df_messages_error(struct df_messages *m, unsigned line, unsigned column, co
 	va_list args;
 
 	va_start(args, format);
-	add(m, true, line, column, format, args);
-	va_end(args);
-}
-
-void df_messages_warning(struct df_messages *m, unsigned line, unsigned column, const char *format,
-			 ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	add(m, false, line, column, format, args);
+	df_messages_add(m, true, line, column, format, args);
 	va_end(args);
 }
 
@@ -91,14 +89,14 @@ static int print_file(FILE *out, const char *file)
 	return 0;
 }
 
-static int print_rest(FILE *out, const char *file, unsigned count, const char *what)
+static int print_rest(FILE *out, const char *file, unsigned count, const char *kind)
 {
 	if (count <= DF_MESSAGES_MAX)
 		return 0;
 	count -= DF_MESSAGES_MAX;
 	if (print_file(out, file) < 0)
 		return -ENOMEM;
-	(void)fprintf(out, ": … and %u more %s%s\n", count, what, count == 1 ? "" : "s");
+	(void)fprintf(out, ": … and %u more %s%s\n", count, kind, count == 1 ? "" : "s");
 	return 0;
 }
 
@@ -162,32 +160,21 @@ const char *df_messages_quote(const char *s, size_t len, char buf[static DF_MESS
 	return buf;
 }
 
-#define LIST_MAX 512        /* octets of a list of accepted words in a message */
-#define SUGGEST_MAX 2       /* edits between a typo and the word that is proposed for it */
-#define SUGGEST_WORD_MAX 31 /* no keyword is longer */
-
-static const char bom[] = "\xef\xbb\xbf";
+/* Statements. */
 
 void df_stmt_init(struct df_stmt *s, const char *text, size_t len, struct df_messages *messages)
 {
 	*s = (struct df_stmt){.messages = messages, .text = text, .len = len};
 }
 
-void df_stmt_error(struct df_stmt *s, unsigned column, const char *format, ...)
+int df_stmt_error(struct df_stmt *s, unsigned column, const char *format, ...)
 {
-	char *text = NULL;
 	va_list args;
-	int r;
 
 	va_start(args, format);
-	r = vasprintf(&text, format, args);
+	df_messages_add(s->messages, true, s->line, column, format, args);
 	va_end(args);
-	if (r < 0) {
-		s->messages->is_out_of_memory = true;
-		return;
-	}
-	df_messages_error(s->messages, s->line, column, "%s", text);
-	free(text);
+	return -EINVAL;
 }
 
 /*
@@ -215,60 +202,53 @@ static bool is_control(const uint8_t *p)
 	return (p[0] < 0x20 && p[0] != '\t') || p[0] == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0);
 }
 
-/* Comments too: what cannot be shown must not hide in one. */
+/* Comments are checked, too: nothing that cannot be shown must hide in one. */
 static int check_line(struct df_stmt *s)
 {
 	const uint8_t *p = (const uint8_t *)s->start;
 	size_t n;
 
-	if (s->line_len > DF_STMT_LINE_MAX) {
-		df_stmt_error(s, DF_STMT_LINE_MAX + 1, "line is longer than %d octets; break it up",
-			      DF_STMT_LINE_MAX);
-		return -EINVAL;
-	}
+	if (s->line_len > DF_STMT_LINE_MAX)
+		return df_stmt_error(s, DF_STMT_LINE_MAX + 1,
+				     "line is longer than %d octets; break it up",
+				     DF_STMT_LINE_MAX);
 	for (size_t i = s->at; i < s->line_len; i += n) {
 		unsigned column = (unsigned)i + 1;
 
 		n = utf8_len(p + i, s->line_len - i);
 		if (n == 0)
-			df_stmt_error(s, column,
-				      "octet 0x%02x is not UTF-8; save the file as UTF-8", p[i]);
-		else if (p[i] == '\0')
-			df_stmt_error(s, column, "NUL octet; the file must be plain text");
-		else if (p[i] == '\r')
-			df_stmt_error(s, column,
-				      "carriage return inside a line; lines end in LF or CR LF");
-		else if (is_control(p + i))
-			df_stmt_error(s, column, "control character 0x%02x; remove it",
-				      p[i + n - 1]);
-		else
-			continue;
-		return -EINVAL;
+			return df_stmt_error(s, column,
+					     "octet 0x%02x is not UTF-8; save the file as UTF-8",
+					     p[i]);
+		if (p[i] == '\0')
+			return df_stmt_error(s, column, "NUL octet; the file must be plain text");
+		if (p[i] == '\r')
+			return df_stmt_error(
+				s, column,
+				"carriage return inside a line; lines end in LF or CR LF");
+		if (is_control(p + i))
+			return df_stmt_error(s, column, "control character 0x%02x; remove it",
+					     p[i + n - 1]);
 	}
 	return 0;
-}
-
-static void take_line(struct df_stmt *s)
-{
-	const char *lf;
-
-	s->start = s->text + s->next;
-	s->line++;
-	s->at = 0;
-	lf = memchr(s->start, '\n', s->len - s->next);
-	s->line_len = lf ? (size_t)(lf - s->start) : s->len - s->next;
-	s->next += s->line_len + (lf ? 1 : 0);
-	if (lf && s->line_len > 0 && s->start[s->line_len - 1] == '\r')
-		s->line_len--;
 }
 
 bool df_stmt_next(struct df_stmt *s)
 {
 	while (s->next < s->len) {
-		take_line(s);
+		const char *lf = memchr(s->text + s->next, '\n', s->len - s->next);
+
+		s->start = s->text + s->next;
+		s->line++;
+		s->at = 0;
+		s->line_len = lf ? (size_t)(lf - s->start) : s->len - s->next;
+		s->next += s->line_len + (lf ? 1 : 0);
+		if (lf && s->line_len > 0 && s->start[s->line_len - 1] == '\r')
+			s->line_len--;
 		if (s->line == 1 && s->line_len >= strlen(bom) &&
 		    memcmp(s->start, bom, strlen(bom)) == 0) {
-			df_stmt_error(s, 1, "byte order mark; save the file as UTF-8 without one");
+			(void)df_stmt_error(s, 1,
+					    "byte order mark; save the file as UTF-8 without one");
 			s->at = strlen(bom);
 		}
 		if (check_line(s) == 0 && df_stmt_word(s, &s->keyword))
@@ -282,20 +262,19 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* Moves to the next thing in the line; false if it is the end or a comment. */
-static bool skip_blanks(struct df_stmt *s)
+bool df_stmt_at_end(struct df_stmt *s)
 {
 	while (s->at < s->line_len && is_blank(s->start[s->at]))
 		s->at++;
 	/* A word ends before white space only, so a '#' here always begins a comment. */
-	return s->at < s->line_len && s->start[s->at] != '#';
+	return s->at == s->line_len || s->start[s->at] == '#';
 }
 
 bool df_stmt_word(struct df_stmt *s, struct df_word *ret)
 {
 	size_t begin;
 
-	if (!skip_blanks(s))
+	if (df_stmt_at_end(s))
 		return false;
 	begin = s->at;
 	while (s->at < s->line_len && !is_blank(s->start[s->at]))
@@ -308,32 +287,26 @@ bool df_stmt_word(struct df_stmt *s, struct df_word *ret)
 	return true;
 }
 
-bool df_stmt_at_end(struct df_stmt *s)
-{
-	return !skip_blanks(s);
-}
-
 bool df_word_is(const struct df_word *w, const char *text)
 {
 	return w->len == strlen(text) && memcmp(w->s, text, w->len) == 0;
 }
 
-/* Where something is missing: behind the last word read. */
-static int report_missing(struct df_stmt *s, const char *what)
+/* At the place of the missing value: behind the last word read. */
+static int report_missing(struct df_stmt *s, const char *value)
 {
 	size_t end = s->at;
 	char quote[DF_MESSAGES_QUOTE];
 
 	while (end > 0 && is_blank(s->start[end - 1]))
 		end--;
-	df_stmt_error(s, (unsigned)end + 1, "'%s' needs %s",
-		      df_messages_quote(s->keyword.s, s->keyword.len, quote), what);
-	return -EINVAL;
+	return df_stmt_error(s, (unsigned)end + 1, "'%s' needs %s",
+			     df_messages_quote(s->keyword.s, s->keyword.len, quote), value);
 }
 
-int df_stmt_need(struct df_stmt *s, const char *what, struct df_word *ret)
+int df_stmt_need(struct df_stmt *s, const char *value, struct df_word *ret)
 {
-	return df_stmt_word(s, ret) ? 0 : report_missing(s, what);
+	return df_stmt_word(s, ret) ? 0 : report_missing(s, value);
 }
 
 int df_stmt_end(struct df_stmt *s, const char *hint)
@@ -343,9 +316,8 @@ int df_stmt_end(struct df_stmt *s, const char *hint)
 
 	if (!df_stmt_word(s, &extra))
 		return 0;
-	df_stmt_error(s, extra.column, "unexpected '%s'; %s",
-		      df_messages_quote(extra.s, extra.len, quote), hint);
-	return -EINVAL;
+	return df_stmt_error(s, extra.column, "unexpected '%s'; %s",
+			     df_messages_quote(extra.s, extra.len, quote), hint);
 }
 
 static void list_words(const char *const *words, const char *separator, char ret[static LIST_MAX])
@@ -371,9 +343,8 @@ int df_stmt_choice_next(struct df_stmt *s, const char *const *choices, struct df
 			return i;
 		}
 	}
-	df_stmt_error(s, w.column, "unknown value '%s'; write %s",
-		      df_messages_quote(w.s, w.len, quote), list);
-	return -EINVAL;
+	return df_stmt_error(s, w.column, "unknown value '%s'; write %s",
+			     df_messages_quote(w.s, w.len, quote), list);
 }
 
 int df_stmt_choice(struct df_stmt *s, const char *const *choices)
@@ -399,22 +370,24 @@ static int read_quoted(struct df_stmt *s, char *buf, size_t *ret_len)
 		if (c == '"') {
 			s->at++;
 			*ret_len = n;
+			if (s->at < s->line_len && !is_blank(s->start[s->at]))
+				return df_stmt_error(s, (unsigned)s->at + 1,
+						     "text behind the closing '\"'; put a blank "
+						     "there, or write \\\" inside the string");
 			return 0;
 		}
 		if (c == '\\') {
 			c = ++s->at < s->line_len ? s->start[s->at] : '\0';
-			if (c != '"' && c != '\\') {
-				df_stmt_error(s, (unsigned)s->at,
-					      "unknown escape; only \\\" and \\\\ are escapes");
-				return -EINVAL;
-			}
+			if (c != '"' && c != '\\')
+				return df_stmt_error(
+					s, (unsigned)s->at,
+					"unknown escape; only \\\" and \\\\ are escapes");
 		}
 		if (n < DF_STMT_STRING_MAX)
 			buf[n] = c;
 		n++;
 	}
-	df_stmt_error(s, (unsigned)begin + 1, "string has no end; close it with '\"'");
-	return -EINVAL;
+	return df_stmt_error(s, (unsigned)begin + 1, "string has no end; close it with '\"'");
 }
 
 static int read_bare(struct df_stmt *s, char *buf, size_t *ret_len)
@@ -425,42 +398,31 @@ static int read_bare(struct df_stmt *s, char *buf, size_t *ret_len)
 	if (!df_stmt_word(s, &w))
 		return -EINVAL; /* the caller saw that there is one */
 	quote = memchr(w.s, '"', w.len);
-	if (quote) {
-		df_stmt_error(s, w.column + (unsigned)(quote - w.s),
-			      "'\"' inside a word; put the whole text in quotes");
-		return -EINVAL;
-	}
+	if (quote)
+		return df_stmt_error(s, w.column + (unsigned)(quote - w.s),
+				     "'\"' inside a word; put the whole text in quotes");
 	memcpy(buf, w.s, w.len < DF_STMT_STRING_MAX ? w.len : DF_STMT_STRING_MAX);
 	*ret_len = w.len;
 	return 0;
 }
 
-int df_stmt_string(struct df_stmt *s, const char *what, char ret[static DF_STMT_STRING_MAX + 1],
+int df_stmt_string(struct df_stmt *s, const char *value, char ret[static DF_STMT_STRING_MAX + 1],
 		   unsigned *ret_column)
 {
 	char buf[DF_STMT_STRING_MAX + 1];
-	size_t begin, len;
-	bool is_quoted;
+	size_t begin, len = 0;
 	int r;
 
-	if (!skip_blanks(s))
-		return report_missing(s, what);
+	if (df_stmt_at_end(s))
+		return report_missing(s, value);
 	begin = s->at;
-	is_quoted = s->start[begin] == '"';
-	r = is_quoted ? read_quoted(s, buf, &len) : read_bare(s, buf, &len);
+	r = s->start[begin] == '"' ? read_quoted(s, buf, &len) : read_bare(s, buf, &len);
 	if (r < 0)
 		return r;
-	if (is_quoted && s->at < s->line_len && !is_blank(s->start[s->at])) {
-		df_stmt_error(s, (unsigned)s->at + 1,
-			      "text behind the closing '\"'; put a blank "
-			      "there, or write \\\" inside the string");
-		return -EINVAL;
-	}
-	if (len > DF_STMT_STRING_MAX) {
-		df_stmt_error(s, (unsigned)begin + 1, "text of %zu octets; at most %d are kept",
-			      len, DF_STMT_STRING_MAX);
-		return -EINVAL;
-	}
+	if (len > DF_STMT_STRING_MAX)
+		return df_stmt_error(s, (unsigned)begin + 1,
+				     "text of %zu octets; at most %d are kept", len,
+				     DF_STMT_STRING_MAX);
 	memcpy(ret, buf, len);
 	ret[len] = '\0';
 	*ret_column = (unsigned)begin + 1;
@@ -496,7 +458,7 @@ static unsigned edit_distance(const char *a, size_t a_len, const char *b, size_t
 	return row[b_len];
 }
 
-void df_stmt_unknown(struct df_stmt *s, const char *const *names)
+int df_stmt_unknown(struct df_stmt *s, const char *const *names)
 {
 	const struct df_word *w = &s->keyword;
 	char list[LIST_MAX], quote[DF_MESSAGES_QUOTE];
@@ -513,11 +475,10 @@ void df_stmt_unknown(struct df_stmt *s, const char *const *names)
 		}
 	}
 	df_messages_quote(w->s, w->len, quote);
-	list_words(names, ", ", list);
 	if (nearest)
-		df_stmt_error(s, w->column, "unknown statement '%s'; did you mean '%s'?", quote,
-			      nearest);
-	else
-		df_stmt_error(s, w->column, "unknown statement '%s'; statements are %s", quote,
-			      list);
+		return df_stmt_error(s, w->column, "unknown statement '%s'; did you mean '%s'?",
+				     quote, nearest);
+	list_words(names, ", ", list);
+	return df_stmt_error(s, w->column, "unknown statement '%s'; statements are %s", quote,
+			     list);
 }

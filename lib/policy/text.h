@@ -1,20 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * messages: what a reader of policy or configuration text has to say, collected
- * so that all errors of a file are reported and not just the first.
+ * text: the syntax that policies and the host configuration share, and the messages about it.
  *
- * "FILE:LINE:COLUMN: what is wrong; what would be right", sorted by line, file after
- * file.  Columns count octets from 1.  Warnings say "warning: " before the text.
+ * UTF-8 without a byte order mark, LF or CRLF, one statement a line, words separated
+ * by blanks or tabs; '#' at the start of a line or after white space begins a comment.
+ * Where a statement takes text, that is one bare word, or a string in double quotes
+ * with \" and \\.  Refused: control characters (C1 included), NUL, CR inside a line,
+ * lines over DF_STMT_LINE_MAX.
+ *
+ * Errors go to the messages; a bad line is skipped, and the next is read, so that all errors of
+ * a file are reported and not just the first: "FILE:LINE:COLUMN: the fault; the remedy", sorted
+ * by line, file after file.  Columns count octets from 1.  Warnings have "warning: " before the
+ * text.
  */
 #ifndef DF_POLICY_TEXT_H
 #define DF_POLICY_TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Kept of each kind: more would only bury the first; the rest is counted. */
+/* Kept of errors, and of warnings: more would only bury the first; the rest is counted. */
 #define DF_MESSAGES_MAX 50
 #define DF_MESSAGES_QUOTE 80 /* octets of an input fragment in a message, escaped */
+
+#define DF_STMT_LINE_MAX 65536 /* no statement comes near it; a file without LF is no policy */
+/* Longest text value: it is repeated in log lines and in DNS answers (EDE, RFC 8914). */
+#define DF_STMT_STRING_MAX 512
 
 struct df_message {
 	const char *file;
@@ -36,32 +48,16 @@ struct df_messages {
 
 void df_messages_done(struct df_messages *m);
 
+void df_messages_add(struct df_messages *m, bool is_error, unsigned line, unsigned column,
+		     const char *format, va_list args) __attribute__((format(printf, 5, 0)));
 void df_messages_error(struct df_messages *m, unsigned line, unsigned column, const char *format,
 		       ...) __attribute__((format(printf, 4, 5)));
-void df_messages_warning(struct df_messages *m, unsigned line, unsigned column, const char *format,
-			 ...) __attribute__((format(printf, 4, 5)));
 
 /* The messages as text, malloc'd; NULL in *ret if there are none.  -ENOMEM. */
 int df_messages_text(struct df_messages *m, char **ret);
 
 /* A fragment of input, escaped and cut, for "%s" in a message.  Returns buf. */
 const char *df_messages_quote(const char *s, size_t len, char buf[static DF_MESSAGES_QUOTE]);
-
-/*
- * stmt: the syntax that policies and the host configuration share.
- *
- * UTF-8 without a byte order mark, LF or CRLF, one statement a line, words parted
- * by blanks or tabs, '#' at the start of a line or after white space begins
- * a comment.  Where a statement takes text, that is one bare word, or a string in
- * double quotes with \" and \\.  Refused: control characters (C1 included), NUL,
- * CR inside a line, lines over DF_STMT_LINE_MAX.
- *
- * What is wrong goes to the messages; a bad line is skipped, the next is read.
- */
-
-#define DF_STMT_LINE_MAX 65536 /* no statement comes near it; a file without LF is no policy */
-/* Longest text value: it is repeated in log lines and in DNS answers (EDE, RFC 8914). */
-#define DF_STMT_STRING_MAX 512
 
 struct df_word {
 	const char *s; /* borrowed from the text, not NUL-terminated */
@@ -75,7 +71,7 @@ struct df_stmt {
 	size_t len, next; /* next: offset of the next line */
 	unsigned line;    /* of the current statement, from 1 */
 	const char *start;
-	size_t line_len, at;    /* at: what of the line is read */
+	size_t line_len, at;    /* at: octets of the line that are read */
 	struct df_word keyword; /* its first word */
 };
 
@@ -93,24 +89,24 @@ bool df_stmt_at_end(struct df_stmt *s);
 
 bool df_word_is(const struct df_word *w, const char *text);
 
-/* Reports an error in the current line. */
-void df_stmt_error(struct df_stmt *s, unsigned column, const char *format, ...)
+/* Reports an error in the current line.  -EINVAL. */
+int df_stmt_error(struct df_stmt *s, unsigned column, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Those below report what they refuse and then return -EINVAL. */
+/* Those below report errors in the same way, and then return -EINVAL. */
 
-/* The next word; what names the missing value: "'resolver' needs an address". */
-int df_stmt_need(struct df_stmt *s, const char *what, struct df_word *ret);
-/* Nothing must follow; hint says what to do with what does. */
+/* The next word; value names it if it is missing: "'resolver' needs an address". */
+int df_stmt_need(struct df_stmt *s, const char *value, struct df_word *ret);
+/* Nothing must follow; the hint says how to correct that. */
 int df_stmt_end(struct df_stmt *s, const char *hint);
 /* Exactly one word of choices (NULL-terminated).  Returns its index. */
 int df_stmt_choice(struct df_stmt *s, const char *const *choices);
 /* One word of choices, with more to come. */
 int df_stmt_choice_next(struct df_stmt *s, const char *const *choices, struct df_word *ret);
 /* A bare word or a quoted string, decoded and NUL-terminated.  Empty only if quoted. */
-int df_stmt_string(struct df_stmt *s, const char *what, char ret[static DF_STMT_STRING_MAX + 1],
+int df_stmt_string(struct df_stmt *s, const char *value, char ret[static DF_STMT_STRING_MAX + 1],
 		   unsigned *ret_column);
 /* An unknown keyword: proposes the nearest of names (NULL-terminated), or lists them. */
-void df_stmt_unknown(struct df_stmt *s, const char *const *names);
+int df_stmt_unknown(struct df_stmt *s, const char *const *names);
 
 #endif

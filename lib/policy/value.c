@@ -190,17 +190,15 @@ int df_value_duration(const char *s, size_t len, uint64_t *ret_s, struct df_valu
 			       df_messages_quote(s, len, quote));
 }
 
-int df_value_share(const char *s, size_t len, unsigned *ret, struct df_value_error *ret_error)
+int df_value_share(const char *s, size_t len, uint64_t *ret, struct df_value_error *ret_error)
 {
 	size_t n = digits(s, len);
 	char quote[DF_MESSAGES_QUOTE];
-	uint64_t share;
 
-	if (!is_text(s + n, len - n, "%") || parse_number(s, n, 100, &share) < 0)
-		return df_value_refuse(ret_error, 0, "bad share '%s'; write 0%% to 100%%",
-				       df_messages_quote(s, len, quote));
-	*ret = (unsigned)share;
-	return 0;
+	if (is_text(s + n, len - n, "%") && parse_number(s, n, 100, ret) == 0)
+		return 0;
+	return df_value_refuse(ret_error, 0, "bad share '%s'; write 0%% to 100%%",
+			       df_messages_quote(s, len, quote));
 }
 
 int df_value_size(const char *s, size_t len, uint64_t *ret, struct df_value_error *ret_error)

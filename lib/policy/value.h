@@ -47,7 +47,7 @@ unsigned df_value_net_mapped(const struct df_value_net *net, uint8_t ret[static 
 /* 90s, 15m, 1h, 30d. */
 int df_value_duration(const char *s, size_t len, uint64_t *ret_s, struct df_value_error *ret_error);
 /* 0% to 100%. */
-int df_value_share(const char *s, size_t len, unsigned *ret, struct df_value_error *ret_error);
+int df_value_share(const char *s, size_t len, uint64_t *ret, struct df_value_error *ret_error);
 /* 64KiB, 500MiB, 1GiB. */
 int df_value_size(const char *s, size_t len, uint64_t *ret, struct df_value_error *ret_error);
 

@@ -86,6 +86,7 @@ struct df_learn_map {
 struct df_learn_pool {
 	uint8_t *slots;
 	size_t stride;
+	size_t key_at, key_len; /* in a slot: what is looked up; len 0: a struct df_dname */
 	uint32_t max;
 	uint32_t *n_ever; /* shared: slots touched so far; the rest is fresh */
 	uint32_t n_used, free, n_buckets;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "lib/base/proc.h"
 #include "lib/base/util.h"
 #include "proxy/channel.h"
 #include "proxy/monitor/connections.h"
@@ -21,50 +22,6 @@
 /* PROC_PID_INIT_INO of <linux/proc_ns.h>: only there are the kernel's pids those of /proc */
 #define INITIAL_PID_NAMESPACE 0xeffffffcu
 #define SMALL_MAX 1024
-
-struct process {
-	uint32_t pid, parent;
-	uint64_t start; /* CLOCK_BOOTTIME in DF_TICK_NS, rounded down */
-	char comm[DF_COMM_LEN];
-};
-
-static int open_process(int proc_fd, uint32_t pid)
-{
-	char name[16];
-	int fd;
-
-	(void)snprintf(name, sizeof(name), "%u", pid);
-	fd = openat(proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-/* /proc/PID/stat: "pid (comm) state ppid … starttime"; comm may hold anything, ')' too. */
-static int read_stat(int fd, uint32_t pid, struct process *ret)
-{
-	char text[SMALL_MAX], *open, *close;
-	unsigned long long start;
-	unsigned parent;
-	ssize_t n = df_read_small(fd, "stat", text, sizeof(text));
-
-	if (n < 0)
-		return (int)n;
-	open = strchr(text, '(');
-	close = strrchr(text, ')');
-	if (!open || !close || close < open)
-		return -EBADMSG;
-	*close = '\0';
-	if (sscanf(close + 1,
-		   " %*c %u %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
-		   "%llu",
-		   &parent, &start) != 2)
-		return -EBADMSG;
-	ret->pid = pid;
-	ret->parent = parent;
-	ret->start = start;
-	memset(ret->comm, 0, sizeof(ret->comm));
-	(void)snprintf(ret->comm, sizeof(ret->comm), "%s", open + 1);
-	return 0;
-}
 
 size_t df_identity_cmdline(char *cmd, size_t len)
 {
@@ -90,17 +47,11 @@ static void read_link(int fd, const char *name, char *buf, size_t size)
 
 static bool is_in_container(const struct df_meta *meta, int fd)
 {
-	char text[DF_META_PATH_MAX + SMALL_MAX], *path;
-	size_t len = strlen(meta->cgroup);
+	const size_t len = strlen(meta->cgroup);
+	char path[DF_META_PATH_MAX];
 
-	if (df_read_small(fd, "cgroup", text, sizeof(text)) < 0)
-		return false;
-	path = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
-	if (!path)
-		return false;
-	path = strchr(path, '/');
-	return path && strncmp(path, meta->cgroup, len) == 0 &&
-	       (path[len] == '\n' || path[len] == '/');
+	return df_proc_cgroup(fd, path, sizeof(path)) == 0 &&
+	       strncmp(path, meta->cgroup, len) == 0 && (path[len] == '\0' || path[len] == '/');
 }
 
 /*
@@ -109,18 +60,13 @@ static bool is_in_container(const struct df_meta *meta, int fd)
  */
 static unsigned read_pids(int fd, unsigned depth, uint32_t *ret)
 {
-	char text[4096], *line;
+	char text[SMALL_MAX];
 	uint64_t pid = 0;
 	unsigned n = 0;
 
-	if (df_read_small(fd, "status", text, sizeof(text)) < 0)
+	if (df_proc_status(fd, "NSpid", text, sizeof(text)) < 0)
 		return 0;
-	line = strstr(text, "\nNSpid:");
-	if (!line)
-		return 0;
-	line += strlen("\nNSpid:");
-	line[strcspn(line, "\n")] = '\0';
-	for (char *word = strtok(line, "\t "); word; word = strtok(NULL, "\t "))
+	for (char *word = strtok(text, "\t "); word; word = strtok(NULL, "\t "))
 		if ((++n == depth || depth == 0) && df_parse_u64(word, UINT32_MAX, &pid) == 0)
 			*ret = (uint32_t)pid;
 	return n;
@@ -133,7 +79,7 @@ static uint32_t read_container_pid(const struct df_meta *meta, int proc_fd, int 
 	uint32_t pid = 0, own;
 
 	if (depth == 0) {
-		_cleanup_close_ int init = open_process(proc_fd, (uint32_t)meta->init_pid);
+		_cleanup_close_ int init = df_proc_open_at(proc_fd, meta->init_pid);
 
 		if (init >= 0 && is_in_container(meta, init))
 			depth = read_pids(init, 0, &own);
@@ -143,17 +89,16 @@ static uint32_t read_container_pid(const struct df_meta *meta, int proc_fd, int 
 }
 
 /* Where the kernel did not record them: as they are now. */
-static void read_owner(int fd, const struct process *p, struct df_identity *ret)
+static void read_owner(int fd, const struct df_proc_stat *p, struct df_identity *ret)
 {
-	char text[4096], *line;
+	char text[SMALL_MAX];
 	uint64_t uid;
 
 	memcpy(ret->comm, p->comm, sizeof(ret->comm));
-	if (df_read_small(fd, "status", text, sizeof(text)) < 0)
+	if (df_proc_status(fd, "Uid", text, sizeof(text)) < 0)
 		return;
-	line = strstr(text, "\nUid:");
-	line = line ? strtok(line + strlen("\nUid:"), "\t \n") : NULL;
-	if (line && df_parse_u64(line, UINT32_MAX - 1, &uid) == 0)
+	text[strcspn(text, "\t ")] = '\0';
+	if (df_parse_u64(text, UINT32_MAX - 1, &uid) == 0)
 		ret->uid = (uint32_t)uid;
 }
 
@@ -161,23 +106,23 @@ static void read_owner(int fd, const struct process *p, struct df_identity *ret)
  * Up to the container's init; a process that podman exec started has none inside.  One that
  * is younger than its child has the number of a parent that ended.
  */
-static void read_ancestry(const struct df_meta *meta, int proc_fd, const struct process *from,
+static void read_ancestry(const struct df_meta *meta, int proc_fd, const struct df_proc_stat *from,
 			  struct df_identity *ret)
 {
-	struct process p = *from;
+	struct df_proc_stat p = *from;
 	uint64_t child;
 
-	while (p.pid != (uint32_t)meta->init_pid && p.parent > 1 &&
+	while (p.pid != meta->init_pid && p.parent > 1 &&
 	       ret->n_ancestors < DF_EVENT_ANCESTORS_MAX) {
 		struct df_ancestor *a = &ret->ancestors[ret->n_ancestors];
-		_cleanup_close_ int fd = open_process(proc_fd, p.parent);
+		_cleanup_close_ int fd = df_proc_open_at(proc_fd, p.parent);
 		size_t n;
 
 		child = p.start;
-		if (fd < 0 || !is_in_container(meta, fd) || read_stat(fd, p.parent, &p) < 0 ||
+		if (fd < 0 || !is_in_container(meta, fd) || df_proc_stat(fd, &p) < 0 ||
 		    p.start > child)
 			return;
-		a->pid = p.pid;
+		a->pid = (uint32_t)p.pid;
 		memcpy(a->comm, p.comm, sizeof(a->comm));
 		n = read_cmdline(fd, a->cmd, sizeof(a->cmd));
 		a->cmd[n < sizeof(a->cmd) ? n : sizeof(a->cmd) - 1] = '\0';
@@ -189,15 +134,15 @@ static void read_ancestry(const struct df_meta *meta, int proc_fd, const struct 
 static void read_parents_of_gone(const struct df_meta *meta, int proc_fd, const struct df_token *t,
 				 struct df_identity *ret)
 {
-	const struct process p = {.pid = t->tgid,
-				  .parent = t->parent,
-				  .start = t->start ? t->start : t->time / DF_TICK_NS};
+	const struct df_proc_stat p = {.pid = (pid_t)t->tgid,
+				       .parent = (pid_t)t->parent,
+				       .start = t->start ? t->start : t->time / DF_TICK_NS};
 
 	read_ancestry(meta, proc_fd, &p, ret);
 }
 
 /* Whether a process of that number is the one that the kernel saw. */
-static bool is_asker(const struct process *p, const struct df_token *t)
+static bool is_asker(const struct df_proc_stat *p, const struct df_token *t)
 {
 	if (t->start)
 		return (uint32_t)p->start == t->start;
@@ -208,21 +153,21 @@ void df_identity_read(const struct df_meta *meta, int proc_fd, const struct df_t
 		      struct df_identity *ret)
 {
 	_cleanup_close_ int fd = -1;
-	struct process p;
+	struct df_proc_stat p;
 
 	df_record_from_token(t, DF_IDENTITY_GONE, ret);
 	if (t->tgid == 0) {
 		ret->state = DF_IDENTITY_UNAVAILABLE; /* a kernel thread acted for somebody */
 		return;
 	}
-	fd = open_process(proc_fd, t->tgid);
-	if (fd < 0 || read_stat(fd, t->tgid, &p) < 0 || !is_asker(&p, t)) {
+	fd = df_proc_open_at(proc_fd, (pid_t)t->tgid);
+	if (fd < 0 || df_proc_stat(fd, &p) < 0 || !is_asker(&p, t)) {
 		read_parents_of_gone(meta, proc_fd, t, ret);
 		return;
 	}
 	if (!is_in_container(meta, fd)) {
 		/* moved away, or a compromised worker asks about somebody else's process */
-		if (read_stat(fd, t->tgid, &p) == 0)
+		if (df_proc_stat(fd, &p) == 0)
 			ret->state = DF_IDENTITY_UNAVAILABLE;
 		else
 			read_parents_of_gone(meta, proc_fd, t, ret);
@@ -249,10 +194,10 @@ static void resume(const struct df_meta *meta, int proc_fd, const struct df_msg_
 	const struct df_token t = {.tgid = m->tgid, .time = m->connect_time};
 	/* First: of a process that ended before the next line nothing can be had by it. */
 	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)m->tgid, 0u);
-	_cleanup_close_ int fd = open_process(proc_fd, m->tgid);
-	struct process p;
+	_cleanup_close_ int fd = df_proc_open_at(proc_fd, (pid_t)m->tgid);
+	struct df_proc_stat p;
 
-	if (pidfd >= 0 && fd >= 0 && read_stat(fd, m->tgid, &p) == 0 && is_asker(&p, &t) &&
+	if (pidfd >= 0 && fd >= 0 && df_proc_stat(fd, &p) == 0 && is_asker(&p, &t) &&
 	    is_in_container(meta, fd))
 		df_connections_resume(pidfd, fd, m->cookie);
 }

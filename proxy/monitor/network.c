@@ -14,7 +14,7 @@
 
 #include <bpf/bpf.h>
 
-#include "lib/base/process.h"
+#include "lib/base/proc.h"
 #include "lib/base/util.h"
 #include "lib/event/event.h"
 #include "proxy/monitor/internal.h"
@@ -115,13 +115,15 @@ void df_own_map_step(struct df_own_map *o, uint64_t now_ns)
 static bool is_payload_running(struct df_resolvers *r)
 {
 	const struct df_meta *meta = r->meta;
-	struct df_process_image now;
+	_cleanup_close_ int fd = -1;
+	struct df_proc_image now;
 
-	if (!r->is_started)
-		r->is_started = df_process_image(meta->init_pid, &now) < 0 ||
-				now.exe_dev != meta->init_exe_dev ||
-				now.exe_ino != meta->init_exe_ino ||
-				now.arg_start != meta->init_arg_start;
+	if (r->is_started)
+		return true;
+	fd = df_proc_open(meta->init_pid);
+	r->is_started = fd < 0 || df_proc_image(fd, &now) < 0 ||
+			now.exe_dev != meta->init_exe_dev || now.exe_ino != meta->init_exe_ino ||
+			now.arg_start != meta->init_arg_start;
 	return r->is_started;
 }
 

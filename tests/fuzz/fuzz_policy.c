@@ -166,7 +166,7 @@ static void check_nets(const struct df_policy *p)
 		(void)df_policy_lookup_addr(p, addr, 0, 0);
 	}
 	df_ports_init(&ports);
-	CHECK(df_ports_add(&ports, p) == 0 && ports.n_classes <= DF_POLICY_CLASSES_MAX);
+	CHECK(df_ports_add(&ports, p) == 0 && ports.n_classes <= DF_PORT_CLASSES - DF_PORTS_SPARE);
 }
 
 /* The table with damage that depends on all of the input. */

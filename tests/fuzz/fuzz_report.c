@@ -10,16 +10,12 @@
 #include <string.h>
 
 #include "cli/line_reader.h"
-#include "cli/report.h"
 #include "cli/report/event_read.h"
-#include "cli/report/graph.h"
-#include "cli/report/report_read.h"
+#include "cli/report/report.h"
 #include "lib/base/json.h"
 #include "lib/base/util.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-typedef int (*writer)(FILE *out, const struct df_report *r);
 
 static void check(bool is_right, const char *what)
 {
@@ -29,12 +25,13 @@ static void check(bool is_right, const char *what)
 	abort();
 }
 
-static char *show(const struct df_report *r, writer write, size_t *ret_len)
+static char *show(const struct df_report *r, const struct df_form *form, enum df_view view,
+		  size_t *ret_len)
 {
 	char *text = NULL;
 	FILE *out = open_memstream(&text, ret_len);
 
-	check(out && write(out, r) == 0 && fclose(out) == 0, "writer");
+	check(out && df_report_write(out, r, form, view) == 0 && fclose(out) == 0, "writer");
 	return text;
 }
 
@@ -46,12 +43,12 @@ static void check_plain(const char *text, size_t len)
 	check(!strstr(text, "\xe2\x80\xae"), "right to left");
 }
 
-static void check_json(const struct df_report *r, writer write)
+static void check_json(const struct df_report *r, const struct df_form *form, enum df_view view)
 {
 	char error[DF_JSON_ERROR_MAX];
 	struct df_json *doc = NULL;
 	size_t len;
-	char *text = show(r, write, &len);
+	char *text = show(r, form, view, &len);
 
 	check_plain(text, len);
 	check(df_json_parse_large(text, len, SIZE_MAX, SIZE_MAX, &doc, error) == 0, "JSON");
@@ -62,7 +59,7 @@ static void check_json(const struct df_report *r, writer write)
 static void check_html(const struct df_report *r)
 {
 	size_t len;
-	char *text = show(r, df_report_html, &len);
+	char *text = show(r, &df_form_html, DF_VIEW_REPORT, &len);
 
 	check_plain(text, len);
 	check(!strstr(text, "<script") && !strstr(text, "<!--") && !strstr(text, "<img") &&
@@ -71,10 +68,10 @@ static void check_html(const struct df_report *r)
 	free(text);
 }
 
-static void check_text(const struct df_report *r, writer write)
+static void check_text(const struct df_report *r, const struct df_form *form, enum df_view view)
 {
 	size_t len;
-	char *text = show(r, write, &len);
+	char *text = show(r, form, view, &len);
 
 	check_plain(text, len);
 	free(text);
@@ -86,11 +83,11 @@ static void check_again(const struct df_report *r)
 	char error[DF_REPORT_ERROR_MAX];
 	struct df_report again = {0};
 	size_t len, len2;
-	char *text = show(r, df_report_json, &len), *text2;
+	char *text = show(r, &df_form_json, DF_VIEW_REPORT, &len), *text2;
 
 	check(df_report_read(&again.all, text, len, error) == 0, "our own report is refused");
 	df_aggregate_sort(&again.all);
-	text2 = show(&again, df_report_json, &len2);
+	text2 = show(&again, &df_form_json, DF_VIEW_REPORT, &len2);
 	/* what differs in characters that are shown by their octets alone becomes one */
 	check(again.all.n <= r->all.n && again.all.n_rows <= r->all.n_rows, "more than there was");
 	check(again.all.n < r->all.n || again.all.n_rows < r->all.n_rows || len == len2,
@@ -105,14 +102,14 @@ static void check_all(struct df_report *r)
 	struct df_baseline b;
 
 	df_aggregate_sort(&r->all);
-	check_text(r, df_report_text);
-	check_text(r, df_report_dot);
-	check_text(r, df_summary_text);
-	check_text(r, df_graph_text);
-	check_text(r, df_graph_dot);
-	check_json(r, df_report_sarif);
-	check_json(r, df_summary_json);
-	check_json(r, df_graph_json);
+	check_text(r, &df_form_text, DF_VIEW_REPORT);
+	check_text(r, &df_form_dot, DF_VIEW_REPORT);
+	check_text(r, &df_form_text, DF_VIEW_SUMMARY);
+	check_text(r, &df_form_text, DF_VIEW_GRAPH);
+	check_text(r, &df_form_dot, DF_VIEW_GRAPH);
+	check_json(r, &df_form_sarif, DF_VIEW_REPORT);
+	check_json(r, &df_form_json, DF_VIEW_SUMMARY);
+	check_json(r, &df_form_json, DF_VIEW_GRAPH);
 	check_html(r);
 	check_again(r);
 	check(df_baseline_compare(&r->all, &r->all, &b) == 0 && b.n_added == 0 && b.n_gone == 0,

@@ -11,6 +11,7 @@
 
 #include "cli/report/event_read.h"
 #include "cli/report/graph.h"
+#include "cli/report/report.h"
 #include "lib/base/util.h"
 
 #define LINE_MAX 1024
@@ -179,7 +180,7 @@ static char *show(const struct df_aggregate *a)
 	FILE *out = open_memstream(&text, &size);
 
 	assert_non_null(out);
-	assert_int_equal(df_graph_text(out, &r), 0);
+	assert_int_equal(df_report_write(out, &r, &df_form_text, DF_VIEW_GRAPH), 0);
 	assert_int_equal(fclose(out), 0);
 	return text;
 }

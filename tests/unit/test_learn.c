@@ -18,8 +18,8 @@
 #include <cmocka.h>
 
 #include "lib/base/util.h"
+#include "proxy/learn/internal.h"
 #include "proxy/learn/learn.h"
-#include "proxy/learn/store.h"
 #include "proxy/monitor/record.h"
 
 #define S 1000000000ull

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "lib/base/local.h"
-#include "lib/base/process.h"
+#include "lib/base/proc.h"
 #include "lib/base/util.h"
 
 static bool is_local(const char *text)
@@ -38,15 +38,22 @@ static void test_local(void **state)
 	assert_false(is_local("::2"));
 }
 
-static bool is_same(const struct df_process_image *a, const struct df_process_image *b)
+static bool is_same(const struct df_proc_image *a, const struct df_proc_image *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static int image_of(pid_t pid, struct df_proc_image *ret)
+{
+	_cleanup_close_ int fd = df_proc_open(pid);
+
+	return fd < 0 ? fd : df_proc_image(fd, ret);
 }
 
 /* The child is this program, until it executes another one, or the same once more. */
 static void test_image(void **state)
 {
-	struct df_process_image before = {}, again = {}, after = {};
+	struct df_proc_image before = {}, again = {}, after = {};
 	int pipe_fds[2];
 	pid_t pid;
 
@@ -61,19 +68,19 @@ static void test_image(void **state)
 			(void)execl("/bin/sleep", "sleep", "60", NULL);
 		_exit(1);
 	}
-	assert_int_equal(df_process_image(pid, &before), 0);
-	assert_int_equal(df_process_image(pid, &again), 0);
+	assert_int_equal(image_of(pid, &before), 0);
+	assert_int_equal(image_of(pid, &again), 0);
 	assert_true(is_same(&before, &again));
 	assert_int_equal(write(pipe_fds[1], "x", 1), 1);
 	for (int i = 0; i < 1000 && (after.exe_ino == 0 || is_same(&before, &after)); i++) {
-		assert_int_equal(df_process_image(pid, &after), 0);
+		assert_int_equal(image_of(pid, &after), 0);
 		(void)usleep(10000);
 	}
 	assert_int_not_equal(before.exe_ino, after.exe_ino);
 	assert_int_not_equal(before.arg_start, after.arg_start);
 	(void)kill(pid, SIGKILL);
 	(void)waitpid(pid, NULL, 0);
-	assert_true(df_process_image(pid, &after) < 0);
+	assert_true(image_of(pid, &after) < 0);
 }
 
 int main(void)

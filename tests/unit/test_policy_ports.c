@@ -370,7 +370,7 @@ static void test_ranges(void **state)
 	assert_int_equal(df_ports_add(&ports, &c.policy), 0);
 	assert_int_equal(ports.n_classes, 6);
 	/* a policy that does not fit adds nothing */
-	while (ports.n_classes < DF_PORTS_CLASSES_MAX - 1)
+	while (ports.n_classes < DF_PORT_CLASSES - 1)
 		assert_int_equal(df_ports_add_range(&ports,
 						    (struct df_policy_range){
 							    TCP, (uint16_t)(1000 + ports.n_classes),
@@ -379,7 +379,7 @@ static void test_ranges(void **state)
 	df_policy_result_done(&c.result);
 	compile("allow a.test:1\nallow a.test:2\n", &c);
 	assert_int_equal(df_ports_add(&ports, &c.policy), -E2BIG);
-	assert_int_equal(ports.n_classes, DF_PORTS_CLASSES_MAX - 1);
+	assert_int_equal(ports.n_classes, DF_PORT_CLASSES - 1);
 	assert_int_equal(df_ports_class(&ports, TCP, 1), DF_PORTS_OTHER_TCP);
 }
 

@@ -37,9 +37,9 @@ static uint64_t names(const struct df_ports *p, uint8_t proto, unsigned port)
 /* Every port of a class is named by the same ranges, and by others than any other class. */
 static void check(const struct df_ports *p)
 {
-	uint64_t sets[DF_PORTS_CLASSES_MAX] = {0};
+	uint64_t sets[DF_PORT_CLASSES] = {0};
 
-	assert_in_range(p->n_classes, DF_PORTS_FIRST_NAMED, DF_PORTS_CLASSES_MAX);
+	assert_in_range(p->n_classes, DF_PORTS_FIRST_NAMED, DF_PORT_CLASSES);
 	for (unsigned cls = 0; cls < p->n_classes; cls++) {
 		uint8_t proto;
 		uint16_t port;
@@ -130,7 +130,7 @@ static void test_too_many(void **state)
 
 	(void)state;
 	df_ports_init(&p);
-	for (; p.n_classes < DF_PORTS_CLASSES_MAX; port += 2)
+	for (; p.n_classes < DF_PORT_CLASSES; port += 2)
 		add(&p, 0, (uint16_t)(1000 + port), (uint16_t)(1000 + port));
 	check(&p);
 	before = p;

@@ -10,11 +10,8 @@
 
 #include <cmocka.h>
 
-#include "cli/report.h"
 #include "cli/report/event_read.h"
-#include "cli/report/graph.h"
-#include "cli/report/report_read.h"
-#include "cli/report/totals.h"
+#include "cli/report/report.h"
 #include "lib/base/json.h"
 #include "lib/base/util.h"
 
@@ -72,18 +69,22 @@ static const char evil_note[] =
 	"{" AT("02") "\"event\":\"" EVIL "\",\"finding\":\"" EVIL "\",\"seen\":\"" EVIL
 		     "\",\"remedy\":\"" EVIL "\",\"container\":{\"id\":\"" EVIL "\"}}";
 
-typedef int (*writer)(FILE *out, const struct df_report *r);
-
 static const struct {
 	const char *name;
-	writer write;
+	const struct df_form *form;
+	enum df_view view;
 	bool is_json;
 } forms[] = {
-	{"text", df_report_text, false},         {"json", df_report_json, true},
-	{"sarif", df_report_sarif, true},        {"html", df_report_html, false},
-	{"dot", df_report_dot, false},           {"summary", df_summary_text, false},
-	{"summary json", df_summary_json, true}, {"graph", df_graph_text, false},
-	{"graph json", df_graph_json, true},     {"graph dot", df_graph_dot, false},
+	{"text", &df_form_text, DF_VIEW_REPORT, false},
+	{"json", &df_form_json, DF_VIEW_REPORT, true},
+	{"sarif", &df_form_sarif, DF_VIEW_REPORT, true},
+	{"html", &df_form_html, DF_VIEW_REPORT, false},
+	{"dot", &df_form_dot, DF_VIEW_REPORT, false},
+	{"summary", &df_form_text, DF_VIEW_SUMMARY, false},
+	{"summary json", &df_form_json, DF_VIEW_SUMMARY, true},
+	{"graph", &df_form_text, DF_VIEW_GRAPH, false},
+	{"graph json", &df_form_json, DF_VIEW_GRAPH, true},
+	{"graph dot", &df_form_dot, DF_VIEW_GRAPH, false},
 };
 
 static void add(struct df_aggregate *a, const char *line)
@@ -99,14 +100,14 @@ static void make(struct df_report *r)
 	df_aggregate_sort(&r->all);
 }
 
-static char *show(const struct df_report *r, writer write)
+static char *show(const struct df_report *r, const struct df_form *form, enum df_view view)
 {
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
 	assert_non_null(out);
-	assert_int_equal(write(out, r), 0);
+	assert_int_equal(df_report_write(out, r, form, view), 0);
 	assert_int_equal(fclose(out), 0);
 	return text;
 }
@@ -138,11 +139,11 @@ static void test_round_trip(void **state)
 
 	(void)state;
 	make(&r);
-	json = show(&r, df_report_json);
+	json = show(&r, &df_form_json, DF_VIEW_REPORT);
 	if (read_report(&again.all, json, error) < 0)
 		fail_msg("%s", error);
 	df_aggregate_sort(&again.all);
-	json2 = show(&again, df_report_json);
+	json2 = show(&again, &df_form_json, DF_VIEW_REPORT);
 	time = strstr(json, "\"time\"");
 	time2 = strstr(json2, "\"time\"");
 	assert_non_null(time);
@@ -150,8 +151,8 @@ static void test_round_trip(void **state)
 	memset(time, ' ', strcspn(time, "\n"));
 	memset(time2, ' ', strcspn(time2, "\n"));
 	assert_string_equal(json, json2);
-	text = show(&r, df_summary_text);
-	text2 = show(&again, df_summary_text);
+	text = show(&r, &df_form_text, DF_VIEW_SUMMARY);
+	text2 = show(&again, &df_form_text, DF_VIEW_SUMMARY);
 	assert_string_equal(text, text2);
 	df_aggregate_done(&again.all);
 	df_aggregate_done(&r.all);
@@ -164,7 +165,7 @@ static void test_text(void **state)
 
 	(void)state;
 	make(&r);
-	text = show(&r, df_report_text);
+	text = show(&r, &df_form_text, DF_VIEW_REPORT);
 	assert_has(text,
 		   "c1  policy p  mode enforce  queries 3  refused 1  connections 2  name web  "
 		   "(incomplete: some events could not be written)\n"
@@ -181,7 +182,7 @@ static void test_text(void **state)
 			 "connections 1  (incomplete: ");
 	assert_has_no(text, "\033");
 	r.has_colour = true;
-	coloured = show(&r, df_report_text);
+	coloured = show(&r, &df_form_text, DF_VIEW_REPORT);
 	assert_has(coloured, "\n\033[31mblocked\033[0m      1  github.com");
 	df_aggregate_done(&r.all);
 }
@@ -197,7 +198,7 @@ static void test_evil(void **state)
 	df_aggregate_sort(&r.all);
 	assert_int_equal(r.all.n_damaged, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
-		_cleanup_free_ char *text = show(&r, forms[i].write);
+		_cleanup_free_ char *text = show(&r, forms[i].form, forms[i].view);
 		char error[DF_JSON_ERROR_MAX] = "";
 		struct df_json *doc = NULL;
 
@@ -220,7 +221,7 @@ static void test_evil_html(void **state)
 	add(&r.all, evil);
 	add(&r.all, evil_note);
 	df_aggregate_sort(&r.all);
-	text = show(&r, df_report_html);
+	text = show(&r, &df_form_html, DF_VIEW_REPORT);
 	assert_has(text, "&lt;script&gt;x&lt;/script&gt;&lt;!--&amp;amp;");
 	assert_has_no(text, "<script");
 	assert_has_no(text, "<!--");
@@ -260,8 +261,8 @@ static void test_evil_dot(void **state)
 	(void)state;
 	add(&r.all, evil);
 	df_aggregate_sort(&r.all);
-	report = show(&r, df_report_dot);
-	graph = show(&r, df_graph_dot);
+	report = show(&r, &df_form_dot, DF_VIEW_REPORT);
+	graph = show(&r, &df_form_dot, DF_VIEW_GRAPH);
 	check_dot(report);
 	check_dot(graph);
 	df_aggregate_done(&r.all);
@@ -274,7 +275,7 @@ static void test_sarif(void **state)
 
 	(void)state;
 	make(&r);
-	text = show(&r, df_report_sarif);
+	text = show(&r, &df_form_sarif, DF_VIEW_REPORT);
 	assert_has(text, "\"uri\": \"d.sh\"");
 	assert_has(text, "\"uri\": \"p.policy\"\n");
 	assert_has(text, "\"startLine\": 3\n");
@@ -286,7 +287,7 @@ static void test_sarif(void **state)
 	df_aggregate_done(&r.all);
 	add(&r.all, evil);
 	df_aggregate_sort(&r.all);
-	nasty = show(&r, df_report_sarif);
+	nasty = show(&r, &df_form_sarif, DF_VIEW_REPORT);
 	/* neither a link nor a placeholder */
 	assert_has(nasty, "\\\\[l\\\\](h){{0}}");
 	df_aggregate_done(&r.all);
@@ -396,10 +397,10 @@ static void test_baseline(void **state)
 	assert_string_equal(b.gone[0]->domain, "gone.example.");
 	b.file = "base.json";
 	r.baseline = &b;
-	text = show(&r, df_report_text);
+	text = show(&r, &df_form_text, DF_VIEW_REPORT);
 	assert_has(text, "\n3 new, 1 gone since base.json\n\nNEW ");
 	assert_has(text, "\nGONE ");
-	sarif = show(&r, df_report_sarif);
+	sarif = show(&r, &df_form_sarif, DF_VIEW_REPORT);
 	assert_has(sarif, "\"baselineState\": \"new\"");
 	assert_has(sarif, "\"baselineState\": \"unchanged\"");
 	df_baseline_done(&b);
@@ -418,7 +419,7 @@ static void test_summary(void **state)
 
 	(void)state;
 	make(&r);
-	text = show(&r, df_summary_text);
+	text = show(&r, &df_form_text, DF_VIEW_SUMMARY);
 	assert_has(text, "2 containers\n");
 	assert_has(text, "\ndirect              2      2        1             0  50.0%\n");
 	assert_has(text, "\nhidden              2      2        0             1  50.0%\n");
@@ -426,7 +427,7 @@ static void test_summary(void **state)
 			 " 2026-01-01T00:00:04\n");
 	assert_has(text,
 		   "\nhidden  ./d.sh  github.com        1        0             1           1");
-	json = show(&r, df_summary_json);
+	json = show(&r, &df_form_json, DF_VIEW_SUMMARY);
 	assert_has(json, "\"against_per_mille\": 500");
 	df_aggregate_done(&r.all);
 }
@@ -437,7 +438,7 @@ static void test_empty(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
-		_cleanup_free_ char *text = show(&r, forms[i].write);
+		_cleanup_free_ char *text = show(&r, forms[i].form, forms[i].view);
 
 		assert_non_null(text);
 	}

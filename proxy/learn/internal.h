@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * learn_store: private to learn.c (lessons and questions), learn_expire.c (the kernel's
- * entries, what goes) and learn_store.c (slots, their indexes and chains).
+ * internal: the table behind learn.h.  table.c has its slots, indexes, chains and unions;
+ * learn.c decides what stands in it, and writes the kernel's entries.
  *
  * Fields that a new worker makes anew from the others are marked so.
  */
-#ifndef DF_LEARN_STORE_H
-#define DF_LEARN_STORE_H
+#ifndef DF_LEARN_INTERNAL_H
+#define DF_LEARN_INTERNAL_H
 
 #include "proxy/learn/learn.h"
 
@@ -43,7 +43,7 @@ struct df_learn_pair {
 	struct df_learn_slot slot;
 	uint64_t seen_ns, end_ns;
 	uint32_t rule;
-	uint16_t addr, name;
+	uint16_t addr, name;                                 /* the key */
 	uint16_t addr_prev, addr_next, name_prev, name_next; /* made anew */
 	uint8_t is_pinned; /* 0 or 1; no bool, since any octet may stand there */
 	uint16_t bits[DF_PORT_CLASSES];
@@ -71,7 +71,7 @@ static inline struct df_learn_pair *df_learn_pair_at(const struct df_learn *l, u
 
 bool df_learn_has_any(const uint16_t bits[static DF_PORT_CLASSES], uint16_t mask);
 
-/* Makes indexes, chains and counts anew; drops what makes no sense or leads nowhere. */
+/* Makes indexes, chains and counts anew; drops slots that make no sense or lead nowhere. */
 void df_learn_load(struct df_learn *l);
 
 /* 0: not there. */
@@ -79,66 +79,24 @@ uint16_t df_learn_find_name(const struct df_learn *l, const struct df_dname *nam
 uint16_t df_learn_find_addr(const struct df_learn *l, const uint8_t addr[static 16]);
 uint16_t df_learn_find_pair(const struct df_learn *l, uint16_t addr, uint16_t name);
 
-/* 0: full. */
+/* 0: full.  A pair has no bits yet; its address and name are in use. */
 uint16_t df_learn_add_name(struct df_learn *l, const struct df_dname *name);
 uint16_t df_learn_add_addr(struct df_learn *l, const uint8_t addr[static 16]);
-/* Without bits.  Both are in use. */
 uint16_t df_learn_add_pair(struct df_learn *l, uint16_t addr, uint16_t name);
 
-/*
- * Frees a pair, and its name if that was the last of it.  The address stays.
- */
+/* With a pair goes its name if that was the last of it; the address stays. */
 void df_learn_drop_pair(struct df_learn *l, uint16_t i);
 void df_learn_drop_addr(struct df_learn *l, uint16_t i); /* that has no pair */
-void df_learn_drop_name(struct df_learn *l, uint16_t i); /* that has no pair */
 
-struct df_learn_state {
-	bool is_pinned;
-	uint32_t rule;
-	uint16_t bits[DF_PORT_CLASSES];
-};
 /*
- * What a pair is from now on.  The counts follow; the address's union and blocker where it
- * gained, else is_shrunk is set: many pairs may change before that is made good.
+ * The bits, the rule and the origin of a pair from now on.  The counts follow; the address's union
+ * and blocker where it gained, else is_shrunk is set: many pairs may change before the union is
+ * made anew.
  */
-void df_learn_set(struct df_learn *l, uint16_t i, const struct df_learn_state *state);
+void df_learn_set(struct df_learn *l, uint16_t i, const uint16_t bits[static DF_PORT_CLASSES],
+		  uint32_t rule, bool is_pinned);
 
+/* The union of an address's pairs, and its blocker; is_dirty if that differs from before. */
 void df_learn_unite(struct df_learn *l, struct df_learn_addr *a);
-
-/* learn_expire */
-
-/*
- * The kernel knows what the address's pairs say, and permits it at least until then (0: as
- * long as it did).  Costs nothing where that is so already.  0 or -errno of the map.
- */
-int df_learn_sync(struct df_learn *l, struct df_learn_addr *a, uint64_t until_ns);
-
-/* The address has no pair any more; the kernel forgets it first. */
-void df_learn_forget(struct df_learn *l, uint16_t i);
-
-/* Takes bits off a pair; one without any is dropped. */
-void df_learn_weaken(struct df_learn *l, uint16_t i, uint16_t mask);
-
-/* Drops the permissions of an address if they are over; true where nothing is left of it. */
-bool df_learn_expire_permits(struct df_learn *l, uint16_t i, uint64_t now_ns);
-
-/* For one more of each, and 1/reserve of all is still free then; 0: none need be. */
-bool df_learn_has_room(const struct df_learn *l, unsigned reserve);
-/*
- * Room for one more address, name and pair, at the cost of what lapsed or is needless, the
- * oldest of some that stand together.  -ENOSPC: there is none to be had.
- */
-int df_learn_make_room(struct df_learn *l, unsigned reserve, uint64_t now_ns);
-
-static inline uint64_t df_learn_later(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
-/* df_learned.slot of a name. */
-static inline uint32_t df_learn_slot_of(const struct df_learn *l, uint16_t name)
-{
-	return (uint32_t)df_learn_name_at(l, name)->generation << DF_LEARN_SLOT_SHIFT | name;
-}
 
 #endif

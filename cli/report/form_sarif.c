@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A report as SARIF 2.1.0 (OASIS), for what shows results of analyses beside code.
+ * A report as SARIF 2.1.0 (OASIS), for tools that show results of analyses beside code.
  *
- * A result is what a rule is against, what could not be observed, what a shadow policy
- * would refuse, a hidden dependency, a finding, and with a baseline what is new.  Where the
- * script is known it is the location, else the rule's place in its policy.
+ * Results are: refusals, or would-be refusals, also of a shadow policy; unobserved connections;
+ * hidden dependencies; findings and events; with a baseline, new dependencies.  The location of a
+ * result is its script if it is known, else the rule's place in its policy.
  */
 #include <ctype.h>
 #include <string.h>
 
-#include "cli/report.h"
-#include "cli/text.h"
+#include "cli/report/internal.h"
 #include "lib/base/hash.h"
 #include "lib/base/util.h"
 
@@ -72,8 +71,8 @@ static enum kind kind_of(const struct df_row *row)
 }
 
 /*
- * A message is no plain text: [x](y) is a link and {0} a placeholder (3.11.5, 3.11.6), which
- * a command line must not become.
+ * In a message [x](y) is a link and {0} a placeholder (SARIF 2.1.0, 3.11.5 and 3.11.6); a command
+ * line must become neither.
  */
 static void put_message(struct df_json_out *j, const char *key, const char *text)
 {
@@ -97,23 +96,7 @@ static void put_message(struct df_json_out *j, const char *key, const char *text
 	df_json_out_close(j, '}');
 }
 
-static void put_rules(struct df_json_out *j)
-{
-	df_json_out_open(j, "rules", '[');
-	for (int i = 0; i < KINDS; i++) {
-		df_json_out_open(j, NULL, '{');
-		df_json_out_string(j, "id", kinds[i].id);
-		df_json_out_string(j, "name", kinds[i].name);
-		put_message(j, "shortDescription", kinds[i].text);
-		df_json_out_open(j, "defaultConfiguration", '{');
-		df_json_out_string(j, "level", kinds[i].level);
-		df_json_out_close(j, '}');
-		df_json_out_close(j, '}');
-	}
-	df_json_out_close(j, ']');
-}
-
-/* RFC 3986: a path as a reference, relative as it was written, else of the file scheme. */
+/* RFC 3986: a path as a reference; an absolute one has the file scheme. */
 static void put_uri(struct df_json_out *j, const char *path, size_t len)
 {
 	static const char hex[] = "0123456789ABCDEF";
@@ -170,24 +153,15 @@ static size_t rule_place(const char *rule, uint64_t *ret_line)
 	return (size_t)(colon - rule);
 }
 
-static void put_logical(struct df_json_out *j, const struct df_report_container *c,
-			const struct df_row *row)
+static void put_logical(struct df_json_out *j, const char *name, const char *kind)
 {
-	df_json_out_open(j, "logicalLocations", '[');
 	df_json_out_open(j, NULL, '{');
-	df_json_out_string(j, "name", c->name ? c->name : c->id);
-	df_json_out_string(j, "kind", "container");
+	df_json_out_string(j, "name", name);
+	df_json_out_string(j, "kind", kind);
 	df_json_out_close(j, '}');
-	if (row && row->cmd) {
-		df_json_out_open(j, NULL, '{');
-		df_json_out_string(j, "name", row->cmd);
-		df_json_out_string(j, "kind", "process");
-		df_json_out_close(j, '}');
-	}
-	df_json_out_close(j, ']');
 }
 
-/* row NULL: a finding. */
+/* row NULL: a finding or an event. */
 static void put_locations(struct df_json_out *j, const struct df_report_container *c,
 			  const struct df_row *row)
 {
@@ -200,7 +174,11 @@ static void put_locations(struct df_json_out *j, const struct df_report_containe
 		put_physical(j, row->script, strlen(row->script), 0);
 	else if (place)
 		put_physical(j, row->rule, place, line);
-	put_logical(j, c, row);
+	df_json_out_open(j, "logicalLocations", '[');
+	put_logical(j, c->name ? c->name : c->id, "container");
+	if (row && row->cmd)
+		put_logical(j, row->cmd, "process");
+	df_json_out_close(j, ']');
 	df_json_out_close(j, '}');
 	df_json_out_close(j, ']');
 	if (!row || !row->script || !place)
@@ -213,18 +191,14 @@ static void put_locations(struct df_json_out *j, const struct df_report_containe
 	df_json_out_close(j, ']');
 }
 
-/* Tells results of two runs apart, and is no proof of anything. */
-static uint64_t hash(uint64_t h, const char *text)
+/* Lets a tool recognize the results of two runs; no security depends on it. */
+static void put_fingerprint(struct df_json_out *j, const char *const parts[static 4])
 {
-	return df_hash_bytes(df_hash_text(h, text), "\xff", 1);
-}
-
-static void put_fingerprint(struct df_json_out *j, const char *id, const char *a, const char *b,
-			    const char *c)
-{
-	uint64_t h = hash(hash(hash(hash(DF_HASH_START, id), a), b), c);
+	uint64_t h = DF_HASH_START;
 	char text[20];
 
+	for (size_t i = 0; i < 4; i++)
+		h = df_hash_bytes(df_hash_text(h, parts[i]), "\xff", 1);
 	(void)snprintf(text, sizeof(text), "%016llx", (unsigned long long)h);
 	df_json_out_open(j, "partialFingerprints", '{');
 	df_json_out_string(j, FINGERPRINT, text);
@@ -264,9 +238,24 @@ static void describe(const struct df_row *row, char text[static MESSAGE_MAX])
 		df_append(text, MESSAGE_MAX, &pos, " (%.500s)", row->hint);
 }
 
-static void put_properties(struct df_json_out *j, const struct df_report_container *c,
-			   const struct df_row *row)
+static void put_row(struct df_writer *w, const struct df_row *row)
 {
+	const enum kind kind = kind_of(row);
+	const char *fingerprint[] = {kinds[kind < KINDS ? kind : 0].id,
+				     row->domain ? row->domain : row->ip, row->script, row->rule};
+	struct df_json_out *j = &w->json;
+	char text[MESSAGE_MAX];
+
+	if (kind == KINDS)
+		return;
+	describe(row, text);
+	begin_result(j, kind, text);
+	if (w->report->baseline)
+		df_json_out_string(j, "baselineState", row->is_new ? "new" : "unchanged");
+	df_json_out_uint(j, "occurrenceCount",
+			 row->count < INT32_MAX ? row->count : (uint64_t)INT32_MAX);
+	put_locations(j, w->container, row);
+	put_fingerprint(j, fingerprint);
 	df_json_out_open(j, "properties", '{');
 	df_json_out_string(j, "domain", row->domain);
 	df_json_out_string(j, "ip", row->ip);
@@ -278,34 +267,14 @@ static void put_properties(struct df_json_out *j, const struct df_report_contain
 	df_json_out_string(j, "rule", row->rule);
 	df_json_out_string(j, "rule_owner", row->rule_owner);
 	df_json_out_string(j, "owner", row->owner);
-	df_json_out_string(j, "container", c->id);
+	df_json_out_string(j, "container", w->container->id);
+	df_json_out_close(j, '}');
 	df_json_out_close(j, '}');
 }
 
-static void put_row(struct df_json_out *j, const struct df_report *r,
-		    const struct df_report_container *c, const struct df_row *row)
+static void put_note(struct df_writer *w, const struct df_report_note *n)
 {
-	const enum kind kind = kind_of(row);
-	char text[MESSAGE_MAX];
-
-	if (kind == KINDS)
-		return;
-	describe(row, text);
-	begin_result(j, kind, text);
-	if (r->baseline)
-		df_json_out_string(j, "baselineState", row->is_new ? "new" : "unchanged");
-	df_json_out_uint(j, "occurrenceCount",
-			 row->count < INT32_MAX ? row->count : (uint64_t)INT32_MAX);
-	put_locations(j, c, row);
-	put_fingerprint(j, kinds[kind].id, row->domain ? row->domain : row->ip, row->script,
-			row->rule);
-	put_properties(j, c, row);
-	df_json_out_close(j, '}');
-}
-
-static void put_note(struct df_json_out *j, const struct df_report_container *c,
-		     const struct df_note *n)
-{
+	const char *fingerprint[] = {kinds[KIND_FINDING].id, n->event, n->what, n->text};
 	char text[MESSAGE_MAX];
 	size_t pos = 0;
 
@@ -314,47 +283,58 @@ static void put_note(struct df_json_out *j, const struct df_report_container *c,
 		df_append(text, sizeof(text), &pos, ": %.2000s", n->text);
 	if (n->remedy)
 		df_append(text, sizeof(text), &pos, "; %.1000s", n->remedy);
-	begin_result(j, KIND_FINDING, text);
-	put_locations(j, c, NULL);
-	put_fingerprint(j, kinds[KIND_FINDING].id, n->event, n->what, n->text);
-	df_json_out_close(j, '}');
+	begin_result(&w->json, KIND_FINDING, text);
+	put_locations(&w->json, w->container, NULL);
+	put_fingerprint(&w->json, fingerprint);
+	df_json_out_close(&w->json, '}');
 }
 
-static void put_results(struct df_json_out *j, const struct df_report *r)
+static void begin(struct df_writer *w)
 {
-	df_json_out_open(j, "results", '[');
-	for (size_t i = 0; i < r->all.n; i++) {
-		const struct df_report_container *c = r->all.list[i];
+	struct df_json_out *j = &w->json;
 
-		for (size_t k = 0; k < c->n; k++)
-			put_row(j, r, c, c->rows[k]);
-		for (size_t k = 0; k < c->n_notes; k++)
-			put_note(j, c, &c->notes[k]);
-	}
-	df_json_out_close(j, ']');
-}
-
-int df_report_sarif(FILE *out, const struct df_report *r)
-{
-	struct df_json_out j = {.out = out};
-
-	df_json_out_open(&j, NULL, '{');
-	df_json_out_string(&j, "version", "2.1.0");
-	df_json_out_string(&j, "$schema",
+	df_json_out_open(j, NULL, '{');
+	df_json_out_string(j, "version", "2.1.0");
+	df_json_out_string(j, "$schema",
 			   "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/"
 			   "sarif-schema-2.1.0.json");
-	df_json_out_open(&j, "runs", '[');
-	df_json_out_open(&j, NULL, '{');
-	df_json_out_open(&j, "tool", '{');
-	df_json_out_open(&j, "driver", '{');
-	df_json_out_string(&j, "name", "deployfence");
-	df_json_out_string(&j, "version", PACKAGE_VERSION);
-	put_rules(&j);
-	df_json_out_close(&j, '}');
-	df_json_out_close(&j, '}');
-	put_results(&j, r);
-	df_json_out_close(&j, '}');
-	df_json_out_close(&j, ']');
-	df_json_out_close(&j, '}');
-	return 0;
+	df_json_out_open(j, "runs", '[');
+	df_json_out_open(j, NULL, '{');
+	df_json_out_open(j, "tool", '{');
+	df_json_out_open(j, "driver", '{');
+	df_json_out_string(j, "name", "deployfence");
+	df_json_out_string(j, "version", PACKAGE_VERSION);
+	df_json_out_open(j, "rules", '[');
+	for (int i = 0; i < KINDS; i++) {
+		df_json_out_open(j, NULL, '{');
+		df_json_out_string(j, "id", kinds[i].id);
+		df_json_out_string(j, "name", kinds[i].name);
+		put_message(j, "shortDescription", kinds[i].text);
+		df_json_out_open(j, "defaultConfiguration", '{');
+		df_json_out_string(j, "level", kinds[i].level);
+		df_json_out_close(j, '}');
+		df_json_out_close(j, '}');
+	}
+	df_json_out_close(j, ']');
+	df_json_out_close(j, '}');
+	df_json_out_close(j, '}');
+	df_json_out_open(j, "results", '[');
 }
+
+static void end(struct df_writer *w)
+{
+	static const char open[] = "]}]}"; /* results, run, runs, document */
+
+	for (const char *kind = open; *kind; kind++)
+		df_json_out_close(&w->json, *kind);
+}
+
+const struct df_form df_form_sarif = {
+	.sections[DF_VIEW_REPORT] = DF_SECTION_LIST(DF_SECTION_CONTAINERS),
+	.container_sections = DF_SECTION_LIST(DF_SECTION_NAMES_AND_CONNECTIONS, DF_SECTION_SHADOW,
+					      DF_SECTION_FINDINGS_AND_EVENTS),
+	.begin = begin,
+	.end = end,
+	.row = put_row,
+	.note = put_note,
+};

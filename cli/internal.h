@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * cli: the subcommands of deployfence, and what they share: exit statuses and
- * the form of an error.  Each is called with argv[0] "deployfence NAME" and
- * returns the exit status; results go to stdout, errors to stderr.
+ * The subcommands of deployfence, in check.c, logs.c and report.c, and what they share: exit
+ * statuses and the form of an error.
+ *
+ * Each is called with argv[0] "deployfence NAME" and returns the exit status.  Results go to
+ * stdout, errors to stderr.
  */
-#ifndef DF_CLI_H
-#define DF_CLI_H
+#ifndef DF_CLI_INTERNAL_H
+#define DF_CLI_INTERNAL_H
 
 #include <sysexits.h>
 
@@ -13,7 +15,7 @@
 enum df_cli_status {
 	DF_CLI_OK = 0,
 	DF_CLI_BLOCKED = 1, /* check: a rule is against a name */
-	DF_CLI_NEW = 1,     /* report: a dependency that the baseline has not */
+	DF_CLI_NEW = 1,     /* report: a dependency is not in the baseline */
 	DF_CLI_POLICY = 2,  /* check: the policy cannot be used */
 };
 

@@ -1,0 +1,728 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A report as JSON for programs, written and read again (docs/report.schema.json); a summary and
+ * a graph.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/internal.h"
+#include "cli/report/internal.h"
+#include "lib/base/util.h"
+
+/* --- keys, for the writer and the reader alike */
+
+#define FIELD(key, field)                                                                          \
+	{                                                                                          \
+		key, offsetof(struct df_report_container, field)                                   \
+	}
+
+struct field {
+	const char *key;
+	size_t offset; /* in struct df_report_container */
+};
+
+static const struct field names[] = {
+	FIELD("host", host),   FIELD("name", name),     FIELD("hostname", hostname),
+	FIELD("image", image), FIELD("pod", pod),       FIELD("namespace", k8s_namespace),
+	FIELD("owner", owner), FIELD("policy", policy), FIELD("mode", mode),
+};
+
+/* The reader counts rows by itself. */
+static const struct field row_counts[] = {
+	FIELD("queries", n_queries),          FIELD("refused", n_blocked),
+	FIELD("would_refuse", n_would_block), FIELD("refused_connections", n_connections),
+	FIELD("proxied", n_proxied),
+};
+static const struct field counts[] = {
+	FIELD("probes", n_probes),
+	FIELD("search_attempts", n_search),
+	FIELD("suppressed", n_suppressed),
+};
+static const struct field stop_counts[] = {
+	FIELD("queries", stop_queries),
+	FIELD("refused", stop_refused),
+};
+
+static const char *const row_lists[DF_ROW_KINDS] = {
+	[DF_ROW_NAME] = "domains",
+	[DF_ROW_CONNECTION] = "connections",
+	[DF_ROW_SHADOW] = "shadow",
+};
+
+/* --- writer: rows and containers */
+
+static void put_texts(struct df_json_out *j, const char *key, const struct df_texts *t)
+{
+	if (t->n == 0)
+		return;
+	df_json_out_open(j, key, '[');
+	for (size_t i = 0; i < t->n; i++)
+		df_json_out_string(j, NULL, t->list[i]);
+	df_json_out_close(j, ']');
+}
+
+static void put_time(struct df_json_out *j, const char *key, const char *time)
+{
+	df_json_out_string(j, key, *time ? time : NULL);
+}
+
+static void put_counts(struct df_json_out *j, const struct df_report_container *c,
+		       const struct field *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		df_json_out_uint(j, list[i].key,
+				 *(const uint64_t *)((const char *)c + list[i].offset));
+}
+
+static void put_row(struct df_writer *w, const struct df_row *row)
+{
+	struct df_json_out *j = &w->json;
+
+	df_json_out_open(j, NULL, '{');
+	df_json_out_string(j, "domain", row->domain);
+	if (row->domain)
+		df_json_out_string(j, "parent", df_class_parent(row->domain));
+	df_json_out_string(j, "ip", row->ip);
+	if (row->ip || row->port)
+		df_json_out_uint(j, "port", row->port);
+	df_json_out_string(j, "socket", row->socket);
+	df_json_out_string(j, "verdict", df_row_verdict_name(row->verdict));
+	df_json_out_string(j, "at", row->at);
+	if (row->domain)
+		df_json_out_string(j, "class", df_class_name(row->class));
+	df_json_out_uint(j, "count", row->count);
+	df_json_out_string(j, "cmd", row->cmd);
+	df_json_out_string(j, "script", row->script);
+	put_texts(j, "ancestry", &row->ancestry);
+	df_json_out_string(j, "reason", row->reason);
+	df_json_out_string(j, "rule", row->rule);
+	df_json_out_string(j, "rule_owner", row->rule_owner);
+	df_json_out_string(j, "owner", row->owner);
+	df_json_out_string(j, "hint", row->hint);
+	put_time(j, "first", row->first);
+	put_time(j, "last", row->last);
+	put_texts(j, "answers", &row->answers);
+	put_texts(j, "aliases", &row->aliases);
+	if (row->is_new)
+		df_json_out_bool(j, "new", true);
+	df_json_out_close(j, '}');
+}
+
+static void put_note(struct df_writer *w, const struct df_report_note *n)
+{
+	struct df_json_out *j = &w->json;
+
+	df_json_out_open(j, NULL, '{');
+	df_json_out_string(j, n->what ? "finding" : "event", n->what ? n->what : n->event);
+	df_json_out_string(j, n->what ? "seen" : "text", n->text);
+	df_json_out_string(j, "remedy", n->remedy);
+	df_json_out_uint(j, "count", n->count);
+	df_json_out_close(j, '}');
+}
+
+static void begin_container(struct df_writer *w)
+{
+	const struct df_report_container *c = w->container;
+	struct df_json_out *j = &w->json;
+
+	df_json_out_open(j, NULL, '{');
+	df_json_out_string(j, "id", c->id);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		df_json_out_string(j, names[i].key,
+				   *(const char *const *)((const char *)c + names[i].offset));
+	put_time(j, "first", c->first);
+	put_time(j, "last", c->last);
+	df_json_out_bool(j, "ended", c->is_ended);
+	df_json_out_bool(j, "complete",
+			 c->is_whole && !c->has_gaps && !c->lost[DF_LOSS_EVENTS] &&
+				 c->unpinned.n == 0);
+	if (c->n_x > 0) {
+		df_json_out_open(j, "annotations", '{');
+		for (size_t i = 0; i < c->n_x; i++)
+			df_json_out_string(j, c->x[i].key, c->x[i].value);
+		df_json_out_close(j, '}');
+	}
+	put_texts(j, "addresses", &c->addresses);
+	put_texts(j, "unpinned", &c->unpinned);
+	put_counts(j, c, row_counts, ARRAY_SIZE(row_counts));
+	put_counts(j, c, counts, ARRAY_SIZE(counts));
+	if (!c->is_ended)
+		return;
+	df_json_out_open(j, "stop", '{');
+	put_counts(j, c, stop_counts, ARRAY_SIZE(stop_counts));
+	df_json_out_close(j, '}');
+	df_json_out_open(j, "lost", '{');
+	for (enum df_loss i = 0; i < DF_LOSSES; i++)
+		df_json_out_uint(j, df_loss_name(i), c->lost[i]);
+	df_json_out_close(j, '}');
+}
+
+static void end_container(struct df_writer *w)
+{
+	df_json_out_close(&w->json, '}');
+}
+
+/* --- writer: sections */
+
+static void put_total(struct df_writer *w, const struct df_total *t)
+{
+	const bool is_script = w->section == DF_SECTION_SCRIPTS;
+	struct df_json_out *j = &w->json;
+
+	df_json_out_open(j, NULL, '{');
+	if (is_script) {
+		df_json_out_string(j, "script", t->key);
+		df_json_out_string(j, "domain", t->second);
+		df_json_out_string(j, "class", df_class_name(t->class));
+	} else if (w->section == DF_SECTION_RULES) {
+		df_json_out_string(j, "rule", t->key);
+		df_json_out_string(j, "rule_owner", t->rule_owner);
+		df_json_out_string(j, "owner", t->second);
+		df_json_out_uint(j, "names", t->n_names);
+	} else {
+		df_json_out_string(j, "parent", t->key);
+		df_json_out_uint(j, "names", t->n_names);
+	}
+	df_json_out_uint(j, "count", t->count);
+	df_json_out_uint(j, "refused", t->blocked);
+	df_json_out_uint(j, "would_refuse", t->would_block);
+	if (is_script) {
+		df_json_out_uint(j, "containers", t->n_containers);
+		put_time(j, "last", t->last);
+	}
+	df_json_out_close(j, '}');
+}
+
+static void put_sum(struct df_json_out *j, const struct df_class_sum *s)
+{
+	df_json_out_open(j, s->name, '{');
+	df_json_out_uint(j, "dependencies", s->n_dependencies);
+	df_json_out_uint(j, "count", s->count);
+	df_json_out_uint(j, "refused", s->blocked);
+	df_json_out_uint(j, "would_refuse", s->would_block);
+	df_json_out_uint(j, "against_per_mille", s->against_per_mille);
+	df_json_out_close(j, '}');
+}
+
+static void begin_section(struct df_writer *w)
+{
+	static const char *const keys[DF_SECTIONS] = {
+		[DF_SECTION_CONTAINERS] = "containers",
+		[DF_SECTION_RULES] = "rules",
+		[DF_SECTION_SCRIPTS] = "dependencies",
+		[DF_SECTION_NEW] = "new",
+		[DF_SECTION_GONE] = "gone",
+		[DF_SECTION_PARENTS] = "groups",
+		[DF_SECTION_NAMES] = "domains",
+		[DF_SECTION_CONNECTIONS] = "connections",
+		[DF_SECTION_SHADOW] = "shadow",
+		[DF_SECTION_FINDINGS] = "findings",
+		[DF_SECTION_EVENTS] = "notes",
+	};
+	struct df_class_sum sums[DF_CLASS_SUMS];
+	struct df_json_out *j = &w->json;
+
+	if (w->section == DF_SECTION_SCRIPTS) {
+		df_json_out_uint(j, "containers", w->report->all.n);
+		df_json_out_uint(j, "search_attempts",
+				 df_aggregate_search_attempts(&w->report->all));
+		df_totals_sum_classes(w->totals, sums);
+		put_sum(j, &sums[DF_CLASS_SUM_ALL]);
+		for (size_t i = 0; i < DF_CLASS_SUM_ALL; i++)
+			put_sum(j, &sums[i]);
+	}
+	if (w->section == DF_SECTION_NEW) {
+		df_json_out_open(j, "baseline", '{');
+		df_json_out_string(j, "file", w->report->baseline->file);
+	}
+	df_json_out_open(j, keys[w->section], '[');
+}
+
+static void end_section(struct df_writer *w)
+{
+	df_json_out_close(&w->json, ']');
+	if (w->section == DF_SECTION_GONE)
+		df_json_out_close(&w->json, '}');
+}
+
+static void begin(struct df_writer *w)
+{
+	static const char *const kinds[DF_VIEWS] = {
+		[DF_VIEW_REPORT] = "report",
+		[DF_VIEW_SUMMARY] = "summary",
+		[DF_VIEW_GRAPH] = "graph",
+	};
+	struct df_json_out *j = &w->json;
+	char now[DF_TIME_MAX];
+
+	df_json_out_open(j, NULL, '{');
+	df_json_out_uint(j, "schema", DF_CLI_SCHEMA);
+	df_json_out_string(j, "kind", kinds[w->view]);
+	df_time_text(now);
+	if (w->view == DF_VIEW_REPORT)
+		df_json_out_string(j, "time", now);
+	put_time(j, "since", w->report->all.since);
+	df_json_out_uint(j, "damaged_lines", w->report->all.n_damaged);
+	df_json_out_uint(j, "left_out", w->report->all.n_left_out);
+}
+
+static void end(struct df_writer *w)
+{
+	df_json_out_close(&w->json, '}');
+}
+
+/* --- writer: graph */
+
+static void put_contact(struct df_json_out *j, const struct df_graph *g,
+			const struct df_graph_contact *c)
+{
+	df_json_out_open(j, NULL, '{');
+	df_json_out_string(j, "name", c->name);
+	df_json_out_string(j, "verdict", df_graph_verdict(c));
+	df_json_out_uint(j, "count", c->count);
+	df_json_out_string(j, "rule", c->row->rule);
+	df_json_out_string(j, "rule_owner", c->row->rule_owner);
+	df_json_out_string(j, "owner", c->row->owner);
+	if (c->blocked_for != DF_GRAPH_NONE) {
+		df_json_out_string(j, "blocked_for", g->services[c->blocked_for].label);
+		df_json_out_bool(j, "guess", c->is_blocked_guess);
+	}
+	df_json_out_open(j, "links", '[');
+	for (size_t i = c->links; i < c->links + c->n_links; i++) {
+		df_json_out_open(j, NULL, '{');
+		df_json_out_string(j, "service", g->services[g->links[i].to].label);
+		df_json_out_string(j, "by", df_graph_by_name(g->links[i].by));
+		df_json_out_bool(j, "guess", g->links[i].is_guess);
+		df_json_out_close(j, '}');
+	}
+	df_json_out_close(j, ']');
+	df_json_out_close(j, '}');
+}
+
+static void put_chain(struct df_json_out *j, const struct df_graph *g,
+		      const struct df_graph_chain *chain)
+{
+	const struct df_graph_contact *start = &g->contacts[g->links[chain->links[0]].contact];
+	const struct df_graph_contact *end_contact = &g->contacts[chain->end];
+	_cleanup_free_ char *text = df_graph_chain_text(g, chain);
+	bool is_guess = end_contact->is_blocked_guess;
+
+	df_json_out_open(j, NULL, '{');
+	df_json_out_string(j, "chain", text);
+	df_json_out_string(j, "from", g->services[start->service].label);
+	df_json_out_open(j, "through", '[');
+	for (size_t i = 0; i < chain->n; i++) {
+		const struct df_graph_link *l = &g->links[chain->links[i]];
+
+		df_json_out_open(j, NULL, '{');
+		df_json_out_string(j, "name", g->contacts[l->contact].name);
+		df_json_out_string(j, "service", g->services[l->to].label);
+		df_json_out_string(j, "by", df_graph_by_name(l->by));
+		df_json_out_bool(j, "guess", l->is_guess);
+		df_json_out_close(j, '}');
+		is_guess |= l->is_guess;
+	}
+	df_json_out_close(j, ']');
+	df_json_out_string(j, "name", end_contact->name);
+	df_json_out_string(j, "verdict", df_graph_verdict(end_contact));
+	df_json_out_string(j, "rule", end_contact->row->rule);
+	df_json_out_string(j, "rule_owner", end_contact->row->rule_owner);
+	df_json_out_string(j, "owner", end_contact->row->owner);
+	if (end_contact->blocked_for != DF_GRAPH_NONE)
+		df_json_out_string(j, "blocked_for", g->services[end_contact->blocked_for].label);
+	df_json_out_bool(j, "guess", is_guess);
+	df_json_out_close(j, '}');
+}
+
+static void put_graph(struct df_writer *w, const struct df_graph *g)
+{
+	struct df_json_out *j = &w->json;
+
+	df_json_out_bool(j, "complete", !g->is_cut);
+	df_json_out_open(j, "services", '[');
+	for (size_t i = 0; i < g->n_services; i++) {
+		const struct df_graph_service *s = &g->services[i];
+
+		df_json_out_open(j, NULL, '{');
+		df_json_out_string(j, "service", s->label);
+		df_json_out_uint(j, "containers", s->n_containers);
+		df_json_out_open(j, "contacts", '[');
+		for (size_t k = s->contacts; k < s->contacts + s->n_contacts; k++)
+			put_contact(j, g, &g->contacts[k]);
+		df_json_out_close(j, ']');
+		df_json_out_close(j, '}');
+	}
+	df_json_out_close(j, ']');
+	df_json_out_open(j, "chains", '[');
+	for (size_t i = 0; i < g->n_chains; i++)
+		put_chain(j, g, &g->chains[i]);
+	df_json_out_close(j, ']');
+}
+
+const struct df_form df_form_json = {
+	.sections[DF_VIEW_REPORT] = DF_SECTION_LIST(DF_SECTION_CONTAINERS, DF_SECTION_RULES,
+						    DF_SECTION_NEW, DF_SECTION_GONE),
+	.sections[DF_VIEW_SUMMARY] = DF_SECTION_LIST(DF_SECTION_SCRIPTS),
+	.sections[DF_VIEW_GRAPH] = DF_SECTION_LIST(DF_SECTION_GRAPH),
+	.container_sections =
+		DF_SECTION_LIST(DF_SECTION_PARENTS, DF_SECTION_NAMES, DF_SECTION_CONNECTIONS,
+				DF_SECTION_SHADOW, DF_SECTION_FINDINGS, DF_SECTION_EVENTS),
+	.begin = begin,
+	.end = end,
+	.begin_container = begin_container,
+	.end_container = end_container,
+	.begin_section = begin_section,
+	.end_section = end_section,
+	.row = put_row,
+	.note = put_note,
+	.total = put_total,
+	.graph = put_graph,
+};
+
+/* --- reader */
+
+/* The place in the document, for messages. */
+struct reading {
+	struct df_aggregate *a;
+	size_t container, row;
+	const char *list; /* NULL: in the container itself */
+	char *error;
+};
+
+__attribute__((format(printf, 2, 3))) static int refuse(struct reading *r, const char *format, ...)
+{
+	va_list args;
+	size_t pos = 0;
+
+	df_append(r->error, DF_REPORT_ERROR_MAX, &pos, "containers[%zu]", r->container);
+	if (r->list)
+		df_append(r->error, DF_REPORT_ERROR_MAX, &pos, ".%s[%zu]", r->list, r->row);
+	df_append(r->error, DF_REPORT_ERROR_MAX, &pos, ": ");
+	va_start(args, format);
+	(void)vsnprintf(r->error + pos, DF_REPORT_ERROR_MAX - pos, format, args);
+	va_end(args);
+	return -EBADMSG;
+}
+
+static int get_text(struct reading *r, const struct df_json *obj, const char *key, const char **ret)
+{
+	const struct df_json *v = df_json_get(obj, key);
+
+	*ret = df_json_string(v);
+	return v && !*ret ? refuse(r, "%s is no string", key) : 0;
+}
+
+/* 0 if the key is missing. */
+static int get_count(struct reading *r, const struct df_json *obj, const char *key, uint64_t *ret)
+{
+	const struct df_json *v = df_json_get(obj, key);
+	int64_t value = 0;
+
+	if (v && (df_json_int(v, &value) < 0 || value < 0))
+		return refuse(r, "%s is no count", key);
+	*ret = (uint64_t)value;
+	return 0;
+}
+
+static int get_counts(struct reading *r, const struct df_json *obj, struct df_report_container *c,
+		      const struct field *list, size_t n)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < n && status == 0; i++)
+		status = get_count(r, obj, list[i].key, (uint64_t *)((char *)c + list[i].offset));
+	return status;
+}
+
+static int get_time(struct reading *r, const struct df_json *obj, const char *key,
+		    char ret[static DF_TIME_MAX])
+{
+	const char *text;
+	int status = get_text(r, obj, key, &text);
+
+	if (status < 0)
+		return status;
+	if (text && !df_time_is_plain(text))
+		return refuse(r, "%s is no time", key);
+	(void)snprintf(ret, DF_TIME_MAX, "%s", text ? text : "");
+	return 0;
+}
+
+/* NULL if the key is missing. */
+static int get_list(struct reading *r, const struct df_json *obj, const char *key,
+		    const struct df_json **ret)
+{
+	*ret = df_json_get(obj, key);
+	return *ret && !df_json_is_array(*ret) ? refuse(r, "%s is no array", key) : 0;
+}
+
+/* An entry over a bound is left out and counted, the rest stays. */
+static int unless_full(struct reading *r, int status)
+{
+	if (status != -ENOSPC)
+		return status;
+	df_aggregate_add(&r->a->n_left_out, 1);
+	return 0;
+}
+
+static int get_texts(struct reading *r, const struct df_json *obj, const char *key, size_t max,
+		     struct df_texts *t)
+{
+	const struct df_json *list;
+	int status = get_list(r, obj, key, &list);
+
+	for (size_t i = 0; i < df_json_len(list) && status == 0; i++) {
+		const char *text = df_json_string(df_json_at(list, i));
+
+		status = text ? unless_full(r, df_texts_append(t, &r->a->pool, text, max))
+			      : refuse(r, "%s[%zu] is no string", key, i);
+	}
+	return status;
+}
+
+static int read_verdict(struct reading *r, const struct df_json *obj, struct df_row *row)
+{
+	const char *verdict, *class;
+	int status = get_text(r, obj, "verdict", &verdict);
+
+	if (status < 0)
+		return status;
+	row->verdict = verdict ? df_row_verdict_from_name(verdict) : DF_ROW_VERDICTS;
+	if (row->verdict == DF_ROW_VERDICTS)
+		return refuse(r, "verdict is none");
+	status = get_text(r, obj, "class", &class);
+	row->class = DF_CLASS_UNKNOWN;
+	for (enum df_class i = DF_CLASS_DIRECT; class && i > DF_CLASS_UNKNOWN; i--)
+		if (strcmp(df_class_name(i), class) == 0)
+			row->class = i;
+	return status;
+}
+
+static int read_probe(struct reading *r, const struct df_json *obj, struct df_row *row,
+		      uint64_t *ret_count)
+{
+	const struct {
+		const char *key, **field;
+	} texts[] = {
+		{"at", &row->at},
+		{"domain", &row->domain},
+		{"ip", &row->ip},
+		{"cmd", &row->cmd},
+		{"script", &row->script},
+		{"rule", &row->rule},
+		{"rule_owner", &row->rule_owner},
+		{"owner", &row->owner},
+		{"hint", &row->hint},
+		{"reason", &row->reason},
+		{"socket", &row->socket},
+	};
+	uint64_t port = 0;
+	int status = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts) && status == 0; i++)
+		status = get_text(r, obj, texts[i].key, texts[i].field);
+	status = status ?: read_verdict(r, obj, row) ?: get_time(r, obj, "first", row->first)
+		?: get_time(r, obj, "last", row->last) ?: get_count(r, obj, "port", &port)
+		?: get_count(r, obj, "count", ret_count);
+	if (status < 0)
+		return status;
+	if (port > UINT16_MAX)
+		return refuse(r, "port is none");
+	if (*ret_count == 0)
+		return refuse(r, "count is missing");
+	if (row->kind == DF_ROW_NAME && (!row->domain || !*row->domain))
+		return refuse(r, "domain is missing");
+	row->port = (uint16_t)port;
+	if (!row->at)
+		row->at = row->kind == DF_ROW_NAME ? "dns" : "connect";
+	return 0;
+}
+
+static int read_row(struct reading *r, const struct df_json *obj, struct df_report_container *c,
+		    enum df_row_kind kind)
+{
+	struct df_row probe = {.kind = kind}, *row;
+	uint64_t count;
+	int status = read_probe(r, obj, &probe, &count);
+
+	if (status < 0 || strcmp(probe.last, r->a->since) < 0)
+		return status;
+	status = df_aggregate_count(r->a, c, &probe, count, &row);
+	if (status < 0)
+		return unless_full(r, status);
+	if (row->ancestry.n == 0)
+		status = get_texts(r, obj, "ancestry", DF_ROW_ANCESTORS_MAX, &row->ancestry);
+	return status ?: get_texts(r, obj, "answers", DF_ROW_ANSWERS_MAX, &row->answers)
+		?: get_texts(r, obj, "aliases", DF_ROW_ALIASES_MAX, &row->aliases);
+}
+
+static int read_rows(struct reading *r, const struct df_json *obj, struct df_report_container *c)
+{
+	const struct df_json *list;
+
+	for (enum df_row_kind kind = 0; kind < DF_ROW_KINDS; kind++) {
+		int status = get_list(r, obj, row_lists[kind], &list);
+
+		r->list = row_lists[kind];
+		for (r->row = 0; r->row < df_json_len(list) && status == 0; r->row++)
+			status = read_row(r, df_json_at(list, r->row), c, kind);
+		if (status < 0)
+			return status;
+		r->list = NULL;
+	}
+	return 0;
+}
+
+/* Findings have a name and a text "seen", events of the fence's life an event and a text. */
+static int read_notes(struct reading *r, const struct df_json *obj, struct df_report_container *c,
+		      const char *key, bool is_finding)
+{
+	const struct df_json *list;
+	int status = get_list(r, obj, key, &list);
+
+	for (size_t i = 0; i < df_json_len(list) && status == 0; i++) {
+		const struct df_json *o = df_json_at(list, i);
+		struct df_report_note n = {
+			.event = is_finding ? "finding" : df_json_string(df_json_get(o, "event")),
+			.what = is_finding ? df_json_string(df_json_get(o, "finding")) : NULL,
+			.text = df_json_string(df_json_get(o, is_finding ? "seen" : "text")),
+			.remedy = df_json_string(df_json_get(o, "remedy")),
+		};
+
+		status = get_count(r, o, "count", &n.count);
+		if (status == 0 && (!n.event || !*n.event || n.count == 0 ||
+				    (is_finding && (!n.what || !*n.what))))
+			return refuse(r, "%s[%zu] has no %s or no count", key, i,
+				      is_finding ? "name" : "event");
+		if (status == 0)
+			status = unless_full(r, df_aggregate_note(r->a, c, &n));
+	}
+	return status;
+}
+
+static int read_annotations(struct reading *r, const struct df_json *obj,
+			    struct df_report_container *c)
+{
+	const struct df_json *all = df_json_get(obj, "annotations");
+	int status = 0;
+
+	if (all && !df_json_is_object(all))
+		return refuse(r, "annotations is no object");
+	for (size_t i = 0; i < df_json_len(all) && status == 0; i++) {
+		const char *value = df_json_string(df_json_at(all, i));
+
+		if (!value)
+			return refuse(r, "an annotation is no string");
+		status = unless_full(r,
+				     df_aggregate_annotate(r->a, c, df_json_key_at(all, i), value));
+	}
+	return status;
+}
+
+static int read_names(struct reading *r, const struct df_json *obj, struct df_report_container *c)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && status == 0; i++) {
+		const char **field = (const char **)((char *)c + names[i].offset);
+
+		status = get_text(r, obj, names[i].key, field)
+				 ?: unless_full(r, df_pool_add(&r->a->pool, *field, field));
+	}
+	return status;
+}
+
+static int read_counts(struct reading *r, const struct df_json *obj, struct df_report_container *c)
+{
+	const struct df_json *lost = df_json_get(obj, "lost");
+	int status = get_counts(r, obj, c, counts, ARRAY_SIZE(counts));
+
+	for (enum df_loss i = 0; i < DF_LOSSES && status == 0; i++)
+		status = get_count(r, lost, df_loss_name(i), &c->lost[i]);
+	c->is_ended = df_json_is_true(df_json_get(obj, "ended"));
+	c->is_whole = df_json_is_true(df_json_get(obj, "complete"));
+	c->is_imported = true;
+	return status
+		       ?: get_counts(r, df_json_get(obj, "stop"), c, stop_counts,
+				     ARRAY_SIZE(stop_counts));
+}
+
+static int read_container(struct reading *r, const struct df_json *obj)
+{
+	const char *id = df_json_string(df_json_get(obj, "id"));
+	char first[DF_TIME_MAX], last[DF_TIME_MAX];
+	struct df_report_container *c;
+	int status;
+
+	if (!id || !*id)
+		return refuse(r, "id is missing");
+	status = get_time(r, obj, "first", first) ?: get_time(r, obj, "last", last);
+	if (status < 0)
+		return status;
+	c = df_aggregate_find(r->a, id);
+	if (strcmp(last, r->a->since) < 0 || (c && strcmp(c->last, last) >= 0))
+		return 0;
+	if (c)
+		df_aggregate_reset(r->a, c);
+	else
+		status = df_aggregate_container(r->a, id, &c);
+	if (status < 0)
+		return unless_full(r, status);
+	memcpy(c->first, first, sizeof(first));
+	memcpy(c->last, last, sizeof(last));
+	return read_names(r, obj, c) ?: read_counts(r, obj, c) ?: read_annotations(r, obj, c)
+		?: get_texts(r, obj, "addresses", DF_ADDRESSES_MAX, &c->addresses)
+		?: get_texts(r, obj, "unpinned", DF_UNPINNED_MAX, &c->unpinned)
+		?: read_notes(r, obj, c, "findings", true) ?: read_notes(r, obj, c, "notes", false)
+		?: read_rows(r, obj, c);
+}
+
+static int read_document(struct reading *r, const struct df_json *doc)
+{
+	const struct df_json *list = df_json_get(doc, "containers");
+	const char *kind = df_json_string(df_json_get(doc, "kind"));
+	int64_t schema = 0, gaps = 0;
+	int status = 0;
+
+	(void)df_json_int(df_json_get(doc, "schema"), &schema);
+	if (!df_json_is_array(list) || (kind && strcmp(kind, "report") != 0)) {
+		(void)snprintf(r->error, DF_REPORT_ERROR_MAX, "no report of deployfence");
+		return -EBADMSG;
+	}
+	if (schema != DF_CLI_SCHEMA) {
+		(void)snprintf(r->error, DF_REPORT_ERROR_MAX, "a report of schema %lld, not %d",
+			       (long long)schema, DF_CLI_SCHEMA);
+		return -EBADMSG;
+	}
+	/* gaps of that report are gaps of this one */
+	if (df_json_int(df_json_get(doc, "left_out"), &gaps) == 0 && gaps > 0)
+		df_aggregate_add(&r->a->n_left_out, (uint64_t)gaps);
+	if (df_json_int(df_json_get(doc, "damaged_lines"), &gaps) == 0 && gaps > 0)
+		df_aggregate_add(&r->a->n_damaged, (uint64_t)gaps);
+	for (r->container = 0; r->container < df_json_len(list) && status == 0; r->container++)
+		status = read_container(r, df_json_at(list, r->container));
+	return status;
+}
+
+int df_report_read(struct df_aggregate *a, const char *text, size_t len,
+		   char ret_error[static DF_REPORT_ERROR_MAX])
+{
+	struct df_aggregate trial = {0};
+	struct reading first = {.a = &trial, .error = ret_error};
+	struct reading second = {.a = a, .error = ret_error};
+	struct df_json *doc = NULL;
+	int status = df_json_parse_large(text, len, DF_REPORT_FILE_MAX, DF_REPORT_VALUES_MAX, &doc,
+					 ret_error);
+
+	if (status < 0)
+		return status == -ENOMEM ? -ENOMEM : -EBADMSG;
+	status = read_document(&first, doc);
+	df_aggregate_done(&trial);
+	if (status == 0)
+		status = read_document(&second, doc);
+	df_json_free(doc);
+	return status;
+}

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A report, a summary or a graph as text for people. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/report/internal.h"
+#include "lib/base/util.h"
+
+/* Command lines have up to 1023 octets; JSON shows them whole. */
+#define CMD_MAX 72
+#define SCRIPT_MAX 40
+#define SUMMARY_SCRIPT_MAX 60
+
+#define NUMBER(name)                                                                               \
+	{                                                                                          \
+		.title = (name), .is_right = true                                                  \
+	}
+#define NUMBER_UNLESS_0(name)                                                                      \
+	{                                                                                          \
+		.title = (name), .is_right = true, .usual = "0"                                    \
+	}
+
+static const struct df_text_column row_columns[] = {
+	{.title = "VERDICT"},
+	NUMBER("COUNT"),
+	{.title = "DOMAIN"},
+	{.title = "CLASS", .usual = "-"},
+	{.title = "COMMAND", .max = CMD_MAX},
+	{.title = "SCRIPT", .max = SCRIPT_MAX, .usual = "-"},
+	{.title = "AT", .usual = "dns"},
+	{.title = "RULE"},
+	{.title = "RULE OWNER", .usual = "-"},
+	{.title = "OWNER"},
+	{.title = "BASELINE", .usual = "-"},
+};
+static const struct df_text_column new_columns[] = {
+	{.title = "NEW"},
+	{.title = "VERDICT"},
+	{.title = "CLASS", .usual = "-"},
+	{.title = "COMMAND", .max = CMD_MAX},
+	{.title = "SCRIPT", .max = SCRIPT_MAX, .usual = "-"},
+};
+static const struct df_text_column gone_columns[] = {
+	{.title = "GONE"},
+	{.title = "VERDICT"},
+	{.title = "CLASS", .usual = "-"},
+	{.title = "COMMAND", .max = CMD_MAX},
+	{.title = "SCRIPT", .max = SCRIPT_MAX, .usual = "-"},
+};
+static const struct df_text_column parent_columns[] = {
+	{.title = "PARENT"},
+	NUMBER("NAMES"),
+	NUMBER("COUNT"),
+	NUMBER_UNLESS_0("REFUSED"),
+	NUMBER_UNLESS_0("WOULD-REFUSE"),
+};
+static const struct df_text_column rule_columns[] = {
+	NUMBER("AGAINST"),
+	NUMBER("NAMES"),
+	NUMBER("CONTAINERS"),
+	{.title = "RULE"},
+	{.title = "RULE OWNER", .usual = "-"},
+	{.title = "OWNER"},
+};
+static const struct df_text_column script_columns[] = {
+	{.title = "CLASS"},         {.title = "SCRIPT", .max = SUMMARY_SCRIPT_MAX},
+	{.title = "NAME"},          NUMBER("COUNT"),
+	NUMBER_UNLESS_0("REFUSED"), NUMBER_UNLESS_0("WOULD-REFUSE"),
+	NUMBER("CONTAINERS"),       {.title = "LAST"},
+};
+static const struct df_text_column class_columns[] = {
+	{.title = "CLASS"}, NUMBER("DEPENDENCIES"), NUMBER("COUNT"),
+	NUMBER("REFUSED"),  NUMBER("WOULD-REFUSE"), NUMBER("RATE"),
+};
+static const struct df_text_column chain_columns[] = {
+	{.title = "VERDICT"},
+	{.title = "CHAIN"},
+	NUMBER("COUNT"),
+	{.title = "RULE"},
+	{.title = "RULE OWNER", .usual = "-"},
+	{.title = "OWNER"},
+	{.title = "BLOCKED-FOR", .usual = "-"},
+};
+static const struct df_text_column link_columns[] = {
+	{.title = "FROM"}, {.title = "CONTACT"}, {.title = "TO"}, {.title = "BY"}, NUMBER("COUNT"),
+};
+
+#define TABLE(list)                                                                                \
+	(struct df_text_table)                                                                     \
+	{                                                                                          \
+		.columns = (list), .n_columns = ARRAY_SIZE(list)                                   \
+	}
+
+static const char *colour_of(const struct df_report *r, enum df_row_verdict verdict)
+{
+	if (!r->has_colour)
+		return NULL;
+	switch (verdict) {
+	case DF_ROW_BLOCKED:
+		return "\033[31m";
+	case DF_ROW_WOULD_BLOCK:
+	case DF_ROW_UNOBSERVED:
+		return "\033[33m";
+	case DF_ROW_ALLOWED:
+	case DF_ROW_VERDICTS:
+		break;
+	}
+	return NULL;
+}
+
+/* Domains without the dot at their end, as people write them. */
+static void put_domain(struct df_text_table *t, size_t column, const char *domain)
+{
+	df_text_cellf(t, column, "%.*s", (int)df_class_len(domain), domain);
+}
+
+/* --- containers */
+
+static void put_fact(FILE *out, const char *key, const char *text)
+{
+	if (!text)
+		return;
+	(void)fprintf(out, "  %s ", key);
+	(void)df_text_puts(out, text);
+}
+
+static void put_number(FILE *out, const char *key, uint64_t n)
+{
+	if (n > 0)
+		(void)fprintf(out, "  %s %llu", key, (unsigned long long)n);
+}
+
+static void begin_container(struct df_writer *w)
+{
+	const struct df_report_container *c = w->container;
+	FILE *out = w->out;
+
+	if (w->number > 0)
+		(void)fputc('\n', out);
+	(void)df_text_put(out, c->id, df_text_id_len(c->id), DF_TEXT_ALL);
+	put_fact(out, "policy", c->policy);
+	put_fact(out, "mode", c->mode);
+	(void)fprintf(out, "  queries %llu  refused %llu", (unsigned long long)c->n_queries,
+		      (unsigned long long)c->n_blocked);
+	put_number(out, "would-refuse", c->n_would_block);
+	put_number(out, "connections", c->n_connections);
+	put_number(out, "proxied", c->n_proxied);
+	put_number(out, "search-attempts", c->n_search);
+	put_fact(out, "name", c->name);
+	put_fact(out, "image", c->image);
+	if (!c->is_whole && c->is_imported)
+		(void)fputs("  (incomplete)", out);
+	else if (!c->is_whole)
+		(void)fputs("  (incomplete: the first events are not there any more)", out);
+	else if (c->has_gaps)
+		(void)fputs("  (incomplete: there were more events than may be written)", out);
+	else if (c->lost[DF_LOSS_EVENTS])
+		(void)fputs("  (incomplete: some events could not be written)", out);
+	if (c->unpinned.n > 0)
+		(void)fprintf(out, "  (incomplete: %zu name%s addresses that are not refused)",
+			      c->unpinned.n, c->unpinned.n == 1 ? " has" : "s have");
+	(void)fputc('\n', out);
+}
+
+static void end_container(struct df_writer *w)
+{
+	const struct df_report_container *c = w->container;
+	const char *between = "lost: ";
+	FILE *out = w->out;
+
+	if (c->n_suppressed > 0)
+		(void)fprintf(out, "suppressed: %llu events were only counted\n",
+			      (unsigned long long)c->n_suppressed);
+	for (enum df_loss i = 0; i < DF_LOSSES; i++) {
+		if (c->lost[i] == 0)
+			continue;
+		(void)fprintf(out, "%s%llu %s", between, (unsigned long long)c->lost[i],
+			      df_loss_name(i));
+		between = ", ";
+	}
+	if (between[0] == ',')
+		(void)fputc('\n', out);
+	if (c->is_ended && c->stop_queries > c->n_queries && (!c->is_whole || c->has_gaps))
+		(void)fprintf(out, "the fence itself counted %llu queries, %llu refusals\n",
+			      (unsigned long long)c->stop_queries,
+			      (unsigned long long)c->stop_refused);
+}
+
+/* --- sections */
+
+/* The sums of a summary, by class, and of all in the last one. */
+static void put_sums(struct df_writer *w)
+{
+	struct df_text_table t = TABLE(class_columns);
+	struct df_class_sum sums[DF_CLASS_SUMS];
+
+	df_totals_sum_classes(w->totals, sums);
+	for (size_t i = 0; i < DF_CLASS_SUMS; i++) {
+		df_text_row(&t, NULL);
+		df_text_cell(&t, 0, sums[i].name);
+		df_text_number(&t, 1, sums[i].n_dependencies);
+		df_text_number(&t, 2, sums[i].count);
+		df_text_number(&t, 3, sums[i].blocked);
+		df_text_number(&t, 4, sums[i].would_block);
+		df_text_cellf(&t, 5, "%u.%u%%", sums[i].against_per_mille / 10,
+			      sums[i].against_per_mille % 10);
+	}
+	df_text_print(w->out, &t);
+}
+
+static void begin_summary(struct df_writer *w)
+{
+	const struct df_report *r = w->report;
+	const uint64_t n_search = df_aggregate_search_attempts(&r->all);
+
+	(void)fprintf(w->out, "%zu container%s", r->all.n, r->all.n == 1 ? "" : "s");
+	if (*r->all.since)
+		(void)fprintf(w->out, " since %s", r->all.since);
+	(void)fputc('\n', w->out);
+	if (n_search > 0)
+		(void)fprintf(w->out, "%llu attempts of search lists are not counted\n",
+			      (unsigned long long)n_search);
+	(void)fputc('\n', w->out);
+	put_sums(w);
+}
+
+static void begin_section(struct df_writer *w)
+{
+	static const struct df_text_table tables[DF_SECTIONS] = {
+		[DF_SECTION_RULES] = {rule_columns, ARRAY_SIZE(rule_columns)},
+		[DF_SECTION_SCRIPTS] = {script_columns, ARRAY_SIZE(script_columns)},
+		[DF_SECTION_NEW] = {new_columns, ARRAY_SIZE(new_columns)},
+		[DF_SECTION_GONE] = {gone_columns, ARRAY_SIZE(gone_columns)},
+		[DF_SECTION_PARENTS] = {parent_columns, ARRAY_SIZE(parent_columns)},
+		[DF_SECTION_NAMES_AND_CONNECTIONS] = {row_columns, ARRAY_SIZE(row_columns)},
+		[DF_SECTION_SHADOW] = {row_columns, ARRAY_SIZE(row_columns)},
+	};
+	const struct df_baseline *b = w->report->baseline;
+
+	w->table = tables[w->section];
+	if (w->section == DF_SECTION_SCRIPTS)
+		begin_summary(w);
+	if (w->section == DF_SECTION_NEW) {
+		(void)fprintf(w->out, "\n%zu new, %zu gone since ", b->n_added, b->n_gone);
+		(void)df_text_puts(w->out, b->file);
+		(void)fputc('\n', w->out);
+	}
+}
+
+static void end_section(struct df_writer *w)
+{
+	const bool is_any = w->table.n > 0;
+
+	if (w->section == DF_SECTION_SHADOW && is_any)
+		(void)fputs("\nthe shadow policy:\n", w->out);
+	else if (is_any && w->section != DF_SECTION_PARENTS &&
+		 w->section != DF_SECTION_NAMES_AND_CONNECTIONS)
+		(void)fputc('\n', w->out);
+	df_text_print(w->out, &w->table);
+	if (w->section == DF_SECTION_PARENTS && is_any)
+		(void)fputc('\n', w->out);
+}
+
+static void put_dependency(struct df_text_table *t, const struct df_row *row, const char *target)
+{
+	df_text_row(t, NULL);
+	df_text_cell(t, 0, target);
+	df_text_cell(t, 1, df_row_verdict_name(row->verdict));
+	if (row->domain)
+		df_text_cell(t, 2, df_class_name(row->class));
+	df_text_cell(t, 3, row->cmd);
+	df_text_cell(t, 4, row->script);
+}
+
+static void put_row(struct df_writer *w, const struct df_row *row)
+{
+	struct df_text_table *t = &w->table;
+	char target[DF_ROW_TARGET_MAX];
+
+	df_row_target(row, target, sizeof(target));
+	if (w->section == DF_SECTION_NEW || w->section == DF_SECTION_GONE) {
+		put_dependency(t, row, target);
+		return;
+	}
+	df_text_row(t, colour_of(w->report, row->verdict));
+	df_text_cell(t, 0, df_row_verdict_name(row->verdict));
+	df_text_number(t, 1, row->count);
+	df_text_cell(t, 2, target);
+	if (row->domain)
+		df_text_cell(t, 3, df_class_name(row->class));
+	df_text_cell(t, 4, row->cmd);
+	df_text_cell(t, 5, row->script);
+	df_text_cell(t, 6, row->at);
+	df_text_cell(t, 7, row->rule ? row->rule : row->reason);
+	df_text_cell(t, 8, row->rule_owner);
+	df_text_cell(t, 9, row->owner);
+	df_text_cell(t, 10, row->is_new ? "new" : NULL);
+}
+
+static void put_note(struct df_writer *w, const struct df_report_note *n)
+{
+	(void)fputs(n->what ? "finding " : "", w->out);
+	(void)df_text_puts(w->out, n->what ? n->what : n->event);
+	if (!n->what && n->count > 1)
+		(void)fprintf(w->out, " (%llu times)", (unsigned long long)n->count);
+	(void)fputs(": ", w->out);
+	(void)df_text_puts(w->out, n->text ? n->text : "-");
+	(void)fputc('\n', w->out);
+}
+
+static void put_total(struct df_writer *w, const struct df_total *total)
+{
+	struct df_text_table *t = &w->table;
+
+	if (w->section == DF_SECTION_PARENTS && total->n_names < 2)
+		return; /* the table of names has it */
+	if (w->section == DF_SECTION_RULES && w->n < 2)
+		return; /* the tables of containers have it */
+	df_text_row(t, NULL);
+	if (w->section == DF_SECTION_PARENTS) {
+		put_domain(t, 0, total->key);
+		df_text_number(t, 1, total->n_names);
+		df_text_number(t, 2, total->count);
+		df_text_number(t, 3, total->blocked);
+		df_text_number(t, 4, total->would_block);
+	} else if (w->section == DF_SECTION_RULES) {
+		df_text_number(t, 0, total->count);
+		df_text_number(t, 1, total->n_names);
+		df_text_number(t, 2, total->n_containers);
+		df_text_cell(t, 3, total->key);
+		df_text_cell(t, 4, total->rule_owner);
+		df_text_cell(t, 5, total->second);
+	} else {
+		df_text_cell(t, 0, df_class_name(total->class));
+		df_text_cell(t, 1, total->key);
+		put_domain(t, 2, total->second);
+		df_text_number(t, 3, total->count);
+		df_text_number(t, 4, total->blocked);
+		df_text_number(t, 5, total->would_block);
+		df_text_number(t, 6, total->n_containers);
+		df_text_cellf(t, 7, "%.19s", total->last);
+	}
+}
+
+/* --- graph */
+
+static void put_graph_count(FILE *out, size_t n, const char *what, const char *behind)
+{
+	(void)fprintf(out, "%zu %s%s%s", n, what, n == 1 ? "" : "s", behind);
+}
+
+static void print_graph_table(FILE *out, struct df_text_table *t)
+{
+	if (t->n > 0)
+		(void)fputc('\n', out);
+	df_text_print(out, t);
+}
+
+static void put_graph(struct df_writer *w, const struct df_graph *g)
+{
+	struct df_text_table chains = TABLE(chain_columns), links = TABLE(link_columns);
+
+	put_graph_count(w->out, g->n_services, "service", ", ");
+	put_graph_count(w->out, g->n_links, "link", ", ");
+	put_graph_count(w->out, g->n_chains, "chain", " to a blocked name\n");
+	for (size_t i = 0; i < g->n_chains; i++) {
+		const struct df_graph_contact *end = &g->contacts[g->chains[i].end];
+		_cleanup_free_ char *text = df_graph_chain_text(g, &g->chains[i]);
+
+		df_text_row(&chains, colour_of(w->report, end->row->verdict));
+		df_text_cell(&chains, 0, df_graph_verdict(end));
+		df_text_cell(&chains, 1, text);
+		df_text_number(&chains, 2, end->count);
+		df_text_cell(&chains, 3, end->row->rule ? end->row->rule : end->row->reason);
+		df_text_cell(&chains, 4, end->row->rule_owner);
+		df_text_cell(&chains, 5, end->row->owner);
+		if (end->blocked_for != DF_GRAPH_NONE)
+			df_text_cell(&chains, 6, g->services[end->blocked_for].label);
+	}
+	print_graph_table(w->out, &chains);
+	for (size_t i = 0; i < g->n_links; i++) {
+		const struct df_graph_link *l = &g->links[i];
+		const struct df_graph_contact *c = &g->contacts[l->contact];
+
+		df_text_row(&links, NULL);
+		df_text_cell(&links, 0, g->services[c->service].label);
+		df_text_cell(&links, 1, c->name);
+		df_text_cell(&links, 2, g->services[l->to].label);
+		df_text_cellf(&links, 3, "%s%s", df_graph_by_name(l->by),
+			      l->is_guess ? " (a guess)" : "");
+		df_text_number(&links, 4, c->count);
+	}
+	print_graph_table(w->out, &links);
+	if (g->is_cut)
+		(void)fputs("\nthere is more than is shown\n", w->out);
+}
+
+static void end(struct df_writer *w)
+{
+	const struct df_aggregate *all = &w->report->all;
+	const char *between = all->n ? "\n" : "";
+
+	if (all->n_damaged)
+		(void)fprintf(w->out, "%s%llu damaged line%s left out\n", between,
+			      (unsigned long long)all->n_damaged,
+			      all->n_damaged == 1 ? " was" : "s were");
+	if (all->n_left_out)
+		(void)fprintf(w->out, "%s%llu entr%s over what a report may hold, and left out\n",
+			      all->n_damaged ? "" : between, (unsigned long long)all->n_left_out,
+			      all->n_left_out == 1 ? "y was" : "ies were");
+}
+
+const struct df_form df_form_text = {
+	.sections[DF_VIEW_REPORT] = DF_SECTION_LIST(DF_SECTION_CONTAINERS, DF_SECTION_RULES,
+						    DF_SECTION_NEW, DF_SECTION_GONE),
+	.sections[DF_VIEW_SUMMARY] = DF_SECTION_LIST(DF_SECTION_SCRIPTS),
+	.sections[DF_VIEW_GRAPH] = DF_SECTION_LIST(DF_SECTION_GRAPH),
+	.container_sections = DF_SECTION_LIST(DF_SECTION_FINDINGS, DF_SECTION_PARENTS,
+					      DF_SECTION_NAMES_AND_CONNECTIONS, DF_SECTION_SHADOW,
+					      DF_SECTION_EVENTS),
+	.end = end,
+	.begin_container = begin_container,
+	.end_container = end_container,
+	.begin_section = begin_section,
+	.end_section = end_section,
+	.row = put_row,
+	.note = put_note,
+	.total = put_total,
+	.graph = put_graph,
+};
