@@ -168,6 +168,13 @@ struct df_token {
 _Static_assert(sizeof(struct df_token) == 64,
 	       "df_token: layout is shared with the kernel programs");
 
+/* The first payload that has passed. */
+enum df_read {
+	DF_READ_NONE = 0,  /* none has */
+	DF_READ_OTHER = 1, /* not the next one */
+	DF_READ_HTTP = 2,  /* a request to a server: later payloads may be its body */
+};
+
 /* Socket storage "sks": what connect or sendmsg decided for this socket. */
 struct df_sock {
 	__u8 addr[16];  /* original destination; network byte order */
@@ -178,7 +185,7 @@ struct df_sock {
 	/* of the connect, for what its first payload says */
 	__u32 tgid, tid;
 	__u64 time;    /* CLOCK_BOOTTIME */
-	__u8 is_read;  /* 1: the first payload has passed; 2: it was a request to a server */
+	__u8 is_read;  /* enum df_read */
 	__u8 is_named; /* a rule allows the address, or a name that has it */
 	__u8 is_own;   /* passed as an address of the container alone: it leaves by lo, or not */
 	__u8 pad[5];

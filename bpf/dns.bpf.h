@@ -99,6 +99,38 @@ static __always_inline int is_dns_transport(__u32 proto)
 	return proto == IPPROTO_UDP || proto == IPPROTO_TCP || proto == PROTO_MPTCP;
 }
 
+/* As a number: the verifier lets no program add to a pointer of these types. */
+static __always_inline __u64 as_number(const void *pointer)
+{
+	return read_word((__u64)&pointer);
+}
+
+/* The interface that IP_UNICAST_IF or IPV6_UNICAST_IF names; 0: none, or not known. */
+static __always_inline __u32 socket_interface(struct bpf_sock_addr *ctx, __u32 is_ipv6)
+{
+	__u64 sk;
+
+	if (!layout.sock_uc_index || !layout.sock_pinet6 || !layout.pinfo_ucast_oif)
+		return 0;
+	sk = as_number(ctx->sk);
+	if (!is_ipv6)
+		return read_number(sk + layout.sock_uc_index);
+	return read_number(read_word(sk + layout.sock_pinet6) + layout.pinfo_ucast_oif);
+}
+
+/* The same of IP_PKTINFO or IPV6_PKTINFO with this message. */
+static __always_inline __u32 message_interface(struct bpf_sock_addr *ctx, __u32 is_ipv6)
+{
+	__u64 source;
+
+	if (!layout.ctx_t_ctx)
+		return 0;
+	source = read_word(as_number(ctx) + layout.ctx_t_ctx);
+	if (!is_ipv6)
+		return layout.ipc_oif ? read_number(source + layout.ipc_oif) : 0;
+	return layout.flow_oif ? read_number(source - layout.flow_oif) : 0;
+}
+
 static __always_inline int is_elsewhere(__u32 interface)
 {
 	return interface && interface != LOOPBACK_IFINDEX;

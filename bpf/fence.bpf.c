@@ -52,73 +52,45 @@ static __always_inline int on_dest(struct bpf_sock_addr *ctx, const struct df_co
 	return verdict(refused);
 }
 
-static __always_inline int on_dest4(struct bpf_sock_addr *ctx, int is_connect)
+/* Where the application connects or sends to; where it was told an answer came from. */
+static __always_inline struct dest dest_of(struct bpf_sock_addr *ctx, int is_ipv6)
 {
-	struct dest d = {.addr = {0, 0, bpf_htonl(0xffff), ctx->user_ip4},
-			 .port = (__u16)ctx->user_port,
-			 .proto = (__u16)ctx->protocol};
-	struct df_conf *c = conf_get();
-	__u32 token = 0;
-	int result;
-
-	if (!c || c->mode == DF_MODE_DENY)
-		return REFUSE;
-	result = on_dest(ctx, c, &d, is_connect, &token);
-	if (token) {
-		ctx->user_ip4 = bpf_htonl(DF_TOKEN4_NET | (token & DF_TOKEN_MAX));
-		ctx->user_port = c->proxy_port;
-	}
-	return result;
-}
-
-static __always_inline int on_dest6(struct bpf_sock_addr *ctx, int is_connect)
-{
-	struct dest d = {
+	if (!is_ipv6)
+		return (struct dest){.addr = {0, 0, bpf_htonl(0xffff), ctx->user_ip4},
+				     .port = (__u16)ctx->user_port,
+				     .proto = (__u16)ctx->protocol};
+	return (struct dest){
 		.addr = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]},
 		.port = (__u16)ctx->user_port,
 		.proto = (__u16)ctx->protocol};
+}
+
+/* connect and sendmsg. */
+static __always_inline int on_call(struct bpf_sock_addr *ctx, int is_connect, int is_ipv6)
+{
 	struct df_conf *c = conf_get();
-	__u32 token = 0;
+	struct dest d = dest_of(ctx, is_ipv6);
+	__u32 token = 0, keep;
+	const __u32 *prefix;
 	int result;
 
 	if (!c || c->mode == DF_MODE_DENY)
 		return REFUSE;
 	result = on_dest(ctx, c, &d, is_connect, &token);
-	if (token) {
-		const __u32 *prefix = (const __u32 *)c->token6_prefix;
-		__u32 keep = mask_if(is_mapped4(&d)); /* ::ffff: stays */
-
-		ctx->user_ip6[0] = (d.addr[0] & keep) | (prefix[0] & ~keep);
-		ctx->user_ip6[1] = (d.addr[1] & keep) | (prefix[1] & ~keep);
-		ctx->user_ip6[2] = (d.addr[2] & keep) | (prefix[2] & ~keep);
-		ctx->user_ip6[3] = bpf_htonl(token | (DF_TOKEN4_NET & keep));
-		ctx->user_port = c->proxy_port;
+	if (!token)
+		return result;
+	ctx->user_port = c->proxy_port;
+	if (!is_ipv6) {
+		ctx->user_ip4 = bpf_htonl(DF_TOKEN4_NET | (token & DF_TOKEN_MAX));
+		return result;
 	}
+	prefix = (const __u32 *)c->token6_prefix;
+	keep = mask_if(is_mapped4(&d)); /* ::ffff: stays */
+	ctx->user_ip6[0] = (d.addr[0] & keep) | (prefix[0] & ~keep);
+	ctx->user_ip6[1] = (d.addr[1] & keep) | (prefix[1] & ~keep);
+	ctx->user_ip6[2] = (d.addr[2] & keep) | (prefix[2] & ~keep);
+	ctx->user_ip6[3] = bpf_htonl(token | (DF_TOKEN4_NET & keep));
 	return result;
-}
-
-SEC("cgroup/connect4")
-int fence_connect4(struct bpf_sock_addr *ctx)
-{
-	return on_dest4(ctx, 1);
-}
-
-SEC("cgroup/connect6")
-int fence_connect6(struct bpf_sock_addr *ctx)
-{
-	return on_dest6(ctx, 1);
-}
-
-SEC("cgroup/sendmsg4")
-int fence_sendmsg4(struct bpf_sock_addr *ctx)
-{
-	return on_dest4(ctx, 0);
-}
-
-SEC("cgroup/sendmsg6")
-int fence_sendmsg6(struct bpf_sock_addr *ctx)
-{
-	return on_dest6(ctx, 0);
 }
 
 /* Where the token's query was going.  0, or -1: no token of ours. */
@@ -146,59 +118,41 @@ static __always_inline int origin_of(struct bpf_sock_addr *ctx, const struct df_
 	return 0;
 }
 
-static __always_inline int restore4(struct bpf_sock_addr *ctx)
+/* recvmsg and getpeername: the application sees the resolver that it asked. */
+static __always_inline int on_answer(struct bpf_sock_addr *ctx, int is_ipv6)
 {
-	struct dest d = {.addr = {0, 0, bpf_htonl(0xffff), ctx->user_ip4},
-			 .port = (__u16)ctx->user_port};
 	struct df_conf *c = conf_get();
+	struct dest d = dest_of(ctx, is_ipv6);
 
-	if (c && origin_of(ctx, c, &d) == 0) {
+	if (!c || origin_of(ctx, c, &d) < 0)
+		return PASS;
+	ctx->user_port = d.port;
+	if (!is_ipv6) {
 		ctx->user_ip4 = d.addr[3];
-		ctx->user_port = d.port;
+		return PASS;
 	}
+	ctx->user_ip6[0] = d.addr[0];
+	ctx->user_ip6[1] = d.addr[1];
+	ctx->user_ip6[2] = d.addr[2];
+	ctx->user_ip6[3] = d.addr[3];
 	return PASS;
 }
 
-static __always_inline int restore6(struct bpf_sock_addr *ctx)
-{
-	struct dest d = {
-		.addr = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]},
-		.port = (__u16)ctx->user_port};
-	struct df_conf *c = conf_get();
-
-	if (c && origin_of(ctx, c, &d) == 0) {
-		ctx->user_ip6[0] = d.addr[0];
-		ctx->user_ip6[1] = d.addr[1];
-		ctx->user_ip6[2] = d.addr[2];
-		ctx->user_ip6[3] = d.addr[3];
-		ctx->user_port = d.port;
+/* The programs fence_connect4 to fence_getpeername6, each at the hook of its name. */
+#define ADDRESS_PROGRAM(hook, result)                                                              \
+	SEC("cgroup/" #hook)                                                                       \
+	int fence_##hook(struct bpf_sock_addr *ctx)                                                \
+	{                                                                                          \
+		return result;                                                                     \
 	}
-	return PASS;
-}
-
-SEC("cgroup/recvmsg4")
-int fence_recvmsg4(struct bpf_sock_addr *ctx)
-{
-	return restore4(ctx);
-}
-
-SEC("cgroup/recvmsg6")
-int fence_recvmsg6(struct bpf_sock_addr *ctx)
-{
-	return restore6(ctx);
-}
-
-SEC("cgroup/getpeername4")
-int fence_getpeername4(struct bpf_sock_addr *ctx)
-{
-	return restore4(ctx);
-}
-
-SEC("cgroup/getpeername6")
-int fence_getpeername6(struct bpf_sock_addr *ctx)
-{
-	return restore6(ctx);
-}
+ADDRESS_PROGRAM(connect4, on_call(ctx, 1, 0))
+ADDRESS_PROGRAM(connect6, on_call(ctx, 1, 1))
+ADDRESS_PROGRAM(sendmsg4, on_call(ctx, 0, 0))
+ADDRESS_PROGRAM(sendmsg6, on_call(ctx, 0, 1))
+ADDRESS_PROGRAM(recvmsg4, on_answer(ctx, 0))
+ADDRESS_PROGRAM(recvmsg6, on_answer(ctx, 1))
+ADDRESS_PROGRAM(getpeername4, on_answer(ctx, 0))
+ADDRESS_PROGRAM(getpeername6, on_answer(ctx, 1))
 
 SEC("cgroup/sock_create")
 int fence_sock_create(struct bpf_sock *ctx)

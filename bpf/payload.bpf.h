@@ -1,20 +1,39 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * payload: the first octets of a TCP connection, where a name in them decides.
+ * payload: what TCP connections send first, where a name in it decides.
  *
- * They are not parsed here: that cost 2 ms (SNI) and 30 ms (Host) of verification at
- * every container start.  The packet is dropped and the worker reads a copy; TCP sends
- * it again after its retransmission time-out and finds the verdict.
+ * It is not parsed here: that cost 2 ms (SNI) and 30 ms (Host) of verification at every
+ * container start.  A packet that is held is dropped, and a copy goes to the worker; TCP sends
+ * it again after its retransmission time-out and finds the verdict in the map "flows".
+ *
+ * The states of a socket (df_sock.verdict).  connect sets one of the first four (remembered in
+ * judge.bpf.h), and is_held moves it on:
+ *
+ *   state      what it means                  a payload, while enforcing      leads to
+ *   NONE       no connect has judged it       judged by its address           -
+ *   ALLOW      may go                         the first as in PROXY, later    ALLOW or PROXY
+ *                                             ones pass
+ *   UNDECIDED  a blocked and an unlisted      held, copied                    flow: ALLOW, PROXY
+ *              name have the address
+ *   SEEN       port 80 or 443, and no rule    held, copied                    flow: ALLOW, PROXY
+ *              and no name has the address
+ *   PROXY      spoke HTTP: a request to a     what begins like one is held    flow: ALLOW, PROXY
+ *              proxy may follow               and copied, the rest passes
+ *   BLOCK      of flows alone                 dropped, and nobody is asked    the connection ends
+ *
+ * Without enforcement nothing is held: the same payloads are copied and pass, and the state
+ * becomes ALLOW, or PROXY where one began like a request.  A payload that passes is
+ * copied as well (as SEEN) if it is the first one, at port 80 or 443, and no rule or name allows
+ * the address.  df_sock.is_read tells what has passed.
  */
 #ifndef DF_PAYLOAD_BPF_H
 #define DF_PAYLOAD_BPF_H
 
 #include "bpf/packet.bpf.h"
 
-/* What a payload begins with. */
-#define PAYLOAD_REQUEST                                                                            \
-	1 /* a request to an HTTP proxy (RFC 9112 3.2.2, 3.2.3), or it may become one */
-#define PAYLOAD_HTTP 2 /* a request to a server: one to a proxy may follow */
+/* The kinds of payloads, by their first octets: sets of bits. */
+#define PAYLOAD_REQUEST 1 /* to an HTTP proxy (RFC 9112 3.2.2, 3.2.3), or it may become one */
+#define PAYLOAD_HTTP 2    /* a request to a server: one to a proxy may follow */
 
 static __always_inline __u64 octets(const char text[8])
 {
@@ -141,7 +160,7 @@ __noinline int hand_over(struct __sk_buff *skb, __u64 cookie, __u64 what)
 	r->verdict = what >> 50 & 1 ? DF_VERDICT_SEEN : s->verdict;
 	r->is_held = (__u8)(what >> 48) & 1;
 	r->is_enforced = (__u8)(what >> 49) & 1;
-	r->is_later = s->is_read == 2;
+	r->is_later = s->is_read == DF_READ_HTTP;
 	r->tgid = s->tgid;
 	r->tid = s->tid;
 	r->connect_time = s->time;
@@ -161,12 +180,25 @@ __noinline int hand_over(struct __sk_buff *skb, __u64 cookie, __u64 what)
 
 _Static_assert((DF_PAYLOAD_MAX & (DF_PAYLOAD_MAX - 1)) == 0, "hand_over masks with it");
 
+_Static_assert(DF_READ_HTTP == DF_READ_OTHER + 1, "pass_on adds a bit");
+
+/* The state after a payload that nobody is asked about. */
+static __always_inline void pass_on(struct df_sock *s, __u32 kind)
+{
+	if (!s->is_read)
+		s->is_read = DF_READ_OTHER + (kind / PAYLOAD_HTTP & 1);
+	if (kind & PAYLOAD_HTTP)
+		s->verdict = DF_VERDICT_PROXY;
+	else if (s->verdict == DF_VERDICT_SEEN)
+		s->verdict = DF_VERDICT_ALLOW;
+}
+
 /* 1: the packet is not to leave (yet).  s is its socket's, which connect let pass. */
 static __always_inline int is_held(struct __sk_buff *skb, const struct packet *p, struct df_sock *s,
 				   __u32 enforcing)
 {
 	__u32 is_undecided = s->verdict == DF_VERDICT_UNDECIDED, len = skb->len - p->payload;
-	__u32 kind = PAYLOAD_REQUEST, is_seen = 0;
+	__u32 kind = PAYLOAD_REQUEST, is_other;
 	__u64 what = p->payload | (__u64)p->sport << 16 | (__u64)p->to.port << 32 |
 		     (__u64)(enforcing & 1) << 49;
 	struct df_flow *flow;
@@ -174,29 +206,23 @@ static __always_inline int is_held(struct __sk_buff *skb, const struct packet *p
 
 	if (skb->len <= p->payload || (s->verdict == DF_VERDICT_ALLOW && s->is_read))
 		return 0;
-	if (!is_undecided) {
+	if (!is_undecided)
 		/* an empty line may stand before each request, too (RFC 9112 2.2) */
 		kind = kind_of_payload(skb, p->payload,
 				       !s->is_read | (s->verdict == DF_VERDICT_PROXY));
-		is_seen = (kind & PAYLOAD_REQUEST) ^ 1;
-	}
+	is_other = (kind & PAYLOAD_REQUEST) ^ 1;
 	cookie = bpf_get_socket_cookie(skb);
-	if (is_seen && !(s->verdict == DF_VERDICT_SEEN && enforcing & 1)) {
+	if (is_other && !(s->verdict == DF_VERDICT_SEEN && enforcing & 1)) {
 		if (is_web(s->port) & !s->is_read & !s->is_named)
 			hand_over(skb, cookie, what | 1ull << 50);
-		if (!s->is_read)
-			s->is_read = 1 + (kind >> 1 & 1);
-		if (kind & PAYLOAD_HTTP)
-			s->verdict = DF_VERDICT_PROXY;
-		else if (s->verdict == DF_VERDICT_SEEN)
-			s->verdict = DF_VERDICT_ALLOW;
+		pass_on(s, kind);
 		return 0;
 	}
 	flow = bpf_map_lookup_elem(&flows, &cookie);
 	/* the application has written more since: another request, maybe */
 	if (!flow || flow->connect_time != s->time ||
 	    (flow->verdict == DF_VERDICT_PROXY && len > flow->len)) {
-		hand_over(skb, cookie, what | (__u64)(enforcing & 1) << 48 | (__u64)is_seen << 50);
+		hand_over(skb, cookie, what | (__u64)(enforcing & 1) << 48 | (__u64)is_other << 50);
 		if (enforcing & 1)
 			return 1;
 		s->verdict = is_undecided ? DF_VERDICT_ALLOW : DF_VERDICT_PROXY;
@@ -207,7 +233,7 @@ static __always_inline int is_held(struct __sk_buff *skb, const struct packet *p
 		bpf_map_delete_elem(&flows, &cookie);
 	}
 	if (!s->is_read)
-		s->is_read = 1;
+		s->is_read = DF_READ_OTHER;
 	return 0;
 }
 

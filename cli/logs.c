@@ -2,9 +2,8 @@
 /*
  * deployfence logs: the text logs of fences, from the first line on.
  *
- * Lines carry no time, so those of several fences are not merged: fence after
- * fence, the one that wrote last at the end.  What comes while following is
- * printed as it comes.
+ * Lines have no time, so those of several fences are not merged: fence after fence, the one that
+ * wrote last at the end.  With --follow, new lines are printed as they come.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +23,7 @@
 
 #define PAUSE_MS 200
 
-/* hook.log is what there is of a container that was refused. */
+/* A container that was refused has a hook.log only. */
 static const char *const names[] = {"hook.log", "events.log"};
 static const char *const olds[] = {NULL, "events.log.1"}; /* after a rotation */
 
@@ -37,6 +36,7 @@ struct source {
 struct logs {
 	bool is_following;
 	const char *id; /* prefix; NULL: all */
+	char whole_id[NAME_MAX + 1];
 	struct source *list;
 	size_t n, cap;
 };
@@ -62,25 +62,27 @@ static int print_lines(struct df_line_reader *l)
 	return 0;
 }
 
-/* Whether another file has its name now.  A removed one has no successor. */
-static bool is_replaced(const struct df_line_reader *l, int dir_fd, const char *name)
+/* An unfinished line at the end: the disk was full. */
+static void print_rest(struct df_line_reader *l)
 {
-	struct stat st;
+	size_t len;
+	char *line;
 
-	return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       (l->fd < 0 || st.st_ino != l->ino || st.st_dev != l->dev);
+	if (l->fd >= 0 && df_line_reader_rest(l, &line, &len) > 0)
+		print_line(line, len);
 }
 
 static int print_file(struct df_line_reader *l, int dir_fd, const char *name)
 {
 	for (;;) {
-		bool is_over = is_replaced(l, dir_fd, name);
-		int r = 0;
+		struct stat st;
+		/* another file has the name; checked before reading, so that the old one is
+		 * complete */
+		bool is_replaced = fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+				   (l->fd < 0 || st.st_ino != l->ino || st.st_dev != l->dev);
+		int r = l->fd >= 0 ? print_lines(l) : 0;
 
-		/* replaced first, read then: the writer has written its last to the old one */
-		if (l->fd >= 0)
-			r = print_lines(l);
-		if (r < 0 || !is_over)
+		if (r < 0 || !is_replaced)
 			return r;
 		df_line_reader_close(l);
 		r = df_line_reader_open(l, dir_fd, name);
@@ -98,17 +100,7 @@ static int print_source(struct source *s)
 	return r;
 }
 
-/* An unfinished line at the end: a disk was full. */
-static void print_rest(struct df_line_reader *l)
-{
-	size_t len;
-	char *line;
-
-	if (l->fd >= 0 && df_line_reader_rest(l, &line, &len) > 0)
-		print_line(line, len);
-}
-
-/* The current file is opened first: a rotation in between must not hide it. */
+/* The rotated file.  The current one is open: a rotation in between must not hide it. */
 static int print_old(const struct df_line_reader *current, int dir_fd, const char *name)
 {
 	struct df_line_reader old;
@@ -123,37 +115,14 @@ static int print_old(const struct df_line_reader *current, int dir_fd, const cha
 	return r;
 }
 
-static int print_first(struct source *s)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0; i++) {
-		r = df_line_reader_open(&s->files[i], s->dir_fd, names[i]);
-		if (r == -ENOENT)
-			r = 0;
-		if (r == 0 && olds[i])
-			r = print_old(&s->files[i], s->dir_fd, olds[i]);
-		if (r == 0)
-			r = print_file(&s->files[i], s->dir_fd, names[i]);
-	}
-	return r;
-}
-
-static bool is_known(const struct logs *l, const char *id)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->list[i].id, id) == 0)
-			return true;
-	return false;
-}
-
 static int add_source(struct logs *l, const struct df_fences *fences, const char *id)
 {
-	struct source new = {.dir_fd = -1, .files = {{.fd = -1}, {.fd = -1}}};
+	struct source new = {.dir_fd = -1, .files = {{.fd = -1}, {.fd = -1}}}, *s;
 	int r;
 
-	if (is_known(l, id))
-		return 0;
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->list[i].id, id) == 0)
+			return 0;
 	r = df_array_reserve(&l->list, &l->cap, l->n + 1, sizeof(*l->list));
 	if (r < 0)
 		return r;
@@ -165,8 +134,17 @@ static int add_source(struct logs *l, const struct df_fences *fences, const char
 		(void)close(new.dir_fd);
 		return -ENOMEM;
 	}
-	l->list[l->n++] = new;
-	return print_first(&l->list[l->n - 1]);
+	s = &l->list[l->n++];
+	*s = new;
+	for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0; i++) {
+		r = df_line_reader_open(&s->files[i], s->dir_fd, names[i]);
+		if (r == -ENOENT)
+			r = 0;
+		if (r == 0 && olds[i])
+			r = print_old(&s->files[i], s->dir_fd, olds[i]);
+		r = r ?: print_file(&s->files[i], s->dir_fd, names[i]);
+	}
+	return r;
 }
 
 static void drop_source(struct source *s)
@@ -179,22 +157,22 @@ static void drop_source(struct source *s)
 	free(s->id);
 }
 
-/* Those whose directory was swept away; an id may come again. */
+/* Drops the sources whose directory was swept away; a new fence may have their id. */
 static void drop_gone(struct logs *l)
 {
-	size_t kept = 0;
+	size_t n = 0;
 
 	for (size_t i = 0; i < l->n; i++) {
 		struct stat st;
 
 		if (fstat(l->list[i].dir_fd, &st) == 0 && st.st_nlink > 0) {
-			l->list[kept++] = l->list[i];
+			l->list[n++] = l->list[i];
 		} else {
 			(void)print_source(&l->list[i]);
 			drop_source(&l->list[i]);
 		}
 	}
-	l->n = kept;
+	l->n = n;
 }
 
 static int fail(int r)
@@ -203,11 +181,11 @@ static int fail(int r)
 	return EX_IOERR;
 }
 
-/* Those that are not known yet.  Without -f, each is done with at once. */
+/* Fences that are not known yet.  Without --follow, each is dropped at once. */
 static int print_new(struct logs *l)
 {
 	struct df_fences fences;
-	int status = df_fences_select(l->id, &fences), r = 0;
+	int status = df_fences_select(l->id, false, &fences), r = 0;
 
 	for (size_t i = 0; i < fences.n && status == 0; i++) {
 		r = add_source(l, &fences, fences.list[i].id);
@@ -220,28 +198,24 @@ static int print_new(struct logs *l)
 	return status;
 }
 
-/* Ends when nobody reads any more, which only poll tells before something is written. */
-static bool is_output_gone(void)
-{
-	struct pollfd out = {.fd = STDOUT_FILENO};
-
-	return poll(&out, 1, PAUSE_MS) > 0 && (out.revents & (POLLERR | POLLHUP | POLLNVAL));
-}
-
 static int follow(struct logs *l)
 {
-	char id[NAME_MAX + 1];
 	int status = 0, r;
 
-	/* the prefix has named its fence: another that begins alike is not meant */
+	/* the prefix has selected its fence: a later one with the same prefix is not meant */
 	if (l->id) {
-		(void)snprintf(id, sizeof(id), "%s", l->list[0].id);
-		l->id = id;
+		(void)snprintf(l->whole_id, sizeof(l->whole_id), "%s", l->list[0].id);
+		l->id = l->whole_id;
 	}
-	while (status == 0 && fflush(stdout) == 0 && !is_output_gone()) {
+	while (status == 0 && fflush(stdout) == 0) {
+		struct pollfd out = {.fd = STDOUT_FILENO};
+
+		/* only poll tells before the next line that the reader has gone */
+		if (poll(&out, 1, PAUSE_MS) > 0 && (out.revents & (POLLERR | POLLHUP | POLLNVAL)))
+			break;
 		drop_gone(l);
 		if (l->id && l->n == 0)
-			return 0;
+			break;
 		for (size_t i = 0; i < l->n; i++) {
 			r = print_source(&l->list[i]);
 			if (r < 0)
@@ -276,17 +250,11 @@ int df_cli_logs(int argc, char **argv)
 	int c, status;
 
 	while ((c = getopt_long(argc, argv, "fh", options, NULL)) != -1) {
-		switch (c) {
-		case 'f':
-			l.is_following = true;
-			break;
-		case 'h':
-			usage(stdout);
-			return 0;
-		default:
-			usage(stderr);
-			return EX_USAGE;
+		if (c != 'f') {
+			usage(c == 'h' ? stdout : stderr);
+			return c == 'h' ? 0 : EX_USAGE;
 		}
+		l.is_following = true;
 	}
 	if (argc - optind > 1) {
 		usage(stderr);

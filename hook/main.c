@@ -11,10 +11,8 @@
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -22,40 +20,19 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "hook/annotations.h"
-#include "hook/event.h"
+#include "hook/findings/on_leak.h"
 #include "hook/hook.h"
+#include "hook/policy.h"
 #include "hook/rundir.h"
-#include "hook/say.h"
+#include "hook/start.h"
 #include "lib/base/log.h"
 #include "lib/base/util.h"
 
-#define TAG "deployfence"
 #define POSTSTOP_TIMEOUT_MS 1000
-#define STATE_MAX DF_OCI_JSON_MAX
 
-/* For the one who looks later. */
-void df_hook_note(struct df_hook *h, enum df_log_level level, char *line)
+static const char *id_of(const struct df_hook *h)
 {
-	/* a policy's messages have a line each: one record, whatever they hold */
-	for (char *p = line; *p; p++)
-		if (*p == '\n')
-			*p = ' ';
-	(void)df_log_syslog(TAG, level, line);
-	if (h->run_fd < 0 && h->state.id)
-		h->run_fd = df_rundir_open(h->state.id);
-	if (h->run_fd >= 0)
-		df_rundir_log(h->run_fd, line);
-}
-
-/* And where the person who typed the command can read it. */
-static void say(struct df_hook *h, enum df_log_level level, char *line)
-{
-	for (char *p = line; *p; p++)
-		if (*p == '\n')
-			*p = ' ';
-	df_say_to_caller(h->state.pid, level, line);
-	df_hook_note(h, level, line);
+	return h->state.id ? h->state.id : "(unknown)";
 }
 
 /* UNFENCED, or in audit mode UNOBSERVED: the container runs on without a fence. */
@@ -63,17 +40,14 @@ static void say_unfenced(struct df_hook *h, enum df_log_level level, bool is_aud
 			 const char *reason)
 {
 	static struct df_meta meta;
-	char line[DF_HOOK_REASON_MAX + 256];
 
-	(void)snprintf(line, sizeof(line), "%s container=%s: %s",
-		       is_audit ? "UNOBSERVED" : "UNFENCED",
-		       h->state.id ? h->state.id : "(unknown)", reason);
-	say(h, level, line);
+	df_hook_say(h, level, "%s container=%s: %s", is_audit ? "UNOBSERVED" : "UNFENCED", id_of(h),
+		    reason);
 	if (h->run_fd < 0)
 		return;
-	df_hook_describe(h, &meta);
+	df_start_describe(h, &meta);
 	meta.mode = is_audit ? DF_MODE_AUDIT : 0;
-	df_hook_event(h->run_fd, &meta, "unfenced", reason);
+	df_rundir_event(h->run_fd, &meta, "unfenced", reason);
 }
 
 /* Each to the most that is allowed: raising the hard limit needs CAP_SYS_RESOURCE. */
@@ -119,11 +93,11 @@ static int read_state(struct df_hook *h)
 	_cleanup_free_ char *text = NULL;
 	char error[DF_OCI_ERROR_MAX] = "";
 	size_t len;
-	int r = df_read_all(STDIN_FILENO, STATE_MAX, &text, &len);
+	int r = df_read_all(STDIN_FILENO, DF_OCI_JSON_MAX, &text, &len);
 
 	if (r == -E2BIG)
 		return df_hook_fail(h, EX_DATAERR, "state JSON on stdin: more than %u octets",
-				    STATE_MAX);
+				    DF_OCI_JSON_MAX);
 	if (r < 0)
 		return df_hook_fail(h, EX_OSERR, "read the state JSON from stdin: %s",
 				    strerror(-r));
@@ -171,25 +145,23 @@ static int read_host_conf(struct df_hook *h)
 /* The host's kill switch is thrown: said once, with the container's name as far as it is known. */
 static bool is_disabled(struct df_hook *h)
 {
-	char text[DF_CONF_SWITCH_TEXT_MAX], line[DF_HOOK_REASON_MAX];
+	char text[DF_CONF_SWITCH_TEXT_MAX], reason[DF_HOOK_REASON_MAX];
 
 	switch (df_conf_switch(DF_DISABLED_FILE, time(NULL), text)) {
 	case DF_CONF_SWITCH_NONE:
 		break;
 	case DF_CONF_SWITCH_VOID:
-		if (h->is_void_switch_said)
-			break;
+		if (!h->is_void_switch_said)
+			df_hook_say(h, DF_LOG_WARNING,
+				    "container=%s: " DF_DISABLED_FILE
+				    " does not count as kill switch: %s; " DF_CONF_SWITCH_REMEDY
+				    "" DF_DISABLED_FILE ", else remove it",
+				    id_of(h), text);
 		h->is_void_switch_said = true;
-		(void)snprintf(line, sizeof(line),
-			       "container=%s: " DF_DISABLED_FILE
-			       " does not count as kill switch: %s; " DF_CONF_SWITCH_REMEDY
-			       "" DF_DISABLED_FILE ", else remove it",
-			       h->state.id ? h->state.id : "(unknown)", text);
-		say(h, DF_LOG_WARNING, line);
 		break;
 	case DF_CONF_SWITCH_THROWN:
-		(void)snprintf(line, sizeof(line), DF_DISABLED_FILE " exists: %s", text);
-		say_unfenced(h, DF_LOG_NOTICE, false, line);
+		(void)snprintf(reason, sizeof(reason), DF_DISABLED_FILE " exists: %s", text);
+		say_unfenced(h, DF_LOG_NOTICE, false, reason);
 		return true;
 	}
 	return false;
@@ -258,64 +230,65 @@ static int fence(struct df_hook *h)
 	note_runtime_annotations(h, &h->config.runtime);
 	if (h->state.status == DF_STATUS_STOPPED)
 		df_findings_of_restored(h->container.pid, &h->findings);
-	r = df_hook_build(h);
+	r = df_start_fence(h);
 	if (r != 0)
 		return r;
 	h->is_switched_off = is_disabled(h);
 	if (h->is_switched_off)
 		return 0;
-	r = df_hook_judge_leaks(h);
-	return r == 0 ? df_hook_start_proxy(h) : r;
-}
-
-/* deployfence.containers names others. */
-static enum df_log_level describe_left_out(const struct df_annotations *s, char *line, size_t size)
-{
-	size_t len = 0, pos = 0;
-	const char *near = df_annotations_near_name(s, &len);
-	char name[DF_ANNOTATIONS_TEXT_MAX];
-
-	df_append(line, size, &pos, "annotation deployfence.containers=%s does not name ",
-		  s->containers);
-	if (s->name) {
-		(void)df_escape(s->name, strlen(s->name), name, sizeof(name));
-		df_append(line, size, &pos, "this container, \"%s\"", name);
-	} else {
-		df_append(line, size, &pos, "a pod's sandbox");
-	}
-	if (near)
-		df_append(line, size, &pos, "; is it \"%.*s\" in that list?", (int)len, near);
-	return near ? DF_LOG_WARNING : DF_LOG_NOTICE;
+	r = df_on_leak_judge(h);
+	return r == 0 ? df_start_proxy(h) : r;
 }
 
 /* An annotation says off, or leaves this container out. */
 static bool is_unfenced(struct df_hook *h)
 {
-	enum df_log_level level = DF_LOG_NOTICE;
-	char line[DF_HOOK_REASON_MAX];
+	const struct df_annotations *a = &h->state.annotations;
+	char line[DF_HOOK_REASON_MAX], name[DF_ANNOTATIONS_TEXT_MAX];
+	size_t len = 0, pos = 0;
+	const char *near = NULL;
 
-	if (h->state.annotations.ask == DF_ASK_OFF)
-		(void)snprintf(line, sizeof(line), "annotation deployfence=off");
-	else if (h->state.annotations.is_left_out)
-		level = describe_left_out(&h->state.annotations, line, sizeof(line));
-	else
+	if (a->ask == DF_ASK_OFF) {
+		say_unfenced(h, DF_LOG_NOTICE, false, "annotation deployfence=off");
+		return true;
+	}
+	if (!a->is_left_out)
 		return false;
-	say_unfenced(h, level, false, line);
+	df_append(line, sizeof(line), &pos, "annotation deployfence.containers=%s does not name ",
+		  a->containers);
+	if (a->name) {
+		(void)df_escape(a->name, strlen(a->name), name, sizeof(name));
+		df_append(line, sizeof(line), &pos, "this container, \"%s\"", name);
+	} else {
+		df_append(line, sizeof(line), &pos, "a pod's sandbox");
+	}
+	near = df_annotations_near_name(a, &len);
+	if (near)
+		df_append(line, sizeof(line), &pos, "; is it \"%.*s\" in that list?", (int)len,
+			  near);
+	say_unfenced(h, near ? DF_LOG_WARNING : DF_LOG_NOTICE, false, line);
 	return true;
 }
 
-/* Nobody can tell whether deployfence.containers names a container without a name. */
-static void note_nameless(struct df_hook *h)
+static void sweep(struct df_hook *h, bool is_retrying)
 {
-	char line[DF_HOOK_REASON_MAX];
+	struct df_rundir_reports reports = {
+		.fd = h->reports_fd, .limits = &h->conf.report_limits, .is_retrying = is_retrying};
 
-	if (!h->state.annotations.containers || h->state.annotations.name)
-		return;
-	(void)snprintf(line, sizeof(line),
-		       "container=%s: its runtime tells no name that deployfence.containers=%s "
-		       "could be compared with; it is fenced",
-		       h->state.id, h->state.annotations.containers);
-	df_hook_note(h, DF_LOG_WARNING, line);
+	df_rundir_sweep(&reports);
+}
+
+/* Without report-dir the fence is as good, but its events end with /run. */
+static void open_reports(struct df_hook *h)
+{
+	h->reports_fd = df_reports_open(h->conf.report_dir, true);
+	if (h->reports_fd < 0)
+		df_hook_note(h, DF_LOG_WARNING,
+			     "container=%s: report-dir %s: %s; no report is kept", h->state.id,
+			     h->conf.report_dir,
+			     h->reports_fd == -EPERM ? "others than root own it or a directory "
+						       "above it, or may write there"
+						     : strerror(-h->reports_fd));
 }
 
 /* Messages of a policy end each line with a newline; the last one would stand alone. */
@@ -327,26 +300,14 @@ static void trim(char *text)
 		text[--n] = '\0';
 }
 
-static void sweep(struct df_hook *h, bool is_retrying)
-{
-	struct df_rundir_reports reports = {
-		.fd = h->reports_fd, .limits = &h->conf.report_limits, .is_retrying = is_retrying};
-
-	df_rundir_sweep(&reports);
-}
-
 static int refuse(struct df_hook *h, int status)
 {
-	char line[DF_HOOK_REASON_MAX + 256];
-
 	trim(h->reason);
-	(void)snprintf(line, sizeof(line), "container %s refused: %s%s",
-		       h->state.id ? h->state.id : "(unknown)", h->reason,
-		       h->sees_others && !h->is_final && df_hook_asks_fail_open(h)
-			       ? "; fail=open does not count for a container that sees the "
-				 "processes of others (its pid namespace)"
-			       : "");
-	say(h, DF_LOG_ERR, line);
+	df_hook_say(h, DF_LOG_ERR, "container %s refused: %s%s", id_of(h), h->reason,
+		    h->sees_others && !h->is_final && df_hook_asks_fail_open(h)
+			    ? "; fail=open does not count for a container that sees the processes "
+			      "of others (its pid namespace)"
+			    : "");
 	return status;
 }
 
@@ -358,16 +319,19 @@ static int create_runtime(struct df_hook *h)
 	if (status == 0 && is_unfenced(h))
 		return 0;
 	if (status == 0)
-		df_hook_open_reports(h);
+		open_reports(h);
 	sweep(h, false);
-	if (status == 0) {
-		note_nameless(h);
+	if (status == 0 && h->state.annotations.containers && !h->state.annotations.name)
+		df_hook_note(h, DF_LOG_WARNING,
+			     "container=%s: its runtime tells no name that "
+			     "deployfence.containers=%s could be compared with; it is fenced",
+			     h->state.id, h->state.annotations.containers);
+	if (status == 0)
 		status = fence(h);
-	}
 	/* read again now that the programs are attached: a switch thrown meanwhile counts */
 	if (status == 0 && !h->is_switched_off)
 		return 0;
-	df_hook_undo(h);
+	df_start_undo(h);
 	if (status == 0)
 		return 0;
 	if (df_hook_is_fail_open(h)) {
@@ -492,8 +456,12 @@ static enum stage stage_of(const struct df_state *s)
 
 static void clean_up(struct df_hook *h)
 {
+	_cleanup_free_ char *messages = NULL;
+
 	df_rundir_wait(h->state.id, POSTSTOP_TIMEOUT_MS);
-	df_hook_find_reports(h);
+	/* no message: with a configuration that has errors, events wait where they are */
+	if (df_conf_load(DF_CONF_FILE, &h->conf, &messages) == 0)
+		h->reports_fd = df_reports_open(h->conf.report_dir, true);
 	sweep(h, true);
 	df_hook_sweep_policies();
 }

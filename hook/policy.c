@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "hook/hook.h"
+#include "hook/policy.h"
 #include "lib/base/util.h"
 #include "lib/policy/cache.h"
 
@@ -26,23 +26,19 @@ static void note_warnings(char *messages)
 static void keep_table(struct df_hook *h, const char *name, const struct df_policy_result *compiled)
 {
 	_cleanup_close_ int dir = df_policy_cache_open(DF_POLICY_STORE_DIR, true);
-	char line[DF_HOOK_REASON_MAX];
 	int r = dir < 0 ? dir
 			: df_policy_cache_keep(dir, name, compiled->table, compiled->table_size);
 
 	if (r >= 0)
 		return;
-	(void)snprintf(line, sizeof(line),
-		       "policy %s: keep its table in " DF_POLICY_STORE_DIR ": %s", name,
-		       strerror(-r));
-	df_hook_note(h, DF_LOG_WARNING, line);
+	df_hook_note(h, DF_LOG_WARNING, "policy %s: keep its table in " DF_POLICY_STORE_DIR ": %s",
+		     name, strerror(-r));
 }
 
 /* The last good table in place of one that could not be made. */
 static int use_last_good(struct df_hook *h, const char *name, struct df_policy_result *compiled)
 {
 	_cleanup_close_ int dir = df_policy_cache_open(DF_POLICY_STORE_DIR, false);
-	char line[DF_HOOK_REASON_MAX];
 	size_t size, pos = 0;
 	void *table;
 	int r = dir < 0 ? dir : df_policy_cache_last_good(dir, name, &table, &size);
@@ -54,10 +50,9 @@ static int use_last_good(struct df_hook *h, const char *name, struct df_policy_r
 	df_policy_result_done(compiled);
 	compiled->table = table;
 	compiled->table_size = size;
-	(void)snprintf(line, sizeof(line),
-		       "STALE POLICY container=%s, its last good table is used: %s", h->state.id,
-		       h->stale);
-	df_hook_note(h, DF_LOG_WARNING, line);
+	df_hook_note(h, DF_LOG_WARNING,
+		     "STALE POLICY container=%s, its last good table is used: %s", h->state.id,
+		     h->stale);
 	return 0;
 }
 
@@ -78,7 +73,6 @@ static bool find_shared(int cache, const char *name, int *ret_lock, struct df_po
 /* Where the table cannot be shared, the fence has its own. */
 static void share(struct df_hook *h, int cache, const char *name, struct df_hook_table *t)
 {
-	char line[DF_HOOK_REASON_MAX];
 	int r = cache < 0 ? cache
 			  : df_policy_cache_put(cache, name, &t->compiled,
 						DF_POLICY_CACHE_SETTLE_MS, &t->shared);
@@ -87,10 +81,8 @@ static void share(struct df_hook *h, int cache, const char *name, struct df_hook
 		df_policy_result_done(&t->compiled);
 		return;
 	}
-	(void)snprintf(line, sizeof(line),
-		       "policy %s: share its table in " DF_POLICY_CACHE_DIR ": %s", name,
-		       strerror(-r));
-	df_hook_note(h, DF_LOG_WARNING, line);
+	df_hook_note(h, DF_LOG_WARNING, "policy %s: share its table in " DF_POLICY_CACHE_DIR ": %s",
+		     name, strerror(-r));
 }
 
 /* 0 or the hook's exit status. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * rundir: /run/deployfence/ID, its lock, and what dead fences left behind.
+ * rundir: /run/deployfence/ID, its lock, its logs, and the removal of what dead fences left behind.
  *
  * The lock is held by the fence's monitor; who gets it knows that no monitor
  * lives.  Logs (hook.log, events.log, events.jsonl) stay for the reader of a
@@ -11,10 +11,12 @@
 #define DF_RUNDIR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bpf/abi.h"
 #include "lib/event/reports.h"
+#include "lib/fence/launch.h"
 
 #define DF_RUNDIR_KEEP 100 /* ended fences whose logs stay; 8 MiB each at most */
 
@@ -57,5 +59,22 @@ void df_rundir_sweep(struct df_rundir_reports *reports);
 
 /* Appends a line with the time to hook.log. */
 void df_rundir_log(int run_fd, const char *line);
+
+/*
+ * Appends one event of the hook to events.jsonl, deployfence.events(5), where no monitor writes:
+ * there is no fence, or its processes are gone.  An event that cannot be written is lost: hook.log
+ * and syslog have it too.
+ */
+void df_rundir_event(int run_fd, const struct df_meta *m, const char *event, const char *message);
+
+#define DF_RUNDIR_FACT_VALUES_MAX 32
+
+/*
+ * Numbers that were found out about this kernel, kept below /run/deployfence with the boot's id
+ * beside them.  name: a file name of ours.  get: n numbers into values, else untouched and false,
+ * not known.  set: what cannot be kept is found out again.
+ */
+bool df_rundir_get_fact(const char *name, uint32_t *values, size_t n);
+void df_rundir_set_fact(const char *name, const uint32_t *values, size_t n);
 
 #endif

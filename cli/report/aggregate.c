@@ -41,9 +41,10 @@ int df_pool_add(struct df_pool *p, const char *text, const char **ret)
 {
 	char *const *found, *new;
 
-	*ret = NULL;
-	if (!text || !*text)
+	if (!text || !*text) {
+		*ret = NULL;
 		return 0;
+	}
 	found = tfind(text, &p->texts, compare_pooled);
 	if (found) {
 		*ret = *found;

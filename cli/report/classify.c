@@ -14,15 +14,13 @@ struct word {
 
 const char *df_class_name(enum df_class class)
 {
-	switch (class) {
-	case DF_CLASS_UNKNOWN:
-		return "unknown";
-	case DF_CLASS_HIDDEN:
-		return "hidden";
-	case DF_CLASS_DIRECT:
-		return "direct";
-	}
-	return "?";
+	static const char *const names[] = {
+		[DF_CLASS_UNKNOWN] = "unknown",
+		[DF_CLASS_HIDDEN] = "hidden",
+		[DF_CLASS_DIRECT] = "direct",
+	};
+
+	return names[class];
 }
 
 size_t df_class_len(const char *domain)
@@ -32,7 +30,7 @@ size_t df_class_len(const char *domain)
 	return len > 1 && domain[len - 1] == '.' ? len - 1 : len;
 }
 
-/* Whether the dot at i parts two labels: in "a\.b" it does not. */
+/* Whether the dot at i separates two labels: in "a\.b" it does not. */
 static bool is_boundary(const char *domain, size_t i)
 {
 	size_t n = 0;
@@ -61,30 +59,17 @@ bool df_class_covers(const char *name, const char *domain)
 	return n == len || is_boundary(domain, len - n - 1);
 }
 
-/* As far as a name goes on: the letters of RFC 952, and the underscore of service names. */
-static bool is_name_char(char c)
-{
-	return isalnum((unsigned char)c) || c == '-' || c == '_' || c == '.';
-}
-
-static bool is_hex(char c)
-{
-	return isxdigit((unsigned char)c);
-}
-
 /*
- * Octets of an escape at p, which parts names like a blank does: %2F of a URL, and
- * \n, \xHH of df_escape where the event could not be written otherwise.
+ * Octets of an escape at p, which separates names as a blank does: %2F of a URL, and \n, \xHH of
+ * df_escape in events that could not be written otherwise.
  */
 static size_t escape_len(const char *p)
 {
-	if (p[0] == '%' && is_hex(p[1]) && is_hex(p[2]))
-		return 3;
-	if (p[0] != '\\')
-		return 0;
-	if (p[1] == 'x' && is_hex(p[2]) && is_hex(p[3]))
-		return 4;
-	return p[1] == 'n' || p[1] == 't' ? 2 : 0;
+	const size_t prefix = p[0] == '%' ? 1 : p[0] == '\\' && p[1] == 'x' ? 2 : 0;
+
+	if (prefix && isxdigit((unsigned char)p[prefix]) && isxdigit((unsigned char)p[prefix + 1]))
+		return prefix + 2;
+	return p[0] == '\\' && (p[1] == 'n' || p[1] == 't') ? 2 : 0;
 }
 
 /* token is the domain, or a parent of it that has a dot inside. */
@@ -102,7 +87,7 @@ static bool is_domain(struct word token, const char *domain, size_t len)
 
 static bool is_named(struct word token, const char *domain, size_t len)
 {
-	while (token.len > 0 && token.s[0] == '.') { /* as of a cookie: .github.com */
+	while (token.len > 0 && token.s[0] == '.') { /* domain of a cookie: .github.com */
 		token.s++;
 		token.len--;
 	}
@@ -121,7 +106,9 @@ bool df_class_stands_in(const char *domain, const char *cmd)
 		struct word token = {cmd, 0};
 		size_t escape = escape_len(cmd);
 
-		while (is_name_char(token.s[token.len]))
+		/* the letters of RFC 952, and the underscore of service names */
+		while (isalnum((unsigned char)token.s[token.len]) ||
+		       (token.s[token.len] && strchr("-_.", token.s[token.len])))
 			token.len++;
 		if (escape == 0 && is_named(token, domain, len))
 			return true;
@@ -190,7 +177,7 @@ static struct word shell_script(const char *rest)
 	return (struct word){NULL, 0};
 }
 
-/* The file that it was told to read; make's own choice cannot be known, so it stands for itself. */
+/* The argument of -f; without it the file is unknown, and the program stands for it. */
 static struct word make_file(struct word program, const char *rest)
 {
 	struct word w;

@@ -22,106 +22,73 @@ static const char *get_text(const struct df_json *object, const char *key)
 	return df_json_string(df_json_get(object, key));
 }
 
-static bool is_one_of(const char *text, const char *const *list)
+/* The texts of an array, each once.  No array: nothing. */
+static int add_texts(struct df_aggregate *a, struct df_texts *t, const struct df_json *list,
+		     size_t max)
 {
-	for (; *list; list++)
-		if (strcmp(text, *list) == 0)
-			return true;
-	return false;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && df_json_is_array(list) && i < df_json_len(list); i++)
+		r = df_texts_add(t, &a->pool, df_json_string(df_json_at(list, i)), max);
+	return r;
 }
 
 /* --- the container */
 
 static int replace(struct df_aggregate *a, const char **old, const char *text)
 {
-	const char *new;
-	int r;
-
-	if (!text || !*text)
-		return 0;
-	r = df_pool_add(&a->pool, text, &new);
-	if (r == 0)
-		*old = new;
-	return r;
+	return text && *text ? df_pool_add(&a->pool, text, old) : 0;
 }
 
+/* Its names, and the annotations of its start, which are in every event. */
 static int note_names(struct df_aggregate *a, struct df_report_container *c,
 		      const struct df_json *e)
 {
-	static const struct {
-		const char *key;
-		size_t field;
-		bool is_in_box;
-	} names[] = {
-		{"name", offsetof(struct df_report_container, name), true},
-		{"hostname", offsetof(struct df_report_container, hostname), true},
-		{"image", offsetof(struct df_report_container, image), true},
-		{"pod", offsetof(struct df_report_container, pod), true},
-		{"namespace", offsetof(struct df_report_container, k8s_namespace), true},
-		{"policy", offsetof(struct df_report_container, policy), false},
-		{"mode", offsetof(struct df_report_container, mode), false},
-	};
 	const struct df_json *box = df_json_get(e, "container");
+	const struct df_json *annotations = df_json_get(e, "annotations");
+	const struct {
+		const struct df_json *from;
+		const char *key, **field;
+	} names[] = {
+		{box, "name", &c->name},   {box, "hostname", &c->hostname},
+		{box, "image", &c->image}, {box, "pod", &c->pod},
+		{e, "policy", &c->policy}, {box, "namespace", &c->k8s_namespace},
+		{e, "mode", &c->mode},     {annotations, "owner", &c->owner},
+	};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(names); i++)
-		r = replace(a, (const char **)((char *)c + names[i].field),
-			    get_text(names[i].is_in_box ? box : e, names[i].key));
-	return r;
-}
-
-/* They are those of its start, in every event. */
-static int note_annotations(struct df_aggregate *a, struct df_report_container *c,
-			    const struct df_json *e)
-{
-	const struct df_json *all = df_json_get(e, "annotations");
-	int r = replace(a, &c->owner, get_text(all, "owner"));
-
-	for (size_t i = 0; r == 0 && df_json_is_object(all) && i < df_json_len(all); i++) {
-		const char *value = df_json_string(df_json_at(all, i));
+		r = replace(a, names[i].field, get_text(names[i].from, names[i].key));
+	for (size_t i = 0; r == 0 && df_json_is_object(annotations) && i < df_json_len(annotations);
+	     i++) {
+		const char *value = df_json_string(df_json_at(annotations, i));
 
 		if (value)
-			r = df_aggregate_annotate(a, c, df_json_key_at(all, i), value);
+			r = df_aggregate_annotate(a, c, df_json_key_at(annotations, i), value);
 	}
 	return r;
 }
 
-static int note_addresses(struct df_aggregate *a, struct df_report_container *c,
-			  const struct df_json *e)
-{
-	const struct df_json *list = df_json_get(e, "addresses");
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && df_json_is_array(list) && i < df_json_len(list); i++)
-		r = df_texts_add(&c->addresses, &a->pool, df_json_string(df_json_at(list, i)),
-				 DF_ADDRESSES_MAX);
-	return r;
-}
-
-/* Times of one form compare as text: RFC 3339 5.1. */
+/* Times in one format compare as text: RFC 3339 5.1. */
 static int note_container(struct df_aggregate *a, struct df_report_container *c,
 			  const struct df_json *e, const char *host)
 {
 	const char *time = get_text(e, "time"), *event = get_text(e, "event");
-	int r;
+	int r = 0;
 
 	if (!*c->first || strcmp(time, c->first) < 0) {
 		(void)snprintf(c->first, sizeof(c->first), "%s", time);
 		c->is_whole = strcmp(event, "start") == 0 || strcmp(event, "unfenced") == 0;
 	}
-	if (strcmp(time, c->last) < 0)
-		return note_addresses(a, c, e);
-	(void)snprintf(c->last, sizeof(c->last), "%s", time);
-	c->is_ended = strcmp(event, "stop") == 0;
-	r = note_names(a, c, e);
-	if (r == 0)
-		r = replace(a, &c->host, host);
-	if (r == 0)
-		r = note_annotations(a, c, e);
-	return r == 0 ? note_addresses(a, c, e) : r;
+	if (strcmp(time, c->last) >= 0) {
+		(void)snprintf(c->last, sizeof(c->last), "%s", time);
+		c->is_ended = strcmp(event, "stop") == 0;
+		r = replace(a, &c->host, host) ?: note_names(a, c, e);
+	}
+	return r ?: add_texts(a, &c->addresses, df_json_get(e, "addresses"), DF_ADDRESSES_MAX);
 }
 
-/* --- what is no verdict */
+/* --- events that are no verdict */
 
 /*
  * "container ended: 9 queries, 7 refused; lost: 1 events, 0 dropped, …": number, word.  A
@@ -180,16 +147,7 @@ static void read_suppressed(struct df_report_container *c, const char *text)
 		df_aggregate_add(&c->n_suppressed, value);
 }
 
-/* Name and address, where it is about one. */
-static void describe(const struct df_json *e, const char *message, char *buf, size_t size)
-{
-	const char *domain = get_text(e, "domain"), *ip = get_text(e, "ip");
-
-	(void)snprintf(buf, size, "%s%s%s%s%s", domain ? domain : "", domain && ip ? " " : "",
-		       ip ? ip : "", domain || ip ? ": " : "", message);
-}
-
-/* Events come in the order of their time. */
+/* Names without pins; events come in the order of their time. */
 static int note_pin(struct df_aggregate *a, struct df_report_container *c, const struct df_json *e)
 {
 	const char *event = get_text(e, "event"), *domain = get_text(e, "domain");
@@ -205,13 +163,8 @@ static int read_life(struct df_aggregate *a, struct df_report_container *c, cons
 		     uint64_t count)
 {
 	const char *event = get_text(e, "event"), *message = get_text(e, "message");
+	struct df_report_note note = {.event = event, .count = count};
 	char text[TEXT_MAX];
-	struct df_report_note note = {.event = event,
-				      /* of any other event the key means nothing */
-				      .what = strcmp(event, "finding") == 0 ? get_text(e, "finding")
-									    : NULL,
-				      .text = message,
-				      .count = count};
 
 	if (strcmp(event, "stop") == 0) {
 		read_stop(c, message ? message : "");
@@ -227,13 +180,17 @@ static int read_life(struct df_aggregate *a, struct df_report_container *c, cons
 		df_aggregate_add(&c->n_probes, count);
 		return 0;
 	}
-	if (message) {
-		describe(e, message, text, sizeof(text));
-		note.text = text;
-	}
-	if (note.what) {
+	if (strcmp(event, "finding") == 0) { /* of other events the keys mean nothing */
+		note.what = get_text(e, "finding");
 		note.text = get_text(e, "seen");
 		note.remedy = get_text(e, "remedy");
+	} else if (message) {
+		const char *domain = get_text(e, "domain"), *ip = get_text(e, "ip");
+
+		(void)snprintf(text, sizeof(text), "%s%s%s%s%s", domain ? domain : "",
+			       domain && ip ? " " : "", ip ? ip : "", domain || ip ? ": " : "",
+			       message);
+		note.text = text;
 	}
 	if (note_pin(a, c, e) == -ENOMEM)
 		return -ENOMEM;
@@ -302,30 +259,16 @@ static enum df_class classify(const char *domain, const char *cmd, const char *c
 	return is_whole ? DF_CLASS_HIDDEN : DF_CLASS_UNKNOWN;
 }
 
-/* Into the row, if there is one: the nearest, and not that of a line that was cut. */
-static void find_script(const char *cmd, const char *const *ancestry, size_t n, char *buf,
-			size_t size)
-{
-	const char *script;
-	size_t len = cmd ? df_class_script(cmd, &script) : 0;
-
-	for (size_t i = 0; len == 0 && i < n; i++)
-		len = df_class_script(ancestry[i], &script);
-	(void)snprintf(buf, size, "%.*s", (int)len, len ? script : "");
-}
-
-/* Of an event that nothing blocked. */
+/* Of an event without "blockedAt". */
 static const char *place_of(const struct df_json *e, const char *event)
 {
 	const char *of = get_text(e, "of");
 
 	if (df_json_get(e, "proxy"))
 		return "proxy";
-	if (of)
-		event = of;
-	if (strcmp(event, "tls_connection") == 0)
+	if (strcmp(of ? of : event, "tls_connection") == 0)
 		return "tls";
-	if (strcmp(event, "http_request") == 0)
+	if (strcmp(of ? of : event, "http_request") == 0)
 		return "http";
 	return get_text(e, "ip") ? "connect" : "dns";
 }
@@ -333,13 +276,17 @@ static const char *place_of(const struct df_json *e, const char *event)
 /* 1: a row to be counted; 0: the event is no verdict; -EBADMSG. */
 static int read_row(const struct df_json *e, const char *event, struct df_row *ret)
 {
-	static const char *const plain[] = {
-		"query",          "dns_blocked",   "summary",        "unobserved",   "shadow",
-		"shared_address", "proxy_request", "tls_connection", "http_request", NULL};
+	static const char *const plain[] = {"query",         "dns_blocked",    "summary",
+					    "unobserved",    "shadow",         "shared_address",
+					    "proxy_request", "tls_connection", "http_request"};
 	const char *at = get_text(e, "blockedAt");
 	int64_t port = 0;
 
-	if (!at && !is_one_of(event, plain))
+	bool is_plain = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
+		is_plain |= strcmp(event, plain[i]) == 0;
+	if (!at && !is_plain)
 		return 0;
 	*ret = (struct df_row){
 		.verdict = verdict_of(e, event),
@@ -352,7 +299,7 @@ static int read_row(const struct df_json *e, const char *event, struct df_row *r
 		.hint = get_text(e, "hint"),
 		.socket = get_text(e, "socket"),
 	};
-	/* the name there is one that another rule is against, not what was asked for */
+	/* the domain there is of another rule, and was not asked for */
 	if (strcmp(event, "shared_address") == 0)
 		ret->domain = NULL;
 	ret->at = at ? at : place_of(e, event);
@@ -369,30 +316,24 @@ static int read_row(const struct df_json *e, const char *event, struct df_row *r
 	return 1;
 }
 
-static int add_texts(struct df_aggregate *a, struct df_texts *t, const struct df_json *list,
-		     size_t max)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && df_json_is_array(list) && i < df_json_len(list); i++)
-		r = df_texts_add(t, &a->pool, df_json_string(df_json_at(list, i)), max);
-	return r;
-}
-
 static int count_row(struct df_aggregate *a, struct df_report_container *c, const struct df_json *e,
 		     struct df_row *probe, uint64_t count)
 {
-	const char *ancestry[DF_ROW_ANCESTORS_MAX];
-	char script[CMD_MAX * 4 + 1];
+	const char *ancestry[DF_ROW_ANCESTORS_MAX], *script = NULL;
+	char copy[CMD_MAX * 4 + 1];
+	size_t n, len;
 	struct df_row *row;
 	bool is_whole;
-	size_t n;
 	int r;
 
 	probe->cmd = get_cmd(e);
 	n = get_ancestry(e, probe->cmd, ancestry, &is_whole);
-	find_script(probe->cmd, ancestry, n, script, sizeof(script));
-	probe->script = *script ? script : NULL;
+	/* the script of the nearest command line that has one */
+	len = probe->cmd ? df_class_script(probe->cmd, &script) : 0;
+	for (size_t i = 0; len == 0 && i < n; i++)
+		len = df_class_script(ancestry[i], &script);
+	(void)snprintf(copy, sizeof(copy), "%.*s", (int)len, len ? script : "");
+	probe->script = len ? copy : NULL;
 	if (!probe->owner) /* as events were before they had rule_owner */
 		probe->owner = get_text(df_json_get(e, "annotations"), "owner");
 	if (probe->domain)
@@ -404,17 +345,8 @@ static int count_row(struct df_aggregate *a, struct df_report_container *c, cons
 		for (size_t i = 0; i < n && r == 0; i++)
 			r = df_texts_append(&row->ancestry, &a->pool, ancestry[i],
 					    DF_ROW_ANCESTORS_MAX);
-	if (r == 0)
-		r = add_texts(a, &row->answers, df_json_get(e, "answers"), DF_ROW_ANSWERS_MAX);
-	if (r == 0)
-		r = add_texts(a, &row->aliases, df_json_get(e, "cname_chain"), DF_ROW_ALIASES_MAX);
-	return r;
-}
-
-/* A name with a suffix of the search list, which a client tried on its way to another. */
-static bool is_search_attempt(const struct df_json *e)
-{
-	return df_json_is_true(df_json_get(e, "search"));
+	return r ?: add_texts(a, &row->answers, df_json_get(e, "answers"), DF_ROW_ANSWERS_MAX)
+		?: add_texts(a, &row->aliases, df_json_get(e, "cname_chain"), DF_ROW_ALIASES_MAX);
 }
 
 static int take_event(struct df_aggregate *a, const struct df_json *e, const char *host)
@@ -436,13 +368,14 @@ static int take_event(struct df_aggregate *a, const struct df_json *e, const cha
 	kind = read_row(e, event, &probe);
 	if (kind < 0)
 		return kind;
-	/* the start tells who it is, however old */
+	/* the start has the names of the container, however old it is */
 	if (strcmp(time, a->since) < 0 && strcmp(event, "start") != 0)
 		return 0;
 	r = df_aggregate_container(a, id, &c);
 	if (r == 0)
 		r = note_container(a, c, e, host);
-	if (r == 0 && is_search_attempt(e)) {
+	/* a name with a suffix of the search list, which a client tried on its way to another */
+	if (r == 0 && df_json_is_true(df_json_get(e, "search"))) {
 		if (strcmp(event, "shadow") != 0)
 			df_aggregate_add(&c->n_search, (uint64_t)count);
 		return 0;

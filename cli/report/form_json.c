@@ -624,14 +624,14 @@ static int read_annotations(struct reading *r, const struct df_json *obj,
 
 static int read_names(struct reading *r, const struct df_json *obj, struct df_report_container *c)
 {
+	const char *text;
 	int status = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names) && status == 0; i++) {
-		const char **field = (const char **)((char *)c + names[i].offset);
-
-		status = get_text(r, obj, names[i].key, field)
-				 ?: unless_full(r, df_pool_add(&r->a->pool, *field, field));
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(names) && status == 0; i++)
+		status = get_text(r, obj, names[i].key, &text)
+				 ?: unless_full(r, df_pool_add(&r->a->pool, text,
+							       (const char **)((char *)c +
+									       names[i].offset)));
 	return status;
 }
 

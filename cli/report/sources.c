@@ -19,18 +19,16 @@
 #include "lib/base/util.h"
 
 #define EVENTS "events.jsonl"
-#define OPEN_TRIES 3 /* a rotation between two opens is rare, two are no accident */
-#define LOOKED_AT 8  /* lines of a file, of which one may be damaged */
+#define OPEN_TRIES 3   /* a rotation between two opens is rare */
+#define PROBED_LINES 8 /* of a file, of which one may be damaged */
 
 /* 1: a line, the unfinished one at the end too; 0: no more; -EMSGSIZE: one was too long. */
 static int next_line(struct df_line_reader *l, char **ret, size_t *ret_len)
 {
-	int r = df_line_reader_next(l, ret, ret_len);
-
-	return r == 0 ? df_line_reader_rest(l, ret, ret_len) : r;
+	return df_line_reader_next(l, ret, ret_len) ?: df_line_reader_rest(l, ret, ret_len);
 }
 
-/* Which lines stand in /run: what is kept of them must not count twice. */
+/* Hashes of the lines in /run: the same lines in report-dir must not count twice. */
 struct line_set {
 	uint64_t seed;
 	uint64_t *list;
@@ -51,16 +49,16 @@ static bool has_line(const struct line_set *s, const char *line, size_t len)
 	return s->n > 0 && bsearch(&h, s->list, s->n, sizeof(h), compare_hashes);
 }
 
-/* Adds up to max lines but those of known. */
+/* Adds up to max lines, except those that are known (NULL: none). */
 static int add_lines(struct df_aggregate *a, struct df_line_reader *l, const char *host,
 		     const struct line_set *known, size_t max)
 {
 	size_t len;
 	char *line;
-	int r;
 
 	for (size_t i = 0; i < max; i++) {
-		r = next_line(l, &line, &len);
+		int r = next_line(l, &line, &len);
+
 		if (r == -EMSGSIZE)
 			df_event_read_damaged(a);
 		else if (r <= 0)
@@ -74,7 +72,7 @@ static int add_lines(struct df_aggregate *a, struct df_line_reader *l, const cha
 
 /* --- fences of this host: /run and report-dir */
 
-/* Both files of a fence in /run; what is written to them from now on is left for another time. */
+/* Both event files of a fence in /run; later lines are left for another time. */
 struct running {
 	struct df_line_reader new, old;
 	size_t n_new, n_old; /* lines; SIZE_MAX: not counted */
@@ -82,18 +80,16 @@ struct running {
 };
 
 /*
- * Of these a rotation may make the one the other meanwhile: the newer first, and again if
- * both turn out to be the same.
+ * A rotation may turn the newer file into the older one meanwhile: the newer one is opened first,
+ * and both again if they turn out to be the same.
  */
 static int open_both(int dir_fd, struct running *ret)
 {
-	int r = 0;
-
 	for (int i = 0; i < OPEN_TRIES; i++) {
-		r = df_line_reader_open(&ret->new, dir_fd, EVENTS);
-		if (r < 0 && r != -ENOENT)
-			return r;
-		r = df_line_reader_open(&ret->old, dir_fd, EVENTS ".1");
+		int r = df_line_reader_open(&ret->new, dir_fd, EVENTS);
+
+		if (r == 0 || r == -ENOENT)
+			r = df_line_reader_open(&ret->old, dir_fd, EVENTS ".1");
 		if (r < 0 && r != -ENOENT)
 			return r;
 		if (ret->old.fd < 0 || ret->old.ino != ret->new.ino)
@@ -104,7 +100,7 @@ static int open_both(int dir_fd, struct running *ret)
 	return -EAGAIN;
 }
 
-/* Remembers every line, and goes back to the first. */
+/* Adds every line to the set, and goes back to the first. */
 static int note_lines(struct line_set *s, struct df_line_reader *l, size_t *ret_n)
 {
 	size_t n = 0, len;
@@ -131,45 +127,45 @@ static int note_all(struct running *w)
 	int r;
 
 	df_random(&w->lines.seed, sizeof(w->lines.seed));
-	r = note_lines(&w->lines, &w->old, &w->n_old);
-	if (r == 0)
-		r = note_lines(&w->lines, &w->new, &w->n_new);
+	r = note_lines(&w->lines, &w->old, &w->n_old) ?: note_lines(&w->lines, &w->new, &w->n_new);
 	if (r == 0 && w->lines.n > 0)
 		qsort(w->lines.list, w->lines.n, sizeof(*w->lines.list), compare_hashes);
 	return r;
 }
 
-static int add_kept(struct df_aggregate *a, const struct df_kept *kept, size_t first, size_t n,
-		    const char *host, const struct line_set *known)
-{
-	int r = 0;
-
-	for (size_t i = first; i < first + n && (r == 0 || r == -ENOENT); i++) {
-		struct df_line_reader l;
-
-		r = df_line_reader_open(&l, kept->dir_fd, kept->list[i].name);
-		if (r == 0)
-			r = add_lines(a, &l, host, known, SIZE_MAX);
-		df_line_reader_close(&l);
-	}
-	return r == -ENOENT ? 0 : r; /* too old meanwhile */
-}
-
-/* dir_fd -1: there is nothing of it in /run. */
-static int add_fence(struct df_aggregate *a, int dir_fd, const struct df_kept *kept, const char *id,
+/* The places of one fence from first on: files of report-dir, and last its directory in /run. */
+static int add_fence(struct df_aggregate *a, const struct df_fences *f, size_t first,
 		     bool *ret_has_events)
 {
 	struct running w = {.new.fd = -1, .old.fd = -1, .n_new = SIZE_MAX, .n_old = SIZE_MAX};
+	const char *id = f->list[first].id;
+	size_t end = df_fences_next(f, first);
 	char host[HOST_NAME_MAX + 1] = "";
-	size_t first, n = df_kept_of(kept, id, &first);
-	int r = dir_fd >= 0 ? open_both(dir_fd, &w) : 0;
+	_cleanup_close_ int dir_fd = -1;
+	int r = 0;
 
 	(void)gethostname(host, sizeof(host) - 1);
-	*ret_has_events = w.new.fd >= 0 || w.old.fd >= 0 || n > 0;
-	if (r == 0 && n > 0)
+	if (!f->list[end - 1].file) {
+		end--;
+		dir_fd = df_fences_open(f, id);
+		if (dir_fd >= 0)
+			r = open_both(dir_fd, &w);
+		else if (dir_fd != -ENOENT) /* swept away, perhaps just now */
+			return dir_fd;
+	}
+	*ret_has_events = w.new.fd >= 0 || w.old.fd >= 0 || end > first;
+	if (r == 0 && end > first)
 		r = note_all(&w);
-	if (r == 0)
-		r = add_kept(a, kept, first, n, host, &w.lines);
+	for (size_t i = first; i < end && (r == 0 || r == -ENOENT); i++) {
+		struct df_line_reader l;
+
+		/* -ENOENT: removed meanwhile, because it was too old */
+		r = df_line_reader_open(&l, f->kept_fd, f->list[i].file)
+			    ?: add_lines(a, &l, host, &w.lines, SIZE_MAX);
+		df_line_reader_close(&l);
+	}
+	if (r == -ENOENT)
+		r = 0;
 	if (r == 0 && w.old.fd >= 0)
 		r = add_lines(a, &w.old, host, NULL, w.n_old);
 	if (r == 0 && w.new.fd >= 0)
@@ -180,74 +176,16 @@ static int add_fence(struct df_aggregate *a, int dir_fd, const struct df_kept *k
 	return r;
 }
 
-/* Goes on after an error; the first one counts. */
-static void keep_first(int *status, int new)
-{
-	if (*status == 0)
-		*status = new;
-}
-
-static int add_id(struct df_aggregate *a, const struct df_fences *fences,
-		  const struct df_kept *kept, const char *id, bool is_named)
-{
-	_cleanup_close_ int dir_fd = fences->run_fd < 0 ? -ENOENT : df_fences_open(fences, id);
-	bool has_events = false;
-	int r = dir_fd == -ENOENT ? 0 : dir_fd; /* swept away, perhaps just now */
-
-	if (r >= 0)
-		r = add_fence(a, dir_fd, kept, id, &has_events);
-	if (r < 0) {
-		df_cli_error("read events of %s: %s", id, strerror(-r));
-		return EX_IOERR;
-	}
-	/* refused, or not fenced: then only the hook has something to say */
-	if (is_named && !has_events) {
-		df_cli_error("no events of %s; see deployfence logs", id);
-		return EX_NOINPUT;
-	}
-	return 0;
-}
-
-/* The one id that begins with prefix, or is it. */
-static int add_named(struct df_aggregate *a, const struct df_fences *fences,
-		     const struct df_kept *kept, const char *prefix)
-{
-	const char *id = prefix;
-	size_t n = 0, first;
-
-	if (df_fences_has(fences, prefix) || (*prefix && df_kept_of(kept, prefix, &first) > 0))
-		return add_id(a, fences, kept, prefix, true);
-	for (size_t i = 0; *prefix && i < fences->n; i++) {
-		if (strncmp(fences->list[i].id, prefix, strlen(prefix)) != 0)
-			continue;
-		id = fences->list[i].id;
-		n++;
-	}
-	for (size_t i = 0; i < kept->n; i = df_kept_next(kept, i)) {
-		if (*prefix == '\0' || df_fences_has(fences, kept->list[i].id))
-			continue;
-		id = kept->list[i].id;
-		n++;
-	}
-	if (n == 1)
-		return add_id(a, fences, kept, id, true);
-	if (n == 0)
-		df_cli_error("no fence '%s' in " DF_RUNDIR " or report-dir", prefix);
-	else
-		df_cli_error("'%s' is the beginning of %zu ids; write more of it", prefix, n);
-	return EX_NOINPUT;
-}
-
-/* Whether nothing of a fence can be as young as a->since: each file is written after its events. */
-static bool is_past(const struct df_aggregate *a, const struct df_kept *kept, size_t first)
+/* Whether all events of a fence are older than a->since: each file is written after its events. */
+static bool is_past(const struct df_aggregate *a, const struct df_fences *f, size_t first)
 {
 	char seconds[DF_TIME_MAX] = "", text[DF_TIME_MAX * 2];
 
-	for (size_t i = first; i < df_kept_next(kept, first); i++) {
-		const struct timespec *t = &kept->list[i].written;
+	for (size_t i = first; i < df_fences_next(f, first); i++) {
+		const struct timespec *t = &f->list[i].written;
 		struct tm tm;
 
-		if (!gmtime_r(&t->tv_sec, &tm))
+		if (!f->list[i].file || !gmtime_r(&t->tv_sec, &tm))
 			return false;
 		(void)strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &tm);
 		(void)snprintf(text, sizeof(text), "%s.%06ldZ", seconds, t->tv_nsec / 1000);
@@ -257,49 +195,51 @@ static bool is_past(const struct df_aggregate *a, const struct df_kept *kept, si
 	return true;
 }
 
+/* All sources are read, whatever happens to one; the first error counts. */
+static void keep_first(int *status, int new)
+{
+	if (*status == 0)
+		*status = new;
+}
+
 int df_sources_fences(struct df_aggregate *a, const char *prefix)
 {
-	struct df_fences fences;
-	struct df_kept kept;
-	int status = df_fences_select(NULL, &fences);
+	struct df_fences f;
+	int status = df_fences_select(prefix, true, &f);
 
-	if (status != 0) {
-		df_fences_done(&fences);
-		return status;
+	for (size_t i = 0; i < f.n; i = df_fences_next(&f, i)) {
+		bool has_events = false;
+		int r = !prefix && is_past(a, &f, i) ? 0 : add_fence(a, &f, i, &has_events);
+
+		if (r < 0) {
+			df_cli_error("read events of %s: %s", f.list[i].id, strerror(-r));
+			keep_first(&status, EX_IOERR);
+		} else if (prefix && !has_events) {
+			/* refused, or not fenced: only the hook has written a log */
+			df_cli_error("no events of %s; see deployfence logs", f.list[i].id);
+			keep_first(&status, EX_NOINPUT);
+		}
 	}
-	status = df_kept_list(prefix, &kept);
-	if (prefix)
-		keep_first(&status, add_named(a, &fences, &kept, prefix));
-	for (size_t i = 0; !prefix && i < fences.n; i++)
-		keep_first(&status, add_id(a, &fences, &kept, fences.list[i].id, false));
-	for (size_t i = 0; !prefix && i < kept.n; i = df_kept_next(&kept, i))
-		if (!df_fences_has(&fences, kept.list[i].id) && !is_past(a, &kept, i))
-			keep_first(&status, add_id(a, &fences, &kept, kept.list[i].id, false));
-	df_kept_done(&kept);
-	df_fences_done(&fences);
+	df_fences_done(&f);
 	return status;
 }
 
-static bool has_end(const char *text, const char *end)
-{
-	size_t len = strlen(text), end_len = strlen(end);
-
-	return len > end_len && strcmp(text + len - end_len, end) == 0;
-}
+/* --- files */
 
 bool df_sources_is_file(const char *argument)
 {
-	return strchr(argument, '/') || has_end(argument, ".jsonl") ||
-	       has_end(argument, ".jsonl.1") || has_end(argument, ".json");
+	static const char *const ends[] = {".json", ".jsonl", ".jsonl.1"};
+	const size_t len = strlen(argument);
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		if (len > strlen(ends[i]) && strcmp(argument + len - strlen(ends[i]), ends[i]) == 0)
+			return true;
+	return strchr(argument, '/');
 }
 
 static int fail(const char *path, int r)
 {
-	if (r == -EINVAL) {
-		df_cli_error("%s: not a regular file", path);
-		return EX_NOINPUT;
-	}
-	df_cli_error("%s: %s", path, strerror(-r));
+	df_cli_error("%s: %s", path, r == -EINVAL ? "not a regular file" : strerror(-r));
 	return r == -EACCES || r == -EPERM ? EX_NOPERM : EX_NOINPUT;
 }
 
@@ -314,7 +254,7 @@ static bool is_event(const char *line, size_t len)
 	return is_one;
 }
 
-/* What begins like JSON and has no event in its first lines.  1, 0, or -errno. */
+/* A report begins like JSON, and has no event in its first lines.  1, 0, or -errno. */
 static int is_report(const char *path)
 {
 	bool is_object = false, is_any_event = false;
@@ -325,7 +265,7 @@ static int is_report(const char *path)
 
 	if (r < 0)
 		return r;
-	for (int i = 0; i < LOOKED_AT && !is_any_event; i++) {
+	for (int i = 0; i < PROBED_LINES && !is_any_event; i++) {
 		r = next_line(&l, &line, &len);
 		if (i == 0) /* a report without a newline in it may be one long line */
 			is_object = r == -EMSGSIZE || (r > 0 && line[strspn(line, " \t\r")] == '{');
@@ -334,18 +274,14 @@ static int is_report(const char *path)
 		is_any_event = r > 0 && is_event(line, len);
 	}
 	df_line_reader_close(&l);
-	if (r < 0 && r != -EMSGSIZE)
-		return r;
-	return is_object && !is_any_event;
+	return r < 0 && r != -EMSGSIZE ? r : is_object && !is_any_event;
 }
 
 static int add_events(struct df_aggregate *a, const char *path)
 {
 	struct df_line_reader l;
-	int r = df_line_reader_open(&l, AT_FDCWD, path);
+	int r = df_line_reader_open(&l, AT_FDCWD, path) ?: add_lines(a, &l, NULL, NULL, SIZE_MAX);
 
-	if (r == 0)
-		r = add_lines(a, &l, NULL, NULL, SIZE_MAX);
 	df_line_reader_close(&l);
 	return r == 0 ? 0 : fail(path, r);
 }

@@ -18,10 +18,9 @@
 #include <sys/vfs.h>
 
 #include "hook/findings/findings.h"
-#include "hook/findings/host.h"
+#include "hook/findings/internal.h"
 #include "lib/base/util.h"
 
-#define TUN_DEVICE makedev(10, 200)
 #define KNOWN_PATH_MAX 64
 #define JOURNAL_SOCKETS "/run/systemd/journal/" /* /dev/log is a link to one */
 #define KNOWN_DEPTH_MAX 8
@@ -154,7 +153,7 @@ static void look_at_directory(struct look *l)
 		const struct known *k = &knowns[i];
 
 		if (is_found[k->finding] ||
-		    (!df_mountinfo_is_above(l->path, k->path) && !is_node_above(l, i)) ||
+		    (!df_path_is_above(l->path, k->path) && !is_node_above(l, i)) ||
 		    (strncmp(k->path, "/run/", 5) != 0 && !is_there(k->path)))
 			continue;
 		is_found[k->finding] = true;
@@ -218,7 +217,7 @@ static void look_at_cgroups(const struct look *l)
 		_cleanup_close_ int fd = -1;
 
 		if (!l->mount->is_recursive || l->mount->is_all_readonly ||
-		    !df_mountinfo_is_above(l->path, places[i]))
+		    !df_path_is_above(l->path, places[i]))
 			continue;
 		fd = open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (fd >= 0 && is_cgroup2(fd)) {
@@ -240,11 +239,11 @@ static void look_at(struct look *l)
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, l->path, sizeof(l->path) - 1);
 	l->path[n > 0 ? n : 0] = '\0';
-	if (df_host_files_are_shown(&l->host, l->config, l->mount, fd, shown, sizeof(shown)))
+	if (df_host_files_are_shown(&l->host, l->config, l->mount, fd, shown))
 		add(l, DF_FINDING_HOST_MOUNT, strcmp(shown, l->path) == 0 ? "" : shown);
 	if (S_ISSOCK(l->st.st_mode))
 		look_at_socket(l);
-	else if (S_ISCHR(l->st.st_mode) && l->st.st_rdev == TUN_DEVICE)
+	else if (S_ISCHR(l->st.st_mode) && l->st.st_rdev == DF_TUN_DEVICE)
 		add(l, DF_FINDING_TUN_DEVICE, "");
 	if (!S_ISDIR(l->st.st_mode))
 		return;

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "proxy/dns/svcb.h"
+#include "proxy/dns/internal.h"
 
-#include <string.h>
+/* Numbers of the IANA registry "Service Parameter Keys (SvcParamKeys)". */
+enum {
+	KEY_MANDATORY = 0,
+	KEY_ALPN = 1,
+	KEY_NO_DEFAULT_ALPN = 2,
+	KEY_PORT = 3,
+	KEY_IPV4HINT = 4,
+	KEY_ECH = 5, /* RFC 9848 */
+	KEY_IPV6HINT = 6,
+};
 
 struct param {
 	uint16_t key, len;
 	const uint8_t *value;
 };
-
-/* TargetName: uncompressed, RFC 9460 2.2.  A pointer is shorter than what it stands for. */
-static void get_target(struct df_dns_cursor *c, struct df_dname *ret)
-{
-	const size_t start = c->pos;
-
-	df_dns_get_name(c, ret);
-	if (!c->error && c->pos - start != ret->len)
-		c->error = -EBADMSG;
-}
 
 static struct param get_param(struct df_dns_cursor *c)
 {
@@ -32,7 +31,7 @@ static struct param get_param(struct df_dns_cursor *c)
 static bool is_mandatory_ok(const struct param *p)
 {
 	struct df_dns_cursor c = {p->value, p->len, 0, 0};
-	uint16_t last = DF_SVCB_MANDATORY;
+	uint16_t last = KEY_MANDATORY;
 
 	while (c.pos < c.len) {
 		uint16_t key = df_dns_get_u16(&c);
@@ -44,32 +43,26 @@ static bool is_mandatory_ok(const struct param *p)
 	return p->len > 0;
 }
 
-/* RFC 9460 7.1.1: at least one id, none of them empty. */
-static bool is_alpn_ok(const struct param *p)
+static bool is_value_ok(const struct param *p)
 {
 	size_t pos = 0;
 
-	while (pos < p->len && p->value[pos] > 0)
-		pos += 1u + p->value[pos];
-	return p->len > 0 && pos == p->len;
-}
-
-static bool is_value_ok(const struct param *p)
-{
 	switch (p->key) {
-	case DF_SVCB_MANDATORY:
+	case KEY_MANDATORY:
 		return is_mandatory_ok(p);
-	case DF_SVCB_ALPN:
-		return is_alpn_ok(p);
-	case DF_SVCB_NO_DEFAULT_ALPN:
+	case KEY_ALPN: /* RFC 9460 7.1.1: at least one id, none of them empty */
+		while (pos < p->len && p->value[pos] > 0)
+			pos += 1u + p->value[pos];
+		return p->len > 0 && pos == p->len;
+	case KEY_NO_DEFAULT_ALPN:
 		return p->len == 0;
-	case DF_SVCB_PORT:
+	case KEY_PORT:
 		return p->len == 2;
-	case DF_SVCB_IPV4HINT:
+	case KEY_IPV4HINT:
 		return p->len > 0 && p->len % 4 == 0;
-	case DF_SVCB_ECH:
+	case KEY_ECH:
 		return p->len > 0;
-	case DF_SVCB_IPV6HINT:
+	case KEY_IPV6HINT:
 		return p->len > 0 && p->len % 16 == 0;
 	default:
 		return true;
@@ -84,17 +77,17 @@ int df_dns_svcb_parse(const uint8_t *rdata, size_t len, struct df_dns_svcb *ret)
 	ret->priority = df_dns_get_u16(&c);
 	ret->hint4 = ret->hint6 = NULL;
 	ret->n_hint4 = ret->n_hint6 = 0;
-	get_target(&c, &ret->target);
+	df_dns_get_plain_name(&c, &ret->target); /* RFC 9460 2.2 */
 	while (!c.error && c.pos < c.len) {
 		const struct param p = get_param(&c);
 
 		if (c.error || p.key <= last || !is_value_ok(&p))
 			return -EBADMSG;
 		last = p.key;
-		if (p.key == DF_SVCB_IPV4HINT) {
+		if (p.key == KEY_IPV4HINT) {
 			ret->hint4 = p.value;
 			ret->n_hint4 = p.len / 4;
-		} else if (p.key == DF_SVCB_IPV6HINT) {
+		} else if (p.key == KEY_IPV6HINT) {
 			ret->hint6 = p.value;
 			ret->n_hint6 = p.len / 16;
 		}
@@ -104,14 +97,7 @@ int df_dns_svcb_parse(const uint8_t *rdata, size_t len, struct df_dns_svcb *ret)
 
 static bool is_stripped(uint16_t key)
 {
-	return key == DF_SVCB_IPV4HINT || key == DF_SVCB_ECH || key == DF_SVCB_IPV6HINT;
-}
-
-static void put_param(struct df_dns_out *o, const struct param *p)
-{
-	df_dns_put_u16(o, p->key);
-	df_dns_put_u16(o, p->len);
-	df_dns_put_bytes(o, p->value, p->len);
+	return key == KEY_IPV4HINT || key == KEY_ECH || key == KEY_IPV6HINT;
 }
 
 /* The keys that are left; an empty list is none.  True: there were others. */
@@ -149,7 +135,7 @@ bool df_dns_svcb_put(struct df_dns_out *o, const uint8_t *rdata, size_t len)
 	struct df_dname target;
 	bool is_changed = false;
 
-	get_target(&c, &target);
+	df_dns_get_plain_name(&c, &target);
 	if (c.error)
 		return true;
 	df_dns_put_u16(o, priority);
@@ -159,12 +145,15 @@ bool df_dns_svcb_put(struct df_dns_out *o, const uint8_t *rdata, size_t len)
 
 		if (c.error)
 			return true;
-		if (priority == 0 || is_stripped(p.key))
+		if (priority == 0 || is_stripped(p.key)) {
 			is_changed = true;
-		else if (p.key == DF_SVCB_MANDATORY)
+		} else if (p.key == KEY_MANDATORY) {
 			is_changed |= put_mandatory(o, &p);
-		else
-			put_param(o, &p);
+		} else {
+			df_dns_put_u16(o, p.key);
+			df_dns_put_u16(o, p.len);
+			df_dns_put_bytes(o, p.value, p.len);
+		}
 	}
 	return is_changed;
 }

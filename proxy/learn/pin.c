@@ -1,80 +1,58 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which name is to be pinned when, and what is told of those that cannot be. */
 #include "proxy/learn/pin.h"
 
-#include <stddef.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "lib/base/hash.h"
+#include "lib/base/util.h"
+#include "proxy/learn/answer.h"
 #include "proxy/learn/learn.h"
+#include "proxy/learn/teach.h"
 #include "proxy/worker/query.h"
 #include "proxy/worker/report.h"
 #include "proxy/worker/state.h"
+#include "proxy/worker/upstream.h"
 
 #define NS_PER_S 1000000000ull
+/* a name */
 #define BACKOFF_MIN_NS (NS_PER_S / 4)
 #define BACKOFF_MAX_NS (60 * NS_PER_S)
 #define BACKOFF_STEPS 8 /* from the least to the most */
 #define AGAIN_MIN_S 60u /* whatever the TTL says */
 #define AGAIN_MAX_S 3600u
+#define AGAIN_NONE_S 300u /* the name has no address */
 #define START_NS (NS_PER_S / 50)
-/* With --uidmap the network comes after us: no event for the first of these failures. */
-#define QUIET_FAILURES 3
-/* Failures of asked names, which a payload can make at will, that are told one by one. */
-#define TOLD_ASKED_MAX 64
+/* its events */
+#define QUIET_FAILURES                                                                             \
+	3                 /* with --uidmap the network comes after us: no event for the first ones \
+			   */
+#define TOLD_ASKED_MAX 64 /* failures of asked names, which a payload makes at will, one by one */
 #define TELL_NS (10 * NS_PER_S)
+/* a question */
+#define TRY_NS (2 * NS_PER_S)
+#define STREAM_NS (5 * NS_PER_S) /* from the connect to the last octet */
+#define TRIES_MAX 4
+#define HOPS_MAX 8    /* questions that one chain of CNAMEs may cost */
+#define UDP_SIZE 4096 /* what we take; df_dns_build_query announces what fits the path */
 
-/* --- not again so soon ------------------------------------------------------------- */
-
-static uint64_t hash_of(const struct df_worker *w, const struct df_dname *name)
-{
-	return df_hash_bytes(w->history.seed, name->wire, name->len);
-}
-
-static bool is_recent(const struct df_worker *w, const struct df_dname *name)
-{
-	const uint64_t h = hash_of(w, name);
-	const unsigned at = df_hash_fold(h) % DF_PIN_RECENT;
-
-	return w->pin->recent[at].hash == h && w->now_ns < w->pin->recent[at].until_ns;
-}
-
-static void remember(struct df_worker *w, const struct df_dname *name, uint64_t until_ns)
-{
-	const uint64_t h = hash_of(w, name);
-	const unsigned at = df_hash_fold(h) % DF_PIN_RECENT;
-
-	w->pin->recent[at].hash = h;
-	w->pin->recent[at].until_ns = until_ns;
-}
-
-/* --- what is told ------------------------------------------------------------------ */
+/* --- events: names that are not pinned, and that they are again ----------------------- */
 
 /* Many different names of a blocked zone may fail; the log has room for other things, too. */
-static bool is_told_later(struct df_worker *w, const struct df_pin_slot *s)
-{
-	struct df_pin *p = w->pin;
-
-	if (s && s->is_listed)
-		return false;
-	if (p->n_told_asked < TOLD_ASKED_MAX) {
-		p->n_told_asked++;
-		return false;
-	}
-	if (w->now_ns >= p->next_tell_ns)
-		return false;
-	p->n_untold_asked++;
-	return true;
-}
-
-/* s NULL: no slot has it. */
-static void tell(struct df_worker *w, const struct df_pin_slot *s, const struct df_dname *name,
+static void tell(struct df_worker *w, const struct df_dname *name, bool is_listed,
 		 struct df_msg_note m)
 {
 	struct df_pin *p = w->pin;
 
-	if (is_told_later(w, s))
-		return;
-	if (!s || !s->is_listed) {
+	if (!is_listed) {
+		if (p->n_told_asked < TOLD_ASKED_MAX) {
+			p->n_told_asked++;
+		} else if (w->now_ns < p->next_tell_ns) {
+			p->n_untold_asked++;
+			return;
+		}
 		m.n_others = p->n_untold_asked;
 		p->n_untold_asked = 0;
 		p->next_tell_ns = w->now_ns + TELL_NS;
@@ -89,21 +67,22 @@ static void tell_cause(struct df_worker *w, struct df_pin_slot *s, enum df_pin_c
 {
 	const uint16_t bit = (uint16_t)(1u << cause);
 
-	if (s->state->told & bit)
+	if (s->name->told & bit)
 		return;
-	s->state->told |= bit;
-	tell(w, s, &s->name,
+	s->name->told |= bit;
+	tell(w, &s->name->name, s->name->is_listed,
 	     (struct df_msg_note){.what = DF_NOTE_PIN_FAILED,
 				  .why = cause,
 				  .count = count,
 				  .qtype = s->is_aaaa ? DF_DNS_TYPE_AAAA : DF_DNS_TYPE_A});
 }
 
-void df_pin_failed(struct df_worker *w, struct df_pin_slot *s, enum df_pin_cause cause)
+/* The addresses of this type could not be had, or not be learned. */
+static void fail(struct df_worker *w, struct df_pin_slot *s, enum df_pin_cause cause)
 {
 	s->is_failed = true;
 	w->pin->n_failures++;
-	if (cause != DF_PIN_UNREACHABLE || s->state->n_failures >= QUIET_FAILURES)
+	if (cause != DF_PIN_UNREACHABLE || s->name->n_failures >= QUIET_FAILURES)
 		tell_cause(w, s, cause, 1);
 }
 
@@ -116,83 +95,351 @@ static void tell_outcome(struct df_worker *w, struct df_pin_slot *s)
 	if (is_many)
 		tell_cause(w, s, DF_PIN_MANY, n);
 	if (s->is_unlearned)
-		df_pin_failed(w, s, DF_PIN_FULL);
-	if (s->is_failed || is_many || s->state->told == 0) {
-		if (!s->is_failed) /* what else there was is over, and would be told again */
-			s->state->told &= 1u << DF_PIN_MANY;
+		fail(w, s, DF_PIN_FULL);
+	if (s->is_failed || is_many || s->name->told == 0) {
+		if (!s->is_failed) /* any other cause is over, and would be told again */
+			s->name->told &= 1u << DF_PIN_MANY;
 		return;
 	}
-	s->state->told = 0;
-	tell(w, s, &s->name,
+	s->name->told = 0;
+	tell(w, &s->name->name, s->name->is_listed,
 	     (struct df_msg_note){.what = DF_NOTE_PIN_RECOVERED, .count = n > 0 ? n : 1});
 }
 
-/* --- when -------------------------------------------------------------------------- */
+/* --- when a name is asked for again ---------------------------------------------------- */
 
-static uint64_t jitter(struct df_worker *w, uint64_t ns)
+static uint64_t hash_of(const struct df_worker *w, const struct df_dname *name)
 {
-	return ns + ns / 8 * (df_query_random16(w) & 0xff) / 0x100;
+	return df_hash_bytes(w->history.seed, name->wire, name->len);
 }
 
+static void remember(struct df_worker *w, const struct df_dname *name, uint64_t until_ns)
+{
+	const uint64_t h = hash_of(w, name);
+	const unsigned at = df_hash_fold(h) % DF_PIN_RECENT;
+
+	w->pin->recent[at].hash = h;
+	w->pin->recent[at].until_ns = until_ns;
+}
+
+static bool is_recent(const struct df_worker *w, const struct df_dname *name)
+{
+	const uint64_t h = hash_of(w, name);
+	const unsigned at = df_hash_fold(h) % DF_PIN_RECENT;
+
+	return w->pin->recent[at].hash == h && w->now_ns < w->pin->recent[at].until_ns;
+}
+
+/* After its TTL; after failures later and later. */
 static uint64_t again_ns(struct df_worker *w, const struct df_pin_slot *s)
 {
-	const unsigned n_failures = s->state->n_failures;
+	const unsigned n = s->name->n_failures;
 	uint32_t ttl_s = s->ttl_s < AGAIN_MAX_S ? s->ttl_s : AGAIN_MAX_S;
-	uint64_t ns;
+	uint64_t ns = (ttl_s > AGAIN_MIN_S ? ttl_s : AGAIN_MIN_S) * NS_PER_S;
 
-	if (n_failures == 0)
-		return w->now_ns +
-		       jitter(w, (ttl_s > AGAIN_MIN_S ? ttl_s : AGAIN_MIN_S) * NS_PER_S);
-	ns = BACKOFF_MIN_NS << (n_failures < BACKOFF_STEPS ? n_failures - 1 : BACKOFF_STEPS);
-	return w->now_ns + jitter(w, ns < BACKOFF_MAX_NS ? ns : BACKOFF_MAX_NS);
+	if (n > 0) {
+		ns = BACKOFF_MIN_NS << (n < BACKOFF_STEPS ? n - 1 : BACKOFF_STEPS);
+		if (ns > BACKOFF_MAX_NS)
+			ns = BACKOFF_MAX_NS;
+	}
+	return w->now_ns + ns + ns / 8 * (df_query_random16(w) & 0xff) / 0x100;
 }
 
-static struct df_pin_asked *asked_of(const struct df_pin_slot *s)
+/* Both types are through. */
+static void finish(struct df_worker *w, struct df_pin_slot *s)
 {
-	return (struct df_pin_asked *)((char *)s->state - offsetof(struct df_pin_asked, state));
-}
-
-void df_pin_finished(struct df_worker *w, struct df_pin_slot *s)
-{
-	struct df_pin_state *state = s->state;
+	struct df_pin_name *n = s->name;
 
 	tell_outcome(w, s);
 	if (!s->is_failed)
-		state->n_failures = 0;
-	else if (state->n_failures < UINT8_MAX)
-		state->n_failures++;
-	state->next_ns = again_ns(w, s);
-	state->is_busy = s->is_busy = false;
-	remember(w, &s->name, state->next_ns);
+		n->n_failures = 0;
+	else if (n->n_failures < UINT8_MAX)
+		n->n_failures++;
+	n->next_ns = again_ns(w, s);
+	n->is_busy = false;
+	s->name = NULL;
+	remember(w, &n->name, n->next_ns);
 	/* one that was pinned is so again when it is asked for again */
-	if (!s->is_listed && !s->is_failed)
-		asked_of(s)->is_used = false;
+	if (!n->is_listed && !s->is_failed)
+		n->is_used = false;
 }
 
-/* false: all slots are busy. */
-static bool start(struct df_worker *w, const struct df_dname *name, struct df_pin_state *state,
-		  bool is_listed)
+/* --- the questions for one name: by UDP, by TCP where that is cut, A, then AAAA --------- */
+
+static void ready(struct df_source *source, uint32_t events);
+
+static void query_of(const struct df_pin_slot *s, struct df_dns_query *ret)
 {
-	for (unsigned i = 0; i < DF_PIN_SLOTS; i++) {
-		struct df_pin_slot *s = &w->pin->slots[i];
-
-		if (s->is_busy)
-			continue;
-		*s = (struct df_pin_slot){.worker = w,
-					  .fd = -1,
-					  .is_busy = true,
-					  .is_listed = is_listed,
-					  .state = state,
-					  .has_edns = true,
-					  .ttl_s = UINT32_MAX,
-					  .name = *name};
-		state->is_busy = true;
-		remember(w, name, w->now_ns + AGAIN_MIN_S * NS_PER_S);
-		df_pin_ask(w, s);
-		return true;
-	}
-	return false;
+	memset(ret, 0, sizeof(*ret));
+	ret->id = s->id;
+	ret->rd = true;
+	ret->name = s->target;
+	memcpy(ret->name_case, s->target.wire, s->target.len);
+	ret->type = s->is_aaaa ? DF_DNS_TYPE_AAAA : DF_DNS_TYPE_A;
+	ret->has_edns = s->has_edns;
+	ret->edns_udp_size = UDP_SIZE;
 }
+
+/* Into s->out under a new id, with its length in front (RFC 7766 8).  0 or -errno. */
+static int build(struct df_worker *w, struct df_pin_slot *s)
+{
+	struct df_dns_query q;
+	int len;
+
+	s->id = df_query_random16(w);
+	query_of(s, &q);
+	len = df_dns_build_query(&q, s->id, false, s->out + 2, sizeof(s->out) - 2);
+	if (len < 0)
+		return len;
+	s->out[0] = (uint8_t)(len >> 8);
+	s->out[1] = (uint8_t)len;
+	s->out_len = 2 + (uint32_t)len;
+	return 0;
+}
+
+static void close_socket(struct df_worker *w, struct df_pin_slot *s)
+{
+	if (s->fd < 0)
+		return;
+	df_loop_remove(&w->loop, s->fd, &s->source);
+	(void)close(s->fd);
+	s->fd = -1;
+}
+
+static int open_socket(struct df_worker *w, struct df_pin_slot *s, int type, uint32_t events)
+{
+	int r = df_upstream_connect(&s->to, type);
+
+	if (r < 0)
+		return r;
+	s->fd = r;
+	s->source.ready = ready;
+	r = df_loop_add(&w->loop, s->fd, events, &s->source);
+	if (r < 0)
+		close_socket(w, s);
+	return r;
+}
+
+/* To the next resolver, from a port of its own.  0 or -errno. */
+static int send_query(struct df_worker *w, struct df_pin_slot *s)
+{
+	const unsigned which = w->pin->good + s->n_tries++;
+	unsigned index;
+	int r;
+
+	if (!df_trust_pick(&w->trust, which, w->now_ns, &s->to, &index))
+		return -ENOENT;
+	s->resolver = (uint8_t)index;
+	s->is_stream = false;
+	s->deadline_ns = w->now_ns + TRY_NS;
+	r = build(w, s);
+	if (r == 0)
+		r = open_socket(w, s, SOCK_DGRAM, EPOLLIN);
+	if (r == 0 && send(s->fd, s->out + 2, s->out_len - 2, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		r = -errno;
+		close_socket(w, s);
+	}
+	return r;
+}
+
+/* The same question to the same resolver, by TCP.  0 or -errno. */
+static int begin_stream(struct df_worker *w, struct df_pin_slot *s)
+{
+	int r;
+
+	close_socket(w, s);
+	s->is_stream = true;
+	s->deadline_ns = w->now_ns + STREAM_NS;
+	w->pin->next_ns = 0;
+	s->in_len = s->out_sent = 0;
+	r = build(w, s);
+	return r < 0 ? r : open_socket(w, s, SOCK_STREAM, EPOLLOUT);
+}
+
+static void begin_type(struct df_pin_slot *s, bool is_aaaa)
+{
+	s->is_aaaa = is_aaaa;
+	s->n_tries = s->n_hops = 0;
+	s->cause = DF_PIN_UNREACHABLE;
+	s->target = s->name->name;
+}
+
+/* The next try, then the next type, then the end. */
+static void go_on(struct df_worker *w, struct df_pin_slot *s, bool is_type_done)
+{
+	w->pin->next_ns = 0;
+	for (;;) {
+		/* one that cannot be sent to now cannot a moment later: each resolver once */
+		unsigned n_left = w->trust.n > 0 ? w->trust.n : 1;
+
+		close_socket(w, s);
+		while (!is_type_done && s->n_tries < TRIES_MAX && n_left-- > 0) {
+			if (send_query(w, s) == 0)
+				return;
+			s->cause = DF_PIN_UNREACHABLE;
+		}
+		if (!is_type_done)
+			fail(w, s, s->cause);
+		if (s->is_aaaa)
+			break;
+		begin_type(s, true);
+		is_type_done = false;
+	}
+	finish(w, s);
+}
+
+/* This try came to nothing. */
+static void fail_try(struct df_worker *w, struct df_pin_slot *s, enum df_pin_cause cause)
+{
+	/* the answer by UDP said that there is more */
+	if (s->is_stream && (cause == DF_PIN_TIMEOUT || cause == DF_PIN_UNREACHABLE))
+		cause = DF_PIN_CUT;
+	s->cause = cause;
+	go_on(w, s, false);
+}
+
+/* As many as a name may have refused: of more the first, and not ever others of them. */
+static void learn(struct df_worker *w, struct df_pin_slot *s, struct df_dns_answer *answer)
+{
+	const struct df_learn_scope scope = {.tables = df_teach_tables(&w->tables),
+					     .is_refusal = true,
+					     .is_pinned = s->name->is_listed};
+	const uint32_t others = s->is_aaaa ? s->n_addrs[0] : 0;
+	const uint32_t room = others < DF_LEARN_STICKY_MAX ? DF_LEARN_STICKY_MAX - others : 0;
+
+	for (unsigned i = 0; i < answer->n_addrs; i++)
+		if (answer->addrs[i].ttl < s->ttl_s)
+			s->ttl_s = answer->addrs[i].ttl;
+	if (answer->n_addrs > room)
+		answer->n_addrs = room;
+	s->is_unlearned |= df_learn_answer(w, &s->name->name, answer, &scope) > 0;
+}
+
+static void take_whole(struct df_worker *w, struct df_pin_slot *s, const uint8_t *pkt,
+		       struct df_dns_answer *answer)
+{
+	/* an empty authority section: not even a SOA says that there is no address (RFC 2308 2.2)
+	 */
+	const bool is_chain_cut = answer->n_chain > 0 && answer->n_addrs == 0 &&
+				  answer->rcode == DF_DNS_RCODE_NOERROR && pkt[8] == 0 &&
+				  pkt[9] == 0;
+
+	if (answer->rcode != DF_DNS_RCODE_NOERROR && answer->rcode != DF_DNS_RCODE_NXDOMAIN) {
+		fail_try(w, s,
+			 answer->rcode == DF_DNS_RCODE_SERVFAIL ? DF_PIN_SERVFAIL : DF_PIN_REFUSED);
+		return;
+	}
+	w->pin->good = s->resolver;
+	if (is_chain_cut && s->n_hops == HOPS_MAX) {
+		fail_try(w, s, DF_PIN_MALFORMED);
+		return;
+	}
+	if (is_chain_cut) {
+		s->target = answer->chain[answer->n_chain - 1];
+		s->n_hops++;
+		s->n_tries = 0;
+		go_on(w, s, false);
+		return;
+	}
+	s->n_addrs[s->is_aaaa] = answer->n_addrs + answer->n_more_addrs;
+	learn(w, s, answer);
+	if (s->n_addrs[s->is_aaaa] == 0 && s->ttl_s > AGAIN_NONE_S)
+		s->ttl_s = AGAIN_NONE_S;
+	go_on(w, s, true);
+}
+
+/* A server that does not know EDNS, RFC 6891 7; maybe with a bare header. */
+static bool is_edns_unknown(const struct df_pin_slot *s, const uint8_t *pkt, size_t len)
+{
+	return s->has_edns && len >= DF_DNS_HEADER_LEN && (pkt[0] << 8 | pkt[1]) == s->id &&
+	       (pkt[2] & DF_DNS_QR_BIT) &&
+	       ((pkt[3] & 15) == DF_DNS_RCODE_FORMERR || (pkt[3] & 15) == DF_DNS_RCODE_NOTIMP);
+}
+
+static void take_answer(struct df_worker *w, struct df_pin_slot *s, const uint8_t *pkt, size_t len)
+{
+	struct df_dns_answer answer;
+	struct df_dns_query q;
+	int r;
+
+	if (is_edns_unknown(s, pkt, len)) {
+		s->has_edns = false;
+		s->n_tries--; /* the same one again */
+		go_on(w, s, false);
+		return;
+	}
+	query_of(s, &q);
+	r = df_dns_parse_first(pkt, len, &q, s->id, &answer);
+	if (df_dns_is_answer_to(pkt, len, &q, s->id) && (pkt[2] & 2)) { /* TC: RFC 1035 4.1.1 */
+		if (r == 0 && answer.rcode == DF_DNS_RCODE_NOERROR)
+			learn(w, s, &answer); /* what is there counts, whatever comes of the rest */
+		if (s->is_stream || begin_stream(w, s) < 0)
+			fail_try(w, s, DF_PIN_CUT);
+	} else if (r == 0) {
+		take_whole(w, s, pkt, &answer);
+	} else if (r != -ENOMSG || s->is_stream) { /* by UDP: to another question, ours may come */
+		fail_try(w, s, DF_PIN_MALFORMED);
+	}
+}
+
+static void read_stream(struct df_worker *w, struct df_pin_slot *s)
+{
+	uint8_t *in = w->pin->in[s - w->pin->slots];
+	size_t end;
+
+	while (s->in_len < (end = s->in_len < 2 ? 2 : 2u + (size_t)(in[0] << 8 | in[1]))) {
+		const ssize_t n = recv(s->fd, in + s->in_len, end - s->in_len, MSG_DONTWAIT);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0) {
+			fail_try(w, s, DF_PIN_CUT);
+			return;
+		}
+		s->in_len += (uint32_t)n;
+	}
+	take_answer(w, s, in + 2, s->in_len - 2);
+}
+
+static void write_stream(struct df_worker *w, struct df_pin_slot *s)
+{
+	const ssize_t n = send(s->fd, s->out + s->out_sent, s->out_len - s->out_sent,
+			       MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0)
+		s->out_sent += (uint32_t)n;
+	if (n <= 0 ||
+	    (s->out_sent == s->out_len && df_loop_change(&w->loop, s->fd, EPOLLIN, &s->source) < 0))
+		fail_try(w, s, DF_PIN_CUT);
+}
+
+static void read_datagram(struct df_worker *w, struct df_pin_slot *s)
+{
+	const ssize_t n = df_upstream_receive(w, s->fd, w->packet, sizeof(w->packet));
+
+	if (n >= 0)
+		take_answer(w, s, w->packet, (size_t)n);
+	else if (n != -EAGAIN && n != -EINTR && n != -ENOMSG)
+		fail_try(w, s, DF_PIN_UNREACHABLE); /* ECONNREFUSED and the like (ICMP) */
+}
+
+static void ready(struct df_source *source, uint32_t events)
+{
+	struct df_pin_slot *s = (struct df_pin_slot *)source;
+	struct df_worker *w = s->worker;
+
+	(void)events;
+	if (!s->is_stream)
+		read_datagram(w, s);
+	else if (s->out_sent < s->out_len)
+		write_stream(w, s);
+	else
+		read_stream(w, s);
+}
+
+/* --- which name is due ------------------------------------------------------------------ */
 
 void df_pin_init(struct df_worker *w)
 {
@@ -204,127 +451,129 @@ void df_pin_init(struct df_worker *w)
 		if (!df_tables_has(&w->tables, t) ||
 		    df_policy_pin_blocked(policy) != DF_POLICY_PIN_YES)
 			continue;
-		for (uint32_t i = 0; i < df_policy_n_pin_names(policy); i++)
-			p->names[p->n_names++] =
-				(struct df_pin_name){.table = (uint8_t)t, .index = (uint8_t)i};
+		for (uint32_t i = 0; i < df_policy_n_pin_names(policy); i++) {
+			struct df_pin_name *n = &p->names[p->n_listed];
+
+			if (df_policy_pin_name_at(policy, i, &n->name) < 0)
+				continue;
+			n->is_used = n->is_listed = true;
+			p->n_listed++;
+		}
 	}
-	p->next_ns = p->n_names > 0 ? 0 : UINT64_MAX;
+	p->next_ns = p->n_listed > 0 ? 0 : UINT64_MAX;
 }
 
 void df_pin_again(struct df_worker *w)
 {
-	for (unsigned i = 0; i < w->pin->n_names; i++)
-		if (w->pin->names[i].state.n_failures > 0)
-			w->pin->names[i].state.next_ns = 0;
-	if (w->pin->n_names > 0)
-		w->pin->next_ns = 0;
+	struct df_pin *p = w->pin;
+
+	for (unsigned i = 0; i < p->n_listed; i++)
+		if (p->names[i].n_failures > 0)
+			p->names[i].next_ns = 0;
+	if (p->n_listed > 0)
+		p->next_ns = 0;
 }
 
 /* A free place, or that of the name that failed most often and waits; NULL: none. */
-static struct df_pin_asked *find_place(struct df_pin *p)
+static struct df_pin_name *find_place(struct df_pin *p)
 {
-	struct df_pin_asked *worst = NULL;
+	struct df_pin_name *worst = NULL;
 
-	for (unsigned i = 0; i < DF_PIN_ASKED; i++) {
-		struct df_pin_asked *a = &p->asked[i];
+	for (unsigned i = p->n_listed; i < p->n_listed + DF_PIN_ASKED; i++) {
+		struct df_pin_name *n = &p->names[i];
 
-		if (!a->is_used)
-			return a;
-		if (!a->state.is_busy && a->state.n_failures > 0 &&
-		    (!worst || a->state.n_failures > worst->state.n_failures))
-			worst = a;
+		if (!n->is_used)
+			return n;
+		if (!n->is_busy && n->n_failures > 0 &&
+		    (!worst || n->n_failures > worst->n_failures))
+			worst = n;
 	}
 	return worst;
-}
-
-static bool is_asked(const struct df_pin *p, const struct df_dname *name)
-{
-	for (unsigned i = 0; i < DF_PIN_ASKED; i++)
-		if (p->asked[i].is_used && df_dname_is_equal(&p->asked[i].name, name))
-			return true;
-	return false;
 }
 
 void df_pin_refused(struct df_worker *w, enum df_table table, const struct df_dname *name)
 {
 	const struct df_policy *policy = &w->tables.tables[table];
 	struct df_pin *p = w->pin;
-	struct df_pin_asked *place;
+	struct df_pin_name *place;
 
 	if (w->trust.n == 0 || df_policy_pin_blocked(policy) == DF_POLICY_PIN_NO ||
-	    df_policy_raw_ip(policy) == DF_POLICY_RAW_BLOCK || is_recent(w, name) ||
-	    is_asked(p, name))
+	    df_policy_raw_ip(policy) == DF_POLICY_RAW_BLOCK || is_recent(w, name))
 		return;
+	for (unsigned i = p->n_listed; i < p->n_listed + DF_PIN_ASKED; i++)
+		if (p->names[i].is_used && df_dname_is_equal(&p->names[i].name, name))
+			return;
 	place = find_place(p);
 	if (!place) { /* its next query finds room, maybe */
 		p->n_failures++;
-		tell(w, NULL, name,
+		tell(w, name, false,
 		     (struct df_msg_note){
 			     .what = DF_NOTE_PIN_FAILED, .why = DF_PIN_QUEUE_FULL, .count = 1});
 		return;
 	}
-	*place = (struct df_pin_asked){.is_used = true, .name = *name};
+	*place = (struct df_pin_name){.is_used = true, .name = *name};
 	remember(w, name, w->now_ns + AGAIN_MIN_S * NS_PER_S);
 	p->next_ns = 0;
 }
 
-static void start_listed(struct df_worker *w)
+/* false: all slots are busy. */
+static bool start(struct df_worker *w, struct df_pin_name *name)
 {
-	for (unsigned i = 0; i < w->pin->n_names; i++) {
-		struct df_pin_name *n = &w->pin->names[i];
-		struct df_dname name;
+	for (unsigned i = 0; i < DF_PIN_SLOTS; i++) {
+		struct df_pin_slot *s = &w->pin->slots[i];
 
-		if (n->state.is_busy || w->now_ns < n->state.next_ns)
+		if (s->name)
 			continue;
-		if (df_policy_pin_name_at(&w->tables.tables[n->table], n->index, &name) < 0)
-			n->state.is_busy = true; /* for ever */
-		else if (!start(w, &name, &n->state, true))
-			return; /* when a slot is free again */
+		*s = (struct df_pin_slot){
+			.worker = w, .fd = -1, .name = name, .has_edns = true, .ttl_s = UINT32_MAX};
+		name->is_busy = true;
+		remember(w, &name->name, w->now_ns + AGAIN_MIN_S * NS_PER_S);
+		begin_type(s, false);
+		go_on(w, s, false);
+		return true;
 	}
+	return false;
 }
 
-/* One at a time: a payload must not make us flood a resolver. */
-static void start_asked(struct df_worker *w)
+/* Asked names one at a time: a payload must not make us flood a resolver. */
+static void start_due(struct df_worker *w)
 {
 	struct df_pin *p = w->pin;
-	struct df_pin_asked *first = NULL;
+	struct df_pin_name *first = NULL;
 
-	for (unsigned i = 0; w->now_ns >= p->asked_ns && i < DF_PIN_ASKED; i++) {
-		struct df_pin_asked *a = &p->asked[i];
+	for (unsigned i = 0; i < p->n_listed + DF_PIN_ASKED; i++) {
+		struct df_pin_name *n = &p->names[i];
 
-		if (a->is_used && !a->state.is_busy && w->now_ns >= a->state.next_ns &&
-		    (!first || a->state.next_ns < first->state.next_ns))
-			first = a;
+		if (!n->is_used || n->is_busy || w->now_ns < n->next_ns)
+			continue;
+		if (n->is_listed && !start(w, n))
+			return; /* when a slot is free again */
+		if (!n->is_listed && (!first || n->next_ns < first->next_ns))
+			first = n;
 	}
-	if (first && start(w, &first->name, &first->state, false))
+	if (first && w->now_ns >= p->asked_ns && start(w, first))
 		p->asked_ns = w->now_ns + START_NS;
-}
-
-static void sooner(uint64_t *ns, uint64_t other_ns)
-{
-	if (other_ns < *ns)
-		*ns = other_ns;
 }
 
 static uint64_t next_due(const struct df_pin *p)
 {
-	uint64_t ns = UINT64_MAX;
+	uint64_t due_ns = UINT64_MAX;
 	bool is_any_free = false;
 
 	for (unsigned i = 0; i < DF_PIN_SLOTS; i++) {
-		is_any_free |= !p->slots[i].is_busy;
-		if (p->slots[i].is_busy)
-			sooner(&ns, p->slots[i].deadline_ns);
+		is_any_free |= !p->slots[i].name;
+		if (p->slots[i].name && p->slots[i].deadline_ns < due_ns)
+			due_ns = p->slots[i].deadline_ns;
 	}
-	for (unsigned i = 0; is_any_free && i < p->n_names; i++)
-		if (!p->names[i].state.is_busy)
-			sooner(&ns, p->names[i].state.next_ns);
-	for (unsigned i = 0; is_any_free && i < DF_PIN_ASKED; i++)
-		if (p->asked[i].is_used && !p->asked[i].state.is_busy)
-			sooner(&ns, p->asked[i].state.next_ns > p->asked_ns
-					    ? p->asked[i].state.next_ns
-					    : p->asked_ns);
-	return ns;
+	for (unsigned i = 0; is_any_free && i < p->n_listed + DF_PIN_ASKED; i++) {
+		const struct df_pin_name *n = &p->names[i];
+		const uint64_t ns =
+			n->is_listed || n->next_ns > p->asked_ns ? n->next_ns : p->asked_ns;
+
+		if (n->is_used && !n->is_busy && ns < due_ns)
+			due_ns = ns;
+	}
+	return due_ns;
 }
 
 int df_pin_run(struct df_worker *w)
@@ -335,10 +584,9 @@ int df_pin_run(struct df_worker *w)
 		return -1;
 	if (w->now_ns >= p->next_ns) {
 		for (unsigned i = 0; i < DF_PIN_SLOTS; i++)
-			if (p->slots[i].is_busy && w->now_ns >= p->slots[i].deadline_ns)
-				df_pin_ask_late(w, &p->slots[i]);
-		start_listed(w);
-		start_asked(w);
+			if (p->slots[i].name && w->now_ns >= p->slots[i].deadline_ns)
+				fail_try(w, &p->slots[i], DF_PIN_TIMEOUT);
+		start_due(w);
 		p->next_ns = next_due(p);
 	}
 	if (p->next_ns == UINT64_MAX)

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * pin: asks trusted resolvers for the addresses of blocked names, so that connections to
- * them are refused too (`pin-blocked`).  pin.c has which name is due when, and what is told
- * of it; pin_ask.c the questions for one name.
+ * them are refused too (`pin-blocked`).
  *
  * `yes`: the names that the policy lists, from the start on and again at their TTL.  Both
  * `yes` and `on-refusal`: a name that a client asked for and was refused.  Not where an
- * address that nobody named is refused anyway (raw-ip block): then it would only tell a
- * resolver what was to stay inside.
+ * address that nobody named is refused anyway (raw-ip block): then the query would only tell a
+ * resolver a name that was to stay inside.
  *
  * These queries have no client.  Each has a socket, a port and an id of its own, and is
  * matched by them and by its question.  An answer that is cut is asked for again by TCP
@@ -26,62 +25,54 @@
 #include "proxy/loop.h"
 #include "proxy/worker/trust.h"
 
-#define DF_PIN_NAMES_MAX (DF_TABLES * DF_POLICY_PINS_MAX)
+#define DF_PIN_LISTED_MAX (DF_TABLES * DF_POLICY_PINS_MAX)
+#define DF_PIN_ASKED 64 /* refused names that wait; of those that failed one makes room */
+#define DF_PIN_NAMES_MAX (DF_PIN_LISTED_MAX + DF_PIN_ASKED)
 #define DF_PIN_SLOTS 8       /* names that are being resolved */
-#define DF_PIN_ASKED 64      /* refused names that wait; of those that failed one makes room */
 #define DF_PIN_RECENT 64     /* names not to be asked again so soon; power of two */
 #define DF_PIN_QUERY_MAX 512 /* octets of a query of ours, with its length */
 
 struct df_worker;
 
-struct df_pin_state {
-	uint64_t next_ns;
-	uint8_t n_failures; /* in a row */
-	bool is_busy;
-	uint16_t told; /* bits 1 << enum df_pin_cause: the causes that were an event */
-};
-
 struct df_pin_name {
-	uint8_t table, index; /* of the policy's pin names */
-	struct df_pin_state state;
-};
-
-struct df_pin_asked {
 	bool is_used;
+	bool is_listed;     /* by a policy; else a client asked for it */
+	bool is_busy;       /* a slot has it */
+	uint8_t n_failures; /* in a row */
+	uint16_t told;      /* bits 1 << enum df_pin_cause: the causes that were an event */
+	uint64_t next_ns;
 	struct df_dname name;
-	struct df_pin_state state;
 };
 
 struct df_pin_slot {
 	struct df_source source;
 	struct df_worker *worker;
-	int fd; /* -1: none */
-	bool is_busy, is_listed;
-	struct df_pin_state *state; /* of the name: in names or in asked */
-	bool is_aaaa;               /* first A, then AAAA */
-	bool has_edns;              /* till a server does not know it */
-	bool is_failed;             /* one of the two had no answer */
-	bool is_stream;             /* by TCP, since the answer by UDP was cut */
-	bool is_unlearned;          /* no room for an address */
-	uint8_t n_tries;            /* of this type; each goes to the next resolver */
-	uint8_t n_hops;             /* of a chain that one answer does not have as a whole */
-	uint8_t resolver;           /* that was asked last: its place among those believed … */
-	struct df_resolver to;      /* … and its address */
-	enum df_pin_cause cause;    /* of the last try that failed */
+	int fd;                   /* -1: none */
+	struct df_pin_name *name; /* NULL: the slot is free */
+	bool is_aaaa;             /* first A, then AAAA */
+	bool has_edns;            /* till a server does not know it */
+	bool is_failed;           /* one of the two had no answer */
+	bool is_stream;           /* by TCP, since the answer by UDP was cut */
+	bool is_unlearned;        /* no room for an address */
+	uint8_t n_tries;          /* of this type; each goes to the next resolver */
+	uint8_t n_hops;           /* of a chain that one answer does not have as a whole */
+	uint8_t resolver;         /* that was asked last: its place among those believed … */
+	struct df_resolver to;    /* … and its address */
+	enum df_pin_cause cause;  /* of the last try that failed */
 	uint16_t id;
 	uint32_t ttl_s; /* the smallest so far */
 	uint64_t deadline_ns;
-	uint32_t n_addrs[2];          /* of A and AAAA; more than are refused, maybe */
-	struct df_dname name, target; /* target: what is asked for, name or the end of a chain */
+	uint32_t n_addrs[2];    /* of A and AAAA; more than are refused, maybe */
+	struct df_dname target; /* the name of the question: the slot's, or the end of a chain */
 	uint32_t in_len, out_len, out_sent; /* by TCP */
 	uint8_t out[DF_PIN_QUERY_MAX];
 };
 
 struct df_pin {
-	unsigned n_names;
 	uint8_t good; /* resolver that answered last: asked first */
+	/* the listed names, which stay, then places for those that clients asked for */
+	unsigned n_listed;
 	struct df_pin_name names[DF_PIN_NAMES_MAX];
-	struct df_pin_asked asked[DF_PIN_ASKED];
 	struct df_pin_slot slots[DF_PIN_SLOTS];
 	uint64_t asked_ns; /* none of the asked ones starts before */
 	uint64_t next_ns;  /* nothing is due before; 0: look */
@@ -106,17 +97,5 @@ void df_pin_refused(struct df_worker *w, enum df_table table, const struct df_dn
 
 /* Starts and gives up what is due.  Milliseconds to the next, or -1. */
 int df_pin_run(struct df_worker *w);
-
-/* pin_ask */
-/* Begins with a slot whose name is set. */
-void df_pin_ask(struct df_worker *w, struct df_pin_slot *s);
-/* Its deadline has passed. */
-void df_pin_ask_late(struct df_worker *w, struct df_pin_slot *s);
-
-/* pin, for pin_ask */
-/* The addresses of this type could not be had. */
-void df_pin_failed(struct df_worker *w, struct df_pin_slot *s, enum df_pin_cause cause);
-/* Both types are through. */
-void df_pin_finished(struct df_worker *w, struct df_pin_slot *s);
 
 #endif

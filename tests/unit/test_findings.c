@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "hook/findings/findings.h"
-#include "hook/findings/mountinfo.h"
+#include "hook/findings/internal.h"
 #include "lib/base/util.h"
 
 #define TEXT_MAX 8192

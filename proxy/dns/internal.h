@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * dns_cursor: the bounded reader below the files dns_*.c; private to them.
+ * dns: private to parse.c (wire.h: what is read), build.c (wire.h: what is built) and svcb.c.
  *
- * The error is sticky: reads behind it yield zeros, so that a caller may read
- * several fields and test once, before it uses any of them.
+ * The reader is bounded, and its error is sticky: reads behind it yield zeros, so that a caller
+ * may read several fields and test once, before it uses any of them.  The writer is bounded, and
+ * "does not fit" is sticky: writes behind it do nothing, so that a caller may write a whole message
+ * and test is_full once.
  */
-#ifndef DF_DNS_CURSOR_H
-#define DF_DNS_CURSOR_H
+#ifndef DF_DNS_INTERNAL_H
+#define DF_DNS_INTERNAL_H
 
 #include <errno.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <string.h>
 
-#include "lib/base/dname.h"
 #include "proxy/dns/wire.h"
 
 /* The second word of the header: RFC 1035 4.1.1, RFC 4035 3.1.6 and 3.2 (AD, CD). */
@@ -46,6 +45,8 @@ enum {
 	DF_DNS_SECTION_ADDITIONAL,
 	DF_DNS_N_SECTIONS,
 };
+
+/* --- the reader (parse.c) --------------------------------------------------------------- */
 
 struct df_dns_cursor {
 	const uint8_t *pkt;
@@ -87,18 +88,14 @@ static inline uint16_t df_dns_get_u16(struct df_dns_cursor *c)
 	return p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
 }
 
-static inline uint32_t df_dns_get_u32(struct df_dns_cursor *c)
-{
-	uint32_t high = df_dns_get_u16(c);
-
-	return high << 16 | df_dns_get_u16(c);
-}
-
 static inline void df_dns_get_name(struct df_dns_cursor *c, struct df_dname *ret)
 {
 	if (!c->error)
 		c->error = df_dname_from_wire(c->pkt, c->len, &c->pos, ret);
 }
+
+/* One that is not compressed. */
+void df_dns_get_plain_name(struct df_dns_cursor *c, struct df_dname *ret);
 
 void df_dns_get_header(struct df_dns_cursor *c, struct df_dns_header *ret);
 
@@ -109,9 +106,6 @@ void df_dns_get_header(struct df_dns_cursor *c, struct df_dns_header *ret);
  * where RFC 4034 has none.
  */
 void df_dns_get_record(struct df_dns_cursor *c, unsigned section, struct df_dns_record *ret);
-
-/* The same without a look at class and RDATA. */
-void df_dns_get_any_record(struct df_dns_cursor *c, struct df_dns_record *ret);
 
 /*
  * True: the message has TC and ends before or inside the record that begins at this offset, so
@@ -126,7 +120,70 @@ bool df_dns_is_cut_at(const uint8_t *pkt, size_t len, const struct df_dns_header
 int df_dns_get_question(struct df_dns_cursor *c, const struct df_dns_header *h,
 			const struct df_dns_query *q, bool *ret_is_cut);
 
-/* A TSIG or SIG(0). */
-bool df_dns_is_signature(const struct df_dns_record *rr);
+/* --- the writer (build.c) --------------------------------------------------------------- */
+
+#define DF_DNS_KNOWN_MAX 96 /* name suffixes to point at: sixteen names of six labels */
+
+struct df_dns_out {
+	uint8_t *buf;
+	size_t size;
+	size_t pos;
+	bool is_full;
+	unsigned n_known;
+	struct {
+		uint16_t at; /* where in buf the suffix begins */
+		uint8_t len; /* octets of it on the wire, uncompressed */
+	} known[DF_DNS_KNOWN_MAX];
+};
+
+static inline void df_dns_set_u16(uint8_t *p, uint16_t value)
+{
+	p[0] = (uint8_t)(value >> 8);
+	p[1] = (uint8_t)value;
+}
+
+static inline void df_dns_put_bytes(struct df_dns_out *o, const uint8_t *data, size_t n)
+{
+	if (o->is_full || n > o->size - o->pos) {
+		o->is_full = true;
+		return;
+	}
+	if (n > 0)
+		memcpy(o->buf + o->pos, data, n);
+	o->pos += n;
+}
+
+static inline void df_dns_put_u16(struct df_dns_out *o, uint16_t value)
+{
+	df_dns_put_bytes(o, (const uint8_t[]){(uint8_t)(value >> 8), (uint8_t)value}, 2);
+}
+
+/* --- service bindings (svcb.c): the RDATA of SVCB and HTTPS records, RFC 9460 ------------ */
+
+struct df_dns_svcb {
+	uint16_t priority;            /* 0: AliasMode */
+	struct df_dname target;       /* the root: the owner itself, or (AliasMode) nobody */
+	const uint8_t *hint4, *hint6; /* into the RDATA */
+	size_t n_hint4, n_hint6;      /* addresses */
+};
+
+static inline bool df_dns_is_svcb(uint16_t type)
+{
+	return type == DF_DNS_TYPE_SVCB || type == DF_DNS_TYPE_HTTPS;
+}
+
+/*
+ * Refused is what a client would have to refuse (section 2.2 and the sections of the keys): a
+ * compressed TargetName, keys out of order or twice, values that are not of their key's form.
+ * Unknown keys have any value.  -EBADMSG; *ret is then undefined.
+ */
+int df_dns_svcb_parse(const uint8_t *rdata, size_t len, struct df_dns_svcb *ret);
+
+/*
+ * Writes RDATA that was parsed, without the address hints and ECH, and without the mandatory
+ * keys that name these; of AliasMode, where parameters mean nothing, without any.
+ * True: that made a difference.
+ */
+bool df_dns_svcb_put(struct df_dns_out *o, const uint8_t *rdata, size_t len);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What becomes of findings: closed where the kernel can, else by `on-leak` of the policies. */
+#include "hook/findings/on_leak.h"
+
 #include <string.h>
 #include <sysexits.h>
 
-#include "hook/hook.h"
-#include "hook/probe.h"
+#include "hook/rundir.h"
 #include "lib/base/util.h"
 
 /* The policy that refuses the finding: the stricter of both counts.  In audit none does. */
@@ -31,13 +31,13 @@ static void close_raw(struct df_hook *h)
 	if (!*seen)
 		return;
 	df_fence_maps(h->fence, &maps);
-	(void)df_probe_get("lsm", &btf_id, 1);
+	(void)df_rundir_get_fact("lsm", &btf_id, 1);
 	known = btf_id;
 	if (df_fence_lsm_attach(&maps, &h->layout, h->container.cgroup_fd, &btf_id, &h->lsm) < 0)
 		return;
 	*seen = '\0';
 	if (btf_id != known)
-		df_probe_set("lsm", &btf_id, 1);
+		df_rundir_set_fact("lsm", &btf_id, 1);
 }
 
 /* Says in the finding that fail=open does not count. */
@@ -53,7 +53,7 @@ static void note_fail_open(struct df_hook *h)
 					"so fail=open does not count, and the fence fails closed");
 }
 
-int df_hook_judge_leaks(struct df_hook *h)
+int df_on_leak_judge(struct df_hook *h)
 {
 	char text[DF_HOOK_REASON_MAX];
 	size_t pos = 0;
