@@ -13,18 +13,15 @@
 
 static const struct command {
 	const char *name;
-	const char *program; /* argv[0], which getopt puts before its messages */
 	const char *what;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{"check", "deployfence check", "lint a policy, and say what it makes of a name",
-	 df_cli_check},
-	{"logs", "deployfence logs", "what fences wrote into their logs", df_cli_logs},
-	{"report", "deployfence report", "every domain contacted, by which command, how often",
-	 df_cli_report},
+	{"check", "lint a policy, and say what it makes of a name", df_cli_check},
+	{"logs", "what fences wrote into their logs", df_cli_logs},
+	{"report", "every domain contacted, by which command, how often", df_cli_report},
 };
 
-/* Of the contract, and still to come. */
+/* Documented for a later version. */
 static const char *const planned[] = {"bypass", "disable", "doctor", "enable",  "init", "inspect",
 				      "list",   "metrics", "policy", "restart", "run",  "reload"};
 
@@ -38,7 +35,7 @@ void df_cli_error(const char *format, ...)
 	va_end(args);
 	(void)fflush(stdout); /* where both go to one place, in the order they were written */
 	(void)fputs("deployfence: ", stderr);
-	(void)df_text_put(stderr, line, strlen(line), DF_TEXT_ALL);
+	(void)df_text_puts(stderr, line);
 	(void)fputc('\n', stderr);
 }
 
@@ -57,7 +54,8 @@ static void usage(FILE *to)
 
 static int run(int argc, char **argv)
 {
-	static char program[32];
+	static char
+		program[32]; /* argv[0] of the command, which getopt(3) puts before its messages */
 
 	if (argc < 2) {
 		usage(stderr);
@@ -74,7 +72,7 @@ static int run(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (strcmp(argv[1], commands[i].name) != 0)
 			continue;
-		(void)snprintf(program, sizeof(program), "%s", commands[i].program);
+		(void)snprintf(program, sizeof(program), "deployfence %s", commands[i].name);
 		argv[1] = program;
 		return commands[i].run(argc - 1, argv + 1);
 	}

@@ -69,7 +69,7 @@ static int read_sources(const struct options *o, struct df_aggregate *a)
 	return status;
 }
 
-/* 0, or a status: then there is nothing to compare with. */
+/* 0, or an exit status after an error message. */
 static int read_baseline(const struct options *o, struct df_report *r, struct df_aggregate *then,
 			 struct df_baseline *ret)
 {
@@ -92,14 +92,12 @@ static int write_form(const struct options *o, const struct df_report *r, FILE *
 {
 	int status = df_report_write(out, r, o->form, o->view);
 
-	if (status < 0) {
+	if (status < 0)
 		df_cli_error("%s", strerror(-status));
-		return EX_OSERR;
-	}
-	return 0;
+	return status < 0 ? EX_OSERR : 0;
 }
 
-/* Whole, or not there: a temporary file takes its name when all is written. */
+/* A temporary file takes the name when it is complete. */
 static int write_file(const struct options *o, const struct df_report *r)
 {
 	_cleanup_free_ char *temporary = NULL;
@@ -179,7 +177,7 @@ static void usage(FILE *to)
 		to);
 }
 
-/* 30d: then from now; or a time in UTC, as events have it, cut anywhere behind the day. */
+/* "30d": so long ago; or a time in UTC as in events, which may be cut anywhere behind the day. */
 static int read_since(const char *text, char ret[static DF_TIME_MAX])
 {
 	static const char form[] = "0000-00-00T00:00:00.000000Z";
@@ -255,7 +253,7 @@ static int take_option(struct options *o, int c)
 	}
 }
 
-/* What does not go together.  0 or -EINVAL. */
+/* Refuses options that exclude each other.  0 or -EINVAL. */
 static int check_options(const struct options *o)
 {
 	for (int i = 0; o->is_all && i < o->n; i++) {

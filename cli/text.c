@@ -96,33 +96,27 @@ static void new_line(struct df_json_out *j)
 		(void)fputs("  ", j->out);
 }
 
-static void put_char(FILE *out, const char *p, size_t n)
-{
-	const unsigned char *c = (const unsigned char *)p;
-	char escaped[DF_TEXT_PIECE_MAX];
-	size_t len;
-
-	if (n == 1 && (c[0] == '"' || c[0] == '\\')) {
-		(void)fprintf(out, "\\%c", c[0]);
-	} else if (n == 1 && (c[0] < 0x20 || c[0] == 0x7f)) {
-		(void)fprintf(out, "\\u%04x", c[0]);
-	} else if (n == 2 && c[0] == 0xc2 && c[1] < 0xa0) {
-		(void)fprintf(out, "\\u%04x", c[1]);
-	} else {
-		len = df_escape(p, n, escaped, sizeof(escaped));
-		for (size_t i = 0; i < len; i++)
-			(void)fprintf(out, escaped[i] == '\\' ? "\\\\" : "%c", escaped[i]);
-	}
-}
-
 static void put_string(FILE *out, const char *text)
 {
-	size_t len = strlen(text), n;
+	char escaped[DF_TEXT_PIECE_MAX];
+	size_t len = strlen(text), n, n_escaped;
 
 	(void)fputc('"', out);
-	for (size_t i = 0; i < len; i += n) {
-		n = piece_len(text + i, len - i);
-		put_char(out, text + i, n);
+	for (; len > 0; text += n, len -= n) {
+		const unsigned char *c = (const unsigned char *)text;
+
+		n = piece_len(text, len);
+		if (n == 1 && (c[0] == '"' || c[0] == '\\')) {
+			(void)fprintf(out, "\\%c", c[0]);
+		} else if (n == 1 && (c[0] < 0x20 || c[0] == 0x7f)) {
+			(void)fprintf(out, "\\u%04x", c[0]);
+		} else if (n == 2 && c[0] == 0xc2 && c[1] < 0xa0) {
+			(void)fprintf(out, "\\u%04x", c[1]);
+		} else {
+			n_escaped = df_escape(text, n, escaped, sizeof(escaped));
+			for (size_t i = 0; i < n_escaped; i++)
+				(void)fprintf(out, escaped[i] == '\\' ? "\\\\" : "%c", escaped[i]);
+		}
 	}
 	(void)fputc('"', out);
 }
@@ -159,24 +153,21 @@ void df_json_out_close(struct df_json_out *j, char kind)
 		(void)fputc('\n', j->out);
 }
 
-void df_json_out_string(struct df_json_out *j, const char *key, const char *text)
+void df_json_out_values(struct df_json_out *j, const struct df_text_value *values, size_t n)
 {
-	if (!text)
-		return;
-	begin_value(j, key);
-	put_string(j->out, text);
-}
+	for (size_t i = 0; i < n; i++) {
+		const struct df_text_value *v = &values[i];
 
-void df_json_out_uint(struct df_json_out *j, const char *key, uint64_t value)
-{
-	begin_value(j, key);
-	(void)fprintf(j->out, "%llu", (unsigned long long)value);
-}
-
-void df_json_out_bool(struct df_json_out *j, const char *key, bool value)
-{
-	begin_value(j, key);
-	(void)fputs(value ? "true" : "false", j->out);
+		if (v->type == DF_TEXT_STRING && !v->text)
+			continue;
+		begin_value(j, v->key);
+		if (v->type == DF_TEXT_STRING)
+			put_string(j->out, v->text);
+		else if (v->type == DF_TEXT_BOOL)
+			(void)fputs(v->number ? "true" : "false", j->out);
+		else
+			(void)fprintf(j->out, "%llu", (unsigned long long)v->number);
+	}
 }
 
 /* --- columns */
@@ -184,48 +175,43 @@ void df_json_out_bool(struct df_json_out *j, const char *key, bool value)
 /* A wider cell moves the rest of its own line only, not every line. */
 #define WIDTH_MAX 72
 
-void df_text_row(struct df_text_table *t, const char *colour)
+void df_text_add_row(struct df_text_table *t, const char *colour,
+		     const struct df_text_value *values, size_t n)
 {
 	if (df_array_reserve(&t->rows, &t->cap, t->n + 1, sizeof(*t->rows)) < 0) {
 		t->is_failed = true;
 		return;
 	}
 	t->rows[t->n++] = (struct df_text_row){.colour = colour};
-}
-
-void df_text_cell(struct df_text_table *t, size_t column, const char *text)
-{
-	char *copy = text && *text ? strdup(text) : NULL;
-
-	if (t->is_failed || (text && *text && !copy)) {
-		t->is_failed = true;
-		free(copy);
-		return;
+	for (size_t i = 0; i < n; i++) {
+		if (values[i].type == DF_TEXT_NUMBER)
+			df_text_cell(t, i, "%llu", (unsigned long long)values[i].number);
+		else if (values[i].text && *values[i].text)
+			df_text_cell(t, i, "%s", values[i].text);
 	}
-	free(t->rows[t->n - 1].cells[column]);
-	t->rows[t->n - 1].cells[column] = copy;
 }
 
-void df_text_cellf(struct df_text_table *t, size_t column, const char *format, ...)
+void df_text_cell(struct df_text_table *t, size_t column, const char *format, ...)
 {
-	_cleanup_free_ char *text = NULL;
+	char *text = NULL;
 	va_list args;
 	int n;
 
+	if (t->is_failed)
+		return;
 	va_start(args, format);
 	n = vasprintf(&text, format, args);
 	va_end(args);
 	if (n < 0) {
-		text = NULL;
 		t->is_failed = true;
 		return;
 	}
-	df_text_cell(t, column, text);
-}
-
-void df_text_number(struct df_text_table *t, size_t column, uint64_t number)
-{
-	df_text_cellf(t, column, "%llu", (unsigned long long)number);
+	free(t->rows[t->n - 1].cells[column]);
+	if (n == 0) {
+		free(text);
+		text = NULL;
+	}
+	t->rows[t->n - 1].cells[column] = text;
 }
 
 static const char *shown(const struct df_text_row *row, size_t column)
@@ -233,61 +219,45 @@ static const char *shown(const struct df_text_row *row, size_t column)
 	return row->cells[column] ? row->cells[column] : "-";
 }
 
-static size_t limit(const struct df_text_column *c)
-{
-	return c->max ? c->max : DF_TEXT_ALL;
-}
-
-static size_t put(FILE *out, const char *text, size_t max)
-{
-	return df_text_put(out, text, strlen(text), max);
-}
-
-static bool is_left_out(const struct df_text_table *t, size_t column)
-{
-	const char *usual = t->columns[column].usual;
-
-	for (size_t i = 0; usual && i < t->n; i++)
-		if (t->rows[i].cells[column] && strcmp(t->rows[i].cells[column], usual) != 0)
-			return false;
-	return usual;
-}
-
+/* 0: the column is left out. */
 static size_t width_of(const struct df_text_table *t, size_t column)
 {
-	size_t width = put(NULL, t->columns[column].title, DF_TEXT_ALL);
+	const struct df_text_column *c = &t->columns[column];
+	size_t width = df_text_puts(NULL, c->title);
+	bool is_usual = c->usual;
 
 	for (size_t i = 0; i < t->n; i++) {
-		size_t w = put(NULL, shown(&t->rows[i], column), limit(&t->columns[column]));
+		const char *text = shown(&t->rows[i], column);
+		size_t w = df_text_put(NULL, text, strlen(text), c->max ? c->max : DF_TEXT_ALL);
 
 		if (w > width && w <= WIDTH_MAX)
 			width = w;
+		is_usual = is_usual && (!t->rows[i].cells[column] || strcmp(text, c->usual) == 0);
 	}
-	return width;
+	return is_usual ? 0 : width;
 }
 
-/* Widths are 0 for columns that are left out. */
+/* row NULL: the titles. */
 static void put_row(FILE *out, const struct df_text_table *t, const struct df_text_row *row,
 		    const size_t *widths)
 {
-	size_t pending = 0; /* blanks that only stand if something follows */
-	const char *colour = row ? row->colour : NULL;
+	size_t pending = 0; /* blanks, which are written if another cell follows */
+	const char *colour = row && row->colour ? row->colour : "";
 
 	for (size_t i = 0; i < t->n_columns; i++) {
 		const char *text = row ? shown(row, i) : t->columns[i].title;
-		size_t max = row ? limit(&t->columns[i]) : DF_TEXT_ALL, w;
+		size_t max = row && t->columns[i].max ? t->columns[i].max : DF_TEXT_ALL;
+		size_t w = df_text_put(NULL, text, strlen(text), max);
+		size_t blanks = w < widths[i] ? widths[i] - w : 0;
 
 		if (widths[i] == 0)
 			continue;
-		(void)fprintf(out, "%*s", (int)pending, "");
-		w = put(NULL, text, max);
-		if (t->columns[i].is_right && w < widths[i])
-			(void)fprintf(out, "%*s", (int)(widths[i] - w), "");
-		(void)fputs(colour ? colour : "", out);
-		(void)put(out, text, max);
-		(void)fputs(colour ? "\033[0m" : "", out);
-		colour = NULL;
-		pending = 2 + (!t->columns[i].is_right && w < widths[i] ? widths[i] - w : 0);
+		(void)fprintf(out, "%*s%s", (int)(pending + (t->columns[i].is_right ? blanks : 0)),
+			      "", colour);
+		(void)df_text_put(out, text, strlen(text), max);
+		(void)fputs(*colour ? "\033[0m" : "", out);
+		colour = "";
+		pending = 2 + (t->columns[i].is_right ? 0 : blanks);
 	}
 	(void)fputc('\n', out);
 }
@@ -297,14 +267,14 @@ void df_text_print(FILE *out, struct df_text_table *t)
 	size_t widths[DF_TEXT_COLUMNS_MAX];
 
 	for (size_t i = 0; i < t->n_columns; i++)
-		widths[i] = is_left_out(t, i) ? 0 : width_of(t, i);
+		widths[i] = width_of(t, i);
 	if (t->n > 0)
 		put_row(out, t, NULL, widths);
-	for (size_t i = 0; i < t->n; i++)
+	for (size_t i = 0; i < t->n; i++) {
 		put_row(out, t, &t->rows[i], widths);
-	for (size_t i = 0; i < t->n; i++)
 		for (size_t k = 0; k < t->n_columns; k++)
 			free(t->rows[i].cells[k]);
+	}
 	free(t->rows);
 	t->rows = NULL;
 	t->n = t->cap = 0;

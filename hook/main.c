@@ -46,7 +46,7 @@ static void say_unfenced(struct df_hook *h, enum df_log_level level, bool is_aud
 	if (h->run_fd < 0)
 		return;
 	df_start_describe(h, &meta);
-	meta.mode = is_audit ? DF_MODE_AUDIT : 0;
+	meta.job.mode = is_audit ? DF_MODE_AUDIT : 0;
 	df_rundir_event(h->run_fd, &meta, "unfenced", reason);
 }
 

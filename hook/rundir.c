@@ -131,7 +131,7 @@ static void log_dead(int run_fd, const char *id, const struct df_rundir_fence *f
 		       f->is_fail_open ? "passed unfiltered (fail=open)" : "was refused");
 	df_rundir_log(run_fd, line);
 	(void)df_log_syslog("deployfence", DF_LOG_WARNING, line);
-	(void)snprintf(m.id, sizeof(m.id), "%s", id);
+	(void)snprintf(m.job.id, sizeof(m.job.id), "%s", id);
 	df_rundir_event(run_fd, &m, "fence_lost", strchr(line, ':') + 2);
 }
 
@@ -290,7 +290,7 @@ void df_rundir_event(int run_fd, const struct df_meta *m, const char *event, con
 	_cleanup_close_ int fd =
 		openat(run_fd, "events.jsonl",
 		       O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	size_t n = df_event_json(&e, m, text, sizeof(text) - 1);
+	size_t n = df_event_json(&e, &m->job, text, sizeof(text) - 1);
 	struct stat st;
 
 	if (fd < 0 || n == 0 || fstat(fd, &st) < 0 || st.st_size + (off_t)n >= EVENTS_MAX)

@@ -317,7 +317,7 @@ static void add_resolver(struct df_meta *m, const uint8_t addr[static 16])
 	for (uint32_t i = 0; i < m->n_resolvers; i++)
 		if (memcmp(m->resolvers[i], addr, 16) == 0)
 			return;
-	if (m->n_resolvers < DF_META_RESOLVERS_MAX)
+	if (m->n_resolvers < DF_RESOLV_SERVERS_MAX)
 		memcpy(m->resolvers[m->n_resolvers++], addr, 16);
 }
 
@@ -404,22 +404,23 @@ static void fill_hostname(const struct df_hook *h, struct df_meta *m)
 
 	(void)gethostname(host, sizeof(host) - 1);
 	if (h->config.hostname && strcmp(h->config.hostname, host) != 0)
-		copy_text(m->hostname, sizeof(m->hostname), h->config.hostname);
+		copy_text(m->job.hostname, sizeof(m->job.hostname), h->config.hostname);
 }
 
 void df_start_describe(const struct df_hook *h, struct df_meta *m)
 {
-	copy_text(m->id, sizeof(m->id), h->state.id);
-	copy_text(m->name, sizeof(m->name), h->config.name);
-	copy_text(m->image, sizeof(m->image), h->config.image);
-	copy_text(m->pod, sizeof(m->pod), h->config.pod);
-	copy_text(m->k8s_namespace, sizeof(m->k8s_namespace), h->config.k8s_namespace);
+	copy_text(m->job.id, sizeof(m->job.id), h->state.id);
+	copy_text(m->job.name, sizeof(m->job.name), h->config.name);
+	copy_text(m->job.image, sizeof(m->job.image), h->config.image);
+	copy_text(m->job.pod, sizeof(m->job.pod), h->config.pod);
+	copy_text(m->job.k8s_namespace, sizeof(m->job.k8s_namespace), h->config.k8s_namespace);
 	fill_hostname(h, m);
-	copy_text(m->owner, sizeof(m->owner), h->state.annotations.owner);
-	m->n_x = (uint32_t)h->state.annotations.n_x;
+	copy_text(m->job.owner, sizeof(m->job.owner), h->state.annotations.owner);
+	m->job.n_x = (uint32_t)h->state.annotations.n_x;
 	for (size_t i = 0; i < h->state.annotations.n_x; i++) {
-		copy_text(m->x[i].key, sizeof(m->x[i].key), h->state.annotations.x[i].key);
-		copy_text(m->x[i].value, sizeof(m->x[i].value), h->state.annotations.x[i].value);
+		copy_text(m->job.x[i].key, sizeof(m->job.x[i].key), h->state.annotations.x[i].key);
+		copy_text(m->job.x[i].value, sizeof(m->job.x[i].value),
+			  h->state.annotations.x[i].value);
 	}
 }
 
@@ -429,7 +430,7 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	m->version = DF_META_VERSION;
 	m->size = sizeof(*m);
 	m->init_pid = h->container.pid;
-	m->mode = h->mode;
+	m->job.mode = h->mode;
 	for (int i = 0; i < DF_TABLES; i++)
 		m->table_modes[i] = (uint8_t)h->tables[i].mode;
 	m->is_fail_open = df_hook_is_fail_open(h);
@@ -443,7 +444,8 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	m->report_limits = h->conf.report_limits;
 	m->port = h->listen.port;
 	memcpy(m->token6_prefix, h->listen.token6_prefix, sizeof(m->token6_prefix));
-	copy_text(m->policy, sizeof(m->policy), df_policy_name(&h->tables[DF_TABLE_OWN].policy));
+	copy_text(m->job.policy, sizeof(m->job.policy),
+		  df_policy_name(&h->tables[DF_TABLE_OWN].policy));
 	copy_text(m->stale, sizeof(m->stale), h->stale);
 	copy_text(m->cgroup, sizeof(m->cgroup), h->container.cgroup);
 	copy_text(m->proxy_cgroup, sizeof(m->proxy_cgroup), h->proxy_cgroup);

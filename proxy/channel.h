@@ -188,8 +188,8 @@ struct df_msg_name {
 struct df_msg_resolvers {
 	uint32_t type;
 	uint32_t n_resolvers, n_search;
-	uint8_t resolvers[DF_META_RESOLVERS_MAX][16];
-	struct df_dname search[DF_META_SEARCH_MAX];
+	uint8_t resolvers[DF_RESOLV_SERVERS_MAX][16];
+	struct df_dname search[DF_RESOLV_SEARCH_MAX];
 };
 
 struct df_msg_lookup {

@@ -22,7 +22,7 @@ static bool has_row(enum df_section section, const struct df_row *row)
 	return kinds[section] >> row->kind & 1;
 }
 
-static void visit_rows(struct df_writer *w, const struct df_row *const *rows, size_t n)
+static void visit_list(struct df_writer *w, const struct df_row *const *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		w->n += has_row(w->section, rows[i]);
@@ -31,6 +31,21 @@ static void visit_rows(struct df_writer *w, const struct df_row *const *rows, si
 		if (has_row(w->section, rows[i]))
 			w->form->row(w, rows[i]);
 	call(w, w->form->end_section);
+}
+
+static void visit_rows(struct df_writer *w)
+{
+	visit_list(w, (const struct df_row *const *)w->container->rows, w->container->n);
+}
+
+static void visit_baseline(struct df_writer *w)
+{
+	const struct df_baseline *b = w->report->baseline;
+
+	if (b && w->section == DF_SECTION_NEW)
+		visit_list(w, b->added, b->n_added);
+	else if (b)
+		visit_list(w, b->gone, b->n_gone);
 }
 
 static bool has_note(enum df_section section, const struct df_report_note *note)
@@ -52,19 +67,23 @@ static void visit_notes(struct df_writer *w)
 	call(w, w->form->end_section);
 }
 
-/* Takes the totals. */
-static void visit_totals(struct df_writer *w, int status, struct df_totals *totals)
+static void visit_totals(struct df_writer *w)
 {
-	w->status = status;
-	if (status < 0)
+	const struct df_aggregate *all = &w->report->all;
+	struct df_totals totals;
+
+	w->status = w->section == DF_SECTION_RULES     ? df_totals_by_rule(all, &totals)
+		    : w->section == DF_SECTION_SCRIPTS ? df_totals_by_script(all, &totals)
+						       : df_totals_by_parent(w->container, &totals);
+	if (w->status < 0)
 		return;
-	w->totals = totals;
-	w->n = totals->n;
+	w->totals = &totals;
+	w->n = totals.n;
 	call(w, w->form->begin_section);
-	for (size_t i = 0; i < totals->n; i++)
-		w->form->total(w, &totals->list[i]);
+	for (size_t i = 0; i < totals.n; i++)
+		w->form->total(w, &totals.list[i]);
 	call(w, w->form->end_section);
-	df_totals_done(totals);
+	df_totals_done(&totals);
 }
 
 static void visit_tree(struct df_writer *w)
@@ -88,7 +107,34 @@ static void visit_graph(struct df_writer *w)
 	df_graph_done(&graph);
 }
 
-static void visit_sections(struct df_writer *w, const enum df_section *sections);
+static void visit_containers(struct df_writer *w);
+
+static void visit_sections(struct df_writer *w, const enum df_section *sections)
+{
+	static void (*const visit[DF_SECTIONS])(struct df_writer * w) = {
+		[DF_SECTION_CONTAINERS] = visit_containers,
+		[DF_SECTION_RULES] = visit_totals,
+		[DF_SECTION_SCRIPTS] = visit_totals,
+		[DF_SECTION_NEW] = visit_baseline,
+		[DF_SECTION_GONE] = visit_baseline,
+		[DF_SECTION_GRAPH] = visit_graph,
+		[DF_SECTION_PARENTS] = visit_totals,
+		[DF_SECTION_NAMES] = visit_rows,
+		[DF_SECTION_CONNECTIONS] = visit_rows,
+		[DF_SECTION_NAMES_AND_CONNECTIONS] = visit_rows,
+		[DF_SECTION_SHADOW] = visit_rows,
+		[DF_SECTION_FINDINGS] = visit_notes,
+		[DF_SECTION_EVENTS] = visit_notes,
+		[DF_SECTION_FINDINGS_AND_EVENTS] = visit_notes,
+		[DF_SECTION_TREE] = visit_tree,
+	};
+
+	for (; *sections != DF_SECTION_END && w->status == 0; sections++) {
+		w->section = *sections;
+		w->n = 0;
+		visit[w->section](w);
+	}
+}
 
 static void visit_containers(struct df_writer *w)
 {
@@ -105,64 +151,6 @@ static void visit_containers(struct df_writer *w)
 	}
 	w->section = DF_SECTION_CONTAINERS;
 	call(w, w->form->end_section);
-}
-
-static void visit_section(struct df_writer *w)
-{
-	const struct df_report *r = w->report;
-	struct df_totals totals;
-
-	switch (w->section) {
-	case DF_SECTION_CONTAINERS:
-		visit_containers(w);
-		break;
-	case DF_SECTION_RULES:
-		visit_totals(w, df_totals_by_rule(&r->all, &totals), &totals);
-		break;
-	case DF_SECTION_SCRIPTS:
-		visit_totals(w, df_totals_by_script(&r->all, &totals), &totals);
-		break;
-	case DF_SECTION_PARENTS:
-		visit_totals(w, df_totals_by_parent(w->container, &totals), &totals);
-		break;
-	case DF_SECTION_NEW:
-		if (r->baseline)
-			visit_rows(w, r->baseline->added, r->baseline->n_added);
-		break;
-	case DF_SECTION_GONE:
-		if (r->baseline)
-			visit_rows(w, r->baseline->gone, r->baseline->n_gone);
-		break;
-	case DF_SECTION_NAMES:
-	case DF_SECTION_CONNECTIONS:
-	case DF_SECTION_NAMES_AND_CONNECTIONS:
-	case DF_SECTION_SHADOW:
-		visit_rows(w, (const struct df_row *const *)w->container->rows, w->container->n);
-		break;
-	case DF_SECTION_FINDINGS:
-	case DF_SECTION_EVENTS:
-	case DF_SECTION_FINDINGS_AND_EVENTS:
-		visit_notes(w);
-		break;
-	case DF_SECTION_TREE:
-		visit_tree(w);
-		break;
-	case DF_SECTION_GRAPH:
-		visit_graph(w);
-		break;
-	case DF_SECTION_END:
-	case DF_SECTIONS:
-		break;
-	}
-}
-
-static void visit_sections(struct df_writer *w, const enum df_section *sections)
-{
-	for (; *sections != DF_SECTION_END && w->status == 0; sections++) {
-		w->section = *sections;
-		w->n = 0;
-		visit_section(w);
-	}
 }
 
 bool df_report_has_view(const struct df_form *form, enum df_view view)

@@ -405,13 +405,6 @@ struct lane {
 	uint64_t count;
 };
 
-/* Texts of one pool are equal if their addresses are. */
-static bool is_same_target(const struct df_row *a, const struct df_row *b)
-{
-	return a->kind == b->kind && a->domain == b->domain && a->ip == b->ip &&
-	       a->port == b->port && a->reason == b->reason;
-}
-
 /* Rows of one name are neighbours mostly; if they are not, the name has two lanes. */
 static size_t make_lanes(const struct df_report_container *c, struct lane lanes[static LANES_MAX],
 			 size_t *ret_left_out)
@@ -422,12 +415,14 @@ static size_t make_lanes(const struct df_report_container *c, struct lane lanes[
 	for (size_t i = 0; i < c->n; i++) {
 		const struct df_row *row = c->rows[i];
 		int64_t first = read_time(row->first), last = read_time(row->last);
+		struct lane *l = n > 0 ? &lanes[n - 1] : NULL;
 
 		if (row->kind == DF_ROW_SHADOW || first < 0 || last < first)
 			continue;
-		if (n > 0 && is_same_target(lanes[n - 1].row, row)) {
-			struct lane *l = &lanes[n - 1];
-
+		/* texts of one pool are equal if their addresses are */
+		if (l && l->row->kind == row->kind && l->row->domain == row->domain &&
+		    l->row->ip == row->ip && l->row->port == row->port &&
+		    l->row->reason == row->reason) {
 			l->first = first < l->first ? first : l->first;
 			l->last = last > l->last ? last : l->last;
 			df_aggregate_add(&l->count, row->count);

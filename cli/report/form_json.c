@@ -79,29 +79,24 @@ static void put_counts(struct df_json_out *j, const struct df_report_container *
 
 static void put_row(struct df_writer *w, const struct df_row *row)
 {
+	const char *parent = row->domain ? df_class_parent(row->domain) : NULL;
+	const char *class = row->domain ? df_class_name(row->class) : NULL;
 	struct df_json_out *j = &w->json;
 
 	df_json_out_open(j, NULL, '{');
-	df_json_out_string(j, "domain", row->domain);
-	if (row->domain)
-		df_json_out_string(j, "parent", df_class_parent(row->domain));
-	df_json_out_string(j, "ip", row->ip);
+	df_json_out_members(j, DF_MEMBER("domain", row->domain), DF_MEMBER("parent", parent),
+			    DF_MEMBER("ip", row->ip));
 	if (row->ip || row->port)
 		df_json_out_uint(j, "port", row->port);
-	df_json_out_string(j, "socket", row->socket);
-	df_json_out_string(j, "verdict", df_row_verdict_name(row->verdict));
-	df_json_out_string(j, "at", row->at);
-	if (row->domain)
-		df_json_out_string(j, "class", df_class_name(row->class));
-	df_json_out_uint(j, "count", row->count);
-	df_json_out_string(j, "cmd", row->cmd);
-	df_json_out_string(j, "script", row->script);
+	df_json_out_members(j, DF_MEMBER("socket", row->socket),
+			    DF_MEMBER("verdict", df_row_verdict_name(row->verdict)),
+			    DF_MEMBER("at", row->at), DF_MEMBER("class", class),
+			    DF_MEMBER("count", row->count), DF_MEMBER("cmd", row->cmd),
+			    DF_MEMBER("script", row->script));
 	put_texts(j, "ancestry", &row->ancestry);
-	df_json_out_string(j, "reason", row->reason);
-	df_json_out_string(j, "rule", row->rule);
-	df_json_out_string(j, "rule_owner", row->rule_owner);
-	df_json_out_string(j, "owner", row->owner);
-	df_json_out_string(j, "hint", row->hint);
+	df_json_out_members(j, DF_MEMBER("reason", row->reason), DF_MEMBER("rule", row->rule),
+			    DF_MEMBER("rule_owner", row->rule_owner),
+			    DF_MEMBER("owner", row->owner), DF_MEMBER("hint", row->hint));
 	put_time(j, "first", row->first);
 	put_time(j, "last", row->last);
 	put_texts(j, "answers", &row->answers);
@@ -113,14 +108,10 @@ static void put_row(struct df_writer *w, const struct df_row *row)
 
 static void put_note(struct df_writer *w, const struct df_report_note *n)
 {
-	struct df_json_out *j = &w->json;
-
-	df_json_out_open(j, NULL, '{');
-	df_json_out_string(j, n->what ? "finding" : "event", n->what ? n->what : n->event);
-	df_json_out_string(j, n->what ? "seen" : "text", n->text);
-	df_json_out_string(j, "remedy", n->remedy);
-	df_json_out_uint(j, "count", n->count);
-	df_json_out_close(j, '}');
+	df_json_out_object(&w->json, NULL,
+			   DF_MEMBER(n->what ? "finding" : "event", n->what ? n->what : n->event),
+			   DF_MEMBER(n->what ? "seen" : "text", n->text),
+			   DF_MEMBER("remedy", n->remedy), DF_MEMBER("count", n->count));
 }
 
 static void begin_container(struct df_writer *w)
@@ -173,38 +164,29 @@ static void put_total(struct df_writer *w, const struct df_total *t)
 	struct df_json_out *j = &w->json;
 
 	df_json_out_open(j, NULL, '{');
-	if (is_script) {
-		df_json_out_string(j, "script", t->key);
-		df_json_out_string(j, "domain", t->second);
-		df_json_out_string(j, "class", df_class_name(t->class));
-	} else if (w->section == DF_SECTION_RULES) {
-		df_json_out_string(j, "rule", t->key);
-		df_json_out_string(j, "rule_owner", t->rule_owner);
-		df_json_out_string(j, "owner", t->second);
-		df_json_out_uint(j, "names", t->n_names);
-	} else {
-		df_json_out_string(j, "parent", t->key);
-		df_json_out_uint(j, "names", t->n_names);
-	}
-	df_json_out_uint(j, "count", t->count);
-	df_json_out_uint(j, "refused", t->blocked);
-	df_json_out_uint(j, "would_refuse", t->would_block);
-	if (is_script) {
-		df_json_out_uint(j, "containers", t->n_containers);
-		put_time(j, "last", t->last);
-	}
+	if (is_script)
+		df_json_out_members(j, DF_MEMBER("script", t->key), DF_MEMBER("domain", t->second),
+				    DF_MEMBER("class", df_class_name(t->class)));
+	else if (w->section == DF_SECTION_RULES)
+		df_json_out_members(j, DF_MEMBER("rule", t->key),
+				    DF_MEMBER("rule_owner", t->rule_owner),
+				    DF_MEMBER("owner", t->second), DF_MEMBER("names", t->n_names));
+	else
+		df_json_out_members(j, DF_MEMBER("parent", t->key), DF_MEMBER("names", t->n_names));
+	df_json_out_members(j, DF_MEMBER("count", t->count), DF_MEMBER("refused", t->blocked),
+			    DF_MEMBER("would_refuse", t->would_block));
+	if (is_script)
+		df_json_out_members(j, DF_MEMBER("containers", t->n_containers),
+				    DF_MEMBER("last", *t->last ? t->last : NULL));
 	df_json_out_close(j, '}');
 }
 
 static void put_sum(struct df_json_out *j, const struct df_class_sum *s)
 {
-	df_json_out_open(j, s->name, '{');
-	df_json_out_uint(j, "dependencies", s->n_dependencies);
-	df_json_out_uint(j, "count", s->count);
-	df_json_out_uint(j, "refused", s->blocked);
-	df_json_out_uint(j, "would_refuse", s->would_block);
-	df_json_out_uint(j, "against_per_mille", s->against_per_mille);
-	df_json_out_close(j, '}');
+	df_json_out_object(j, s->name, DF_MEMBER("dependencies", s->n_dependencies),
+			   DF_MEMBER("count", s->count), DF_MEMBER("refused", s->blocked),
+			   DF_MEMBER("would_refuse", s->would_block),
+			   DF_MEMBER("against_per_mille", s->against_per_mille));
 }
 
 static void begin_section(struct df_writer *w)
@@ -280,24 +262,18 @@ static void put_contact(struct df_json_out *j, const struct df_graph *g,
 			const struct df_graph_contact *c)
 {
 	df_json_out_open(j, NULL, '{');
-	df_json_out_string(j, "name", c->name);
-	df_json_out_string(j, "verdict", df_graph_verdict(c));
-	df_json_out_uint(j, "count", c->count);
-	df_json_out_string(j, "rule", c->row->rule);
-	df_json_out_string(j, "rule_owner", c->row->rule_owner);
-	df_json_out_string(j, "owner", c->row->owner);
-	if (c->blocked_for != DF_GRAPH_NONE) {
-		df_json_out_string(j, "blocked_for", g->services[c->blocked_for].label);
-		df_json_out_bool(j, "guess", c->is_blocked_guess);
-	}
+	df_json_out_members(
+		j, DF_MEMBER("name", c->name), DF_MEMBER("verdict", df_graph_verdict(c)),
+		DF_MEMBER("count", c->count), DF_MEMBER("rule", c->row->rule),
+		DF_MEMBER("rule_owner", c->row->rule_owner), DF_MEMBER("owner", c->row->owner));
+	if (c->blocked_for != DF_GRAPH_NONE)
+		df_json_out_members(j, DF_MEMBER("blocked_for", g->services[c->blocked_for].label),
+				    DF_MEMBER("guess", c->is_blocked_guess));
 	df_json_out_open(j, "links", '[');
-	for (size_t i = c->links; i < c->links + c->n_links; i++) {
-		df_json_out_open(j, NULL, '{');
-		df_json_out_string(j, "service", g->services[g->links[i].to].label);
-		df_json_out_string(j, "by", df_graph_by_name(g->links[i].by));
-		df_json_out_bool(j, "guess", g->links[i].is_guess);
-		df_json_out_close(j, '}');
-	}
+	for (size_t i = c->links; i < c->links + c->n_links; i++)
+		df_json_out_object(j, NULL, DF_MEMBER("service", g->services[g->links[i].to].label),
+				   DF_MEMBER("by", df_graph_by_name(g->links[i].by)),
+				   DF_MEMBER("guess", g->links[i].is_guess));
 	df_json_out_close(j, ']');
 	df_json_out_close(j, '}');
 }
@@ -306,34 +282,32 @@ static void put_chain(struct df_json_out *j, const struct df_graph *g,
 		      const struct df_graph_chain *chain)
 {
 	const struct df_graph_contact *start = &g->contacts[g->links[chain->links[0]].contact];
-	const struct df_graph_contact *end_contact = &g->contacts[chain->end];
+	const struct df_graph_contact *last = &g->contacts[chain->end];
 	_cleanup_free_ char *text = df_graph_chain_text(g, chain);
-	bool is_guess = end_contact->is_blocked_guess;
+	bool is_guess = last->is_blocked_guess;
 
 	df_json_out_open(j, NULL, '{');
-	df_json_out_string(j, "chain", text);
-	df_json_out_string(j, "from", g->services[start->service].label);
+	df_json_out_members(j, DF_MEMBER("chain", text),
+			    DF_MEMBER("from", g->services[start->service].label));
 	df_json_out_open(j, "through", '[');
 	for (size_t i = 0; i < chain->n; i++) {
 		const struct df_graph_link *l = &g->links[chain->links[i]];
 
-		df_json_out_open(j, NULL, '{');
-		df_json_out_string(j, "name", g->contacts[l->contact].name);
-		df_json_out_string(j, "service", g->services[l->to].label);
-		df_json_out_string(j, "by", df_graph_by_name(l->by));
-		df_json_out_bool(j, "guess", l->is_guess);
-		df_json_out_close(j, '}');
+		df_json_out_object(j, NULL, DF_MEMBER("name", g->contacts[l->contact].name),
+				   DF_MEMBER("service", g->services[l->to].label),
+				   DF_MEMBER("by", df_graph_by_name(l->by)),
+				   DF_MEMBER("guess", l->is_guess));
 		is_guess |= l->is_guess;
 	}
 	df_json_out_close(j, ']');
-	df_json_out_string(j, "name", end_contact->name);
-	df_json_out_string(j, "verdict", df_graph_verdict(end_contact));
-	df_json_out_string(j, "rule", end_contact->row->rule);
-	df_json_out_string(j, "rule_owner", end_contact->row->rule_owner);
-	df_json_out_string(j, "owner", end_contact->row->owner);
-	if (end_contact->blocked_for != DF_GRAPH_NONE)
-		df_json_out_string(j, "blocked_for", g->services[end_contact->blocked_for].label);
-	df_json_out_bool(j, "guess", is_guess);
+	df_json_out_members(
+		j, DF_MEMBER("name", last->name), DF_MEMBER("verdict", df_graph_verdict(last)),
+		DF_MEMBER("rule", last->row->rule), DF_MEMBER("rule_owner", last->row->rule_owner),
+		DF_MEMBER("owner", last->row->owner),
+		DF_MEMBER("blocked_for", last->blocked_for != DF_GRAPH_NONE
+						 ? g->services[last->blocked_for].label
+						 : NULL),
+		DF_MEMBER("guess", is_guess));
 	df_json_out_close(j, '}');
 }
 
@@ -347,8 +321,8 @@ static void put_graph(struct df_writer *w, const struct df_graph *g)
 		const struct df_graph_service *s = &g->services[i];
 
 		df_json_out_open(j, NULL, '{');
-		df_json_out_string(j, "service", s->label);
-		df_json_out_uint(j, "containers", s->n_containers);
+		df_json_out_members(j, DF_MEMBER("service", s->label),
+				    DF_MEMBER("containers", s->n_containers));
 		df_json_out_open(j, "contacts", '[');
 		for (size_t k = s->contacts; k < s->contacts + s->n_contacts; k++)
 			put_contact(j, g, &g->contacts[k]);

@@ -91,9 +91,7 @@ static void put_message(struct df_json_out *j, const char *key, const char *text
 		}
 	}
 	escaped[pos] = '\0';
-	df_json_out_open(j, key, '{');
-	df_json_out_string(j, "text", escaped);
-	df_json_out_close(j, '}');
+	df_json_out_object(j, key, DF_MEMBER("text", escaped));
 }
 
 /* RFC 3986: a path as a reference; an absolute one has the file scheme. */
@@ -130,11 +128,8 @@ static void put_physical(struct df_json_out *j, const char *path, size_t len, ui
 	df_json_out_open(j, "artifactLocation", '{');
 	put_uri(j, path, len);
 	df_json_out_close(j, '}');
-	if (line > 0) {
-		df_json_out_open(j, "region", '{');
-		df_json_out_uint(j, "startLine", line);
-		df_json_out_close(j, '}');
-	}
+	if (line > 0)
+		df_json_out_object(j, "region", DF_MEMBER("startLine", line));
 	df_json_out_close(j, '}');
 }
 
@@ -153,14 +148,6 @@ static size_t rule_place(const char *rule, uint64_t *ret_line)
 	return (size_t)(colon - rule);
 }
 
-static void put_logical(struct df_json_out *j, const char *name, const char *kind)
-{
-	df_json_out_open(j, NULL, '{');
-	df_json_out_string(j, "name", name);
-	df_json_out_string(j, "kind", kind);
-	df_json_out_close(j, '}');
-}
-
 /* row NULL: a finding or an event. */
 static void put_locations(struct df_json_out *j, const struct df_report_container *c,
 			  const struct df_row *row)
@@ -175,9 +162,11 @@ static void put_locations(struct df_json_out *j, const struct df_report_containe
 	else if (place)
 		put_physical(j, row->rule, place, line);
 	df_json_out_open(j, "logicalLocations", '[');
-	put_logical(j, c->name ? c->name : c->id, "container");
+	df_json_out_object(j, NULL, DF_MEMBER("name", c->name ? c->name : c->id),
+			   DF_MEMBER("kind", "container"));
 	if (row && row->cmd)
-		put_logical(j, row->cmd, "process");
+		df_json_out_object(j, NULL, DF_MEMBER("name", row->cmd),
+				   DF_MEMBER("kind", "process"));
 	df_json_out_close(j, ']');
 	df_json_out_close(j, '}');
 	df_json_out_close(j, ']');
@@ -200,17 +189,14 @@ static void put_fingerprint(struct df_json_out *j, const char *const parts[stati
 	for (size_t i = 0; i < 4; i++)
 		h = df_hash_bytes(df_hash_text(h, parts[i]), "\xff", 1);
 	(void)snprintf(text, sizeof(text), "%016llx", (unsigned long long)h);
-	df_json_out_open(j, "partialFingerprints", '{');
-	df_json_out_string(j, FINGERPRINT, text);
-	df_json_out_close(j, '}');
+	df_json_out_object(j, "partialFingerprints", DF_MEMBER(FINGERPRINT, text));
 }
 
 static void begin_result(struct df_json_out *j, enum kind kind, const char *text)
 {
 	df_json_out_open(j, NULL, '{');
-	df_json_out_string(j, "ruleId", kinds[kind].id);
-	df_json_out_uint(j, "ruleIndex", kind);
-	df_json_out_string(j, "level", kinds[kind].level);
+	df_json_out_members(j, DF_MEMBER("ruleId", kinds[kind].id), DF_MEMBER("ruleIndex", kind),
+			    DF_MEMBER("level", kinds[kind].level));
 	put_message(j, "message", text);
 }
 
@@ -257,17 +243,14 @@ static void put_row(struct df_writer *w, const struct df_row *row)
 	put_locations(j, w->container, row);
 	put_fingerprint(j, fingerprint);
 	df_json_out_open(j, "properties", '{');
-	df_json_out_string(j, "domain", row->domain);
-	df_json_out_string(j, "ip", row->ip);
+	df_json_out_members(j, DF_MEMBER("domain", row->domain), DF_MEMBER("ip", row->ip));
 	if (row->ip || row->port)
 		df_json_out_uint(j, "port", row->port);
-	df_json_out_string(j, "at", row->at);
-	if (row->domain)
-		df_json_out_string(j, "class", df_class_name(row->class));
-	df_json_out_string(j, "rule", row->rule);
-	df_json_out_string(j, "rule_owner", row->rule_owner);
-	df_json_out_string(j, "owner", row->owner);
-	df_json_out_string(j, "container", w->container->id);
+	df_json_out_members(j, DF_MEMBER("at", row->at),
+			    DF_MEMBER("class", row->domain ? df_class_name(row->class) : NULL),
+			    DF_MEMBER("rule", row->rule), DF_MEMBER("rule_owner", row->rule_owner),
+			    DF_MEMBER("owner", row->owner),
+			    DF_MEMBER("container", w->container->id));
 	df_json_out_close(j, '}');
 	df_json_out_close(j, '}');
 }
@@ -302,17 +285,15 @@ static void begin(struct df_writer *w)
 	df_json_out_open(j, NULL, '{');
 	df_json_out_open(j, "tool", '{');
 	df_json_out_open(j, "driver", '{');
-	df_json_out_string(j, "name", "deployfence");
-	df_json_out_string(j, "version", PACKAGE_VERSION);
+	df_json_out_members(j, DF_MEMBER("name", "deployfence"),
+			    DF_MEMBER("version", PACKAGE_VERSION));
 	df_json_out_open(j, "rules", '[');
 	for (int i = 0; i < KINDS; i++) {
 		df_json_out_open(j, NULL, '{');
-		df_json_out_string(j, "id", kinds[i].id);
-		df_json_out_string(j, "name", kinds[i].name);
+		df_json_out_members(j, DF_MEMBER("id", kinds[i].id),
+				    DF_MEMBER("name", kinds[i].name));
 		put_message(j, "shortDescription", kinds[i].text);
-		df_json_out_open(j, "defaultConfiguration", '{');
-		df_json_out_string(j, "level", kinds[i].level);
-		df_json_out_close(j, '}');
+		df_json_out_object(j, "defaultConfiguration", DF_MEMBER("level", kinds[i].level));
 		df_json_out_close(j, '}');
 	}
 	df_json_out_close(j, ']');

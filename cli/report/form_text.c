@@ -108,12 +108,6 @@ static const char *colour_of(const struct df_report *r, enum df_row_verdict verd
 	return NULL;
 }
 
-/* Domains without the dot at their end, as people write them. */
-static void put_domain(struct df_text_table *t, size_t column, const char *domain)
-{
-	df_text_cellf(t, column, "%.*s", (int)df_class_len(domain), domain);
-}
-
 /* --- containers */
 
 static void put_fact(FILE *out, const char *key, const char *text)
@@ -188,40 +182,31 @@ static void end_container(struct df_writer *w)
 
 /* --- sections */
 
-/* The sums of a summary, by class, and of all in the last one. */
-static void put_sums(struct df_writer *w)
-{
-	struct df_text_table t = TABLE(class_columns);
-	struct df_class_sum sums[DF_CLASS_SUMS];
-
-	df_totals_sum_classes(w->totals, sums);
-	for (size_t i = 0; i < DF_CLASS_SUMS; i++) {
-		df_text_row(&t, NULL);
-		df_text_cell(&t, 0, sums[i].name);
-		df_text_number(&t, 1, sums[i].n_dependencies);
-		df_text_number(&t, 2, sums[i].count);
-		df_text_number(&t, 3, sums[i].blocked);
-		df_text_number(&t, 4, sums[i].would_block);
-		df_text_cellf(&t, 5, "%u.%u%%", sums[i].against_per_mille / 10,
-			      sums[i].against_per_mille % 10);
-	}
-	df_text_print(w->out, &t);
-}
-
 static void begin_summary(struct df_writer *w)
 {
-	const struct df_report *r = w->report;
-	const uint64_t n_search = df_aggregate_search_attempts(&r->all);
+	const struct df_aggregate *all = &w->report->all;
+	const uint64_t n_search = df_aggregate_search_attempts(all);
+	struct df_class_sum sums[DF_CLASS_SUMS];
+	struct df_text_table t = TABLE(class_columns);
 
-	(void)fprintf(w->out, "%zu container%s", r->all.n, r->all.n == 1 ? "" : "s");
-	if (*r->all.since)
-		(void)fprintf(w->out, " since %s", r->all.since);
+	(void)fprintf(w->out, "%zu container%s", all->n, all->n == 1 ? "" : "s");
+	if (*all->since)
+		(void)fprintf(w->out, " since %s", all->since);
 	(void)fputc('\n', w->out);
 	if (n_search > 0)
 		(void)fprintf(w->out, "%llu attempts of search lists are not counted\n",
 			      (unsigned long long)n_search);
 	(void)fputc('\n', w->out);
-	put_sums(w);
+	df_totals_sum_classes(w->totals, sums);
+	for (size_t i = 0; i < DF_CLASS_SUMS; i++) {
+		const struct df_class_sum *s = &sums[i];
+
+		df_text_row(&t, NULL, DF_CELL(s->name), DF_CELL(s->n_dependencies),
+			    DF_CELL(s->count), DF_CELL(s->blocked), DF_CELL(s->would_block));
+		df_text_cell(&t, 5, "%u.%u%%", s->against_per_mille / 10,
+			     s->against_per_mille % 10);
+	}
+	df_text_print(w->out, &t);
 }
 
 static void begin_section(struct df_writer *w)
@@ -261,40 +246,22 @@ static void end_section(struct df_writer *w)
 		(void)fputc('\n', w->out);
 }
 
-static void put_dependency(struct df_text_table *t, const struct df_row *row, const char *target)
-{
-	df_text_row(t, NULL);
-	df_text_cell(t, 0, target);
-	df_text_cell(t, 1, df_row_verdict_name(row->verdict));
-	if (row->domain)
-		df_text_cell(t, 2, df_class_name(row->class));
-	df_text_cell(t, 3, row->cmd);
-	df_text_cell(t, 4, row->script);
-}
-
 static void put_row(struct df_writer *w, const struct df_row *row)
 {
-	struct df_text_table *t = &w->table;
+	const char *verdict = df_row_verdict_name(row->verdict);
+	const char *class = row->domain ? df_class_name(row->class) : NULL;
 	char target[DF_ROW_TARGET_MAX];
 
 	df_row_target(row, target, sizeof(target));
-	if (w->section == DF_SECTION_NEW || w->section == DF_SECTION_GONE) {
-		put_dependency(t, row, target);
-		return;
-	}
-	df_text_row(t, colour_of(w->report, row->verdict));
-	df_text_cell(t, 0, df_row_verdict_name(row->verdict));
-	df_text_number(t, 1, row->count);
-	df_text_cell(t, 2, target);
-	if (row->domain)
-		df_text_cell(t, 3, df_class_name(row->class));
-	df_text_cell(t, 4, row->cmd);
-	df_text_cell(t, 5, row->script);
-	df_text_cell(t, 6, row->at);
-	df_text_cell(t, 7, row->rule ? row->rule : row->reason);
-	df_text_cell(t, 8, row->rule_owner);
-	df_text_cell(t, 9, row->owner);
-	df_text_cell(t, 10, row->is_new ? "new" : NULL);
+	if (w->section == DF_SECTION_NEW || w->section == DF_SECTION_GONE)
+		df_text_row(&w->table, NULL, DF_CELL(target), DF_CELL(verdict), DF_CELL(class),
+			    DF_CELL(row->cmd), DF_CELL(row->script));
+	else
+		df_text_row(&w->table, colour_of(w->report, row->verdict), DF_CELL(verdict),
+			    DF_CELL(row->count), DF_CELL(target), DF_CELL(class), DF_CELL(row->cmd),
+			    DF_CELL(row->script), DF_CELL(row->at),
+			    DF_CELL(row->rule ? row->rule : row->reason), DF_CELL(row->rule_owner),
+			    DF_CELL(row->owner), DF_CELL(row->is_new ? "new" : NULL));
 }
 
 static void put_note(struct df_writer *w, const struct df_report_note *n)
@@ -308,38 +275,24 @@ static void put_note(struct df_writer *w, const struct df_report_note *n)
 	(void)fputc('\n', w->out);
 }
 
-static void put_total(struct df_writer *w, const struct df_total *total)
+static void put_total(struct df_writer *w, const struct df_total *t)
 {
-	struct df_text_table *t = &w->table;
-
-	if (w->section == DF_SECTION_PARENTS && total->n_names < 2)
-		return; /* the table of names has it */
-	if (w->section == DF_SECTION_RULES && w->n < 2)
-		return; /* the tables of containers have it */
-	df_text_row(t, NULL);
-	if (w->section == DF_SECTION_PARENTS) {
-		put_domain(t, 0, total->key);
-		df_text_number(t, 1, total->n_names);
-		df_text_number(t, 2, total->count);
-		df_text_number(t, 3, total->blocked);
-		df_text_number(t, 4, total->would_block);
-	} else if (w->section == DF_SECTION_RULES) {
-		df_text_number(t, 0, total->count);
-		df_text_number(t, 1, total->n_names);
-		df_text_number(t, 2, total->n_containers);
-		df_text_cell(t, 3, total->key);
-		df_text_cell(t, 4, total->rule_owner);
-		df_text_cell(t, 5, total->second);
-	} else {
-		df_text_cell(t, 0, df_class_name(total->class));
-		df_text_cell(t, 1, total->key);
-		put_domain(t, 2, total->second);
-		df_text_number(t, 3, total->count);
-		df_text_number(t, 4, total->blocked);
-		df_text_number(t, 5, total->would_block);
-		df_text_number(t, 6, total->n_containers);
-		df_text_cellf(t, 7, "%.19s", total->last);
-	}
+	/* domains without the dot at their end, as people write them */
+	if (w->section == DF_SECTION_SCRIPTS) {
+		df_text_row(&w->table, NULL, DF_CELL(df_class_name(t->class)), DF_CELL(t->key),
+			    DF_CELL(""), DF_CELL(t->count), DF_CELL(t->blocked),
+			    DF_CELL(t->would_block), DF_CELL(t->n_containers));
+		df_text_cell(&w->table, 2, "%.*s", (int)df_class_len(t->second), t->second);
+		df_text_cell(&w->table, 7, "%.19s", t->last);
+	} else if (w->section == DF_SECTION_PARENTS && t->n_names > 1) {
+		df_text_row(&w->table, NULL, DF_CELL(""), DF_CELL(t->n_names), DF_CELL(t->count),
+			    DF_CELL(t->blocked), DF_CELL(t->would_block));
+		df_text_cell(&w->table, 0, "%.*s", (int)df_class_len(t->key), t->key);
+	} else if (w->section == DF_SECTION_RULES && w->n > 1) {
+		df_text_row(&w->table, NULL, DF_CELL(t->count), DF_CELL(t->n_names),
+			    DF_CELL(t->n_containers), DF_CELL(t->key), DF_CELL(t->rule_owner),
+			    DF_CELL(t->second));
+	} /* else the tables of containers have it */
 }
 
 /* --- graph */
@@ -367,28 +320,23 @@ static void put_graph(struct df_writer *w, const struct df_graph *g)
 		const struct df_graph_contact *end = &g->contacts[g->chains[i].end];
 		_cleanup_free_ char *text = df_graph_chain_text(g, &g->chains[i]);
 
-		df_text_row(&chains, colour_of(w->report, end->row->verdict));
-		df_text_cell(&chains, 0, df_graph_verdict(end));
-		df_text_cell(&chains, 1, text);
-		df_text_number(&chains, 2, end->count);
-		df_text_cell(&chains, 3, end->row->rule ? end->row->rule : end->row->reason);
-		df_text_cell(&chains, 4, end->row->rule_owner);
-		df_text_cell(&chains, 5, end->row->owner);
-		if (end->blocked_for != DF_GRAPH_NONE)
-			df_text_cell(&chains, 6, g->services[end->blocked_for].label);
+		df_text_row(&chains, colour_of(w->report, end->row->verdict),
+			    DF_CELL(df_graph_verdict(end)), DF_CELL(text), DF_CELL(end->count),
+			    DF_CELL(end->row->rule ? end->row->rule : end->row->reason),
+			    DF_CELL(end->row->rule_owner), DF_CELL(end->row->owner),
+			    DF_CELL(end->blocked_for != DF_GRAPH_NONE
+					    ? g->services[end->blocked_for].label
+					    : NULL));
 	}
 	print_graph_table(w->out, &chains);
 	for (size_t i = 0; i < g->n_links; i++) {
 		const struct df_graph_link *l = &g->links[i];
 		const struct df_graph_contact *c = &g->contacts[l->contact];
 
-		df_text_row(&links, NULL);
-		df_text_cell(&links, 0, g->services[c->service].label);
-		df_text_cell(&links, 1, c->name);
-		df_text_cell(&links, 2, g->services[l->to].label);
-		df_text_cellf(&links, 3, "%s%s", df_graph_by_name(l->by),
-			      l->is_guess ? " (a guess)" : "");
-		df_text_number(&links, 4, c->count);
+		df_text_row(&links, NULL, DF_CELL(g->services[c->service].label), DF_CELL(c->name),
+			    DF_CELL(g->services[l->to].label), DF_CELL(""), DF_CELL(c->count));
+		df_text_cell(&links, 3, "%s%s", df_graph_by_name(l->by),
+			     l->is_guess ? " (a guess)" : "");
 	}
 	print_graph_table(w->out, &links);
 	if (g->is_cut)

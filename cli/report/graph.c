@@ -102,30 +102,10 @@ static int add_item(struct df_graph *g, size_t container, const struct df_row *r
 	return r;
 }
 
-/* Of n items from that one on, which have one service and name. */
-static void add_contact(struct df_graph *g, size_t from, size_t n)
-{
-	struct df_graph_contact *c = &g->contacts[g->n_contacts];
-	struct df_graph_service *s = &g->services[g->items[from].service];
-
-	*c = (struct df_graph_contact){.service = g->items[from].service,
-				       .name = g->items[from].name,
-				       .items = from,
-				       .n_items = n,
-				       .row = g->items[from].row,
-				       .blocked_for = DF_GRAPH_NONE};
-	for (size_t i = from; i < from + n; i++)
-		if (g->items[i].row->kind != DF_ROW_SHADOW)
-			df_aggregate_add(&c->count, g->items[i].row->count);
-	c->is_against = df_row_is_against(c->row->verdict);
-	if (s->n_contacts++ == 0)
-		s->contacts = g->n_contacts;
-	g->n_contacts++;
-}
-
+/* A contact is made of all items with one service and name, which are neighbours once sorted. */
 static int make_contacts(struct df_graph *g)
 {
-	size_t from = 0;
+	struct df_graph_contact *c = NULL;
 	int r = 0;
 
 	g->items = reallocarray(NULL, g->all->n_rows + 1, sizeof(*g->items));
@@ -141,11 +121,26 @@ static int make_contacts(struct df_graph *g)
 	if (!g->contacts)
 		return -ENOMEM;
 	for (size_t i = 0; i < g->n_items; i++) {
-		if (i + 1 < g->n_items && g->items[i + 1].service == g->items[i].service &&
-		    strcmp(g->items[i + 1].name, g->items[i].name) == 0)
-			continue;
-		add_contact(g, from, i + 1 - from);
-		from = i + 1;
+		const struct df_graph_item *item = &g->items[i];
+		struct df_graph_service *s = &g->services[item->service];
+
+		if (!c || c->service != item->service || strcmp(c->name, item->name) != 0) {
+			c = &g->contacts[g->n_contacts];
+			*c = (struct df_graph_contact){
+				.service = item->service,
+				.name = item->name,
+				.items = i,
+				.row = item->row, /* the worst is the first */
+				.is_against = df_row_is_against(item->row->verdict),
+				.blocked_for = DF_GRAPH_NONE,
+			};
+			if (s->n_contacts++ == 0)
+				s->contacts = g->n_contacts;
+			g->n_contacts++;
+		}
+		c->n_items++;
+		if (item->row->kind != DF_ROW_SHADOW)
+			df_aggregate_add(&c->count, item->row->count);
 	}
 	return 0;
 }
@@ -611,41 +606,30 @@ static int add_chain(struct walk *w, size_t end)
 	return 0;
 }
 
-static int visit(struct walk *w, size_t service);
-
-static int follow(struct walk *w, const struct df_graph_contact *c)
-{
-	int r = 0;
-
-	for (size_t i = c->links; i < c->links + c->n_links && r == 0; i++) {
-		size_t to = w->g->links[i].to;
-
-		if (w->is_on_path[to])
-			continue;
-		if (w->now.n == DF_GRAPH_DEPTH_MAX || w->n_steps++ >= STEPS_MAX) {
-			w->g->is_cut = true;
-			continue;
-		}
-		w->now.links[w->now.n++] = i;
-		r = visit(w, to);
-		w->now.n--;
-	}
-	return r;
-}
-
 /* As deep as DF_GRAPH_DEPTH_MAX. */
 static int visit(struct walk *w, size_t service)
 {
-	const struct df_graph_service *s = &w->g->services[service];
+	const struct df_graph *g = w->g;
+	const struct df_graph_service *s = &g->services[service];
 	int r = 0;
 
 	w->is_on_path[service] = w->is_seen[service] = true;
 	for (size_t i = s->contacts; i < s->contacts + s->n_contacts && r == 0; i++) {
-		const struct df_graph_contact *c = &w->g->contacts[i];
+		const struct df_graph_contact *c = &g->contacts[i];
 
 		if (w->now.n > 0 && (c->is_against || c->blocked_for != DF_GRAPH_NONE))
 			r = add_chain(w, i);
-		r = r ?: follow(w, c);
+		for (size_t k = c->links; k < c->links + c->n_links && r == 0; k++) {
+			if (w->is_on_path[g->links[k].to])
+				continue;
+			if (w->now.n == DF_GRAPH_DEPTH_MAX || w->n_steps++ >= STEPS_MAX) {
+				w->g->is_cut = true;
+				continue;
+			}
+			w->now.links[w->now.n++] = k;
+			r = visit(w, g->links[k].to);
+			w->now.n--;
+		}
 	}
 	w->is_on_path[service] = false;
 	return r;

@@ -20,8 +20,9 @@ static void add_search(const char *text, size_t len, struct df_resolv_conf *ret)
 {
 	struct df_dname name;
 
-	if (ret->n_search < DF_META_SEARCH_MAX && df_dname_from_text(text, len, &name, NULL) == 0 &&
-	    name.len > 1 && !has_search(ret, &name))
+	if (ret->n_search < DF_RESOLV_SEARCH_MAX &&
+	    df_dname_from_text(text, len, &name, NULL) == 0 && name.len > 1 &&
+	    !has_search(ret, &name))
 		ret->search[ret->n_search++] = name;
 }
 
@@ -65,7 +66,7 @@ static void parse_nameserver(char *words, struct df_resolv_conf *ret)
 	struct in_addr in4;
 	uint8_t addr[16];
 
-	if (!word || ret->n_resolvers == DF_META_RESOLVERS_MAX)
+	if (!word || ret->n_resolvers == DF_RESOLV_SERVERS_MAX)
 		return;
 	word[strcspn(word, "%")] = '\0'; /* fe80::1%eth0 */
 	memcpy(addr, mapped, sizeof(mapped));
@@ -107,7 +108,7 @@ void df_resolv_conf_environment(const char *localdomain, const char *res_options
 	if (!localdomain)
 		return;
 	parse_search(localdomain, ret);
-	for (unsigned i = 0; i < file.n_search && ret->n_search < DF_META_SEARCH_MAX; i++)
+	for (unsigned i = 0; i < file.n_search && ret->n_search < DF_RESOLV_SEARCH_MAX; i++)
 		if (!has_search(ret, &file.search[i]))
 			ret->search[ret->n_search++] = file.search[i];
 }

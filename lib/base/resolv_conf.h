@@ -12,15 +12,17 @@
 #include <stdint.h>
 
 #include "lib/base/dname.h"
-#include "lib/fence/launch.h"
+
+#define DF_RESOLV_SEARCH_MAX 64 /* of resolv.conf, and of the environment */
+#define DF_RESOLV_SERVERS_MAX 16
 
 struct df_resolv_conf {
 	bool has_search; /* by a line of the file, or by LOCALDOMAIN */
 	uint8_t ndots;
 	unsigned n_search;
-	struct df_dname search[DF_META_SEARCH_MAX];
+	struct df_dname search[DF_RESOLV_SEARCH_MAX];
 	unsigned n_resolvers;
-	uint8_t resolvers[DF_META_RESOLVERS_MAX][16]; /* IPv4 as ::ffff:a.b.c.d; in order */
+	uint8_t resolvers[DF_RESOLV_SERVERS_MAX][16]; /* IPv4 as ::ffff:a.b.c.d; in order */
 };
 
 /* Cuts text, which ends in NUL, into words. */

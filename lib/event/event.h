@@ -14,7 +14,8 @@
 #include <stdint.h>
 
 #include "bpf/abi.h"
-#include "lib/fence/launch.h"
+#include "lib/base/dname.h"
+#include "lib/base/job.h"
 
 #define DF_EVENT_SCHEMA 1
 #define DF_EVENT_TEXT_MAX 8192
@@ -79,7 +80,7 @@ struct df_event_line {
 	uint16_t port;       /* host byte order; of addr, or of a proxy's target */
 	bool is_note;        /* about a name and an address as such: no verdict, no port */
 	const struct df_identity *who; /* NULL: nobody */
-	/* NULL: none.  rule_owner: who answers for the rule; the job's owner is in df_meta. */
+	/* NULL: none.  rule_owner: who answers for the rule; the job's owner is in df_job. */
 	const char *rule, *rule_owner, *hint;
 	bool has_query;
 	uint16_t txid, qtype;
@@ -106,32 +107,20 @@ struct df_event_line {
 	const char *remedy; /* what closes the finding, or what would permit it; NULL: none */
 };
 
-/* Else the name of the thread is all that is known. */
-static inline bool df_event_has_cmd(const struct df_identity *who)
-{
-	return who->state == DF_IDENTITY_OK || who->cmd_len > 0;
-}
-
-/* "dns", "connect", "packet", "tls", "http", "proxy". */
-const char *df_event_at_name(enum df_event_at at);
-
-/* "allowlist" under `default deny`, else "blocklist". */
-const char *df_event_method(const struct df_event_line *e);
-
 /* IPv4 in dotted form if mapped. */
 void df_event_addr_text(const uint8_t addr[static 16], char ret[static 46]);
 
 /* Both NUL-terminate, add no newline, cut to size, and return the length. */
-size_t df_event_text(const struct df_event_line *e, const struct df_meta *m, char *buf,
+size_t df_event_text(const struct df_event_line *e, const struct df_job *job, char *buf,
 		     size_t size);
-size_t df_event_json(const struct df_event_line *e, const struct df_meta *m, char *buf,
+size_t df_event_json(const struct df_event_line *e, const struct df_job *job, char *buf,
 		     size_t size);
 
 /*
  * The same as an entry for df_log_journal: text as MESSAGE, priority a syslog severity,
  * and fields DEPLOYFENCE_….  Octets, not text.  What does not fit is left out by fields.
  */
-size_t df_event_journal(const struct df_event_line *e, const struct df_meta *m, int priority,
+size_t df_event_journal(const struct df_event_line *e, const struct df_job *job, int priority,
 			const char *text, char *buf, size_t size);
 
 #endif

@@ -15,6 +15,8 @@
 
 #include "bpf/abi.h"
 #include "lib/base/dname.h"
+#include "lib/base/job.h"
+#include "lib/base/resolv_conf.h"
 #include "lib/event/reports.h"
 #include "lib/policy/finding.h"
 
@@ -61,18 +63,9 @@ enum df_table {
 #define DF_LAUNCH_CGROUP_PARENT "deployfence" /* below the cgroup2 mount, for the proxies */
 
 #define DF_META_VERSION 6
-#define DF_META_ID_MAX 129
 #define DF_META_TEXT_MAX 1025
 #define DF_META_PATH_MAX 4096
-#define DF_META_X_MAX 32
-#define DF_META_SEARCH_MAX 64 /* of resolv.conf, and of the environment */
-#define DF_META_RESOLVERS_MAX 16
 #define DF_META_SEEN_MAX 512 /* octets that say what was seen of a finding */
-
-struct df_meta_pair {
-	char key[80];
-	char value[DF_META_TEXT_MAX];
-};
 
 /* Strings are NUL-terminated, "" where unknown.  What is large and rare comes last. */
 struct df_meta {
@@ -85,8 +78,7 @@ struct df_meta {
 	int64_t resolv_conf_s, resolv_conf_ns; /* st_ctim of that file when the hook read it */
 	uint8_t has_resolv_conf;
 	uint8_t pad_init[7];
-	uint32_t mode; /* enum df_mode: ENFORCE or AUDIT; the stricter of own and base */
-	uint8_t table_modes[DF_TABLES]; /* the same of each table; 0: there is none */
+	uint8_t table_modes[DF_TABLES]; /* enum df_mode of each table; 0: there is none */
 	uint8_t pad_modes;
 	uint8_t is_fail_open; /* always in audit */
 	uint8_t is_logged_to_stderr;
@@ -98,10 +90,6 @@ struct df_meta {
 	struct df_reports_limits report_limits;
 	uint64_t stderr_dev, stderr_ino;
 	uint8_t token6_prefix[DF_TOKEN6_PREFIX_LEN]; /* all zero: no IPv6 */
-	char id[DF_META_ID_MAX];
-	char policy[DF_META_ID_MAX];
-	char name[256], image[512], pod[256], k8s_namespace[256], hostname[256];
-	char owner[DF_META_TEXT_MAX];
 	char stale[DF_META_TEXT_MAX];        /* why a last good table is in use; "": none is */
 	char cgroup[DF_META_PATH_MAX];       /* as in /proc/PID/cgroup */
 	char proxy_cgroup[DF_META_PATH_MAX]; /* relative to the mount, no leading slash */
@@ -112,12 +100,11 @@ struct df_meta {
 	uint8_t ndots; /* a client asks for names with fewer dots with the search list first */
 	uint8_t pad_resolvers[3];
 	uint32_t n_resolvers; /* only they may teach addresses; proxy/worker/trust.h */
-	uint8_t resolvers[DF_META_RESOLVERS_MAX][16];
+	uint8_t resolvers[DF_RESOLV_SERVERS_MAX][16];
 	uint32_t n_search;
-	struct df_dname search[DF_META_SEARCH_MAX];
+	struct df_dname search[DF_RESOLV_SEARCH_MAX];
 	char findings[DF_FINDINGS][DF_META_SEEN_MAX]; /* what was seen; "": no finding */
-	uint32_t n_x;
-	struct df_meta_pair x[DF_META_X_MAX];
+	struct df_job job;
 };
 
 /* Descriptors to hand over; index with DF_FD_… - DF_FD_FIRST; -1: none.  Borrowed. */

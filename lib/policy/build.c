@@ -7,8 +7,9 @@
 #include "lib/base/util.h"
 #include "lib/policy/internal.h"
 
-#define SEEDS_MAX 64u /* tried before giving up; the first one is enough, see DF_POLICY_CHAIN_MAX  \
-		       */
+#define SEEDS_MAX                                                                                  \
+	64u /* tried before giving up; the first one is enough, see DF_POLICY_CHAIN_MAX            \
+	     */
 
 /* Of equal rules, one that is written in the policy goes before one that is listed. */
 static unsigned rank_of(const struct df_policy_source_rule *rule)

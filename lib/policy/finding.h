@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * finding: what of a container's set-up would let it around its fence, by name.
+ * finding: the properties of a container that would let it around its fence, by name.
  *
- * The hook finds them, `on-leak` of a policy says what becomes of each, events and
- * deployfence-hook(8) call them by these names.  The numbers are part of compiled
+ * The hook finds them, `on-leak` of a policy says whether each is a warning or a refusal,
+ * events and deployfence-hook(8) call them by these names.  The numbers are part of compiled
  * policies: add at the end, and raise DF_POLICY_VERSION.
  */
 #ifndef DF_FINDING_H
@@ -39,10 +39,10 @@ enum df_finding {
 /* "cap-net-raw"; NULL: no such finding. */
 const char *df_finding_name(unsigned finding);
 
-/* It says how the container is set up, and opens nothing by itself. */
+/* It describes the set-up of the container, and opens nothing by itself. */
 bool df_finding_is_circumstance(unsigned finding);
 
-/* What closes it, one line; NULL: no such finding. */
+/* The remedy, one line; NULL: no such finding. */
 const char *df_finding_remedy(unsigned finding);
 
 /* The finding with this name (len octets), or -ENOENT. */

@@ -208,7 +208,7 @@ static int take(void *data, const struct df_list_entry *entry)
 	int r;
 
 	reading->rule.scope = (uint8_t)(t->is_name ? t->scope : DF_POLICY_NET);
-	reading->rule.ports = (struct df_policy_range){t->ports.proto, t->ports.lo, t->ports.hi};
+	reading->rule.ports = t->ports;
 	reading->rule.is_exception = entry->is_exception && action != DF_POLICY_ALLOW;
 	reading->rule.is_important = entry->is_important;
 	if (reading->rule.is_exception)

@@ -2,8 +2,8 @@
 /*
  * list: files of names in formats that other programs define.
  *
- * Five formats, of each what names a name or a network; deployfence.policy(5) says
- * exactly what is read.  Lines end in LF or CR LF.  A line that is not understood is
+ * Five formats; of each the lines that name a domain or a network are read, as
+ * deployfence.policy(5) describes.  Lines end in LF or CR LF.  A line that is not understood is
  * counted, and nothing of it is read: lists come from elsewhere, and one odd line must
  * not make a policy useless.  No I/O, no allocation, no messages.
  */

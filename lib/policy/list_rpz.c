@@ -143,24 +143,21 @@ static bool is_ttl(struct df_span s)
 
 static bool is_class(struct df_span s)
 {
-	return df_span_is_nocase(s, "IN") || df_span_is_nocase(s, "CH") ||
-	       df_span_is_nocase(s, "HS");
+	static const char *const classes[] = {"IN", "CH", "HS"};
+
+	return df_span_is_one_of(s, classes, ARRAY_SIZE(classes));
 }
 
-/* Those of every zone, and of signed ones, which no resolver takes for a policy. */
+/* Types of every zone, and of signed ones, which no resolver takes for a policy. */
 static bool is_of_zone(struct df_span type)
 {
 	static const char *const types[] = {"SOA",    "NS",         "RRSIG", "NSEC",   "NSEC3",
 					    "DNSKEY", "NSEC3PARAM", "CDS",   "CDNSKEY"};
 
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		if (df_span_is_nocase(type, types[i]))
-			return true;
-	}
-	return false;
+	return df_span_is_one_of(type, types, ARRAY_SIZE(types));
 }
 
-/* What the record makes of trigger.  Data of any other type takes the place of the real one. */
+/* The action of the record.  Data of any type but CNAME replace the real data. */
 static enum action action_of(const struct zone *z, struct df_span type, struct df_span data,
 			     const struct df_dname *trigger)
 {
@@ -173,7 +170,7 @@ static enum action action_of(const struct zone *z, struct df_span type, struct d
 		return OTHER;
 	if (is_name(&target, "rpz-tcp-only."))
 		return OTHER;
-	/* A name that stands for itself is what passed before rpz-passthru was. */
+	/* Before rpz-passthru existed, a CNAME to the name itself let it pass. */
 	if (is_name(&target, "rpz-passthru.") ||
 	    (is_wildcard == z->is_wildcard && df_dname_is_equal(&target, trigger)))
 		return PASS;
@@ -186,16 +183,13 @@ static bool is_data(struct df_span type)
 	static const char *const types[] = {"CNAME", "A",     "AAAA", "TXT", "MX",    "SRV",
 					    "PTR",   "CAA",   "SVCB", "SPF", "HTTPS", "NAPTR",
 					    "HINFO", "SSHFP", "TLSA", "URI", "LOC",   "DS"};
-	struct df_span number = df_span_behind(type, type.len < 4 ? 0 : 4);
 
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		if (df_span_is_nocase(type, types[i]))
-			return true;
-	}
+	if (df_span_is_one_of(type, types, ARRAY_SIZE(types)))
+		return true;
 	if (type.len < 5 || !df_span_is_nocase((struct df_span){type.s, 4}, "TYPE"))
 		return false;
-	for (size_t i = 0; i < number.len; i++) {
-		if (number.s[i] < '0' || number.s[i] > '9')
+	for (size_t i = 4; i < type.len; i++) {
+		if (type.s[i] < '0' || type.s[i] > '9')
 			return false;
 	}
 	return true;
@@ -251,10 +245,11 @@ static enum df_list_line take_rpz_ip(struct zone *z, const struct df_dname *trig
 static enum df_list_line take_trigger(struct zone *z, const struct df_dname *trigger,
 				      enum action action)
 {
+	static const char *const unknown[] = {"rpz-client-ip", "rpz-nsip", "rpz-nsdname"};
 	struct df_span last = label_at(trigger, trigger->n_labels - 1u);
 	bool is_pass = action == PASS;
 
-	/* In an allow-list, what passes is meant, and in a block-list all but that. */
+	/* An allow-list consists of the names that pass, a block-list of all others. */
 	if (action == OTHER || (z->reader->list->is_allow && !is_pass))
 		return DF_LIST_UNUSED;
 	if (df_span_is(last, "rpz-ip")) {
@@ -262,9 +257,8 @@ static enum df_list_line take_trigger(struct zone *z, const struct df_dname *tri
 			return DF_LIST_UNUSED;
 		return take_rpz_ip(z, trigger);
 	}
-	/* Of those who ask, and of name servers, a fence knows nothing. */
-	if (df_span_is(last, "rpz-client-ip") || df_span_is(last, "rpz-nsip") ||
-	    df_span_is(last, "rpz-nsdname"))
+	/* A fence knows neither the clients of a resolver nor the name servers of a name. */
+	if (df_span_is_one_of(last, unknown, ARRAY_SIZE(unknown)))
 		return DF_LIST_UNUSED;
 	z->reader->entry.target.name = *trigger;
 	return df_list_take_dname(z->reader, z->is_wildcard ? DF_POLICY_BELOW : DF_POLICY_EXACT,
@@ -333,19 +327,19 @@ static enum df_list_line read_record(struct zone *z, const struct record *rec)
 void df_list_rpz(struct df_list_reader *r)
 {
 	struct zone z = {.reader = r, .origin = root, .apex = root};
-	enum df_list_line what;
+	enum df_list_line result;
 	struct record rec;
 
 	while (r->r == 0 && next_record(r, &rec)) {
 		r->entry.is_important = false;
 		if (rec.is_broken)
-			what = DF_LIST_UNKNOWN;
+			result = DF_LIST_UNKNOWN;
 		else if (rec.n == 0)
 			continue;
 		else if (rec.has_owner && rec.tokens[0].s[0] == '$')
-			what = read_directive(&z, &rec);
+			result = read_directive(&z, &rec);
 		else
-			what = read_record(&z, &rec);
-		df_list_count(r, what, rec.line);
+			result = read_record(&z, &rec);
+		df_list_count(r, result, rec.line);
 	}
 }

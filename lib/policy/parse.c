@@ -228,7 +228,7 @@ static int parse_rule(struct df_policy_parser *p, const struct df_policy_stateme
 	if (r < 0)
 		return r;
 	rule.scope = (uint8_t)(t.is_name ? t.scope : DF_POLICY_NET);
-	rule.ports = (struct df_policy_range){t.ports.proto, t.ports.lo, t.ports.hi};
+	rule.ports = t.ports;
 	if (is_left_out(p, rule.ports))
 		return 0;
 	r = df_policy_add_rule(p, w.column, &rule, &index);

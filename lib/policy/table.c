@@ -11,15 +11,39 @@
 #include "lib/policy/internal.h"
 #include "lib/policy/ports.h"
 
-enum df_policy_mode df_policy_mode(const struct df_policy *p)
+static const char *string_or_null(const struct df_policy *p, uint32_t offset)
 {
-	return df_policy_header(p)->mode;
+	return offset ? df_policy_string(p, offset) : NULL;
 }
 
-unsigned df_policy_enforce_share(const struct df_policy *p)
-{
-	return df_policy_header(p)->enforce_share;
-}
+/* Fields of the header; texts are offsets in the strings. */
+#define GETTER(type, name, expression)                                                             \
+	type name(const struct df_policy *p)                                                       \
+	{                                                                                          \
+		const struct df_policy_header *h = df_policy_header(p);                            \
+                                                                                                   \
+		return expression;                                                                 \
+	}
+
+GETTER(enum df_policy_mode, df_policy_mode, h->mode)
+GETTER(unsigned, df_policy_enforce_share, h->enforce_share)
+GETTER(enum df_policy_action, df_policy_default, h->default_action)
+GETTER(enum df_policy_refuse_dns, df_policy_refuse_dns, h->refuse_dns)
+GETTER(enum df_policy_raw_ip, df_policy_raw_ip, h->raw_ip)
+GETTER(enum df_policy_pin, df_policy_pin_blocked, h->pin_blocked)
+GETTER(enum df_policy_shared, df_policy_shared_address, h->shared_address)
+GETTER(uint32_t, df_policy_keep_learned_s, h->keep_learned_s)
+GETTER(int, df_policy_refuse_errno, h->refuse_errno)
+GETTER(bool, df_policy_is_nested_netns_allowed, h->is_nested_netns_allowed)
+GETTER(uint32_t, df_policy_n_resolvers, h->n_resolvers)
+GETTER(uint32_t, df_policy_n_pin_names, h->n_pins)
+GETTER(uint32_t, df_policy_n_nets, h->n_nets)
+GETTER(uint32_t, df_policy_n_ranges, h->n_ranges)
+GETTER(const char *, df_policy_name, df_policy_string(p, h->name))
+GETTER(const char *, df_policy_default_owner, string_or_null(p, h->default_owner))
+GETTER(const char *, df_policy_default_hint, string_or_null(p, h->default_hint))
+GETTER(const char *, df_policy_raw_owner, string_or_null(p, h->raw_owner))
+GETTER(const char *, df_policy_raw_hint, string_or_null(p, h->raw_hint))
 
 enum df_policy_mode df_policy_mode_for(const struct df_policy *p, const char *image,
 				       const char *name, const char *id)
@@ -36,61 +60,11 @@ enum df_policy_mode df_policy_mode_for(const struct df_policy *p, const char *im
 								     : DF_POLICY_AUDIT;
 }
 
-enum df_policy_action df_policy_default(const struct df_policy *p)
-{
-	return df_policy_header(p)->default_action;
-}
-
-enum df_policy_refuse_dns df_policy_refuse_dns(const struct df_policy *p)
-{
-	return df_policy_header(p)->refuse_dns;
-}
-
-enum df_policy_raw_ip df_policy_raw_ip(const struct df_policy *p)
-{
-	return df_policy_header(p)->raw_ip;
-}
-
-enum df_policy_pin df_policy_pin_blocked(const struct df_policy *p)
-{
-	return df_policy_header(p)->pin_blocked;
-}
-
-enum df_policy_shared df_policy_shared_address(const struct df_policy *p)
-{
-	return df_policy_header(p)->shared_address;
-}
-
-uint32_t df_policy_keep_learned_s(const struct df_policy *p)
-{
-	return df_policy_header(p)->keep_learned_s;
-}
-
-int df_policy_refuse_errno(const struct df_policy *p)
-{
-	return df_policy_header(p)->refuse_errno;
-}
-
-bool df_policy_is_nested_netns_allowed(const struct df_policy *p)
-{
-	return df_policy_header(p)->is_nested_netns_allowed;
-}
-
 enum df_policy_leak df_policy_on_leak(const struct df_policy *p, unsigned finding)
 {
 	bool is_refusal = finding < DF_FINDINGS && df_policy_header(p)->leaks >> finding & 1;
 
 	return is_refusal ? DF_POLICY_LEAK_REFUSE : DF_POLICY_LEAK_WARN;
-}
-
-const char *df_policy_name(const struct df_policy *p)
-{
-	return df_policy_string(p, df_policy_header(p)->name);
-}
-
-uint32_t df_policy_n_resolvers(const struct df_policy *p)
-{
-	return df_policy_header(p)->n_resolvers;
 }
 
 void df_policy_resolver_at(const struct df_policy *p, uint32_t i, uint8_t ret_addr[static 16])
@@ -243,11 +217,6 @@ bool df_policy_has_allow_below(const struct df_policy *p, const struct df_dname 
 	       (below ? below->action : df_policy_default(p)) == DF_POLICY_ALLOW;
 }
 
-uint32_t df_policy_n_pin_names(const struct df_policy *p)
-{
-	return df_policy_header(p)->n_pins;
-}
-
 int df_policy_pin_name_at(const struct df_policy *p, uint32_t i, struct df_dname *ret)
 {
 	const struct df_policy_header *h = df_policy_header(p);
@@ -263,20 +232,15 @@ int df_policy_pin_name_at(const struct df_policy *p, uint32_t i, struct df_dname
 	return df_dname_from_wire(p->base, h->strings, &at, ret);
 }
 
-static const char *string_or_null(const struct df_policy *p, uint32_t offset)
-{
-	return offset ? df_policy_string(p, offset) : NULL;
-}
-
 bool df_policy_rule_is_listed(const struct df_policy *p, const struct df_policy_rule *r)
 {
-	(void)p; /* that it is of this table is all there is to say of it */
+	(void)p;
 	return r->flags & DF_POLICY_RULE_LISTED;
 }
 
 bool df_policy_rule_is_exception(const struct df_policy *p, const struct df_policy_rule *r)
 {
-	(void)p; /* as above */
+	(void)p;
 	return r->flags & DF_POLICY_RULE_EXCEPTION;
 }
 
@@ -284,26 +248,6 @@ bool df_policy_rule_is_implied(const struct df_policy *p, const struct df_policy
 {
 	(void)p;
 	return r->flags & DF_POLICY_RULE_IMPLIED;
-}
-
-const char *df_policy_default_owner(const struct df_policy *p)
-{
-	return string_or_null(p, df_policy_header(p)->default_owner);
-}
-
-const char *df_policy_default_hint(const struct df_policy *p)
-{
-	return string_or_null(p, df_policy_header(p)->default_hint);
-}
-
-const char *df_policy_raw_owner(const struct df_policy *p)
-{
-	return string_or_null(p, df_policy_header(p)->raw_owner);
-}
-
-const char *df_policy_raw_hint(const struct df_policy *p)
-{
-	return string_or_null(p, df_policy_header(p)->raw_hint);
 }
 
 const char *df_policy_rule_owner(const struct df_policy *p, const struct df_policy_rule *r)
@@ -420,11 +364,6 @@ const struct df_policy_rule *df_policy_lookup_addr(const struct df_policy *p,
 	return rule;
 }
 
-uint32_t df_policy_n_nets(const struct df_policy *p)
-{
-	return df_policy_header(p)->n_nets;
-}
-
 void df_policy_net_at(const struct df_policy *p, uint32_t i, uint8_t ret_addr[static 16],
 		      unsigned *ret_prefix_len)
 {
@@ -432,11 +371,6 @@ void df_policy_net_at(const struct df_policy *p, uint32_t i, uint8_t ret_addr[st
 
 	memcpy(ret_addr, n->addr, sizeof(n->addr));
 	*ret_prefix_len = n->prefix_len;
-}
-
-uint32_t df_policy_n_ranges(const struct df_policy *p)
-{
-	return df_policy_header(p)->n_ranges;
 }
 
 struct df_policy_range df_policy_range_at(const struct df_policy *p, uint32_t i)

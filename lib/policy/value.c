@@ -60,14 +60,14 @@ static int parse_port(const char *s, size_t len, size_t offset, uint16_t *ret,
 	return 0;
 }
 
-int df_value_ports(const char *s, size_t len, struct df_value_ports *ret,
+int df_value_ports(const char *s, size_t len, struct df_policy_range *ret,
 		   struct df_value_error *ret_error)
 {
 	const char *slash = memchr(s, '/', len);
 	size_t range_len = slash ? (size_t)(slash - s) : len;
 	const char *dash = memchr(s, '-', range_len);
 	size_t lo_len = dash ? (size_t)(dash - s) : range_len;
-	struct df_value_ports ports = {0};
+	struct df_policy_range ports = {0};
 	int r;
 
 	r = parse_port(s, lo_len, 0, &ports.lo, ret_error);
@@ -225,8 +225,8 @@ int df_value_size(const char *s, size_t len, uint64_t *ret, struct df_value_erro
 }
 
 /*
- * What would be read as an IPv4 address by those who connect: names whose last
- * label is a number do not exist (RFC 1123 2.1, WHATWG URL "ends in a number").
+ * Programs that connect would read it as an IPv4 address: names whose last label is a number do
+ * not exist (RFC 1123 2.1, WHATWG URL "ends in a number").
  */
 static bool looks_like_ipv4(const char *s, size_t len)
 {
@@ -248,29 +248,12 @@ static int refuse_root(struct df_value_error *ret_error)
 			       "'default deny' for what no rule names");
 }
 
-/* What is commonly pasted instead of a name gets its own words; df_dname_from_text does the rest.
- */
-static int check_name_text(const char *s, size_t len, size_t offset,
-			   struct df_value_error *ret_error)
-{
-	const char *slash = memchr(s, '/', len);
-
-	if (slash)
-		return df_value_refuse(ret_error, offset + (size_t)(slash - s),
-				       "'/' in a name; write the name alone, as in example.com");
-	if (looks_like_ipv4(s, len))
-		return df_value_refuse(ret_error, offset,
-				       "a name that ends in a number is an address; write the "
-				       "address without '=' and '*.'");
-	return 0;
-}
-
 static int parse_name(const char *s, size_t len, struct df_policy_target *t,
 		      struct df_value_error *ret_error)
 {
 	struct df_dname_error error;
+	const char *slash;
 	size_t skip = 0;
-	int r;
 
 	t->is_name = true;
 	t->scope = DF_POLICY_TREE;
@@ -284,11 +267,16 @@ static int parse_name(const char *s, size_t len, struct df_policy_target *t,
 	if ((len == 1 && (s[0] == '*' || s[0] == '.')) || (skip == 1 && len == 2 && s[1] == '.') ||
 	    (skip == 2 && len == 2))
 		return refuse_root(ret_error);
-	r = check_name_text(s + skip, len - skip, skip, ret_error);
-	if (r < 0)
-		return r;
-	r = df_dname_from_text(s + skip, len - skip, &t->name, &error);
-	if (r < 0)
+	/* Two common slips get words of their own. */
+	slash = memchr(s + skip, '/', len - skip);
+	if (slash)
+		return df_value_refuse(ret_error, (size_t)(slash - s),
+				       "'/' in a name; write the name alone, as in example.com");
+	if (looks_like_ipv4(s + skip, len - skip))
+		return df_value_refuse(ret_error, skip,
+				       "a name that ends in a number is an address; write the "
+				       "address without '=' and '*.'");
+	if (df_dname_from_text(s + skip, len - skip, &t->name, &error) < 0)
 		return df_value_refuse(ret_error, skip + error.offset, "%s%s%s", error.what,
 				       error.hint ? "; " : "", error.hint ? error.hint : "");
 	return t->name.n_labels == 0 ? refuse_root(ret_error) : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * policy_value: the values of policy and configuration statements that are more
- * than a word of a list: ports, addresses, networks, durations, shares, sizes.
+ * value: the values of policy and configuration statements that are more than a word of
+ * a list: ports, addresses, networks, durations, shares, sizes, and the targets of rules.
  * Strict: whole text, decimal, no signs.  No allocation, no output.
  */
 #ifndef DF_POLICY_VALUE_H
@@ -23,11 +23,6 @@ struct df_value_error {
 	char text[DF_VALUE_ERROR_MAX];
 };
 
-struct df_value_ports {
-	uint8_t proto; /* IPPROTO_TCP, IPPROTO_UDP; 0: both */
-	uint16_t lo, hi;
-};
-
 struct df_value_net {
 	uint8_t family; /* AF_INET or AF_INET6 */
 	uint8_t prefix_len;
@@ -37,7 +32,7 @@ struct df_value_net {
 /* All: 0, or -EINVAL with *ret_error filled and *ret untouched. */
 
 /* 443, 443/tcp, 1000-2000/udp. */
-int df_value_ports(const char *s, size_t len, struct df_value_ports *ret,
+int df_value_ports(const char *s, size_t len, struct df_policy_range *ret,
 		   struct df_value_error *ret_error);
 /* An address or, with '/', a network without host bits. */
 int df_value_net(const char *s, size_t len, struct df_value_net *ret,
@@ -55,20 +50,16 @@ int df_value_size(const char *s, size_t len, uint64_t *ret, struct df_value_erro
 int df_value_refuse(struct df_value_error *ret_error, size_t offset, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/*
- * policy_target: what a block or allow statement names: a domain name with scope,
- * an address or a network, each with or without ports.
+/* The target of a rule: a domain name with scope, an address or a network, with or without ports.
  */
-
 struct df_policy_target {
 	bool is_name;
 	enum df_policy_scope scope; /* of a name */
 	struct df_dname name;
-	struct df_value_net net;     /* if it is no name */
-	struct df_value_ports ports; /* lo 0: every port */
+	struct df_value_net net;      /* if it is no name */
+	struct df_policy_range ports; /* lo 0: every port */
 };
 
-/* 0, or -EINVAL with *ret_error filled and *ret untouched. */
 int df_policy_target_parse(const char *s, size_t len, struct df_policy_target *ret,
 			   struct df_value_error *ret_error);
 

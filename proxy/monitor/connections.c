@@ -237,7 +237,7 @@ void df_connections_asked(struct df_connections *c, const struct df_msg_destroy 
 	char text[128];
 	int r;
 
-	if (c->meta->mode != DF_MODE_ENFORCE)
+	if (c->meta->job.mode != DF_MODE_ENFORCE)
 		return;
 	r = df_connections_destroy(c, m);
 	if (r == 0 || r == -ENOENT || r == -EXDEV || r == -EBADMSG || c->is_reported)

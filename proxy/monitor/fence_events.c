@@ -84,7 +84,7 @@ void df_fence_events_start(struct df_fence_events *f)
 	size_t n = 0;
 
 	df_append(text, sizeof(text), &n, "fenced: mode %s",
-		  f->meta->mode == DF_MODE_AUDIT ? "audit" : "enforce");
+		  f->meta->job.mode == DF_MODE_AUDIT ? "audit" : "enforce");
 	for (int i = 0; i < DF_TABLES; i++)
 		if (df_tables_has(f->tables, i))
 			df_append(text, sizeof(text), &n, ", %s %s", kinds[i],
@@ -123,7 +123,7 @@ static void record_answers(struct df_fence_events *f, const struct df_msg_pong *
 	f->next_answers_ns = now_ns + ANSWERS_NS;
 	e.count = all_forged - f->n_forged;
 	f->n_forged = all_forged;
-	e.message = f->meta->mode == DF_MODE_AUDIT ? FORGED "; passed, as in audit"
+	e.message = f->meta->job.mode == DF_MODE_AUDIT ? FORGED "; passed, as in audit"
 						   : FORGED "; dropped";
 	if (e.count >= FORGED_MANY)
 		df_record_emit(f->record, &e, true);
@@ -163,7 +163,7 @@ void df_fence_events_stop(struct df_fence_events *f, const struct df_msg_pong *c
 		  "%llu malformed, %llu mismatched, %llu stray",
 		  (unsigned long long)(r->n_queries + counts->n_untold_queries),
 		  (unsigned long long)(r->n_refusals + counts->n_untold_refusals),
-		  f->meta->mode == DF_MODE_AUDIT ? "would have been refused" : "refused",
+		  f->meta->job.mode == DF_MODE_AUDIT ? "would have been refused" : "refused",
 		  (unsigned long long)e.n_lost, (unsigned long long)counts->n_dropped,
 		  (unsigned long long)counts->n_malformed, (unsigned long long)counts->n_mismatched,
 		  (unsigned long long)counts->n_unknown_token);

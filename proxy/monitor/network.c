@@ -162,7 +162,7 @@ void df_resolvers_hand_over(struct df_resolvers *r)
 	msg.n_search = now->n_search;
 	memcpy(msg.search, now->search, now->n_search * sizeof(msg.search[0]));
 	/* LOCALDOMAIN and the hostname's domain are no lines of the file, and go on to count */
-	for (uint32_t i = 0; i < r->meta->n_search && msg.n_search < DF_META_SEARCH_MAX; i++)
+	for (uint32_t i = 0; i < r->meta->n_search && msg.n_search < DF_RESOLV_SEARCH_MAX; i++)
 		if (!has_search(now, &r->meta->search[i]))
 			msg.search[msg.n_search++] = r->meta->search[i];
 	r->is_unsent = df_child_send(r->worker, &msg, sizeof(msg)) < 0;

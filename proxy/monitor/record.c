@@ -63,8 +63,8 @@ static void log_line(struct df_record *r, const struct df_event_line *e, const c
 	int result = 0;
 
 	if (r->meta->log_to_journal) {
-		result = df_log_journal(
-			entry, df_event_journal(e, r->meta, level, text, entry, sizeof(entry)));
+		result = df_log_journal(entry, df_event_journal(e, &r->meta->job, level, text,
+								entry, sizeof(entry)));
 		is_logged = result != -ENOENT && result != -ECONNREFUSED;
 	}
 	if (r->meta->log_to_syslog || (r->meta->log_to_journal && !is_logged))
@@ -76,12 +76,12 @@ static void log_line(struct df_record *r, const struct df_event_line *e, const c
 void df_record_emit(struct df_record *r, const struct df_event_line *e, bool with_text)
 {
 	static char text[DF_EVENT_TEXT_MAX + 1], json[DF_EVENT_JSON_MAX + 1];
-	size_t n = df_event_json(e, r->meta, json, sizeof(json) - 1);
+	size_t n = df_event_json(e, &r->meta->job, json, sizeof(json) - 1);
 
 	write_line(r, &r->jsonl, json, n);
 	if (!with_text)
 		return;
-	n = df_event_text(e, r->meta, text, sizeof(text) - 1);
+	n = df_event_text(e, &r->meta->job, text, sizeof(text) - 1);
 	log_line(r, e, text);
 	write_line(r, &r->text, text, n);
 	df_record_show(r, e, text); /* last: it may emit an event of its own */

@@ -230,7 +230,7 @@ static void record(struct df_record *r, const struct df_event *k, const struct d
 	}
 	if (is_early) {
 		if (e.is_blocked) {
-			(void)df_event_text(&e, r->meta, text, sizeof(text) - 1);
+			(void)df_event_text(&e, &r->meta->job, text, sizeof(text) - 1);
 			df_record_show(r, &e, text);
 		}
 		return;

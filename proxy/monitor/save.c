@@ -38,7 +38,7 @@ void df_save_init(struct df_save *s, uint64_t now_ns)
 
 static int keep(const struct df_save *s)
 {
-	return df_reports_keep(DF_FD_REPORTS, DF_FD_RUN, s->meta->id, &s->meta->report_limits);
+	return df_reports_keep(DF_FD_REPORTS, DF_FD_RUN, s->meta->job.id, &s->meta->report_limits);
 }
 
 static void tell_failure(struct df_save *s, int error)

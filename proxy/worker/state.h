@@ -163,7 +163,7 @@ struct df_worker {
 	struct df_tables tables;
 	struct df_search_list search;
 	uint32_t n_search; /* of search_names, once the list has changed */
-	struct df_dname search_names[DF_META_SEARCH_MAX];
+	struct df_dname search_names[DF_RESOLV_SEARCH_MAX];
 	struct df_history history;
 	/* set by df_worker_run: their modules include this header */
 	struct df_teach *teach;
@@ -217,7 +217,7 @@ struct df_worker {
 /* Nothing is enforced: messages pass that would be stripped, refused or not understood. */
 static inline bool df_worker_is_inert(const struct df_worker *w)
 {
-	return w->meta->mode != DF_MODE_ENFORCE;
+	return w->meta->job.mode != DF_MODE_ENFORCE;
 }
 
 #endif

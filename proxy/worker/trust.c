@@ -19,9 +19,9 @@ void df_trust_init(struct df_trust *t, const struct df_meta *meta, struct df_own
 }
 
 void df_trust_replace(struct df_trust *t, unsigned n,
-		      const uint8_t addrs[static DF_META_RESOLVERS_MAX][16])
+		      const uint8_t addrs[static DF_RESOLV_SERVERS_MAX][16])
 {
-	t->n = n < DF_META_RESOLVERS_MAX ? n : DF_META_RESOLVERS_MAX;
+	t->n = n < DF_RESOLV_SERVERS_MAX ? n : DF_RESOLV_SERVERS_MAX;
 	memcpy(t->addrs, addrs, t->n * sizeof(t->addrs[0]));
 }
 
@@ -62,7 +62,7 @@ bool df_trust_has(struct df_trust *t, const struct df_token *token, uint64_t now
 bool df_trust_pick(struct df_trust *t, unsigned k, uint64_t now_ns, struct df_resolver *ret,
 		   unsigned *ret_index)
 {
-	const uint8_t *trusted[DF_META_RESOLVERS_MAX];
+	const uint8_t *trusted[DF_RESOLV_SERVERS_MAX];
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < t->n; i++)

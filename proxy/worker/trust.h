@@ -41,7 +41,7 @@ struct df_trust {
 	bool are_named;     /* by `resolver` */
 	bool is_host_netns, is_docker;
 	unsigned n;
-	uint8_t addrs[DF_META_RESOLVERS_MAX][16]; /* trusted if they are nobody local */
+	uint8_t addrs[DF_RESOLV_SERVERS_MAX][16]; /* trusted if they are nobody local */
 };
 
 struct df_route {
@@ -55,7 +55,7 @@ void df_trust_init(struct df_trust *t, const struct df_meta *meta, struct df_own
 
 /* The container's resolv.conf has changed, and counts.  Those beyond the limit are left out. */
 void df_trust_replace(struct df_trust *t, unsigned n,
-		      const uint8_t addrs[static DF_META_RESOLVERS_MAX][16]);
+		      const uint8_t addrs[static DF_RESOLV_SERVERS_MAX][16]);
 
 /* Named here, trusted or not. */
 bool df_trust_lists(const struct df_trust *t, const uint8_t addr[static 16]);

@@ -63,7 +63,7 @@ static void send_pong(struct df_worker *w)
 /* The container's resolv.conf, read again. */
 static void take_resolvers(struct df_worker *w, const struct df_msg_resolvers *m)
 {
-	w->n_search = m->n_search < DF_META_SEARCH_MAX ? m->n_search : DF_META_SEARCH_MAX;
+	w->n_search = m->n_search < DF_RESOLV_SEARCH_MAX ? m->n_search : DF_RESOLV_SEARCH_MAX;
 	memcpy(w->search_names, m->search, w->n_search * sizeof(w->search_names[0]));
 	w->search = (struct df_search_list){w->search_names, w->n_search};
 	if (!w->trust.are_named)

@@ -164,9 +164,10 @@ void fence_as(const char *own, enum df_mode own_mode, const char *base, enum df_
 						&tables.tables[i]),
 				 0);
 	}
-	meta.mode = meta.table_modes[0] == DF_MODE_ENFORCE || meta.table_modes[1] == DF_MODE_ENFORCE
-			    ? DF_MODE_ENFORCE
-			    : DF_MODE_AUDIT;
+	meta.job.mode =
+		meta.table_modes[0] == DF_MODE_ENFORCE || meta.table_modes[1] == DF_MODE_ENFORCE
+			? DF_MODE_ENFORCE
+			: DF_MODE_AUDIT;
 	memset(&seen, 0, sizeof(seen));
 	memset(&flows, 0, sizeof(flows));
 	memset(&learn, 0, sizeof(learn));

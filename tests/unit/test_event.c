@@ -15,7 +15,7 @@
 
 static char text[DF_EVENT_TEXT_MAX], json[DF_EVENT_JSON_MAX];
 
-static struct df_meta meta = {.id = "4f1c", .policy = "default", .mode = DF_MODE_ENFORCE};
+static struct df_job job = {.id = "4f1c", .policy = "default", .mode = DF_MODE_ENFORCE};
 
 static struct df_identity curl(void)
 {
@@ -47,7 +47,7 @@ static void test_published_line(void **state)
 	struct df_event_line e = refusal(&who);
 
 	(void)state;
-	(void)df_event_text(&e, &meta, text, sizeof(text));
+	(void)df_event_text(&e, &job, text, sizeof(text));
 	assert_string_equal(text,
 			    "WARN DNS BLOCKED reason=FromDNSRequest blocked=true blockedAt=dns "
 			    "domain=github.com. pid=266767 cmd=\"curl github.com \" "
@@ -55,12 +55,12 @@ static void test_published_line(void **state)
 			    "rule_owner=\"team-deploy@example\" container=4f1c "
 			    "hint=\"ask #deploy-platform\"");
 	e.is_allowlist = true;
-	(void)df_event_text(&e, &meta, text, sizeof(text));
+	(void)df_event_text(&e, &job, text, sizeof(text));
 	assert_non_null(strstr(text, "\" firewallMethod=allowlist rule="));
-	(void)df_event_json(&e, &meta, json, sizeof(json));
+	(void)df_event_json(&e, &job, json, sizeof(json));
 	assert_non_null(strstr(json, "\"firewallMethod\":\"allowlist\""));
 	e.is_blocked = false;
-	(void)df_event_text(&e, &meta, text, sizeof(text));
+	(void)df_event_text(&e, &job, text, sizeof(text));
 	assert_non_null(strstr(text, "INFO DNS BLOCKED reason=FromDNSRequest blocked=false "
 				     "would_block=true blockedAt=dns domain=github.com. "));
 }
@@ -83,7 +83,7 @@ static void test_json(void **state)
 	int64_t n;
 
 	(void)state;
-	assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+	assert_true(df_event_json(&e, &job, json, sizeof(json)) > 0);
 	doc = parse();
 	assert_int_equal(df_json_int(df_json_get(doc, "schema"), &n), 0);
 	assert_int_equal(n, DF_EVENT_SCHEMA);
@@ -100,7 +100,7 @@ static void test_json(void **state)
 /* As the journal gets it: with one field and without another. */
 static void expect_fields(const struct df_event_line *e, const char *with, const char *without)
 {
-	size_t n = df_event_journal(e, &meta, 4, "text", json, sizeof(json) - 1);
+	size_t n = df_event_journal(e, &job, 4, "text", json, sizeof(json) - 1);
 
 	json[n] = '\0';
 	assert_non_null(strstr(json, with));
@@ -115,13 +115,13 @@ static void test_owners(void **state)
 	struct df_json *doc;
 
 	(void)state;
-	(void)snprintf(meta.name, sizeof(meta.name), "web-42");
-	(void)snprintf(meta.owner, sizeof(meta.owner), "team-web");
-	(void)df_event_text(&e, &meta, text, sizeof(text));
+	(void)snprintf(job.name, sizeof(job.name), "web-42");
+	(void)snprintf(job.owner, sizeof(job.owner), "team-web");
+	(void)df_event_text(&e, &job, text, sizeof(text));
 	assert_non_null(strstr(text, " rule=\"default.policy:3 block github.com\" "
 				     "rule_owner=\"team-deploy@example\" container=4f1c "
 				     "name=\"web-42\" owner=\"team-web\" hint="));
-	assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+	assert_true(df_event_json(&e, &job, json, sizeof(json)) > 0);
 	doc = parse();
 	assert_string_equal(df_json_string(df_json_get(doc, "rule_owner")), "team-deploy@example");
 	assert_string_equal(df_json_string(df_json_get(doc, "owner")), "team-web");
@@ -129,7 +129,7 @@ static void test_owners(void **state)
 	expect_fields(&e, "\nDEPLOYFENCE_RULE_OWNER=team-deploy@example\n",
 		      "DEPLOYFENCE_OWNER=team-deploy");
 	expect_fields(&e, "\nDEPLOYFENCE_OWNER=team-web\n", "DEPLOYFENCE_RULE_OWNER=team-web");
-	meta.name[0] = meta.owner[0] = '\0';
+	job.name[0] = job.owner[0] = '\0';
 }
 
 /* What an answer said and was not learned: an address as such, and no verdict. */
@@ -148,10 +148,10 @@ static void test_note(void **state)
 	struct df_json *doc;
 
 	(void)state;
-	(void)df_event_text(&e, &meta, text, sizeof(text));
+	(void)df_event_text(&e, &job, text, sizeof(text));
 	assert_string_equal(text, "WARN pin_ignored reason=Private domain=github.com. ip=10.0.0.1 "
 				  "container=4f1c message=\"why\"");
-	assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+	assert_true(df_event_json(&e, &job, json, sizeof(json)) > 0);
 	doc = parse();
 	assert_string_equal(df_json_string(df_json_get(doc, "ip")), "10.0.0.1");
 	assert_null(df_json_get(doc, "port"));
@@ -181,7 +181,7 @@ static void test_shadow_address(void **state)
 	struct df_json *doc;
 
 	(void)state;
-	assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+	assert_true(df_event_json(&e, &job, json, sizeof(json)) > 0);
 	doc = parse();
 	assert_string_equal(df_json_string(df_json_get(doc, "firewallMethod")), "allowlist");
 	assert_true(df_json_is_true(df_json_get(doc, "would_block")));
@@ -202,7 +202,7 @@ static void test_socket(void **state)
 	e.domain = e.rule = e.rule_owner = e.hint = NULL;
 	e.socket = "AF_INET SOCK_RAW 1";
 	e.count = 2;
-	(void)df_event_text(&e, &meta, text, sizeof(text));
+	(void)df_event_text(&e, &job, text, sizeof(text));
 	assert_string_equal(text,
 			    "WARN CONNECT BLOCKED reason=RawSocket blocked=true blockedAt=connect "
 			    "pid=266767 cmd=\"curl github.com \" firewallMethod=blocklist "
@@ -231,12 +231,12 @@ static void test_proxy(void **state)
 	int64_t n;
 
 	(void)state;
-	(void)df_event_text(&e, &meta, text, sizeof(text));
+	(void)df_event_text(&e, &job, text, sizeof(text));
 	assert_string_equal(text, "WARN PROXY BLOCKED reason=FromProxyRequest blocked=true "
 				  "blockedAt=proxy domain=github.com. port=443 pid=7 cmd=\"\" "
 				  "firewallMethod=blocklist container=4f1c attribution=gone "
 				  "proxy=10.0.0.1 proxy_port=3128");
-	assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+	assert_true(df_event_json(&e, &job, json, sizeof(json)) > 0);
 	doc = parse();
 	assert_null(df_json_get(doc, "ip"));
 	assert_null(df_json_get(doc, "uid"));
@@ -250,7 +250,7 @@ static void test_proxy(void **state)
 	e.reason = e.domain = NULL;
 	e.is_refusal = e.is_blocked = false;
 	e.addr = proxy;
-	assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+	assert_true(df_event_json(&e, &job, json, sizeof(json)) > 0);
 	assert_non_null(strstr(json, "\"blocked\":false"));
 	assert_non_null(strstr(json, "\"firewallMethod\":\"blocklist\""));
 }
@@ -281,9 +281,9 @@ static void test_hostile(void **state)
 			       commands[i]);
 		e = refusal(&who);
 		e.domain = NULL;
-		(void)df_event_text(&e, &meta, text, sizeof(text));
+		(void)df_event_text(&e, &job, text, sizeof(text));
 		assert_true(df_is_printable(text, strlen(text)));
-		assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+		assert_true(df_event_json(&e, &job, json, sizeof(json)) > 0);
 		assert_true(df_is_printable(json, strlen(json)));
 		df_json_free(parse());
 	}
@@ -294,11 +294,11 @@ static void test_large(void **state)
 {
 	struct df_identity who = curl();
 	struct df_event_line e;
-	static struct df_meta large;
+	static struct df_job large;
 
 	(void)state;
-	large = meta;
-	large.n_x = DF_META_X_MAX;
+	large = job;
+	large.n_x = DF_JOB_X_MAX;
 	for (unsigned i = 0; i < large.n_x; i++) {
 		(void)snprintf(large.x[i].key, sizeof(large.x[i].key), "x-%u", i);
 		memset(large.x[i].value, '\001', sizeof(large.x[i].value) - 1);
@@ -330,10 +330,10 @@ static void test_unknown_asker(void **state)
 	who.state = DF_IDENTITY_GONE;
 	who.cmd_len = 0;
 	e = refusal(&who);
-	(void)df_event_text(&e, &meta, text, sizeof(text));
+	(void)df_event_text(&e, &job, text, sizeof(text));
 	assert_non_null(strstr(text, " pid=266767 cmd=\"curl\" "));
 	assert_non_null(strstr(text, " attribution=gone"));
-	assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+	assert_true(df_event_json(&e, &job, json, sizeof(json)) > 0);
 	assert_non_null(strstr(json, "\"attribution\":\"gone\""));
 }
 
@@ -347,11 +347,11 @@ static void test_finding(void **state)
 	struct df_json *doc;
 
 	(void)state;
-	(void)df_event_text(&e, &meta, text, sizeof(text));
+	(void)df_event_text(&e, &job, text, sizeof(text));
 	assert_string_equal(text,
 			    "WARN finding finding=engine-socket seen=\"mount /x\\n\\\"y\\\"\" "
 			    "remedy=\"do not\" container=4f1c");
-	assert_true(df_event_json(&e, &meta, json, sizeof(json)) > 0);
+	assert_true(df_event_json(&e, &job, json, sizeof(json)) > 0);
 	doc = parse();
 	assert_string_equal(df_json_string(df_json_get(doc, "finding")), "engine-socket");
 	assert_string_equal(df_json_string(df_json_get(doc, "seen")), "mount /x\n\"y\"");

@@ -20,7 +20,7 @@
 
 static const char text[] = "block blocked.example\n";
 static struct df_policy_result compiled;
-static struct df_meta meta = {.mode = DF_MODE_ENFORCE, .table_modes = {DF_MODE_ENFORCE}};
+static struct df_meta meta = {.job.mode = DF_MODE_ENFORCE, .table_modes = {DF_MODE_ENFORCE}};
 static struct df_tables tables = {.meta = &meta};
 static struct df_record record;
 

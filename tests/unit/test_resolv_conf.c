@@ -136,18 +136,18 @@ static void test_limits(void **state)
 	size_t pos = 0;
 
 	(void)state;
-	for (unsigned i = 0; i < DF_META_RESOLVERS_MAX + 5; i++)
+	for (unsigned i = 0; i < DF_RESOLV_SERVERS_MAX + 5; i++)
 		df_append(text, sizeof(text), &pos, "nameserver 10.0.0.%u\n", i);
 	df_append(text, sizeof(text), &pos, "search");
-	for (unsigned i = 0; i < DF_META_SEARCH_MAX + 5; i++)
+	for (unsigned i = 0; i < DF_RESOLV_SEARCH_MAX + 5; i++)
 		df_append(text, sizeof(text), &pos, " d%u.example", i);
 	parse(text, &c);
-	assert_int_equal(c.n_resolvers, DF_META_RESOLVERS_MAX);
-	assert_int_equal(c.resolvers[DF_META_RESOLVERS_MAX - 1][15], DF_META_RESOLVERS_MAX - 1);
-	assert_int_equal(c.n_search, DF_META_SEARCH_MAX);
+	assert_int_equal(c.n_resolvers, DF_RESOLV_SERVERS_MAX);
+	assert_int_equal(c.resolvers[DF_RESOLV_SERVERS_MAX - 1][15], DF_RESOLV_SERVERS_MAX - 1);
+	assert_int_equal(c.n_search, DF_RESOLV_SEARCH_MAX);
 	/* the environment's are asked first */
 	df_resolv_conf_environment("first.example", NULL, &c);
-	assert_int_equal(c.n_search, DF_META_SEARCH_MAX);
+	assert_int_equal(c.n_search, DF_RESOLV_SEARCH_MAX);
 	assert_int_equal(c.search[0].wire[1], 'f');
 }
 

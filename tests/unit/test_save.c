@@ -18,7 +18,7 @@
 #define S 1000000000ull
 #define DAY (86400 * S) /* what deployfence.events(5) promises */
 
-static struct df_meta meta = {.id = "x", .has_reports = true};
+static struct df_meta meta = {.job.id = "x", .has_reports = true};
 static struct df_record record;
 static struct df_save save;
 static uint64_t now;

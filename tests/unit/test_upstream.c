@@ -44,7 +44,7 @@ static bool is_asked(int resolver)
 /* Every place is taken, and the socket that idles longest is that resolver's only one. */
 static void test_none_to_be_had(void **state)
 {
-	static const struct df_meta meta = {.mode = DF_MODE_ENFORCE};
+	static const struct df_meta meta = {.job.mode = DF_MODE_ENFORCE};
 	static struct df_msg msg;
 	static struct df_query asked;
 	struct df_upstream *own = &w.upstreams[7];
