@@ -123,33 +123,30 @@ static void path_of(int fd, char ret[static PATH_MAX])
 	ret[n > 0 && n < PATH_MAX ? n : 0] = '\0';
 }
 
-/* A cgroup below the container's: systemd in it makes such. */
-static bool is_below(uint64_t id)
+/* The container's cgroup, or one below it: systemd in it makes such. */
+static bool is_ours(struct df_connections *c, uint64_t id)
 {
 	char top[PATH_MAX], path[PATH_MAX];
 	union {
 		struct file_handle handle;
 		char room[sizeof(struct file_handle) + sizeof(id)];
 	} h = {.handle = {.handle_bytes = sizeof(id), .handle_type = CGROUP_HANDLE}};
-	_cleanup_close_ int mount = openat(DF_FD_CGROUP_ROOT, ".", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int mount = -1;
 	_cleanup_close_ int fd = -1;
+	struct stat st;
 
+	if (c->cgroup_id == 0 && fstat(DF_FD_CGROUP, &st) == 0)
+		c->cgroup_id = st.st_ino;
+	if (id == 0 || id == c->cgroup_id)
+		return id != 0;
 	memcpy(h.handle.f_handle, &id, sizeof(id));
+	mount = openat(DF_FD_CGROUP_ROOT, ".", O_RDONLY | O_CLOEXEC);
 	fd = mount < 0 ? -1 : open_by_handle_at(mount, &h.handle, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return false;
 	path_of(DF_FD_CGROUP, top);
 	path_of(fd, path);
 	return *top && strncmp(path, top, strlen(top)) == 0 && path[strlen(top)] == '/';
-}
-
-static bool is_ours(struct df_connections *c, uint64_t id)
-{
-	struct stat st;
-
-	if (c->cgroup_id == 0 && fstat(DF_FD_CGROUP, &st) == 0)
-		c->cgroup_id = st.st_ino;
-	return id != 0 && (id == c->cgroup_id || is_below(id));
 }
 
 /* Finds it and ends it, by one tuple and device. */

@@ -10,6 +10,7 @@
 
 #include "lib/base/util.h"
 #include "lib/policy/finding.h"
+#include "proxy/addr.h"
 #include "proxy/monitor/internal.h"
 #include "proxy/monitor/record.h"
 #include "proxy/own.h"
@@ -39,39 +40,24 @@ static uint64_t kernel_count(uint32_t counter)
 	return sum;
 }
 
-/* --- addresses --- */
-
-/* What every namespace has: loopback, and IPv6 link-local. */
-static bool is_anybodys(const uint8_t addr[static 16])
-{
-	static const uint8_t mapped127[13] = {[10] = 0xff, [11] = 0xff, [12] = 127};
-	static const uint8_t loopback6[16] = {[15] = 1};
-
-	return memcmp(addr, mapped127, sizeof(mapped127)) == 0 ||
-	       memcmp(addr, loopback6, sizeof(loopback6)) == 0 ||
-	       (addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80);
-}
-
-/* Their number; *ret is valid until the next call. */
-static unsigned own_addresses(const uint8_t (**ret)[16])
-{
-	static struct df_own own;
-	unsigned n = 0;
-
-	df_own_read(&own);
-	for (unsigned i = 0; i < own.n && n < DF_EVENT_OWN_MAX; i++)
-		if (!is_anybodys(own.addrs[i]))
-			memmove(own.addrs[n++], own.addrs[i], sizeof(own.addrs[i]));
-	*ret = own.addrs;
-	return n;
-}
-
+/*
+ * With the container's addresses, but those that every namespace has: loopback, and IPv6
+ * link-local.  Their number; without any the event is written if it is wanted all the same.
+ */
 static unsigned record_addresses(struct df_fence_events *f, const char *event, const char *message,
 				 bool is_wanted)
 {
-	struct df_event_line e = {.event = event, .message = message};
+	static struct df_own own;
+	struct df_event_line e = {.event = event, .message = message, .own = own.addrs};
 
-	e.n_own = own_addresses(&e.own);
+	df_own_read(&own);
+	for (unsigned i = 0; i < own.n && e.n_own < DF_EVENT_OWN_MAX; i++) {
+		const enum df_addr_kind kind = df_addr_kind(own.addrs[i]);
+
+		if (kind != DF_ADDR_LOOPBACK &&
+		    !(kind == DF_ADDR_LINK_LOCAL && own.addrs[i][0] == 0xfe))
+			memmove(own.addrs[e.n_own++], own.addrs[i], sizeof(own.addrs[i]));
+	}
 	if (e.n_own > 0 || is_wanted)
 		df_record_emit(f->record, &e, true);
 	return e.n_own;

@@ -2,7 +2,8 @@
 /*
  * The monitor's modules that have no header of their own: children.c, network.c, save.c and
  * fence_events.c.  Each has its own state, which the monitor's main (monitor.c) holds; all
- * pointers in it are borrowed and outlive it.
+ * pointers in it are borrowed and outlive it.  record_worker.c, record_kernel.c and show.c are
+ * in record.h.
  */
 #ifndef DF_MONITOR_INTERNAL_H
 #define DF_MONITOR_INTERNAL_H

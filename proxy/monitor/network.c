@@ -30,10 +30,10 @@
  */
 #define READ_EVERY_NS 50000000ull
 
-static bool is_among(const struct df_own *o, const uint8_t addr[static 16])
+static bool is_among(const uint8_t (*addrs)[16], unsigned n, const uint8_t addr[static 16])
 {
-	for (unsigned i = 0; i < o->n; i++)
-		if (memcmp(o->addrs[i], addr, 16) == 0)
+	for (unsigned i = 0; i < n; i++)
+		if (memcmp(addrs[i], addr, 16) == 0)
 			return true;
 	return false;
 }
@@ -46,10 +46,10 @@ static void enter(struct df_own_map *o)
 
 	df_own_read(&now);
 	for (unsigned i = 0; i < now.n; i++)
-		if (!is_among(&entered, now.addrs[i]))
+		if (!is_among(entered.addrs, entered.n, now.addrs[i]))
 			(void)bpf_map_update_elem(DF_FD_OWN, now.addrs[i], &one, BPF_ANY);
 	for (unsigned i = 0; i < entered.n; i++)
-		if (!is_among(&now, entered.addrs[i]))
+		if (!is_among(now.addrs, now.n, entered.addrs[i]))
 			(void)bpf_map_delete_elem(DF_FD_OWN, entered.addrs[i]);
 	entered = now;
 	o->read_ns = df_now_ns();
@@ -127,19 +127,6 @@ static bool is_payload_running(struct df_resolvers *r)
 	return r->is_started;
 }
 
-/* false: it cannot be read, or names nobody, as between truncation and writing. */
-static bool read_file(struct df_resolv_conf *ret)
-{
-	static char text[FILE_MAX];
-	ssize_t n = pread(DF_FD_RESOLV_CONF, text, sizeof(text) - 1, 0);
-
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	df_resolv_conf_parse(text, ret);
-	return ret->n_resolvers > 0;
-}
-
 static bool has_search(const struct df_resolv_conf *c, const struct df_dname *name)
 {
 	for (unsigned i = 0; i < c->n_search; i++)
@@ -168,14 +155,6 @@ void df_resolvers_hand_over(struct df_resolvers *r)
 	r->is_unsent = df_child_send(r->worker, &msg, sizeof(msg)) < 0;
 }
 
-static bool names_resolver(const struct df_resolv_conf *c, const uint8_t addr[static 16])
-{
-	for (unsigned i = 0; i < c->n_resolvers; i++)
-		if (memcmp(c->resolvers[i], addr, 16) == 0)
-			return true;
-	return false;
-}
-
 /* Each change once, if it names anybody new. */
 static void tell(struct df_resolvers *r, const struct df_resolv_conf *now)
 {
@@ -190,7 +169,7 @@ static void tell(struct df_resolvers *r, const struct df_resolv_conf *now)
 	r->told = *now;
 	df_append(text, sizeof(text), &pos, "resolv.conf of the container names ");
 	for (unsigned i = 0; i < now->n_resolvers; i++) {
-		if (names_resolver(&r->counts, now->resolvers[i]))
+		if (is_among(r->counts.resolvers, r->counts.n_resolvers, now->resolvers[i]))
 			continue;
 		df_event_addr_text(now->resolvers[i], addr);
 		df_append(text, sizeof(text), &pos, "%s%s", n++ > 0 ? ", " : "", addr);
@@ -207,10 +186,16 @@ static void tell(struct df_resolvers *r, const struct df_resolv_conf *now)
 
 static void look(struct df_resolvers *r)
 {
+	static char text[FILE_MAX];
+	ssize_t n = pread(DF_FD_RESOLV_CONF, text, sizeof(text) - 1, 0);
 	struct df_resolv_conf now;
 
 	r->is_due = false;
-	if (!read_file(&now))
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	df_resolv_conf_parse(text, &now);
+	if (now.n_resolvers == 0) /* as between truncation and writing */
 		return;
 	if (!is_payload_running(r) || r->meta->is_resolv_conf_trusted) {
 		r->counts = now;
