@@ -47,10 +47,14 @@ enum df_conf_flag {
 	DF_CONF_DOCKER = 1 << 6,       /* 127.0.0.11 is the engine's resolver */
 };
 
-/*
- * Up to three policies judge side by side: own, base, shadow (enum df_table of
- * lib/fence/launch.h).  In a set of tables bit t is table t's.
- */
+/* Up to three policies judge side by side.  In a set of tables bit t is table t's. */
+enum df_table_id {
+	DF_TABLE_OWN,
+	DF_TABLE_BASE,   /* the stricter verdict of the two counts */
+	DF_TABLE_SHADOW, /* judged, never enforced */
+	DF_TABLES,
+};
+
 #define DF_TABLES_BITS 3
 #define DF_TABLES_ALL ((1u << DF_TABLES_BITS) - 1)
 #define DF_TABLE_SHADOW_BIT (1u << 2)

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/internal.h"
 #include "cli/judge.h"
@@ -11,17 +12,19 @@
 #include "lib/base/util.h"
 #include "lib/policy/compile.h"
 #include "lib/policy/conf.h"
-#include "lib/policy/table.h"
+#include "lib/policy/verdict.h"
 
 #define SUFFIX ".policy"
 
 struct check {
 	bool is_json;
-	const char *asked; /* -p */
-	char name[DF_POLICY_NAME_MAX + 1];
-	struct df_policy_result compiled;
-	struct df_policy policy; /* if compiled.table */
-	struct df_judgement *answers;
+	const char *asked;                             /* -p */
+	char names[DF_TABLES][DF_POLICY_NAME_MAX + 1]; /* of own and base policy; "": none */
+	struct df_policy_result compiled[DF_TABLES];
+	struct df_tables tables;
+	char disabled[DF_CONF_SWITCH_TEXT_MAX]; /* the reason of the kill switch; "": not thrown */
+	char note[DF_CONF_SWITCH_TEXT_MAX + 128]; /* about the host's configuration; "": none */
+	struct df_judge_answer *answers;
 	size_t n, width_argument, width_verdict, width_rule;
 };
 
@@ -48,21 +51,45 @@ static void name_of(const char *path, char ret[static DF_POLICY_NAME_MAX + 1])
 		(void)snprintf(ret, DF_POLICY_NAME_MAX + 1, "policy");
 }
 
-/* The default policy of this host.  The configuration is judged too, as the hook would. */
-static int default_name(struct check *c)
+/*
+ * What the host adds: its default policy, its base policy and its kill switch.  A policy that
+ * is named can be checked where the configuration has errors.
+ */
+static int read_host(struct check *c)
 {
 	_cleanup_free_ char *messages = NULL;
+	char text[DF_CONF_SWITCH_TEXT_MAX];
 	struct df_conf_host conf;
 	int r;
 
+	switch (df_conf_switch(DF_DISABLED_FILE, time(NULL), text)) {
+	case DF_CONF_SWITCH_NONE:
+		break;
+	case DF_CONF_SWITCH_THROWN:
+		memcpy(c->disabled, text, sizeof(text));
+		break;
+	case DF_CONF_SWITCH_VOID:
+		(void)snprintf(c->note, sizeof(c->note), "%s does not count: %s", DF_DISABLED_FILE,
+			       text);
+		break;
+	}
 	df_conf_init(&conf);
 	r = df_conf_load(DF_CONF_FILE, &conf, &messages);
+	if (r < 0 && c->asked) {
+		(void)snprintf(c->note, sizeof(c->note),
+			       "%s cannot be used: a base policy that it names is not judged",
+			       DF_CONF_FILE);
+		return 0;
+	}
 	if (r < 0) {
-		c->compiled.messages = TAKE_PTR(messages);
-		c->compiled.n_errors = 1;
+		c->compiled[DF_TABLE_OWN].messages = TAKE_PTR(messages);
+		c->compiled[DF_TABLE_OWN].n_errors = 1;
 		return r;
 	}
-	(void)snprintf(c->name, sizeof(c->name), "%s", conf.default_policy);
+	if (!c->asked)
+		(void)snprintf(c->names[DF_TABLE_OWN], sizeof(c->names[0]), "%s",
+			       conf.default_policy);
+	(void)snprintf(c->names[DF_TABLE_BASE], sizeof(c->names[0]), "%s", conf.base_policy);
 	return 0;
 }
 
@@ -78,27 +105,44 @@ static enum df_policy_trust trust_of(const char *path)
 	return DF_POLICY_TRUST_ANY;
 }
 
+/* The modes are those of a container that asks for none, and is among the enforce-share. */
+static int open_table(struct check *c, enum df_table_id table)
+{
+	const struct df_policy_result *made = &c->compiled[table];
+	struct df_policy *p = &c->tables.tables[table];
+	int r = df_policy_open(made->table, made->table_size, p);
+
+	if (r == 0)
+		c->tables.modes[table] =
+			df_policy_mode(p) == DF_POLICY_AUDIT ? DF_MODE_AUDIT : DF_MODE_ENFORCE;
+	return r;
+}
+
 static int compile(struct check *c)
 {
 	static const char *const dirs[] = {DF_POLICY_DIR, DF_POLICY_DATA_DIR, NULL};
-	int r;
+	char *own = c->names[DF_TABLE_OWN];
+	const char *base = c->names[DF_TABLE_BASE];
+	int r = read_host(c);
 
+	if (r < 0)
+		return r;
 	if (c->asked && is_path(c->asked)) {
-		name_of(c->asked, c->name);
-		r = df_policy_compile_file_in(c->name, c->asked, DF_POLICY_DATA_DIR,
-					      trust_of(c->asked), &c->compiled);
+		name_of(c->asked, own);
+		r = df_policy_compile_file_in(own, c->asked, DF_POLICY_DATA_DIR, trust_of(c->asked),
+					      &c->compiled[DF_TABLE_OWN]);
 	} else {
-		r = c->asked ? 0 : default_name(c);
-		if (r < 0)
-			return r;
-		r = df_policy_compile_name(c->asked ? c->asked : c->name, dirs,
-					   DF_POLICY_TRUST_WARN, &c->compiled);
+		r = df_policy_compile_name(c->asked ? c->asked : own, dirs, DF_POLICY_TRUST_WARN,
+					   &c->compiled[DF_TABLE_OWN]);
 		if (c->asked && r == 0)
-			(void)snprintf(c->name, sizeof(c->name), "%s", c->asked);
+			(void)snprintf(own, sizeof(c->names[0]), "%s", c->asked);
 	}
 	if (r == 0)
-		r = df_policy_open(c->compiled.table, c->compiled.table_size, &c->policy);
-	return r;
+		r = open_table(c, DF_TABLE_OWN);
+	if (r < 0 || !*base || (!(c->asked && is_path(c->asked)) && strcmp(own, base) == 0))
+		return r;
+	r = df_policy_compile_name(base, dirs, DF_POLICY_TRUST_WARN, &c->compiled[DF_TABLE_BASE]);
+	return r == 0 ? open_table(c, DF_TABLE_BASE) : r;
 }
 
 static void put(const char *text, size_t width)
@@ -109,7 +153,7 @@ static void put(const char *text, size_t width)
 		(void)fputc(' ', stdout);
 }
 
-static void print_answer(const struct check *c, const struct df_judgement *a)
+static void print_answer(const struct check *c, const struct df_judge_answer *a)
 {
 	if (*a->error) {
 		df_cli_error("%s: %s", a->argument, a->error);
@@ -125,30 +169,56 @@ static void print_answer(const struct check *c, const struct df_judgement *a)
 	(void)fputc('\n', stdout);
 }
 
-static void print_text(const struct check *c, int r)
+static const char *mode_name(const struct check *c)
 {
-	const struct df_policy_result *made = &c->compiled;
-
-	if (made->messages)
-		(void)fputs(made->messages, stderr); /* escaped by who made them */
-	else if (r < 0)
-		df_cli_error("%s", strerror(-r));
-	if (r != 0)
-		return;
-	if (c->n == 0) {
-		(void)printf("policy %s: ok", c->name);
-		if (made->n_warnings)
-			(void)printf(" with %u warning%s", made->n_warnings,
-				     made->n_warnings == 1 ? "" : "s");
-		(void)printf(", mode %s, default %s\n",
-			     df_policy_mode(&c->policy) == DF_POLICY_AUDIT ? "audit" : "enforce",
-			     df_policy_default(&c->policy) == DF_POLICY_BLOCK ? "deny" : "allow");
-	}
-	for (size_t i = 0; i < c->n; i++)
-		print_answer(c, &c->answers[i]);
+	return c->tables.modes[DF_TABLE_OWN] == DF_MODE_AUDIT ? "audit" : "enforce";
 }
 
-static void put_json_answer(struct df_json_out *j, const struct df_judgement *a)
+static unsigned n_warnings(const struct check *c)
+{
+	return c->compiled[DF_TABLE_OWN].n_warnings + c->compiled[DF_TABLE_BASE].n_warnings;
+}
+
+static void print_lint(const struct check *c)
+{
+	const struct df_policy *p = &c->tables.tables[DF_TABLE_OWN];
+
+	(void)printf("policy %s: ok", c->names[DF_TABLE_OWN]);
+	if (n_warnings(c))
+		(void)printf(" with %u warning%s", n_warnings(c), n_warnings(c) == 1 ? "" : "s");
+	(void)printf(", mode %s, default %s", mode_name(c),
+		     df_policy_default(p) == DF_POLICY_BLOCK ? "deny" : "allow");
+	if (*c->names[DF_TABLE_BASE])
+		(void)printf(", base policy %s", c->names[DF_TABLE_BASE]);
+	(void)fputc('\n', stdout);
+}
+
+static void print_text(const struct check *c, int r)
+{
+	bool is_told = false;
+
+	for (unsigned i = 0; i < DF_TABLES; i++) {
+		if (!c->compiled[i].messages)
+			continue;
+		(void)fputs(c->compiled[i].messages, stderr); /* escaped by who made them */
+		is_told = true;
+	}
+	if (r < 0 && !is_told)
+		df_cli_error("%s", strerror(-r));
+	if (*c->note)
+		df_cli_error("%s", c->note);
+	if (r != 0)
+		return;
+	if (c->n == 0)
+		print_lint(c);
+	for (size_t i = 0; i < c->n; i++)
+		print_answer(c, &c->answers[i]);
+	if (*c->disabled)
+		(void)printf("the kill switch is in force, and nothing is refused: %s\n",
+			     c->disabled);
+}
+
+static void put_json_answer(struct df_json_out *j, const struct df_judge_answer *a)
 {
 	df_json_out_open(j, NULL, '{');
 	df_json_out_string(j, "argument", a->argument);
@@ -163,34 +233,49 @@ static void put_json_answer(struct df_json_out *j, const struct df_judgement *a)
 		}
 		df_json_out_string(j, "verdict", a->verdict);
 		df_json_out_string(j, "rule", a->rule);
-		df_json_out_string(j, "owner", a->owner);
+		df_json_out_string(j, "rule_owner", a->rule_owner);
 		df_json_out_string(j, "hint", a->hint);
 	}
 	df_json_out_close(j, '}');
 }
 
+static void put_json_messages(struct df_json_out *j, const struct check *c, int r)
+{
+	bool is_told = false;
+
+	df_json_out_open(j, "messages", '[');
+	for (unsigned i = 0; i < DF_TABLES; i++) {
+		char *rest = c->compiled[i].messages;
+		const char *line;
+
+		is_told |= rest != NULL;
+		while (rest && (line = strsep(&rest, "\n")) && *line)
+			df_json_out_string(j, NULL, line);
+	}
+	if (r < 0 && !is_told)
+		df_json_out_string(j, NULL, strerror(-r));
+	if (*c->note)
+		df_json_out_string(j, NULL, c->note);
+	df_json_out_close(j, ']');
+}
+
 static void print_json(const struct check *c, int r)
 {
 	struct df_json_out j = {.out = stdout};
-	char *rest = c->compiled.messages;
-	const char *line;
+	const char *own = c->names[DF_TABLE_OWN], *base = c->names[DF_TABLE_BASE];
 
 	df_json_out_open(&j, NULL, '{');
 	df_json_out_uint(&j, "schema", DF_CLI_SCHEMA);
-	df_json_out_string(&j, "policy", *c->name ? c->name : c->asked);
+	df_json_out_string(&j, "policy", *own ? own : c->asked);
+	df_json_out_string(&j, "base_policy", *base ? base : NULL);
 	df_json_out_bool(&j, "usable", r == 0);
 	if (r == 0)
-		df_json_out_string(&j, "mode",
-				   df_policy_mode(&c->policy) == DF_POLICY_AUDIT ? "audit"
-										 : "enforce");
-	df_json_out_uint(&j, "errors", c->compiled.n_errors);
-	df_json_out_uint(&j, "warnings", c->compiled.n_warnings);
-	df_json_out_open(&j, "messages", '[');
-	while (rest && (line = strsep(&rest, "\n")) && *line)
-		df_json_out_string(&j, NULL, line);
-	if (!c->compiled.messages && r < 0)
-		df_json_out_string(&j, NULL, strerror(-r));
-	df_json_out_close(&j, ']');
+		df_json_out_string(&j, "mode", mode_name(c));
+	df_json_out_string(&j, "disabled", *c->disabled ? c->disabled : NULL);
+	df_json_out_uint(&j, "errors",
+			 c->compiled[DF_TABLE_OWN].n_errors + c->compiled[DF_TABLE_BASE].n_errors);
+	df_json_out_uint(&j, "warnings", n_warnings(c));
+	put_json_messages(&j, c, r);
 	df_json_out_open(&j, "names", '[');
 	for (size_t i = 0; r == 0 && i < c->n; i++)
 		put_json_answer(&j, &c->answers[i]);
@@ -201,10 +286,10 @@ static void print_json(const struct check *c, int r)
 static void judge_all(struct check *c, char **names)
 {
 	for (size_t i = 0; i < c->n; i++) {
-		struct df_judgement *a = &c->answers[i];
+		struct df_judge_answer *a = &c->answers[i];
 		size_t width;
 
-		df_judge(&c->policy, names[i], a);
+		df_judge(&c->tables, names[i], a);
 		if (*a->error)
 			continue;
 		width = df_text_put(NULL, a->argument, strlen(a->argument), DF_TEXT_ALL);
@@ -229,7 +314,7 @@ static int run(struct check *c, int n, char **names)
 	}
 	c->n = (size_t)n;
 	if (r == 0) {
-		bool is_audit = df_policy_mode(&c->policy) == DF_POLICY_AUDIT;
+		bool is_audit = c->tables.modes[DF_TABLE_OWN] == DF_MODE_AUDIT;
 
 		c->width_verdict = strlen(is_audit ? "would-block" : "blocked");
 		judge_all(c, names);
@@ -297,7 +382,8 @@ int df_cli_check(int argc, char **argv)
 		}
 	}
 	status = run(&c, argc - optind, argv + optind);
-	df_policy_result_done(&c.compiled);
+	for (unsigned i = 0; i < DF_TABLES; i++)
+		df_policy_result_done(&c.compiled[i]);
 	free(c.answers);
 	return status;
 }

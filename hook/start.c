@@ -105,16 +105,16 @@ static int check_net_cls(struct df_hook *h)
 /* What the policies say of ports and addresses, for the kernel programs. */
 static int collect_rules(struct df_hook *h, struct df_fill *ret)
 {
-	struct df_fill_table tables[DF_TABLES];
+	struct df_tables tables = {};
 	int r;
 
 	for (int i = 0; i < DF_TABLES; i++) {
 		const struct df_hook_table *t = &h->tables[i];
 
-		tables[i] = (struct df_fill_table){.policy = &t->policy,
-						   .mode = t->is_used ? t->mode : 0};
+		tables.tables[i] = t->policy;
+		tables.modes[i] = (uint8_t)(t->is_used ? t->mode : 0);
 	}
-	r = df_fill_init(tables, ret);
+	r = df_fill_init(&tables, ret);
 	if (r == -E2BIG)
 		return df_hook_fail(h, EX_CONFIG,
 				    "the policies of this container name more different port "

@@ -16,6 +16,7 @@
 #include "lib/base/dname.h"
 #include "lib/event/event.h"
 #include "lib/fence/launch.h"
+#include "lib/policy/verdict.h"
 
 enum df_msg_type {
 	DF_MSG_READY = 1,  /* worker: answers queries */
@@ -52,27 +53,6 @@ struct df_msg_pong {
 	uint64_t n_unpinned; /* times that addresses of a refused name could not be had */
 };
 
-enum df_reason {
-	DF_REASON_NONE = 0,
-	DF_REASON_QNAME,
-	DF_REASON_SEARCH, /* the QNAME without a suffix of the search list */
-	DF_REASON_CNAME,
-	DF_REASON_UNLISTED,    /* no rule names it, and the default is deny */
-	DF_REASON_TARGET,      /* a TargetName of HTTPS or SVCB records */
-	DF_REASON_RESOLVER,    /* no trusted resolver, and its address may not be reached */
-	DF_REASON_NO_RESOLVER, /* default deny, and there is no trusted one */
-	/* of a payload */
-	DF_REASON_SNI,         /* the server_name of a ClientHello */
-	DF_REASON_HOST,        /* Host of a request */
-	DF_REASON_REQUEST,     /* the target of a request to an HTTP proxy */
-	DF_REASON_NO_NAME,     /* none can be read */
-	DF_REASON_NOT_LEARNED, /* no answer gave this name the address */
-	DF_REASON_ADDRESS,     /* an address rule */
-	DF_REASON_PINNED,      /* an address of a blocked name */
-	DF_REASON_RAW,         /* raw-ip: neither rule nor answer names it */
-	DF_REASON_END,
-};
-
 enum df_msg_query_flag {
 	DF_QUERY_IDENTIFY = 1 << 0, /* look up who asked, then send IDENTIFIED */
 	DF_QUERY_RECORD = 1 << 1,   /* write an event; identity is that of the same seq */
@@ -85,8 +65,6 @@ enum df_msg_query_flag {
 	DF_QUERY_ADDR = 1 << 8,     /* addr is what was asked for, or where its connection goes */
 	DF_QUERY_SEARCH = 1 << 9,   /* a refusal of DNS that is an attempt of the search list */
 };
-
-#define DF_RULE_NONE 0xffffffu /* below the table's index: tables.h */
 
 /*
  * A query, or what a payload asks for: then token is the connection, as of its connect, and

@@ -12,8 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DF_HASH_START UINT64_C(0xcbf29ce484222325) /* the offset basis; or a seed of the caller's  \
-						    */
+#define DF_HASH_START                                                                              \
+	UINT64_C(0xcbf29ce484222325) /* the offset basis; or a seed of the caller's                \
+				      */
 
 /* Continues h by the octets. */
 static inline uint64_t df_hash_bytes(uint64_t h, const void *data, size_t len)

@@ -29,19 +29,19 @@ static int collect(struct df_fill *f)
 {
 	size_t n = 0, unique = 0;
 
-	for (unsigned t = 0; t < DF_TABLES_BITS; t++)
-		if (f->tables[t].mode)
-			n += df_policy_n_nets(f->tables[t].policy);
+	for (unsigned t = 0; t < DF_TABLES; t++)
+		if (df_tables_has(&f->tables, t))
+			n += df_policy_n_nets(&f->tables.tables[t]);
 	if (n == 0)
 		return 0;
 	f->nets = calloc(n, sizeof(*f->nets));
 	if (!f->nets)
 		return -ENOMEM;
 	n = 0;
-	for (unsigned t = 0; t < DF_TABLES_BITS; t++) {
-		const struct df_policy *p = f->tables[t].policy;
+	for (unsigned t = 0; t < DF_TABLES; t++) {
+		const struct df_policy *p = &f->tables.tables[t];
 
-		for (uint32_t i = 0; f->tables[t].mode && i < df_policy_n_nets(p); i++) {
+		for (uint32_t i = 0; df_tables_has(&f->tables, t) && i < df_policy_n_nets(p); i++) {
 			struct df_fill_net *net = &f->nets[n++];
 			unsigned prefix_len;
 
@@ -80,19 +80,13 @@ static size_t count_prefixes(const struct df_ports *ports)
 	return n;
 }
 
-int df_fill_init(const struct df_fill_table tables[static DF_TABLES_BITS], struct df_fill *ret)
+int df_fill_init(const struct df_tables *tables, struct df_fill *ret)
 {
-	struct df_fill f = {};
-	int r;
+	struct df_fill f = {.tables = *tables};
+	int r = df_verdict_ports(tables, &f.ports);
 
-	df_ports_init(&f.ports);
-	for (unsigned t = 0; t < DF_TABLES_BITS; t++) {
-		f.tables[t] = tables[t];
-		r = tables[t].mode ? df_ports_add(&f.ports, tables[t].policy) : 0;
-		if (r < 0)
-			return r;
-	}
-	r = collect(&f);
+	if (r == 0)
+		r = collect(&f);
 	if (r < 0)
 		return r;
 	f.n_classes = count_prefixes(&f.ports);
@@ -106,14 +100,14 @@ void df_fill_done(struct df_fill *f)
 	f->nets = NULL;
 }
 
-static void add_table(const struct df_fill_table *t, uint8_t bit, bool is_shadow,
-		      struct df_conf *conf)
+static void add_table(const struct df_tables *tables, unsigned table, struct df_conf *conf)
 {
-	const struct df_policy *p = t->policy;
+	const struct df_policy *p = &tables->tables[table];
 	const uint64_t keep_ns = df_policy_keep_learned_s(p) * NS_PER_S;
+	const uint8_t bit = (uint8_t)(1u << table);
 
 	conf->tables |= bit;
-	if (t->mode == DF_MODE_ENFORCE)
+	if (tables->modes[table] == DF_MODE_ENFORCE)
 		conf->enforcing |= bit;
 	switch (df_policy_raw_ip(p)) {
 	case DF_POLICY_RAW_ALLOW:
@@ -135,7 +129,7 @@ static void add_table(const struct df_fill_table *t, uint8_t bit, bool is_shadow
 	case DF_POLICY_SHARED_BLOCK:
 		break;
 	}
-	if (is_shadow) /* it enforces nothing: what follows is about what happens */
+	if (table == DF_TABLE_SHADOW) /* it enforces nothing: what follows is about what happens */
 		return;
 	if (keep_ns > conf->keep_learned_ns)
 		conf->keep_learned_ns = keep_ns;
@@ -147,39 +141,19 @@ void df_fill_conf(const struct df_fill *f, struct df_conf *conf)
 {
 	bool is_nested_allowed = true;
 
-	for (unsigned t = 0; t < DF_TABLES_BITS; t++) {
-		const bool is_shadow = t == DF_TABLES_BITS - 1;
-
-		if (!f->tables[t].mode)
+	for (unsigned t = 0; t < DF_TABLES; t++) {
+		if (!df_tables_has(&f->tables, t))
 			continue;
-		add_table(&f->tables[t], (uint8_t)(1u << t), is_shadow, conf);
-		if (!is_shadow)
-			is_nested_allowed &= df_policy_is_nested_netns_allowed(f->tables[t].policy);
+		add_table(&f->tables, t, conf);
+		if (t != DF_TABLE_SHADOW)
+			is_nested_allowed &=
+				df_policy_is_nested_netns_allowed(&f->tables.tables[t]);
 	}
-	conf->refuse_errno = (uint16_t)df_policy_refuse_errno(f->tables[0].policy);
+	conf->refuse_errno = (uint16_t)df_policy_refuse_errno(&f->tables.tables[DF_TABLE_OWN]);
 	if (is_nested_allowed)
 		conf->flags |= DF_CONF_NESTED_NETNS;
 	if (f->n_classes)
 		conf->flags |= DF_CONF_PORTS;
-}
-
-uint8_t df_fill_verdict(const struct df_fill *f, const struct df_fill_net *net, unsigned class)
-{
-	uint8_t verdict = 0, proto;
-	uint16_t port;
-
-	df_ports_representative(&f->ports, class, &proto, &port);
-	for (unsigned t = 0; t < DF_TABLES_BITS; t++) {
-		const struct df_policy *p = f->tables[t].policy;
-		const struct df_policy_rule *rule;
-
-		if (!f->tables[t].mode)
-			continue;
-		rule = df_policy_lookup_net(p, net->addr, net->prefix_len, proto, port);
-		if (rule)
-			verdict |= (uint8_t)(rule->action == DF_POLICY_BLOCK ? 8u << t : 1u << t);
-	}
-	return verdict;
 }
 
 static int fill_classes(const struct df_ports *ports, int map)
@@ -215,7 +189,8 @@ int df_fill_maps(const struct df_fill *f, int classes_map, int nets_map)
 
 		memcpy(key.addr, f->nets[i].addr, sizeof(key.addr));
 		for (unsigned class = 0; class < f->ports.n_classes; class ++)
-			net.verdicts[class] = df_fill_verdict(f, &f->nets[i], class);
+			net.verdicts[class] = df_verdict_net(&f->tables, &f->ports, f->nets[i].addr,
+							     f->nets[i].prefix_len, class);
 		r = bpf_map_update_elem(nets_map, &key, &net, BPF_ANY);
 	}
 	return r;

@@ -15,13 +15,7 @@
 #include <stddef.h>
 
 #include "bpf/abi.h"
-#include "lib/policy/ports.h"
-#include "lib/policy/table.h"
-
-struct df_fill_table {
-	const struct df_policy *policy; /* borrowed */
-	enum df_mode mode;              /* ENFORCE or AUDIT; 0: there is no such table */
-};
+#include "lib/policy/verdict.h"
 
 struct df_fill_net {
 	uint8_t addr[16];
@@ -30,7 +24,7 @@ struct df_fill_net {
 
 /* Owned by the caller; df_fill_done. */
 struct df_fill {
-	struct df_fill_table tables[DF_TABLES_BITS];
+	struct df_tables tables; /* borrows the policies' bytes */
 	struct df_ports ports;
 	struct df_fill_net *nets; /* sorted, without doubles */
 	size_t n_nets;
@@ -41,14 +35,11 @@ struct df_fill {
  * Collects networks and classes of the tables, which may be absent.  -E2BIG: their
  * rules together tell more ports apart than the kernel side can; -ENOMEM.
  */
-int df_fill_init(const struct df_fill_table tables[static DF_TABLES_BITS], struct df_fill *ret);
+int df_fill_init(const struct df_tables *tables, struct df_fill *ret);
 void df_fill_done(struct df_fill *f);
 
 /* Sets what policies decide: the sets of tables, flags, keep_learned_ns, refuse_errno. */
 void df_fill_conf(const struct df_fill *f, struct df_conf *conf);
-
-/* What the tables say of one class of a network.  Octet of struct df_net. */
-uint8_t df_fill_verdict(const struct df_fill *f, const struct df_fill_net *net, unsigned class);
 
 /* Writes the maps, which have room for n_classes and n_nets entries.  0 or -errno. */
 int df_fill_maps(const struct df_fill *f, int classes_map, int nets_map);

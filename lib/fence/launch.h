@@ -53,13 +53,6 @@ enum df_fd {
 };
 
 /* The policies of one fence. */
-enum df_table {
-	DF_TABLE_OWN,
-	DF_TABLE_BASE,   /* the stricter verdict of the two counts */
-	DF_TABLE_SHADOW, /* judged, never enforced */
-	DF_TABLES,
-};
-
 #define DF_LAUNCH_CGROUP_PARENT "deployfence" /* below the cgroup2 mount, for the proxies */
 
 #define DF_META_VERSION 6

@@ -491,7 +491,7 @@ static struct df_pin_name *find_place(struct df_pin *p)
 	return worst;
 }
 
-void df_pin_refused(struct df_worker *w, enum df_table table, const struct df_dname *name)
+void df_pin_refused(struct df_worker *w, enum df_table_id table, const struct df_dname *name)
 {
 	const struct df_policy *policy = &w->tables.tables[table];
 	struct df_pin *p = w->pin;

@@ -93,7 +93,7 @@ void df_pin_init(struct df_worker *w);
 void df_pin_again(struct df_worker *w);
 
 /* A client's query for this name was refused by a rule of this table. */
-void df_pin_refused(struct df_worker *w, enum df_table table, const struct df_dname *name);
+void df_pin_refused(struct df_worker *w, enum df_table_id table, const struct df_dname *name);
 
 /* Starts and gives up what is due.  Milliseconds to the next, or -1. */
 int df_pin_run(struct df_worker *w);

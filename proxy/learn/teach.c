@@ -17,11 +17,6 @@ static uint16_t blocked(unsigned t)
 	return (uint16_t)(1u << (DF_LEARNED_BLOCKED + t));
 }
 
-static uint16_t by_default(unsigned t)
-{
-	return (uint16_t)(1u << (DF_LEARNED_DEFAULT + t));
-}
-
 static const struct df_policy *policy_of(const struct df_teach *t, unsigned table)
 {
 	return &t->tables->tables[table];
@@ -42,15 +37,7 @@ int df_teach_init(struct df_teach *ret, const struct df_tables *tables,
 {
 	ret->tables = tables;
 	ret->search = search;
-	df_ports_init(&ret->ports);
-	for (unsigned i = 0; i < DF_TABLES; i++) {
-		int r = df_tables_has(tables, i) ? df_ports_add(&ret->ports, &tables->tables[i])
-						 : 0;
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return df_verdict_ports(tables, &ret->ports);
 }
 
 bool df_teach_has(const struct df_taught *taught, uint16_t mask)
@@ -61,24 +48,6 @@ bool df_teach_has(const struct df_taught *taught, uint16_t mask)
 	return false;
 }
 
-/* The rule of a name at one class. */
-static const struct df_policy_rule *rule_of(const struct df_teach *t, unsigned table,
-					    const struct df_dname *name, unsigned cls)
-{
-	uint8_t proto;
-	uint16_t port;
-
-	df_ports_representative(&t->ports, cls, &proto, &port);
-	return df_policy_lookup_port(policy_of(t, table), name, proto, port);
-}
-
-static uint16_t bit_of(const struct df_teach *t, unsigned table, const struct df_policy_rule *rule)
-{
-	if (rule)
-		return rule->action == DF_POLICY_BLOCK ? blocked(table) : allowed(table);
-	return df_policy_default(policy_of(t, table)) == DF_POLICY_ALLOW ? by_default(table) : 0;
-}
-
 /* Classes are alike where no rule of any table has ports: then one is looked up for all. */
 static void judge(const struct df_teach *t, unsigned table, const struct df_dname *name,
 		  uint16_t mask, struct df_taught *ret)
@@ -86,8 +55,9 @@ static void judge(const struct df_teach *t, unsigned table, const struct df_dnam
 	const bool is_plain = t->ports.n_named == 0;
 
 	for (unsigned k = 0; k < (is_plain ? 1 : t->ports.n_classes); k++) {
-		const struct df_policy_rule *rule = rule_of(t, table, name, k);
-		const uint16_t bit = bit_of(t, table, rule) & mask;
+		const struct df_policy_rule *rule;
+		const uint16_t bit =
+			df_verdict_learned(t->tables, table, &t->ports, name, k, &rule) & mask;
 
 		if ((bit & DF_LEARN_BLOCKED) && !df_teach_has(ret, DF_LEARN_BLOCKED))
 			ret->rule = df_tables_number(t->tables, table, rule);
@@ -105,7 +75,7 @@ void df_teach_question(const struct df_teach *t, uint8_t set, const struct df_dn
 	for (unsigned i = 0; i < DF_TABLES; i++) {
 		if (!(set & (1u << i)))
 			continue;
-		if (df_decide_question(policy_of(t, i), t->search, qname).reason !=
+		if (df_verdict_question(t->tables, 1u << i, t->search, qname).reason !=
 		    DF_REASON_SEARCH)
 			judge(t, i, qname, UINT16_MAX, ret);
 	}
@@ -195,13 +165,13 @@ static enum df_lever lever_of(const struct df_teach *t, const uint8_t *addr)
 static bool is_allowed_by_rule(const struct df_teach *t, unsigned table, const uint8_t *addr,
 			       unsigned cls)
 {
-	const struct df_policy_rule *rule;
+	struct df_decision d;
 	uint8_t proto;
 	uint16_t port;
 
 	df_ports_representative(&t->ports, cls, &proto, &port);
-	rule = df_policy_lookup_addr(policy_of(t, table), addr, proto, port);
-	return rule && rule->action == DF_POLICY_ALLOW;
+	d = df_verdict_addr(t->tables, 1u << table, addr, proto, port, 0);
+	return d.rule && !d.is_refusal;
 }
 
 static bool take_off_allowed(const struct df_teach *t, const uint8_t *addr,
@@ -241,8 +211,9 @@ static bool take_off_listed(const struct df_teach *t, unsigned table, const stru
 	bool is_any = false;
 
 	for (unsigned k = 0; k < t->ports.n_classes; k++) {
-		const struct df_policy_rule *rule = rule_of(t, table, qname, k);
+		const struct df_policy_rule *rule;
 
+		(void)df_verdict_learned(t->tables, table, &t->ports, qname, k, &rule);
 		if (!(taught->bits[k] & allowed(table)) || !rule ||
 		    !df_policy_rule_is_listed(policy_of(t, table), rule))
 			continue;

@@ -110,7 +110,7 @@ static void record_answers(struct df_fence_events *f, const struct df_msg_pong *
 	e.count = all_forged - f->n_forged;
 	f->n_forged = all_forged;
 	e.message = f->meta->job.mode == DF_MODE_AUDIT ? FORGED "; passed, as in audit"
-						   : FORGED "; dropped";
+						       : FORGED "; dropped";
 	if (e.count >= FORGED_MANY)
 		df_record_emit(f->record, &e, true);
 	e.count = counts->n_mismatched - f->n_mismatched;

@@ -128,53 +128,44 @@ bool df_record_is_over_rate(struct df_record *r, enum df_record_sort sort)
 	return false;
 }
 
-void df_record_rule(const struct df_record *r, enum df_table table,
-		    const struct df_policy_rule *rule, struct df_event_line *e,
-		    char text[static DF_RECORD_RULE_MAX])
+/* The rule that would permit an address which raw-ip refuses. */
+static void append_remedy(const struct df_policy *p, uint8_t proto, const struct df_event_line *e,
+			  char *text, size_t size)
 {
-	const struct df_policy *p = &r->tables->tables[table];
-	const bool is_deny = df_policy_default(p) == DF_POLICY_BLOCK;
-
-	e->is_allowlist = is_deny;
-	e->rule = e->rule_owner = e->hint = NULL;
-	if (rule) {
-		(void)df_policy_rule_describe(p, rule, text, DF_RECORD_RULE_MAX);
-		e->rule_owner = df_policy_rule_owner(p, rule);
-		e->hint = e->is_refusal ? df_policy_rule_hint(p, rule) : NULL;
-		e->rule = text;
-	} else if (e->is_refusal || e->is_shadow) {
-		(void)snprintf(text, DF_RECORD_RULE_MAX, "%s.policy default %s", df_policy_name(p),
-			       is_deny ? "deny" : "allow");
-		e->rule = text;
-		e->rule_owner = df_policy_default_owner(p);
-		e->hint = e->is_refusal ? df_policy_default_hint(p) : NULL;
-	}
-}
-
-void df_record_raw(const struct df_record *r, enum df_table table, uint8_t proto,
-		   struct df_event_line *e, struct df_record_raw_texts *texts)
-{
-	const struct df_policy *p = &r->tables->tables[table];
 	const bool is_ipv6 = !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)e->addr);
 	char addr[INET6_ADDRSTRLEN];
 	size_t n = 0;
 
-	(void)snprintf(texts->rule, sizeof(texts->rule), "%s.policy raw-ip %s", df_policy_name(p),
-		       df_policy_raw_ip(p) == DF_POLICY_RAW_AUDIT ? "audit" : "block");
-	e->rule = texts->rule;
-	e->rule_owner = df_policy_raw_owner(p);
-	e->hint = e->is_refusal ? df_policy_raw_hint(p) : NULL;
 	df_event_addr_text(e->addr, addr);
-	df_append(texts->remedy, sizeof(texts->remedy), &n,
+	df_append(text, size, &n,
 		  "no lookup of the container named this address; to permit it write: allow ");
 	if (e->port == 0)
-		df_append(texts->remedy, sizeof(texts->remedy), &n, "%s", addr);
+		df_append(text, size, &n, "%s", addr);
 	else
-		df_append(texts->remedy, sizeof(texts->remedy), &n,
-			  is_ipv6 ? "[%s]:%u%s" : "%s:%u%s", addr, e->port,
+		df_append(text, size, &n, is_ipv6 ? "[%s]:%u%s" : "%s:%u%s", addr, e->port,
 			  proto == IPPROTO_UDP ? "/udp" : "");
-	df_append(texts->remedy, sizeof(texts->remedy), &n, " into %s.policy", df_policy_name(p));
-	e->remedy = e->is_refusal ? texts->remedy : NULL;
+	df_append(text, size, &n, " into %s.policy", df_policy_name(p));
+}
+
+void df_record_verdict(const struct df_record *r, const struct df_decision *d, uint8_t proto,
+		       struct df_event_line *e, struct df_record_texts *texts)
+{
+	const struct df_policy *p = &r->tables->tables[d->table];
+	const bool is_told = d->rule || e->is_refusal || e->is_shadow;
+
+	e->is_allowlist = df_policy_default(p) == DF_POLICY_BLOCK;
+	e->rule = e->rule_owner = e->hint = NULL;
+	if (!is_told || df_verdict_rule(r->tables, d, texts->rule, sizeof(texts->rule)) == 0)
+		return;
+	e->rule = texts->rule;
+	e->rule_owner = df_verdict_owner(r->tables, d);
+	if (!e->is_refusal)
+		return;
+	e->hint = df_verdict_hint(r->tables, d);
+	if (d->reason == DF_REASON_RAW && !d->rule && e->addr) {
+		append_remedy(p, proto, e, texts->remedy, sizeof(texts->remedy));
+		e->remedy = texts->remedy;
+	}
 }
 
 void df_record_info(struct df_record *r, const char *event, const char *message)

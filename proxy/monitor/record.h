@@ -127,20 +127,19 @@ void df_record_kernel(struct df_record *r, const struct df_event *k, const struc
 void df_record_kernel_early(struct df_record *r, const struct df_event *k,
 			    const struct df_identity *who);
 
-/* --- the texts of rules, for both --- */
+/* --- for both --- */
 
-/* Sets e's rule, its owner and hint; text is storage.  rule NULL: the default. */
-void df_record_rule(const struct df_record *r, enum df_table table,
-		    const struct df_policy_rule *rule, struct df_event_line *e,
-		    char text[static DF_RECORD_RULE_MAX]);
+/* The reason of an event: deployfence.events(5).  NULL: none. */
+const char *df_record_reason(uint32_t reason);
 
-struct df_record_raw_texts {
+/* Storage for the texts of a verdict. */
+struct df_record_texts {
 	char rule[DF_RECORD_RULE_MAX], remedy[DF_RECORD_RULE_MAX];
 };
 
-/* The same of an address that nothing names: raw-ip, and the statement that would permit it. */
-void df_record_raw(const struct df_record *r, enum df_table table, uint8_t proto,
-		   struct df_event_line *e, struct df_record_raw_texts *texts);
+/* Sets what e says of a verdict: its rule, the rule's owner and hint, and the remedy. */
+void df_record_verdict(const struct df_record *r, const struct df_decision *d, uint8_t proto,
+		       struct df_event_line *e, struct df_record_texts *texts);
 
 /* --- show: the container's stderr --- */
 

@@ -42,9 +42,9 @@ static const struct {
 /* What a refusal of an address is shown with. */
 struct found {
 	char socket[SOCKET_TEXT_MAX];
-	char domain[DF_DNAME_TEXT_MAX], rule[DF_RECORD_RULE_MAX];
-	struct df_record_raw_texts raw;
-	enum df_table table;
+	char domain[DF_DNAME_TEXT_MAX];
+	struct df_record_texts texts;
+	struct df_decision decision;
 };
 
 static bool is_about_address(uint32_t kind)
@@ -54,12 +54,12 @@ static bool is_about_address(uint32_t kind)
 }
 
 /* Of the tables that are against it, the one to name: who enforces, then the first. */
-static enum df_table table_of(const struct df_record *r, uint8_t against)
+static enum df_table_id table_of(const struct df_record *r, uint8_t against)
 {
 	for (int pass = 0; pass < 2; pass++)
 		for (int t = 0; t < DF_TABLES; t++)
 			if ((against >> t & 1) &&
-			    (pass == 1 || r->meta->table_modes[t] == DF_MODE_ENFORCE))
+			    (pass == 1 || r->tables->modes[t] == DF_MODE_ENFORCE))
 				return t;
 	return DF_TABLE_OWN;
 }
@@ -71,12 +71,6 @@ static uint8_t proto_of(const struct df_event *k)
 	return k->proto == IPPROTO_TCP || k->proto == IPPROTO_MPTCP ? IPPROTO_TCP : 0;
 }
 
-static const struct df_policy_rule *address_rule(const struct df_policy *p,
-						 const struct df_event *k)
-{
-	return df_policy_lookup_addr(p, k->addr, proto_of(k), ntohs(k->port));
-}
-
 static int get_learned(const uint8_t addr[static 16], struct df_learned *ret)
 {
 	return bpf_map_lookup_elem(DF_FD_LEARNED, addr, ret);
@@ -86,10 +80,9 @@ static int get_learned(const uint8_t addr[static 16], struct df_learned *ret)
 static void name_blocked(const struct df_record *r, const struct df_event *k,
 			 struct df_event_line *e, struct found *f)
 {
-	const struct df_policy_rule *rule;
+	struct df_decision d = {.is_refusal = e->is_refusal};
 	struct df_learned learned;
 	struct df_dname name;
-	enum df_table table;
 
 	if (df_learn_blocker(get_learned, k->addr, &learned) < 0)
 		return; /* unpinned meanwhile */
@@ -97,59 +90,47 @@ static void name_blocked(const struct df_record *r, const struct df_event *k,
 		(void)df_dname_to_text(&name, f->domain);
 		e->domain = f->domain;
 	}
-	if (df_tables_rule(r->tables, learned.rule, &table, &rule) == 0 && rule)
-		df_record_rule(r, table, rule, e, f->rule);
+	if (df_tables_rule(r->tables, learned.rule, &d.table, &d.rule) == 0 && d.rule)
+		df_record_verdict(r, &d, proto_of(k), e, &f->texts);
 }
 
-/* True: an answer led there by a name that a rule allows, but at other ports. */
-static bool name_allowed_elsewhere(const struct df_record *r, const struct df_event *k,
+/* An answer led there by a name that a rule allows, but at other ports. */
+static void name_allowed_elsewhere(const struct df_record *r, const struct df_event *k,
 				   struct df_event_line *e, struct found *f)
 {
-	const struct df_policy *p = &r->tables->tables[f->table];
-	const struct df_policy_rule *rule, *at_port;
 	struct df_learned learned;
+	struct df_decision d;
 	struct df_dname name;
 	uint8_t addr[16];
 
 	df_addr_canonical(k->addr, addr);
 	if (get_learned(addr, &learned) < 0 || learned.until <= k->time ||
 	    df_record_name_of(r, learned.slot, &name) < 0)
-		return false;
-	rule = df_policy_lookup(p, &name);
-	at_port = df_policy_lookup_port(p, &name, proto_of(k), ntohs(k->port));
-	if (!rule || rule->action != DF_POLICY_ALLOW ||
-	    (at_port && at_port->action == DF_POLICY_ALLOW))
-		return false;
+		return;
+	d = df_verdict_request(r->tables, 1u << f->decision.table, &name, proto_of(k),
+			       ntohs(k->port), DF_REASON_NONE);
+	if (d.reason != DF_REASON_PORT)
+		return;
 	(void)df_dname_to_text(&name, f->domain);
 	e->domain = f->domain;
-	df_record_rule(r, f->table, rule, e, f->rule);
-	return true;
+	f->decision = d;
 }
 
-/* Why the programs refused an address: the same order as in bpf/address.bpf.h. */
+/* Why the programs refused an address. */
 static void explain_address(const struct df_record *r, const struct df_event *k,
 			    struct df_event_line *e, struct found *f)
 {
-	const struct df_policy *p;
+	const enum df_table_id table = table_of(r, k->against);
+	struct df_decision *d = &f->decision;
 
-	f->table = table_of(r, k->against);
-	p = &r->tables->tables[f->table];
-	e->is_allowlist = df_policy_default(p) == DF_POLICY_BLOCK;
-	if (k->kind == DF_EVENT_SHARED) {
+	*d = df_verdict_addr(r->tables, 1u << table, k->addr, proto_of(k), ntohs(k->port), k->bits);
+	if (d->reason == DF_REASON_RAW)
+		name_allowed_elsewhere(r, k, e, f);
+	df_record_verdict(r, d, proto_of(k), e, &f->texts);
+	if (k->kind != DF_EVENT_SHARED)
+		e->reason = df_record_reason(d->reason);
+	if (d->reason == DF_REASON_PINNED || d->reason == DF_REASON_SHARED || d->is_noted)
 		name_blocked(r, k, e, f);
-	} else if (k->said >> 3 >> f->table & 1) {
-		e->reason = "AddressRule";
-		df_record_rule(r, f->table, address_rule(p, k), e, f->rule);
-	} else if (k->bits >> DF_LEARNED_BLOCKED >> f->table & 1) {
-		e->reason = k->bits >> DF_LEARNED_DEFAULT >> f->table & 1 ? "SharedAddress"
-									  : "AddressOfName";
-		name_blocked(r, k, e, f);
-	} else if (name_allowed_elsewhere(r, k, e, f)) {
-		e->reason = "PortNotAllowed";
-	} else {
-		e->reason = "RawAddress";
-		df_record_raw(r, f->table, proto_of(k), e, &f->raw);
-	}
 }
 
 static bool is_about_socket(uint32_t kind)
@@ -222,7 +203,7 @@ static void record(struct df_record *r, const struct df_event *k, const struct d
 	}
 	if (is_about_address(kind))
 		explain_address(r, k, &e, &found);
-	if (found.table == DF_TABLE_SHADOW) {
+	if (found.decision.table == DF_TABLE_SHADOW) {
 		e.event = "shadow";
 		e.is_shadow = e.would_block = true;
 		e.is_refusal = e.is_blocked = false;

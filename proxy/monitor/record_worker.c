@@ -59,8 +59,15 @@ static const char *const reasons[DF_REASON_END] = {
 	[DF_REASON_NOT_LEARNED] = "NameNotLearned",
 	[DF_REASON_ADDRESS] = "AddressRule",
 	[DF_REASON_PINNED] = "AddressOfName",
+	[DF_REASON_SHARED] = "SharedAddress",
+	[DF_REASON_PORT] = "PortNotAllowed",
 	[DF_REASON_RAW] = "RawAddress",
 };
+
+const char *df_record_reason(uint32_t reason)
+{
+	return reason < DF_REASON_END ? reasons[reason] : NULL;
+}
 
 /* By the place: the event of one that passes, and of a refusal. */
 static const char *const events[DF_AT_END][2] = {
@@ -122,16 +129,15 @@ static int record_shadow(struct df_record *r, const struct df_msg_query *m,
 		.who = judged->who,
 		.is_search = judged->is_search,
 	};
-	const struct df_policy_rule *rule;
-	char rule_text[DF_RECORD_RULE_MAX];
-	enum df_table table;
+	struct df_decision d = {.is_refusal = e.would_block, .reason = m->shadow_reason};
+	struct df_record_texts texts;
 
-	if (df_tables_rule(r->tables, m->shadow_rule, &table, &rule) < 0 ||
-	    table != DF_TABLE_SHADOW)
+	if (df_tables_rule(r->tables, m->shadow_rule, &d.table, &d.rule) < 0 ||
+	    d.table != DF_TABLE_SHADOW)
 		return -EBADMSG;
 	if (!e.would_block && !judged->is_refusal)
 		return 0;
-	df_record_rule(r, table, rule, &e, rule_text);
+	df_record_verdict(r, &d, IPPROTO_TCP, &e, &texts);
 	if (!df_record_is_over_rate(r, DF_RATE_ALLOWED))
 		df_record_emit(r, &e, false);
 	return 0;
@@ -173,22 +179,21 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 {
 	const bool is_summary = m->flags & DF_QUERY_SUMMARY,
 		   is_refusal = m->flags & DF_QUERY_REFUSAL;
-	char domain[DF_DNAME_TEXT_MAX], rule_text[DF_RECORD_RULE_MAX];
-	const struct df_policy_rule *rule;
-	struct df_record_raw_texts raw;
+	struct df_decision d = {.is_refusal = is_refusal, .reason = m->reason};
+	char domain[DF_DNAME_TEXT_MAX];
+	struct df_record_texts texts;
 	struct df_identity unknown;
 	struct df_event_line e;
-	enum df_table table;
 
-	if (!is_query_sane(m) || df_tables_rule(r->tables, m->rule, &table, &rule) < 0 ||
-	    table == DF_TABLE_SHADOW)
+	if (!is_query_sane(m) || df_tables_rule(r->tables, m->rule, &d.table, &d.rule) < 0 ||
+	    d.table == DF_TABLE_SHADOW)
 		return -EBADMSG;
 	e = (struct df_event_line){
 		.event = is_summary ? "summary" : events[m->at][is_refusal],
 		.reason = reasons[m->reason],
 		.is_refusal = is_refusal,
 		.is_blocked = is_refusal && !(m->flags & DF_QUERY_PASSED) &&
-			      r->meta->table_modes[table] == DF_MODE_ENFORCE,
+			      r->tables->modes[d.table] == DF_MODE_ENFORCE,
 		.is_search = m->flags & DF_QUERY_SEARCH,
 		.at = m->at,
 		.domain = domain,
@@ -210,13 +215,7 @@ int df_record_query(struct df_record *r, const struct df_msg_query *m)
 		(void)df_dname_to_text(&m->name, domain);
 	if (m->at != DF_AT_DNS)
 		describe_payload(m, &e);
-	df_record_rule(r, table, rule, &e, rule_text);
-	if (!rule && (m->reason == DF_REASON_NO_NAME || m->reason == DF_REASON_NOT_LEARNED ||
-		      m->reason == DF_REASON_PINNED || m->reason == DF_REASON_RESOLVER))
-		/* a blocked name's address, or no line of the policy at all */
-		e.rule = e.rule_owner = e.hint = NULL;
-	else if (!rule && m->reason == DF_REASON_RAW && e.addr)
-		df_record_raw(r, table, IPPROTO_TCP, &e, &raw);
+	df_record_verdict(r, &d, IPPROTO_TCP, &e, &texts);
 	if (r->who[m->seq % DF_RECORD_WHO_MAX].seq == m->seq) {
 		e.who = &r->who[m->seq % DF_RECORD_WHO_MAX].who;
 	} else {

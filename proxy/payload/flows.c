@@ -109,7 +109,7 @@ enum df_reason df_flows_reason(enum df_event_at at)
 /* A refusal by no rule: nothing says that the request may pass. */
 static struct df_decision refusal(const struct df_flows *f, enum df_reason reason)
 {
-	const uint8_t *modes = f->tables->meta->table_modes;
+	const uint8_t *modes = f->tables->modes;
 	const bool is_base =
 		modes[DF_TABLE_OWN] != DF_MODE_ENFORCE && modes[DF_TABLE_BASE] == DF_MODE_ENFORCE;
 
@@ -124,10 +124,10 @@ static struct df_decision refusal(const struct df_flows *f, enum df_reason reaso
 /* Adds the rule of the blocked name that has this address, if its table is the one that refuses. */
 static void add_rule(const struct df_flows *f, const uint8_t *addr, struct df_decision *d)
 {
-	const uint8_t *modes = f->tables->meta->table_modes;
+	const uint8_t *modes = f->tables->modes;
 	const struct df_policy_rule *rule;
 	struct df_learned learned;
-	enum df_table table;
+	enum df_table_id table;
 
 	if (!d->is_refusal || d->rule || df_learn_blocker(f->learn->map->get, addr, &learned) < 0 ||
 	    df_tables_rule(f->tables, learned.rule, &table, &rule) < 0)
@@ -148,9 +148,10 @@ static void judge_undecided(const struct df_flows *f, const struct df_payload *p
 		g->decision = refusal(f, DF_REASON_NO_NAME);
 		add_rule(f, p->addr, &g->decision);
 	} else {
-		g->decision = df_tables_name(f->tables, &t->host.name, IPPROTO_TCP, ntohs(p->port),
-					     df_flows_reason(g->at));
-		if (df_tables_strictness(&g->decision) < df_tables_strictness(&unlearned) &&
+		g->decision =
+			df_verdict_request(f->tables, DF_TABLES_FENCE, &t->host.name, IPPROTO_TCP,
+					   ntohs(p->port), df_flows_reason(g->at));
+		if (df_verdict_strictness(&g->decision) < df_verdict_strictness(&unlearned) &&
 		    !df_learn_has(f->learn, p->addr, &t->host.name)) {
 			add_rule(f, p->addr, &unlearned);
 			g->decision = unlearned;
@@ -170,14 +171,15 @@ static void judge_target(const struct df_flows *f, uint64_t now_ns, struct df_pa
 		return;
 	}
 	if (host->has_name) {
-		g->decision = df_tables_name(f->tables, &host->name, IPPROTO_TCP, host->port,
-					     df_flows_reason(g->at));
+		g->decision = df_verdict_request(f->tables, DF_TABLES_FENCE, &host->name,
+						 IPPROTO_TCP, host->port, df_flows_reason(g->at));
 		return;
 	}
 	class = df_ports_class(f->ports, IPPROTO_TCP, host->port);
-	g->decision = df_tables_addr(f->tables, host->addr, IPPROTO_TCP, host->port,
-				     df_learn_bits(f->learn, host->addr, class, now_ns));
-	if (g->decision.reason == DF_REASON_PINNED)
+	g->decision =
+		df_verdict_addr(f->tables, DF_TABLES_FENCE, host->addr, IPPROTO_TCP, host->port,
+				df_learn_bits(f->learn, host->addr, class, now_ns));
+	if (g->decision.reason == DF_REASON_PINNED || g->decision.reason == DF_REASON_SHARED)
 		add_rule(f, host->addr, &g->decision);
 }
 
@@ -190,8 +192,8 @@ static void judge_seen(const struct df_flows *f, const struct df_payload *p, uin
 	if (t->state != DF_PAYLOAD_READ)
 		return;
 	if (t->host.has_name) {
-		g->decision = df_tables_name(f->tables, &t->host.name, IPPROTO_TCP, ntohs(p->port),
-					     reason);
+		g->decision = df_verdict_request(f->tables, DF_TABLES_FENCE, &t->host.name,
+						 IPPROTO_TCP, ntohs(p->port), reason);
 		if (g->decision.reason != reason || !p->is_enforced)
 			g->decision.is_enforced = false; /* no rule names it: raw-ip decides */
 		g->is_seen =
@@ -271,7 +273,7 @@ static void judge_request(const struct df_flows *f, const struct df_payload *p, 
 		other.decision = (struct df_decision){};
 		other.target.host = g.target.other;
 		judge_host(f, p, offset, now_ns, &other);
-		if (df_tables_strictness(&other.decision) > df_tables_strictness(&g.decision))
+		if (df_verdict_strictness(&other.decision) > df_verdict_strictness(&g.decision))
 			g = other;
 	}
 	if (g.decision.is_enforced)

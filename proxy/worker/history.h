@@ -54,7 +54,7 @@ struct df_history_what {
 struct df_history_entry {
 	bool is_used, is_refusal;
 	bool is_search;      /* an attempt of the search list */
-	unsigned strictness; /* df_tables_strictness */
+	unsigned strictness; /* df_verdict_strictness */
 	uint32_t seq;        /* of the event it was first reported with */
 	uint64_t first_ns, last_summary_ns;
 	uint64_t repeated; /* since the last summary */

@@ -173,14 +173,15 @@ static void find_route(struct df_worker *w, struct df_query *q)
 		/* an update or a NOTIFY is for the server that it was sent to, and for no other */
 		r = (struct df_route){.to = {.port = t->port}};
 		memcpy(r.to.addr, t->addr, sizeof(r.to.addr));
-		r.decision = df_tables_addr(&w->tables, t->addr, t->proto, DF_DNS_PORT, learned);
+		r.decision = df_verdict_addr(&w->tables, DF_TABLES_FENCE, t->addr, t->proto,
+					     DF_DNS_PORT, learned);
 		if (r.decision.is_refusal)
 			r.decision.reason = DF_REASON_RESOLVER;
 	}
 	q->to = r.to;
 	q->is_rerouted = r.is_rerouted;
 	q->teaches = r.teaches;
-	if (df_tables_strictness(&r.decision) > df_tables_strictness(&q->decision))
+	if (df_verdict_strictness(&r.decision) > df_verdict_strictness(&q->decision))
 		q->decision = r.decision;
 }
 
@@ -248,7 +249,7 @@ struct judged {
 static int keep_strictest(struct judged *j, const struct df_decision *d,
 			  const struct df_dname *name)
 {
-	if (!j->is_any || df_tables_strictness(d) > df_tables_strictness(&j->decision)) {
+	if (!j->is_any || df_verdict_strictness(d) > df_verdict_strictness(&j->decision)) {
 		j->decision = *d;
 		j->name = *name;
 	}
@@ -259,7 +260,8 @@ static int keep_strictest(struct judged *j, const struct df_decision *d,
 static int judge_asked(void *data, const struct df_dname *name)
 {
 	struct judged *j = data;
-	const struct df_decision d = df_tables_question(&j->w->tables, &j->w->search, name);
+	const struct df_decision d =
+		df_verdict_question(&j->w->tables, DF_TABLES_FENCE, &j->w->search, name);
 
 	return keep_strictest(j, &d, name);
 }
@@ -275,7 +277,8 @@ static const struct df_dns_answer *answer_with(struct df_worker *w, const struct
 static int judge_answered(void *data, const struct df_dname *name)
 {
 	struct judged *j = data;
-	const struct df_decision d = df_tables_answer(&j->w->tables, answer_with(j->w, name));
+	const struct df_decision d =
+		df_decide_answer(&j->w->tables, DF_TABLES_FENCE, answer_with(j->w, name));
 
 	return keep_strictest(j, &d, name);
 }
@@ -329,7 +332,7 @@ static void on_query(struct df_worker *w, const struct df_client *client,
 		handle_unparsed(w, q, pkt, len);
 		return;
 	}
-	q->decision = df_tables_question(&w->tables, &w->search, &q->msg.name);
+	q->decision = df_verdict_question(&w->tables, DF_TABLES_FENCE, &w->search, &q->msg.name);
 	handle_judged(w, q, &q->msg.name, pkt, len);
 }
 
@@ -397,8 +400,8 @@ static bool judge_answer(struct df_worker *w, struct df_query *q,
 	if (is_address || (df_worker_is_inert(w) && !answer->is_svcb_malformed))
 		(void)df_learn_answer(w, &q->msg.name, answer, &scope);
 	if (!q->decision.is_enforced)
-		d = df_tables_answer(&w->tables, answer);
-	if (df_tables_strictness(&d) <= df_tables_strictness(&q->decision)) {
+		d = df_decide_answer(&w->tables, DF_TABLES_FENCE, answer);
+	if (df_verdict_strictness(&d) <= df_verdict_strictness(&q->decision)) {
 		df_report_outcome(w, q, answer, answer->rcode);
 		return false;
 	}
@@ -475,7 +478,7 @@ static int check_other(struct df_worker *w, struct df_query *q, const uint8_t *p
 
 	if (r < 0)
 		return r;
-	if (df_tables_strictness(&j.decision) > df_tables_strictness(&q->decision)) {
+	if (df_verdict_strictness(&j.decision) > df_verdict_strictness(&q->decision)) {
 		q->decision = j.decision;
 		q->is_refusal = true;
 		df_report_query(w, q, &q->msg.name, answer_with(w, &j.name));

@@ -78,7 +78,6 @@ static void fill_query(const struct df_worker *w, const struct df_query *q,
 		       const struct df_dname *name, enum df_reason reason,
 		       const struct df_dns_answer *answer, struct df_msg_query *m)
 {
-	const struct df_policy *shadow = &w->tables.tables[DF_TABLE_SHADOW];
 	struct df_decision d, behind;
 
 	memset(m, 0, sizeof(*m));
@@ -108,9 +107,9 @@ static void fill_query(const struct df_worker *w, const struct df_query *q,
 	/* the shadow policy's verdict, by the question and what is known of the chain */
 	if (!df_tables_has(&w->tables, DF_TABLE_SHADOW))
 		return;
-	d = df_decide_question(shadow, &w->search, name);
+	d = df_verdict_question(&w->tables, DF_TABLE_SHADOW_BIT, &w->search, name);
 	if (!d.is_refusal && answer) {
-		behind = df_decide_answer(shadow, answer);
+		behind = df_decide_answer(&w->tables, DF_TABLE_SHADOW_BIT, answer);
 		d = behind.is_refusal ? behind : d;
 	}
 	add_shadow(w, d, m);
@@ -135,7 +134,7 @@ void df_report_query(struct df_worker *w, struct df_query *q, const struct df_dn
 	struct df_history_entry *e;
 	struct df_msg_query m;
 
-	e = df_history_note(&w->history, &q->token, &what, df_tables_strictness(d), w->now_ns,
+	e = df_history_note(&w->history, &q->token, &what, df_verdict_strictness(d), w->now_ns,
 			    &q->is_first, send_summary, w);
 	q->seq = e->seq;
 	if (!q->is_first)
@@ -212,7 +211,7 @@ uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
 {
 	const struct df_history_what what = what_of(p, g);
 	const unsigned strictness =
-		p->is_enforced ? df_tables_strictness(&g->decision) : g->decision.is_refusal;
+		p->is_enforced ? df_verdict_strictness(&g->decision) : g->decision.is_refusal;
 	/* the connection's process, as far as the kernel recorded it */
 	struct df_token token = {
 		.port = p->port,
@@ -249,8 +248,8 @@ uint32_t df_report_payload(struct df_worker *w, const struct df_payload *p,
 	memcpy(m.addr, what.addr, sizeof(m.addr));
 	if (df_tables_has(&w->tables, DF_TABLE_SHADOW) && what.name.len > 0)
 		add_shadow(w,
-			   df_decide_name(&w->tables.tables[DF_TABLE_SHADOW], &what.name,
-					  IPPROTO_TCP, what.port, df_flows_reason(g->at)),
+			   df_verdict_request(&w->tables, DF_TABLE_SHADOW_BIT, &what.name,
+					      IPPROTO_TCP, what.port, df_flows_reason(g->at)),
 			   &m);
 	return send_to_identify(w, &m) ? e->seq : 0;
 }

@@ -102,7 +102,7 @@ static bool is_deny(const struct df_tables *t, unsigned table)
 int df_trust_denying_table(const struct df_tables *t)
 {
 	for (unsigned i = DF_TABLE_OWN; i <= DF_TABLE_BASE; i++)
-		if (is_deny(t, i) && t->meta->table_modes[i] == DF_MODE_ENFORCE)
+		if (is_deny(t, i) && t->modes[i] == DF_MODE_ENFORCE)
 			return (int)i;
 	return -1;
 }
@@ -116,7 +116,8 @@ static struct df_decision judge(struct df_trust *t, const struct df_tables *tabl
 	/* like every other connection that does not leave the container */
 	if (df_trust_is_local(t, token->addr, now_ns))
 		return (struct df_decision){};
-	d = df_tables_addr(tables, token->addr, token->proto, DF_DNS_PORT, learned);
+	d = df_verdict_addr(tables, DF_TABLES_FENCE, token->addr, token->proto, DF_DNS_PORT,
+			    learned);
 	if (d.is_refusal)
 		d.reason = DF_REASON_RESOLVER;
 	return d;
@@ -132,7 +133,7 @@ struct df_route df_trust_route(struct df_trust *t, const struct df_tables *table
 	for (unsigned i = 0; i < DF_TABLES; i++) {
 		all |= (uint8_t)(df_tables_has(tables, i) << i);
 		if (is_deny(tables, i) &&
-		    (i == DF_TABLE_SHADOW || tables->meta->table_modes[i] != DF_MODE_ENFORCE))
+		    (i == DF_TABLE_SHADOW || tables->modes[i] != DF_MODE_ENFORCE))
 			judged_deny |= (uint8_t)(1u << i);
 	}
 	memcpy(r.to.addr, token->addr, sizeof(r.to.addr));
@@ -149,7 +150,7 @@ struct df_route df_trust_route(struct df_trust *t, const struct df_tables *table
 	} else {
 		r.decision = (struct df_decision){.is_refusal = true,
 						  .is_enforced = true,
-						  .table = (enum df_table)denying,
+						  .table = (enum df_table_id)denying,
 						  .reason = DF_REASON_NO_RESOLVER};
 	}
 	return r;

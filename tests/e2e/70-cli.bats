@@ -111,7 +111,7 @@ cli_as_nobody() { # ARGUMENT…
 	cli check ok.example
 	expect [ "$status" = 2 ]
 	expect_match "$stderr" 'deployfence\.conf:1:6: '
-	# with a policy that is named, the host's configuration plays no part
+	# a policy that is named can be checked all the same
 	cli check -p default ok.example
 	expect [ "$status" = 0 ]
 }
@@ -147,9 +147,9 @@ cli_as_nobody() { # ARGUMENT…
 		10.9.8.1:22 | allowed | mine.policy:4 allow 10.9.8.0/24:22/tcp
 		10.9.8.1:22/udp | blocked | mine.policy:2 block 10.9.0.0/16
 		[2001:db8::1]:443 | blocked | mine.policy:5 block [2001:db8::1]:443
-		[2001:db8::1]:80 | allowed | raw-ip allow
+		[2001:db8::1]:80 | allowed | raw-ip allow | hint: refused if it is an address of a blocked name
 		64:ff9b::10.9.1.2 | blocked | mine.policy:2 block 10.9.0.0/16
-		192.0.2.1 | allowed | raw-ip allow
+		192.0.2.1 | allowed | raw-ip allow | hint: refused if it is an address of a blocked name
 		127.0.0.1 | allowed | loopback: no rule applies to it
 		127.192.0.1 | blocked | 127.192.0.0/10: addresses of the proxies
 		192.0.2.1:53 | allowed | port 53: what is asked there is judged by name
@@ -169,6 +169,54 @@ cli_as_nobody() { # ARGUMENT…
 	cli check -p sink 0.0.0.0 127.0.0.1 192.0.2.1
 	expect_match "$output" '^0\.0\.0\.0 +blocked +refuse-dns sinkhole'
 	expect_match "$output" $'\n127\\.0\\.0\\.1 +allowed +loopback'
+}
+
+@test "check: the base policy is judged, too, and the kill switch is told" {
+	policy base <<<'block ok.example'
+	policy audited <<<$'mode audit\nblock github.com'
+	echo 'base-policy base' >/etc/deployfence/deployfence.conf
+	cli_as_nobody check ok.example github.com
+	expect [ "$status" = 1 ]
+	expect_match "$output" $'^ok\\.example  blocked  base\\.policy:1 block ok\\.example\ngithub\\.com  blocked  default\\.policy:'
+	cli check -p audited ok.example github.com
+	expect_match "$output" $'^ok\\.example  blocked      base\\.policy:1 block ok\\.example\ngithub\\.com  would-block  audited\\.policy:2'
+	cli check -p audited
+	expect [ "$output" = "policy audited: ok, mode audit, default allow, base policy base" ]
+	cli check --json ok.example
+	expect jq -e '.base_policy == "base" and .names[0].rule == "base.policy:1 block ok.example" and (has("disabled") | not)' <<<"$output"
+	# exit status by the policies alone
+	echo 'reason maintenance' >/etc/deployfence/disabled
+	cli_as_nobody check ok.example
+	expect [ "$status" = 1 ]
+	expect_match "$output" $'^ok\\.example  blocked  base\\.policy:1 [^\n]+\nthe kill switch is in force, and nothing is refused: maintenance$'
+	cli check --json notgithub.com
+	expect [ "$status" = 0 ]
+	expect jq -e '.disabled == "maintenance"' <<<"$output"
+	: >/etc/deployfence/disabled
+	cli check notgithub.com
+	expect [ "$status" = 0 ]
+	expect_match "$stderr" '/etc/deployfence/disabled does not count: it is empty'
+	rm /etc/deployfence/disabled
+	printf 'blok x\n' >"$POLICIES/base.policy"
+	cli check github.com
+	expect [ "$status" = 2 ]
+	expect_match "$stderr" 'base\.policy:1:1: '
+	echo 'base-policy' >/etc/deployfence/deployfence.conf
+	cli check -p audited github.com
+	expect [ "$status" = 1 ]
+	expect_match "$stderr" 'deployfence\.conf cannot be used: a base policy that it names is not judged'
+}
+
+@test "check: the rule that the event names, and what it cannot know" {
+	printf '%s\n' 'default deny' 'on-leak all warn' 'owner team-net' 'hint "ask #net"' 'allow ok.example:80' | policy ports
+	job -a deployfence.policy=ports -a deployfence.owner=team-x -- sh -c 'curl -sS -m 10 http://ok.example; curl -sS -m 10 http://ok.example:8080'
+	expect_event '.reason == "PortNotAllowed" and .rule == "ports.policy:5 allow ok.example:80" and .rule_owner == "team-net"
+		and .owner == "team-x" and .hint == "ask #net"'
+	cli check -p ports ok.example:8080
+	expect [ "$output" = 'ok.example:8080  blocked  ports.policy:5 allow ok.example:80  hint: ask #net' ]
+	cli check 192.0.2.1
+	expect [ "$status" = 0 ]
+	expect [ "$output" = '192.0.2.1  allowed  raw-ip allow  hint: refused if it is an address of a blocked name' ]
 }
 
 @test "check --json" {

@@ -85,16 +85,26 @@ static void check_state(const char *text, size_t size)
 	check(s.id[0] && strlen(s.id) <= DF_STATE_ID_MAX && !strchr(s.id, '/'), "id");
 	check(strcmp(s.id, ".") != 0 && strcmp(s.id, "..") != 0, "id");
 	check(!s.bundle || s.bundle[0] == '/', "bundle");
-	check(!s.annotations.policy || (s.annotations.policy[0] != '.' && !strchr(s.annotations.policy, '/')), "policy");
-	check(!s.annotations.owner || strlen(s.annotations.owner) <= DF_ANNOTATIONS_TEXT_MAX, "owner");
-	check(!s.annotations.containers || (s.annotations.containers[0] && strlen(s.annotations.containers) <= DF_ANNOTATIONS_TEXT_MAX),
+	check(!s.annotations.policy ||
+		      (s.annotations.policy[0] != '.' && !strchr(s.annotations.policy, '/')),
+	      "policy");
+	check(!s.annotations.owner || strlen(s.annotations.owner) <= DF_ANNOTATIONS_TEXT_MAX,
+	      "owner");
+	check(!s.annotations.containers ||
+		      (s.annotations.containers[0] &&
+		       strlen(s.annotations.containers) <= DF_ANNOTATIONS_TEXT_MAX),
 	      "containers");
-	check(s.annotations.containers || (!s.annotations.name && !s.annotations.is_left_out), "left out without a list");
+	check(s.annotations.containers || (!s.annotations.name && !s.annotations.is_left_out),
+	      "left out without a list");
 	check(s.annotations.n_x <= DF_ANNOTATIONS_X_MAX, "x");
 	for (size_t i = 0; i < s.annotations.n_x; i++)
-		check(strlen(s.annotations.x[i].key) <= 66 && strlen(s.annotations.x[i].value) <= DF_ANNOTATIONS_TEXT_MAX, "x");
+		check(strlen(s.annotations.x[i].key) <= 66 &&
+			      strlen(s.annotations.x[i].value) <= DF_ANNOTATIONS_TEXT_MAX,
+		      "x");
 	if (s.status == DF_STATUS_STOPPED)
-		check(status == 0 && s.pid == 0 && s.annotations.ask == DF_ASK_NONE && !s.annotations.policy, "stopped");
+		check(status == 0 && s.pid == 0 && s.annotations.ask == DF_ASK_NONE &&
+			      !s.annotations.policy,
+		      "stopped");
 	else
 		check(s.pid > 1 && s.bundle, "created");
 	df_state_done(&s);

@@ -111,7 +111,7 @@ static int map_name(uint32_t slot, const struct df_dname *name)
 static const struct df_learn_map map = {map_get, map_put, map_remove, map_name};
 static struct df_policy_result compiled[DF_TABLES];
 static struct df_meta meta;
-static struct df_tables tables = {.meta = &meta};
+static struct df_tables tables;
 static struct df_learn learn;
 struct df_flows flows;
 static struct df_learn_shared *shared;
@@ -156,7 +156,7 @@ void fence_as(const char *own, enum df_mode own_mode, const char *base, enum df_
 		memset(&compiled[i], 0, sizeof(compiled[i]));
 		if (!texts[i])
 			continue;
-		meta.table_modes[i] = (uint8_t)(i == 0 ? own_mode : base_mode);
+		tables.modes[i] = (uint8_t)(i == 0 ? own_mode : base_mode);
 		assert_int_equal(df_policy_compile_text("t", "t.policy", texts[i], strlen(texts[i]),
 							&compiled[i]),
 				 0);
@@ -164,10 +164,9 @@ void fence_as(const char *own, enum df_mode own_mode, const char *base, enum df_
 						&tables.tables[i]),
 				 0);
 	}
-	meta.job.mode =
-		meta.table_modes[0] == DF_MODE_ENFORCE || meta.table_modes[1] == DF_MODE_ENFORCE
-			? DF_MODE_ENFORCE
-			: DF_MODE_AUDIT;
+	meta.job.mode = tables.modes[0] == DF_MODE_ENFORCE || tables.modes[1] == DF_MODE_ENFORCE
+				? DF_MODE_ENFORCE
+				: DF_MODE_AUDIT;
 	memset(&seen, 0, sizeof(seen));
 	memset(&flows, 0, sizeof(flows));
 	memset(&learn, 0, sizeof(learn));

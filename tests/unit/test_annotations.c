@@ -245,10 +245,14 @@ static void test_containers(void **state)
 		size_t len = 0;
 
 		s = df_case_accepted(rows[i].text);
-		near = s.annotations.containers ? df_annotations_near_name(&s.annotations, &len) : NULL;
-		if (s.annotations.ask != DF_ASK_ON || s.annotations.is_left_out != rows[i].is_left_out ||
-		    strcmp(s.annotations.name ? s.annotations.name : "-", rows[i].name ? rows[i].name : "-") != 0)
-			fail_msg("%s: left out %d, name %s", rows[i].text, s.annotations.is_left_out,
+		near = s.annotations.containers ? df_annotations_near_name(&s.annotations, &len)
+						: NULL;
+		if (s.annotations.ask != DF_ASK_ON ||
+		    s.annotations.is_left_out != rows[i].is_left_out ||
+		    strcmp(s.annotations.name ? s.annotations.name : "-",
+			   rows[i].name ? rows[i].name : "-") != 0)
+			fail_msg("%s: left out %d, name %s", rows[i].text,
+				 s.annotations.is_left_out,
 				 s.annotations.name ? s.annotations.name : "-");
 		if (s.annotations.is_left_out &&
 		    strcmp(near ? near : "-", rows[i].near ? rows[i].near : "-") != 0)

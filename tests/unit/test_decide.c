@@ -19,13 +19,14 @@ static const char text[] = "block github.com\n"
 			   "allow github.com.trusted.example\n";
 
 static struct df_policy_result compiled;
-static struct df_policy policy;
+static struct df_tables tables = {.modes = {DF_MODE_ENFORCE}};
+static struct df_policy *const policy = &tables.tables[DF_TABLE_OWN];
 
 static void compile(const char *source)
 {
 	assert_int_equal(df_policy_compile_text("t", "t.policy", source, strlen(source), &compiled),
 			 0);
-	assert_int_equal(df_policy_open(compiled.table, compiled.table_size, &policy), 0);
+	assert_int_equal(df_policy_open(compiled.table, compiled.table_size, policy), 0);
 }
 
 static struct df_dname name(const char *s)
@@ -69,7 +70,8 @@ static void test_question(void **state)
 	compile(text);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct df_dname q = name(cases[i].qname);
-		const struct df_decision d = df_decide_question(&policy, &search, &q);
+		const struct df_decision d =
+			df_verdict_question(&tables, DF_TABLES_FENCE, &search, &q);
 
 		if (d.is_refusal != cases[i].is_refusal || d.reason != cases[i].reason)
 			fail_msg("%s: %s", cases[i].qname, cases[i].why);
@@ -87,7 +89,7 @@ static struct df_decision decide(const struct df_dname *names, unsigned n, bool 
 	answer.n_targets = are_targets ? n : 0;
 	for (unsigned i = 0; i < n; i++)
 		(are_targets ? answer.targets : answer.chain)[i] = names[i];
-	return df_decide_answer(&policy, &answer);
+	return df_decide_answer(&tables, DF_TABLES_FENCE, &answer);
 }
 
 static void test_answer(void **state)
@@ -138,7 +140,7 @@ static void test_refusal(void **state)
 			       "block ghcr.example\n",
 			       cases[i].refuse_dns);
 		compile(source);
-		r = df_decide_refusal(&policy, &none, &q);
+		r = df_decide_refusal(policy, &none, &q);
 		assert_int_equal(r.rcode, cases[i].rcode);
 		assert_int_equal(r.sinkhole, cases[i].sinkhole);
 		assert_int_equal(r.ede, DF_DNS_EDE_BLOCKED);
@@ -176,7 +178,8 @@ static void test_deny(void **state)
 	compile("default deny\nallow ok.example\nblock bad.ok.example\nallow =db.corp.example\n");
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct df_dname q = name(cases[i].qname);
-		const struct df_decision d = df_decide_question(&policy, &search, &q);
+		const struct df_decision d =
+			df_verdict_question(&tables, DF_TABLES_FENCE, &search, &q);
 
 		if (d.is_refusal != (cases[i].reason != DF_REASON_NONE) ||
 		    d.reason != cases[i].reason || d.is_search_miss != cases[i].is_search_miss)
@@ -197,10 +200,11 @@ static void test_deny_everything(void **state)
 	compile("default deny\n");
 	for (size_t i = 0; i < ARRAY_SIZE(qnames); i++) {
 		const struct df_dname q = name(qnames[i]);
-		const struct df_decision d = df_decide_question(&policy, &search, &q);
+		const struct df_decision d =
+			df_verdict_question(&tables, DF_TABLES_FENCE, &search, &q);
 
 		assert_int_equal(d.reason, DF_REASON_UNLISTED);
-		assert_int_equal(df_decide_refusal(&policy, &d, &q).rcode, DF_DNS_RCODE_NXDOMAIN);
+		assert_int_equal(df_decide_refusal(policy, &d, &q).rcode, DF_DNS_RCODE_NXDOMAIN);
 	}
 	df_policy_result_done(&compiled);
 }
@@ -220,7 +224,7 @@ static void test_search_miss_is_nxdomain(void **state)
 		(void)snprintf(source, sizeof(source),
 			       "default deny\nrefuse-dns %s\nallow ok.example\n", ways[i]);
 		compile(source);
-		r = df_decide_refusal(&policy, &miss, &q);
+		r = df_decide_refusal(policy, &miss, &q);
 		assert_int_equal(r.rcode, DF_DNS_RCODE_NXDOMAIN);
 		assert_false(r.sinkhole);
 		df_policy_result_done(&compiled);

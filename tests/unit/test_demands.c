@@ -124,7 +124,8 @@ static void test_audit(void **state)
 
 		configure(rows[i].conf);
 		annotate(rows[i].annotations, &s);
-		assert_int_equal(df_annotations_check_audit(&conf, &s.annotations, rows[i].host_enforces, error),
+		assert_int_equal(df_annotations_check_audit(&conf, &s.annotations,
+							    rows[i].host_enforces, error),
 				 rows[i].want);
 		assert_int_equal(strstr(error, "demands mode enforce") != NULL, rows[i].want != 0);
 		df_state_done(&s);

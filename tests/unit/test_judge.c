@@ -90,7 +90,7 @@ static const struct row proxied[] = {
 	{"not at its port", BLOCK, DF_REASON_ADDRESS, DF_AT_PROXY, BYTES("CONNECT 198.51.100.7:80 HTTP/1.1" END)},
 	{"in NAT64", BLOCK, DF_REASON_ADDRESS, DF_AT_PROXY, BYTES("CONNECT [64:ff9b::198.51.100.1]:443 HTTP/1.1" END)},
 	{"a blocked name's address", BLOCK, DF_REASON_PINNED, DF_AT_PROXY, BYTES("CONNECT 192.0.2.2:443 HTTP/1.1" END)},
-	{"a shared one: nobody can see", BLOCK, DF_REASON_PINNED, DF_AT_PROXY, BYTES("CONNECT 192.0.2.1:443 HTTP/1.1" END)},
+	{"a shared one: nobody can see", BLOCK, DF_REASON_SHARED, DF_AT_PROXY, BYTES("CONNECT 192.0.2.1:443 HTTP/1.1" END)},
 	{"any other address", ALLOW, 0, DF_AT_PROXY, BYTES("CONNECT 203.0.113.1:443 HTTP/1.1" END)},
 	{"a blocked Host", BLOCK, DF_REASON_REQUEST, DF_AT_PROXY, BYTES("GET http://unlisted.example/ HTTP/1.1\r\nHost: blocked.example" END)},
 	{"CONNECT, a blocked Host", BLOCK, DF_REASON_REQUEST, DF_AT_PROXY, BYTES("CONNECT unlisted.example:443 HTTP/1.1\r\nHost: blocked.example:443" END)},
@@ -113,7 +113,7 @@ static const struct row proxied[] = {
 static const struct row listed[] = {
 	{"allowed", ALLOW, 0, DF_AT_PROXY, BYTES("CONNECT allowed.example:443 HTTP/1.1" END)},
 	{"unlisted", BLOCK, DF_REASON_UNLISTED, DF_AT_PROXY, BYTES("CONNECT new.example:443 HTTP/1.1" END)},
-	{"at an unlisted port", BLOCK, DF_REASON_UNLISTED, DF_AT_PROXY, BYTES("CONNECT port.example:22 HTTP/1.1" END)},
+	{"at an unlisted port", BLOCK, DF_REASON_PORT, DF_AT_PROXY, BYTES("CONNECT port.example:22 HTTP/1.1" END)},
 	{"an unlisted Host", BLOCK, DF_REASON_UNLISTED, DF_AT_PROXY, BYTES("GET http://allowed.example/ HTTP/1.1\r\nHost: new.example" END)},
 	{"the same Host", PROXY, 0, DF_AT_PROXY, BYTES("GET http://allowed.example/ HTTP/1.1\r\nHost: allowed.example" END)},
 	{"an address", BLOCK, DF_REASON_RAW, DF_AT_PROXY, BYTES("CONNECT 203.0.113.1:443 HTTP/1.1" END)},

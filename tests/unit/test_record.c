@@ -20,8 +20,8 @@
 
 static const char text[] = "block blocked.example\n";
 static struct df_policy_result compiled;
-static struct df_meta meta = {.job.mode = DF_MODE_ENFORCE, .table_modes = {DF_MODE_ENFORCE}};
-static struct df_tables tables = {.meta = &meta};
+static struct df_meta meta = {.job.mode = DF_MODE_ENFORCE};
+static struct df_tables tables = {.modes = {DF_MODE_ENFORCE}};
 static struct df_record record;
 
 static int set_up(void **state)

@@ -233,8 +233,7 @@ static void test_stopped_with_pid(void **state)
 	assert_string_equal(error, "state: pid is not an integer");
 }
 
-static void check_real(const char *text, enum df_state_status status, pid_t pid,
-		       enum df_ask ask)
+static void check_real(const char *text, enum df_state_status status, pid_t pid, enum df_ask ask)
 {
 	struct df_state s = df_case_accepted(text);
 

@@ -12,6 +12,7 @@
 #include "lib/base/util.h"
 #include "lib/policy/compile.h"
 #include "proxy/tables.h"
+#include "proxy/worker/decide.h"
 
 static const char *const texts[DF_TABLES] = {
 	"block a.example\nblock both.example\nallow b.example\n",
@@ -19,8 +20,7 @@ static const char *const texts[DF_TABLES] = {
 	"block c.example\n",
 };
 static struct df_policy_result compiled[DF_TABLES];
-static struct df_meta meta;
-static struct df_tables tables = {.meta = &meta};
+static struct df_tables tables;
 
 static int set_up(void **state)
 {
@@ -58,7 +58,7 @@ static void test_stricter(void **state)
 		uint8_t own, base;
 		const char *name;
 		unsigned strictness;
-		enum df_table table;
+		enum df_table_id table;
 	} rows[] = {
 		{ENFORCE, NO, "a.example", 2, DF_TABLE_OWN},
 		{ENFORCE, NO, "b.example", 0, DF_TABLE_OWN},
@@ -79,15 +79,15 @@ static void test_stricter(void **state)
 		const struct df_dname q = name(rows[i].name);
 		struct df_decision d;
 
-		meta.table_modes[DF_TABLE_OWN] = rows[i].own;
-		meta.table_modes[DF_TABLE_BASE] = rows[i].base;
-		d = df_tables_question(&tables, &search, &q);
-		if (df_tables_strictness(&d) != rows[i].strictness || d.table != rows[i].table)
+		tables.modes[DF_TABLE_OWN] = rows[i].own;
+		tables.modes[DF_TABLE_BASE] = rows[i].base;
+		d = df_verdict_question(&tables, DF_TABLES_FENCE, &search, &q);
+		if (df_verdict_strictness(&d) != rows[i].strictness || d.table != rows[i].table)
 			fail_msg("row %zu: %s", i, rows[i].name);
 		answer.n_chain = 1;
 		answer.chain[0] = q;
-		d = df_tables_answer(&tables, &answer);
-		assert_int_equal(df_tables_strictness(&d), rows[i].strictness);
+		d = df_decide_answer(&tables, DF_TABLES_FENCE, &answer);
+		assert_int_equal(df_verdict_strictness(&d), rows[i].strictness);
 	}
 }
 
@@ -96,11 +96,11 @@ static void test_numbers(void **state)
 	static const uint32_t bad[] = {0x03000000, 0x03ffffff, 0xffffffff, 0x00000003,
 				       0x01000002, 0x00fffffe, 0x02000000};
 	const struct df_policy_rule *rule, *back;
-	enum df_table table;
+	enum df_table_id table;
 
 	(void)state;
-	meta.table_modes[DF_TABLE_OWN] = meta.table_modes[DF_TABLE_BASE] = DF_MODE_ENFORCE;
-	meta.table_modes[DF_TABLE_SHADOW] = 0;
+	tables.modes[DF_TABLE_OWN] = tables.modes[DF_TABLE_BASE] = DF_MODE_ENFORCE;
+	tables.modes[DF_TABLE_SHADOW] = 0;
 	rule = df_policy_rule_at(&tables.tables[DF_TABLE_BASE], 1);
 	assert_int_equal(df_tables_rule(&tables, df_tables_number(&tables, DF_TABLE_BASE, rule),
 					&table, &back),
@@ -113,7 +113,7 @@ static void test_numbers(void **state)
 	assert_null(back);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_int_equal(df_tables_rule(&tables, bad[i], &table, &back), -EBADMSG);
-	meta.table_modes[DF_TABLE_SHADOW] = DF_MODE_AUDIT; /* the last one's twin */
+	tables.modes[DF_TABLE_SHADOW] = DF_MODE_AUDIT; /* the last one's twin */
 	assert_int_equal(df_tables_rule(&tables, 0x02000000, &table, &back), 0);
 }
 

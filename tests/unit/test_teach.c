@@ -23,7 +23,7 @@ enum { OWN = DF_TABLE_OWN, BASE = DF_TABLE_BASE, SHADOW = DF_TABLE_SHADOW };
 
 static struct df_policy_result compiled[DF_TABLES];
 static struct df_meta meta;
-static struct df_tables tables = {.meta = &meta};
+static struct df_tables tables;
 static struct df_search_list search;
 static struct df_trust trust;
 static struct df_teach teach = {.trust = &trust};
@@ -36,10 +36,10 @@ static void use(const char *own, const char *base, const char *shadow)
 	for (int i = 0; i < DF_TABLES; i++) {
 		df_policy_result_done(&compiled[i]);
 		memset(&compiled[i], 0, sizeof(compiled[i]));
-		meta.table_modes[i] = 0;
+		tables.modes[i] = 0;
 		if (!texts[i])
 			continue;
-		meta.table_modes[i] = DF_MODE_ENFORCE;
+		tables.modes[i] = DF_MODE_ENFORCE;
 		assert_int_equal(df_policy_compile_text("t", "t.policy", texts[i], strlen(texts[i]),
 							&compiled[i]),
 				 0);
@@ -137,7 +137,7 @@ static void test_tables_side_by_side(void **state)
 	struct df_taught taught;
 	struct df_dname n;
 	const struct df_policy_rule *rule;
-	enum df_table table;
+	enum df_table_id table;
 
 	(void)state;
 	use("block a.example\nallow b.example\n", "default deny\nallow a.example\n",
@@ -223,7 +223,7 @@ static void test_too_many_classes(void **state)
 		}
 		df_append(text, sizeof(text), &n, "allow a.example:%u\n", 1000 + i);
 	}
-	meta.table_modes[BASE] = DF_MODE_ENFORCE;
+	tables.modes[BASE] = DF_MODE_ENFORCE;
 	assert_int_equal(
 		df_policy_compile_text("t", "t.policy", text, strlen(text), &compiled[BASE]), 0);
 	assert_int_equal(df_policy_open(compiled[BASE].table, compiled[BASE].table_size,

@@ -22,7 +22,7 @@ enum { OWN = 1 << DF_TABLE_OWN, BASE = 1 << DF_TABLE_BASE, SHADOW = 1 << DF_TABL
 
 static struct df_policy_result compiled[DF_TABLES];
 static struct df_meta meta;
-static struct df_tables tables = {.meta = &meta};
+static struct df_tables tables;
 static struct df_own own; /* never read: it is good until the end of time */
 static struct df_trust trust;
 
@@ -46,7 +46,7 @@ static void use(int table, const char *text, uint8_t mode)
 {
 	df_policy_result_done(&compiled[table]);
 	memset(&compiled[table], 0, sizeof(compiled[table]));
-	meta.table_modes[table] = mode;
+	tables.modes[table] = mode;
 	assert_int_equal(
 		df_policy_compile_text("t", "t.policy", text, strlen(text), &compiled[table]), 0);
 	assert_int_equal(df_policy_open(compiled[table].table, compiled[table].table_size,
@@ -58,6 +58,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&meta, 0, sizeof(meta));
+	memset(&tables, 0, sizeof(tables));
 	memset(&own, 0, sizeof(own));
 	meta.n_resolvers = 2;
 	parse(TRUSTED, meta.resolvers[0]);
@@ -251,7 +252,7 @@ static void test_address_of_an_untrusted_one(void **state)
 
 		use(DF_TABLE_OWN, rows[i].policy, ENFORCE);
 		r = route(rows[i].addr, rows[i].learned);
-		if (df_tables_strictness(&r.decision) != rows[i].strictness)
+		if (df_verdict_strictness(&r.decision) != rows[i].strictness)
 			fail_msg("row %u: %s %s", i, rows[i].policy, rows[i].addr);
 		assert_true(is_to(&r, rows[i].addr));
 		assert_int_equal(r.teaches, 0);
