@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The command deployfence: one subcommand each in a file of its own; deployfence(1). */
+/* The command deployfence and its table of subcommands; deployfence(1). */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

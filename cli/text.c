@@ -14,7 +14,7 @@
 #define PIECE_MAX 4 /* octets of a character in UTF-8 */
 _Static_assert(DF_TEXT_PIECE_MAX == PIECE_MAX * 4 + 1, "four octets for each, and NUL");
 
-/* Octets of the next character, well-formed or not: one, and what continues it. */
+/* Octets of the next character, well-formed or not: one, and its continuation octets. */
 static size_t piece_len(const char *p, size_t len)
 {
 	size_t n = 1;

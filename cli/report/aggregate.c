@@ -163,7 +163,7 @@ void df_row_target(const struct df_row *row, char *buf, size_t size)
 		(void)snprintf(buf, size, "%s", row->socket ? row->socket : "");
 }
 
-/* Of the identity: names before connections; by verdict, by name, then by the rest. */
+/* By identity: names before connections; by verdict, by name, then by the rest. */
 static int compare_rows(const void *a, const void *b)
 {
 	const struct df_row *x = a, *y = b;
@@ -217,7 +217,7 @@ static void sort_rows(struct df_report_container *c)
 	qsort(c->rows, c->n, sizeof(struct df_row *), compare_shown);
 }
 
-/* Into the index and the list, or nowhere. */
+/* Adds it to the index and the list, or to neither. */
 static int add_row(struct df_aggregate *a, struct df_report_container *c,
 		   const struct df_row *probe, struct df_row **ret)
 {

@@ -65,15 +65,28 @@ static struct df_total sum_up(struct item *from, size_t n)
 	return t;
 }
 
-/* Sums up items; compare: the order of the totals, NULL: by their keys. */
-static int make_totals(struct item *items, size_t n, int (*compare)(const void *, const void *),
-		       struct df_totals *ret)
+/*
+ * Sums up the rows for which item_of sets the keys and returns true.  compare: the order of the
+ * totals, NULL: by their keys.
+ */
+static int make_totals(struct df_report_container *const *list, size_t n_containers, size_t n_rows,
+		       bool (*item_of)(const struct df_row *row, struct item *ret),
+		       int (*compare)(const void *, const void *), struct df_totals *ret)
 {
-	struct df_totals t = {.list = reallocarray(NULL, n + 1, sizeof(*t.list))};
-	size_t from = 0;
+	_cleanup_free_ struct item *items = reallocarray(NULL, n_rows + 1, sizeof(*items));
+	struct df_totals t = {.list = reallocarray(NULL, n_rows + 1, sizeof(*t.list))};
+	size_t n = 0, from = 0;
 
-	if (!t.list)
+	if (!items || !t.list) {
+		free(t.list);
 		return -ENOMEM;
+	}
+	for (size_t i = 0; i < n_containers; i++) {
+		for (size_t k = 0; k < list[i]->n; k++) {
+			items[n] = (struct item){.container = i, .row = list[i]->rows[k]};
+			n += item_of(list[i]->rows[k], &items[n]);
+		}
+	}
 	qsort(items, n, sizeof(*items), compare_items);
 	for (size_t i = 0; i < n; i++) {
 		if (i + 1 < n && compare_keys(&items[i], &items[i + 1]) == 0)
@@ -95,17 +108,18 @@ static int compare_refused_first(const void *a, const void *b)
 		       ?: df_compare_text(x->key, y->key);
 }
 
-int df_totals_by_parent(const struct df_report_container *c, struct df_totals *ret)
+static bool item_of_parent(const struct df_row *row, struct item *ret)
 {
-	_cleanup_free_ struct item *items = reallocarray(NULL, c->n + 1, sizeof(*items));
-	size_t n = 0;
+	if (row->kind != DF_ROW_NAME)
+		return false;
+	ret->key = df_class_parent(row->domain);
+	ret->name = row->domain;
+	return true;
+}
 
-	for (size_t i = 0; items && i < c->n; i++)
-		if (c->rows[i]->kind == DF_ROW_NAME)
-			items[n++] = (struct item){.key = df_class_parent(c->rows[i]->domain),
-						   .name = c->rows[i]->domain,
-						   .row = c->rows[i]};
-	return items ? make_totals(items, n, compare_refused_first, ret) : -ENOMEM;
+int df_totals_by_parent(struct df_report_container *c, struct df_totals *ret)
+{
+	return make_totals(&c, 1, c->n, item_of_parent, compare_refused_first, ret);
 }
 
 static int compare_most_first(const void *a, const void *b)
@@ -124,6 +138,11 @@ static bool item_of_rule(const struct df_row *row, struct item *ret)
 	return row->kind != DF_ROW_SHADOW && row->rule && df_row_is_against(row->verdict);
 }
 
+int df_totals_by_rule(const struct df_aggregate *a, struct df_totals *ret)
+{
+	return make_totals(a->list, a->n, a->n_rows, item_of_rule, compare_most_first, ret);
+}
+
 static bool item_of_script(const struct df_row *row, struct item *ret)
 {
 	const struct df_texts *ancestry = &row->ancestry;
@@ -136,33 +155,9 @@ static bool item_of_script(const struct df_row *row, struct item *ret)
 	return row->kind == DF_ROW_NAME;
 }
 
-/* Of the rows of all containers for which item_of sets keys and returns true. */
-static int sum_all(const struct df_aggregate *a,
-		   bool (*item_of)(const struct df_row *row, struct item *ret),
-		   int (*compare)(const void *, const void *), struct df_totals *ret)
-{
-	_cleanup_free_ struct item *items = reallocarray(NULL, a->n_rows + 1, sizeof(*items));
-	size_t n = 0;
-
-	for (size_t i = 0; items && i < a->n; i++) {
-		for (size_t k = 0; k < a->list[i]->n; k++) {
-			const struct df_row *row = a->list[i]->rows[k];
-
-			items[n] = (struct item){.container = i, .row = row};
-			n += item_of(row, &items[n]);
-		}
-	}
-	return items ? make_totals(items, n, compare, ret) : -ENOMEM;
-}
-
-int df_totals_by_rule(const struct df_aggregate *a, struct df_totals *ret)
-{
-	return sum_all(a, item_of_rule, compare_most_first, ret);
-}
-
 int df_totals_by_script(const struct df_aggregate *a, struct df_totals *ret)
 {
-	return sum_all(a, item_of_script, NULL, ret);
+	return make_totals(a->list, a->n, a->n_rows, item_of_script, NULL, ret);
 }
 
 void df_totals_done(struct df_totals *t)

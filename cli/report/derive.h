@@ -32,7 +32,7 @@ struct df_totals {
 /* Each returns 0 or -ENOMEM. */
 
 /* Names of a container by their parent (df_class_parent); refused ones first. */
-int df_totals_by_parent(const struct df_report_container *c, struct df_totals *ret);
+int df_totals_by_parent(struct df_report_container *c, struct df_totals *ret);
 /* Rows that a rule is against, of all containers, by rule and owners; the most frequent first. */
 int df_totals_by_rule(const struct df_aggregate *a, struct df_totals *ret);
 /*

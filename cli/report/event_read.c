@@ -11,10 +11,10 @@
 
 #define SCHEMA 1 /* of events */
 
-/* Octets of the command lines in events (lib/event/event.h), less the blank that may stand last. */
+/* Octets of the command lines in events (lib/event/event.h), without a blank at the end. */
 #define CMD_MAX 1022
 #define ANCESTOR_CMD_MAX 158
-/* Of what happened to a fence; the errors of a policy may be longer, and are cut. */
+/* Text of a note; the errors of a policy may be longer, and are cut. */
 #define TEXT_MAX 4096
 
 static const char *get_text(const struct df_json *object, const char *key)
@@ -40,7 +40,7 @@ static int replace(struct df_aggregate *a, const char **old, const char *text)
 	return text && *text ? df_pool_add(&a->pool, text, old) : 0;
 }
 
-/* Its names, and the annotations of its start, which are in every event. */
+/* Names, and the annotations of the start, which are in every event. */
 static int note_names(struct df_aggregate *a, struct df_report_container *c,
 		      const struct df_json *e)
 {
@@ -134,7 +134,7 @@ static void read_stop(struct df_report_container *c, const char *text)
 	}
 }
 
-/* Lines of a rotated log may come twice; the sum is what was said, no more. */
+/* A line of a rotated log may be read twice, so the sum is an estimate. */
 static void read_suppressed(struct df_report_container *c, const char *text)
 {
 	char number[24];
@@ -208,7 +208,7 @@ static enum df_row_verdict verdict_of(const struct df_json *e, const char *event
 		return DF_ROW_UNOBSERVED;
 	if (!df_json_get(e, "blockedAt"))
 		return DF_ROW_ALLOWED;
-	/* docs/events.schema.json: there if and only if "blocked" is false here */
+	/* docs/events.schema.json: such an event has the key if and only if "blocked" is false */
 	return df_json_get(e, "would_block") ? DF_ROW_WOULD_BLOCK : DF_ROW_BLOCKED;
 }
 
@@ -226,7 +226,7 @@ static const char *get_cmd(const struct df_json *object)
 	return len > 0 ? cmd : NULL;
 }
 
-/* Ancestry as far as it is told; *ret_is_whole: all of it, with whole command lines. */
+/* The known part of the ancestry; *ret_is_whole: it is all, with whole command lines. */
 static size_t get_ancestry(const struct df_json *e, const char *cmd,
 			   const char *ret[static DF_ROW_ANCESTORS_MAX], bool *ret_is_whole)
 {
@@ -334,7 +334,7 @@ static int count_row(struct df_aggregate *a, struct df_report_container *c, cons
 		len = df_class_script(ancestry[i], &script);
 	(void)snprintf(copy, sizeof(copy), "%.*s", (int)len, len ? script : "");
 	probe->script = len ? copy : NULL;
-	if (!probe->owner) /* as events were before they had rule_owner */
+	if (!probe->owner) /* events of versions without rule_owner */
 		probe->owner = get_text(df_json_get(e, "annotations"), "owner");
 	if (probe->domain)
 		probe->class = classify(probe->domain, probe->cmd, ancestry, n, is_whole);

@@ -2,10 +2,9 @@
 /*
  * event_read: lines of events (deployfence.events(5)) into an aggregate.
  *
- * Lines may come in any order and from many containers.  One that is no JSON, of
- * another schema, or without what its event needs is counted and left out.  A kind of
- * event that is not known counts by what it has: where it was refused, domain, address.
- * No I/O.
+ * Lines may come in any order and from many containers.  A line that is no JSON, has another
+ * schema, or lacks a key that its event needs is counted and left out.  An event of an unknown
+ * kind counts if it has the keys of a verdict: blockedAt, domain, ip.  No I/O.
  */
 #ifndef DF_EVENT_READ_H
 #define DF_EVENT_READ_H

@@ -106,6 +106,14 @@ static void put_text(FILE *out, const char *text)
 	put_text_cut(out, text, DF_TEXT_ALL);
 }
 
+/* A text between two pieces of HTML. */
+static void put_between(FILE *out, const char *before, const char *text, const char *after)
+{
+	(void)fputs(before, out);
+	put_text(out, text);
+	(void)fputs(after, out);
+}
+
 static void put_target(FILE *out, const struct df_row *row)
 {
 	char text[DF_ROW_TARGET_MAX];
@@ -147,13 +155,13 @@ static void put_row(struct df_writer *w, const struct df_row *row)
 	put_cell(out, "class", "", row->domain ? df_class_name(row->class) : row->at);
 	put_cell(out, "command", "m", row->cmd);
 	put_cell(out, "script", "m", row->script);
-	(void)fputs("<td class=\"r\" data-l=\"rule\">", out);
-	put_text(out, row->rule ? row->rule : row->reason ? row->reason : "-");
-	if (row->hint) {
-		(void)fputs("<br><span class=\"dim\">", out);
-		put_text(out, row->hint);
-		(void)fputs("</span>", out);
-	}
+	put_between(out, "<td class=\"r\" data-l=\"rule\">",
+		    row->rule     ? row->rule
+		    : row->reason ? row->reason
+				  : "-",
+		    "");
+	if (row->hint)
+		put_between(out, "<br><span class=\"dim\">", row->hint, "</span>");
 	(void)fputs("</td>", out);
 	put_cell(out, "rule owner", "", row->rule_owner);
 	put_cell(out, "owner", "", row->owner);
@@ -225,37 +233,32 @@ static void put_total(struct df_writer *w, const struct df_total *t)
 
 static void put_note(struct df_writer *w, const struct df_report_note *n)
 {
-	(void)fputs("<li><b>", w->out);
-	put_text(w->out, n->what ? n->what : n->event);
-	(void)fputs("</b> ", w->out);
+	put_between(w->out, "<li><b>", n->what ? n->what : n->event, "</b> ");
 	put_text(w->out, n->text);
-	if (n->remedy) {
-		(void)fputs(" <span class=\"dim\">", w->out);
-		put_text(w->out, n->remedy);
-		(void)fputs("</span>", w->out);
-	}
+	if (n->remedy)
+		put_between(w->out, " <span class=\"dim\">", n->remedy, "</span>");
 	(void)fprintf(w->out, " &times;%llu</li>\n", (unsigned long long)n->count);
 }
 
 static void begin_section(struct df_writer *w)
 {
+	static const char rules[] = "<h2>By rule and owners</h2>\n<table><thead><tr>"
+				    "<th>Against</th><th>Names</th><th>Containers</th>"
+				    "<th>Rule</th><th>Rule owner</th><th>Owner</th></tr>"
+				    "</thead><tbody>\n";
 	static const char *const titles[DF_SECTIONS] = {
 		[DF_SECTION_PARENTS] = "<h3>Names</h3>\n",
 		[DF_SECTION_CONNECTIONS] = "<h3>Connections</h3>\n",
 		[DF_SECTION_SHADOW] = "<h3>What the shadow policy says</h3>\n",
 		[DF_SECTION_FINDINGS_AND_EVENTS] = "<h3>Findings and events</h3>\n<ul>\n",
-		[DF_SECTION_RULES] = "<h2>By rule and owners</h2>\n<table><thead><tr>"
-				     "<th>Against</th><th>Names</th><th>Containers</th>"
-				     "<th>Rule</th><th>Rule owner</th><th>Owner</th></tr>"
-				     "</thead><tbody>\n",
+		[DF_SECTION_RULES] = rules,
 	};
 	const struct df_baseline *b = w->report->baseline;
 
 	if (w->section == DF_SECTION_NEW) {
 		(void)fprintf(w->out, "<p><b>%zu new</b>, %zu gone since <code>", b->n_added,
 			      b->n_gone);
-		put_text(w->out, b->file);
-		(void)fputs("</code></p>\n<ul>\n", w->out);
+		put_between(w->out, "", b->file, "</code></p>\n<ul>\n");
 	}
 	if (w->n > 0 && titles[w->section])
 		(void)fputs(titles[w->section], w->out);
@@ -311,8 +314,7 @@ static void put_fact(FILE *out, const char *key, const char *text)
 	if (!text || !*text)
 		return;
 	(void)fprintf(out, "<span class=\"fact\"><span class=\"dim\">%s</span> ", key);
-	put_text(out, text);
-	(void)fputs("</span> ", out);
+	put_between(out, "", text, "</span> ");
 }
 
 static void put_header(FILE *out, const struct df_report_container *c)
@@ -321,9 +323,7 @@ static void put_header(FILE *out, const struct df_report_container *c)
 
 	(void)snprintf(id, sizeof(id), "%.*s", (int)df_text_id_len(c->id), c->id);
 	df_aggregate_label(c, label, sizeof(label));
-	(void)fputs("<h2>", out);
-	put_text(out, label);
-	(void)fputs("</h2>\n<p>", out);
+	put_between(out, "<h2>", label, "</h2>\n<p>");
 	put_fact(out, "container", id);
 	put_fact(out, "name", c->name);
 	put_fact(out, "hostname", c->hostname);
@@ -499,14 +499,11 @@ static void put_node(FILE *out, const struct df_tree_node *n)
 		const char *verdict = df_row_verdict_name(n->row->verdict);
 
 		(void)snprintf(name, sizeof(name), "%.*s", (int)df_class_len(n->text), n->text);
-		(void)fputs("<li><b>", out);
-		put_text(out, name);
+		put_between(out, "<li><b>", name, "");
 		(void)fprintf(out, "</b> <span class=\"v %s\">%s &times;%llu</span>", verdict,
 			      verdict, (unsigned long long)n->count);
 	} else {
-		(void)fputs("<li><span title=\"", out);
-		put_text(out, n->text);
-		(void)fputs("\">", out);
+		put_between(out, "<li><span title=\"", n->text, "\">");
 		put_text_cut(out, n->text, TREE_LABEL_MAX);
 		(void)fputs("</span>", out);
 	}
@@ -574,10 +571,8 @@ static void begin(struct df_writer *w)
 		df_aggregate_add(&would_block, all->list[i]->n_would_block);
 	}
 	(void)fprintf(out, "<h1>deployfence report</h1>\n<p class=\"dim\">made %.19s UTC", now);
-	if (*all->since) {
-		(void)fputs(", since ", out);
-		put_text(out, all->since);
-	}
+	if (*all->since)
+		put_between(out, ", since ", all->since, "");
 	(void)fputs("</p>\n<div class=\"sums\">", out);
 	put_sum(out, all->n, all->n == 1 ? "container" : "containers");
 	put_sum(out, queries, "queries");

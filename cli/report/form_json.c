@@ -14,10 +14,7 @@
 
 /* --- keys, for the writer and the reader alike */
 
-#define FIELD(key, field)                                                                          \
-	{                                                                                          \
-		key, offsetof(struct df_report_container, field)                                   \
-	}
+#define FIELD(key, field) (key), offsetof(struct df_report_container, field)
 
 struct field {
 	const char *key;
@@ -25,25 +22,25 @@ struct field {
 };
 
 static const struct field names[] = {
-	FIELD("host", host),   FIELD("name", name),     FIELD("hostname", hostname),
-	FIELD("image", image), FIELD("pod", pod),       FIELD("namespace", k8s_namespace),
-	FIELD("owner", owner), FIELD("policy", policy), FIELD("mode", mode),
+	{FIELD("host", host)},   {FIELD("name", name)},     {FIELD("hostname", hostname)},
+	{FIELD("image", image)}, {FIELD("pod", pod)},       {FIELD("namespace", k8s_namespace)},
+	{FIELD("owner", owner)}, {FIELD("policy", policy)}, {FIELD("mode", mode)},
 };
 
 /* The reader counts rows by itself. */
 static const struct field row_counts[] = {
-	FIELD("queries", n_queries),          FIELD("refused", n_blocked),
-	FIELD("would_refuse", n_would_block), FIELD("refused_connections", n_connections),
-	FIELD("proxied", n_proxied),
+	{FIELD("queries", n_queries)},          {FIELD("refused", n_blocked)},
+	{FIELD("would_refuse", n_would_block)}, {FIELD("refused_connections", n_connections)},
+	{FIELD("proxied", n_proxied)},
 };
 static const struct field counts[] = {
-	FIELD("probes", n_probes),
-	FIELD("search_attempts", n_search),
-	FIELD("suppressed", n_suppressed),
+	{FIELD("probes", n_probes)},
+	{FIELD("search_attempts", n_search)},
+	{FIELD("suppressed", n_suppressed)},
 };
 static const struct field stop_counts[] = {
-	FIELD("queries", stop_queries),
-	FIELD("refused", stop_refused),
+	{FIELD("queries", stop_queries)},
+	{FIELD("refused", stop_refused)},
 };
 
 static const char *const row_lists[DF_ROW_KINDS] = {
@@ -519,7 +516,7 @@ static int read_row(struct reading *r, const struct df_json *obj, struct df_repo
 		    enum df_row_kind kind)
 {
 	struct df_row probe = {.kind = kind}, *row;
-	uint64_t count;
+	uint64_t count = 0;
 	int status = read_probe(r, obj, &probe, &count);
 
 	if (status < 0 || strcmp(probe.last, r->a->since) < 0)

@@ -11,18 +11,11 @@
 #define SCRIPT_MAX 40
 #define SUMMARY_SCRIPT_MAX 60
 
-#define NUMBER(name)                                                                               \
-	{                                                                                          \
-		.title = (name), .is_right = true                                                  \
-	}
-#define NUMBER_UNLESS_0(name)                                                                      \
-	{                                                                                          \
-		.title = (name), .is_right = true, .usual = "0"                                    \
-	}
+#define NUMBER(name) .title = (name), .is_right = true
 
 static const struct df_text_column row_columns[] = {
 	{.title = "VERDICT"},
-	NUMBER("COUNT"),
+	{NUMBER("COUNT")},
 	{.title = "DOMAIN"},
 	{.title = "CLASS", .usual = "-"},
 	{.title = "COMMAND", .max = CMD_MAX},
@@ -49,47 +42,48 @@ static const struct df_text_column gone_columns[] = {
 };
 static const struct df_text_column parent_columns[] = {
 	{.title = "PARENT"},
-	NUMBER("NAMES"),
-	NUMBER("COUNT"),
-	NUMBER_UNLESS_0("REFUSED"),
-	NUMBER_UNLESS_0("WOULD-REFUSE"),
+	{NUMBER("NAMES")},
+	{NUMBER("COUNT")},
+	{NUMBER("REFUSED"), .usual = "0"},
+	{NUMBER("WOULD-REFUSE"), .usual = "0"},
 };
 static const struct df_text_column rule_columns[] = {
-	NUMBER("AGAINST"),
-	NUMBER("NAMES"),
-	NUMBER("CONTAINERS"),
+	{NUMBER("AGAINST")},
+	{NUMBER("NAMES")},
+	{NUMBER("CONTAINERS")},
 	{.title = "RULE"},
 	{.title = "RULE OWNER", .usual = "-"},
 	{.title = "OWNER"},
 };
 static const struct df_text_column script_columns[] = {
-	{.title = "CLASS"},         {.title = "SCRIPT", .max = SUMMARY_SCRIPT_MAX},
-	{.title = "NAME"},          NUMBER("COUNT"),
-	NUMBER_UNLESS_0("REFUSED"), NUMBER_UNLESS_0("WOULD-REFUSE"),
-	NUMBER("CONTAINERS"),       {.title = "LAST"},
+	{.title = "CLASS"},
+	{.title = "SCRIPT", .max = SUMMARY_SCRIPT_MAX},
+	{.title = "NAME"},
+	{NUMBER("COUNT")},
+	{NUMBER("REFUSED"), .usual = "0"},
+	{NUMBER("WOULD-REFUSE"), .usual = "0"},
+	{NUMBER("CONTAINERS")},
+	{.title = "LAST"},
 };
 static const struct df_text_column class_columns[] = {
-	{.title = "CLASS"}, NUMBER("DEPENDENCIES"), NUMBER("COUNT"),
-	NUMBER("REFUSED"),  NUMBER("WOULD-REFUSE"), NUMBER("RATE"),
+	{.title = "CLASS"},  {NUMBER("DEPENDENCIES")}, {NUMBER("COUNT")},
+	{NUMBER("REFUSED")}, {NUMBER("WOULD-REFUSE")}, {NUMBER("RATE")},
 };
 static const struct df_text_column chain_columns[] = {
 	{.title = "VERDICT"},
 	{.title = "CHAIN"},
-	NUMBER("COUNT"),
+	{NUMBER("COUNT")},
 	{.title = "RULE"},
 	{.title = "RULE OWNER", .usual = "-"},
 	{.title = "OWNER"},
 	{.title = "BLOCKED-FOR", .usual = "-"},
 };
 static const struct df_text_column link_columns[] = {
-	{.title = "FROM"}, {.title = "CONTACT"}, {.title = "TO"}, {.title = "BY"}, NUMBER("COUNT"),
+	{.title = "FROM"}, {.title = "CONTACT"}, {.title = "TO"},
+	{.title = "BY"},   {NUMBER("COUNT")},
 };
 
-#define TABLE(list)                                                                                \
-	(struct df_text_table)                                                                     \
-	{                                                                                          \
-		.columns = (list), .n_columns = ARRAY_SIZE(list)                                   \
-	}
+#define TABLE(list) .columns = (list), .n_columns = ARRAY_SIZE(list)
 
 static const char *colour_of(const struct df_report *r, enum df_row_verdict verdict)
 {
@@ -187,7 +181,7 @@ static void begin_summary(struct df_writer *w)
 	const struct df_aggregate *all = &w->report->all;
 	const uint64_t n_search = df_aggregate_search_attempts(all);
 	struct df_class_sum sums[DF_CLASS_SUMS];
-	struct df_text_table t = TABLE(class_columns);
+	struct df_text_table t = {TABLE(class_columns)};
 
 	(void)fprintf(w->out, "%zu container%s", all->n, all->n == 1 ? "" : "s");
 	if (*all->since)
@@ -212,13 +206,13 @@ static void begin_summary(struct df_writer *w)
 static void begin_section(struct df_writer *w)
 {
 	static const struct df_text_table tables[DF_SECTIONS] = {
-		[DF_SECTION_RULES] = {rule_columns, ARRAY_SIZE(rule_columns)},
-		[DF_SECTION_SCRIPTS] = {script_columns, ARRAY_SIZE(script_columns)},
-		[DF_SECTION_NEW] = {new_columns, ARRAY_SIZE(new_columns)},
-		[DF_SECTION_GONE] = {gone_columns, ARRAY_SIZE(gone_columns)},
-		[DF_SECTION_PARENTS] = {parent_columns, ARRAY_SIZE(parent_columns)},
-		[DF_SECTION_NAMES_AND_CONNECTIONS] = {row_columns, ARRAY_SIZE(row_columns)},
-		[DF_SECTION_SHADOW] = {row_columns, ARRAY_SIZE(row_columns)},
+		[DF_SECTION_RULES] = {TABLE(rule_columns)},
+		[DF_SECTION_SCRIPTS] = {TABLE(script_columns)},
+		[DF_SECTION_NEW] = {TABLE(new_columns)},
+		[DF_SECTION_GONE] = {TABLE(gone_columns)},
+		[DF_SECTION_PARENTS] = {TABLE(parent_columns)},
+		[DF_SECTION_NAMES_AND_CONNECTIONS] = {TABLE(row_columns)},
+		[DF_SECTION_SHADOW] = {TABLE(row_columns)},
 	};
 	const struct df_baseline *b = w->report->baseline;
 
@@ -311,7 +305,7 @@ static void print_graph_table(FILE *out, struct df_text_table *t)
 
 static void put_graph(struct df_writer *w, const struct df_graph *g)
 {
-	struct df_text_table chains = TABLE(chain_columns), links = TABLE(link_columns);
+	struct df_text_table chains = {TABLE(chain_columns)}, links = {TABLE(link_columns)};
 
 	put_graph_count(w->out, g->n_services, "service", ", ");
 	put_graph_count(w->out, g->n_links, "link", ", ");

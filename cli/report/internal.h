@@ -41,8 +41,8 @@ struct df_writer {
 	const struct df_report *report;
 	const struct df_form *form;
 	enum df_view view;
-	const struct df_report_container *container; /* of a section of one container … */
-	size_t number;                               /* … its place in the report */
+	struct df_report_container *container; /* of a section of one container … */
+	size_t number;                         /* … its place in the report */
 	enum df_section section;
 	size_t n;                       /* items of the section */
 	const struct df_totals *totals; /* of the section */

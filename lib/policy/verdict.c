@@ -17,12 +17,11 @@ struct query {
 	const uint8_t *addr;
 	uint8_t proto;
 	uint16_t port;
-	uint16_t bits;         /* of all tables */
+	uint16_t bits;         /* shifted so that those of the table come first */
 	enum df_reason reason; /* if a block rule decides */
 };
 
-typedef struct df_decision judge_one(const struct df_policy *p, enum df_table_id table,
-				     const struct query *q);
+typedef struct df_decision judge_one(const struct df_policy *p, const struct query *q);
 
 static bool is_block(const struct df_policy_rule *rule)
 {
@@ -48,11 +47,13 @@ static struct df_decision strictest(const struct df_tables *t, unsigned set, jud
 	bool is_first = true;
 
 	for (unsigned i = 0; i < DF_TABLES; i++) {
+		struct query one = *q;
 		struct df_decision d;
 
 		if (!(set >> i & 1) || !df_tables_has(t, i))
 			continue;
-		d = judge(&t->tables[i], i, q);
+		one.bits = (uint16_t)(q->bits >> i);
+		d = judge(&t->tables[i], &one);
 		d.table = i;
 		d.is_enforced = d.is_refusal && !d.is_audit && t->modes[i] == DF_MODE_ENFORCE;
 		if (is_first || df_verdict_strictness(&d) > df_verdict_strictness(&all))
@@ -62,14 +63,12 @@ static struct df_decision strictest(const struct df_tables *t, unsigned set, jud
 	return all;
 }
 
-static struct df_decision judge_question(const struct df_policy *p, enum df_table_id table,
-					 const struct query *q)
+static struct df_decision judge_question(const struct df_policy *p, const struct query *q)
 {
 	const struct df_policy_rule *rule = df_policy_lookup(p, q->names);
 	const bool is_deny = df_policy_default(p) == DF_POLICY_BLOCK;
 	struct df_decision d = by_rule(rule, DF_REASON_QNAME);
 
-	(void)table;
 	for (unsigned i = 0; !d.rule && q->search && i < q->search->n; i++) {
 		struct df_dname bare;
 
@@ -87,10 +86,8 @@ static struct df_decision judge_question(const struct df_policy *p, enum df_tabl
 	return d;
 }
 
-static struct df_decision judge_names(const struct df_policy *p, enum df_table_id table,
-				      const struct query *q)
+static struct df_decision judge_names(const struct df_policy *p, const struct query *q)
 {
-	(void)table;
 	for (unsigned i = 0; i < q->n; i++) {
 		const struct df_policy_rule *rule = df_policy_lookup(p, &q->names[i]);
 
@@ -100,12 +97,10 @@ static struct df_decision judge_names(const struct df_policy *p, enum df_table_i
 	return (struct df_decision){};
 }
 
-static struct df_decision judge_name(const struct df_policy *p, enum df_table_id table,
-				     const struct query *q)
+static struct df_decision judge_name(const struct df_policy *p, const struct query *q)
 {
 	const struct df_policy_rule *rule = df_policy_lookup_port(p, q->names, q->proto, q->port);
 
-	(void)table;
 	if (rule || df_policy_default(p) == DF_POLICY_ALLOW)
 		return by_rule(rule, q->reason);
 	/* the rule that allows other ports tells more than the default */
@@ -124,14 +119,13 @@ static struct df_decision raw(const struct df_policy *p)
 				    .reason = DF_REASON_RAW};
 }
 
-static struct df_decision judge_connection(const struct df_policy *p, enum df_table_id table,
-					   const struct query *q)
+static struct df_decision judge_connection(const struct df_policy *p, const struct query *q)
 {
-	struct df_decision d = judge_question(p, table, q);
+	struct df_decision d = judge_question(p, q);
 
 	if (d.is_refusal)
 		return d;
-	d = judge_name(p, table, q);
+	d = judge_name(p, q);
 	if (d.reason == DF_REASON_PORT) { /* no answer names the address for this port */
 		const struct df_policy_rule *rule = d.rule;
 
@@ -142,13 +136,12 @@ static struct df_decision judge_connection(const struct df_policy *p, enum df_ta
 	return d;
 }
 
-static struct df_decision judge_addr(const struct df_policy *p, enum df_table_id table,
-				     const struct query *q)
+static struct df_decision judge_addr(const struct df_policy *p, const struct query *q)
 {
 	const struct df_policy_rule *rule = df_policy_lookup_addr(p, q->addr, q->proto, q->port);
-	const bool is_allowed = q->bits >> DF_LEARNED_ALLOWED >> table & 1;
-	const bool is_blocked = q->bits >> DF_LEARNED_BLOCKED >> table & 1;
-	const bool is_default = q->bits >> DF_LEARNED_DEFAULT >> table & 1;
+	const bool is_allowed = q->bits >> DF_LEARNED_ALLOWED & 1;
+	const bool is_blocked = q->bits >> DF_LEARNED_BLOCKED & 1;
+	const bool is_default = q->bits >> DF_LEARNED_DEFAULT & 1;
 	const bool is_web =
 		q->proto == IPPROTO_TCP && (q->port == PORT_HTTP || q->port == PORT_HTTPS);
 	struct df_decision d = {.is_refusal = true};
@@ -269,33 +262,16 @@ bool df_verdict_pins(const struct df_policy *p)
 	return false;
 }
 
-/* Verdicts that neither a rule, nor a setting of the policy has made. */
-static bool is_of_policy(const struct df_decision *d)
+/* Verdicts that neither a rule nor a setting of the policy has made. */
+static bool is_of_name(const struct df_decision *d)
 {
-	switch (d->reason) {
-	case DF_REASON_NO_NAME:
-	case DF_REASON_NOT_LEARNED:
-	case DF_REASON_PINNED:
-	case DF_REASON_SHARED:
-	case DF_REASON_RESOLVER:
-	case DF_REASON_END:
-		return false;
-	case DF_REASON_NONE:
-	case DF_REASON_QNAME:
-	case DF_REASON_SEARCH:
-	case DF_REASON_CNAME:
-	case DF_REASON_UNLISTED:
-	case DF_REASON_TARGET:
-	case DF_REASON_NO_RESOLVER:
-	case DF_REASON_SNI:
-	case DF_REASON_HOST:
-	case DF_REASON_REQUEST:
-	case DF_REASON_ADDRESS:
-	case DF_REASON_PORT:
-	case DF_REASON_RAW:
-		break;
-	}
-	return true;
+	static const bool reasons[DF_REASON_END] = {
+		[DF_REASON_NO_NAME] = true,  [DF_REASON_NOT_LEARNED] = true,
+		[DF_REASON_PINNED] = true,   [DF_REASON_SHARED] = true,
+		[DF_REASON_RESOLVER] = true,
+	};
+
+	return reasons[d->reason];
 }
 
 size_t df_verdict_rule(const struct df_tables *t, const struct df_decision *d, char *buf,
@@ -306,7 +282,7 @@ size_t df_verdict_rule(const struct df_tables *t, const struct df_decision *d, c
 
 	if (d->rule)
 		return df_policy_rule_describe(p, d->rule, buf, size);
-	if (!is_of_policy(d))
+	if (is_of_name(d))
 		return 0;
 	if (d->reason == DF_REASON_RAW)
 		df_append(buf, size, &pos, "%s.policy raw-ip %s", df_policy_name(p),
@@ -323,7 +299,7 @@ const char *df_verdict_owner(const struct df_tables *t, const struct df_decision
 
 	if (d->rule)
 		return df_policy_rule_owner(p, d->rule);
-	if (!is_of_policy(d))
+	if (is_of_name(d))
 		return NULL;
 	return d->reason == DF_REASON_RAW ? df_policy_raw_owner(p) : df_policy_default_owner(p);
 }
@@ -336,7 +312,7 @@ const char *df_verdict_hint(const struct df_tables *t, const struct df_decision 
 		return NULL;
 	if (d->rule)
 		return df_policy_rule_hint(p, d->rule);
-	if (!is_of_policy(d))
+	if (is_of_name(d))
 		return NULL;
 	return d->reason == DF_REASON_RAW ? df_policy_raw_hint(p) : df_policy_default_hint(p);
 }

@@ -29,7 +29,7 @@ static void put_u32(struct df_dns_out *o, uint32_t value)
 	df_dns_put_u16(o, (uint16_t)value);
 }
 
-/* True where buf says at this offset what wire says; buf may have the client's case. */
+/* True where buf has the name wire at this offset; buf may have the client's case. */
 static bool is_written_at(const struct df_dns_out *o, size_t at, const uint8_t *wire)
 {
 	for (;;) {
@@ -420,129 +420,86 @@ static void end_opt(const struct source *s, struct df_dns_out *o, size_t len,
 }
 
 /*
- * The flag of a message that lacks records from this section on.  RFC 2181 9: additional records
- * may be missing without a word.  In a referral they are the way to the servers (RFC 9471).
+ * Writes the records that fit: those that are kept, or (is_rebuilt false) their octets with the
+ * question and all before them.  *n counts them.
  */
-static uint16_t truncation(unsigned section, const uint16_t n[static DF_DNS_N_SECTIONS])
-{
-	return flag_if(section != DF_DNS_SECTION_ADDITIONAL || n[DF_DNS_SECTION_ANSWER] == 0,
-		       DF_DNS_FLAG_TC);
-}
-
-static int put_records(const struct source *s, struct df_dns_out *o, uint16_t *flags,
-		       uint16_t n[static DF_DNS_N_SECTIONS])
+static int put_records(const struct source *s, bool is_rebuilt, struct df_dns_out *o,
+		       uint16_t *flags, uint16_t n[static DF_DNS_N_SECTIONS])
 {
 	struct df_dns_cursor c = s->c;
 	struct df_dns_record rr;
+	size_t end = c.pos; /* of the last record that fits */
+	bool is_fitting = true;
 
 	for (unsigned section = DF_DNS_SECTION_ANSWER; section < DF_DNS_N_SECTIONS; section++) {
-		for (unsigned i = 0; i < s->h.n[section] && c.pos < s->end; i++) {
+		for (unsigned i = 0; is_fitting && i < s->h.n[section] && c.pos < s->end; i++) {
 			df_dns_get_record(&c, section, &rr);
 			if (c.error)
 				return c.error;
-			if (!is_kept(s->q, s->only, section, &rr))
+			if (is_rebuilt && !is_kept(s->q, s->only, section, &rr))
 				continue;
-			if (!put_record(o, c.pkt, &rr, flags)) {
-				*flags |= truncation(section, n);
-				return 0;
+			is_fitting =
+				is_rebuilt ? put_record(o, c.pkt, &rr, flags) : c.pos <= o->size;
+			if (is_fitting) {
+				n[section]++;
+				end = c.pos;
+			} else if (section != DF_DNS_SECTION_ADDITIONAL ||
+				   n[DF_DNS_SECTION_ANSWER] == 0) {
+				/*
+				 * RFC 2181 9: additional records may be missing without a word.  In
+				 * a referral they are the way to the servers (RFC 9471).
+				 */
+				*flags |= DF_DNS_FLAG_TC;
 			}
-			n[section]++;
 		}
 	}
+	if (!is_rebuilt)
+		df_dns_put_bytes(o, c.pkt, end);
 	return 0;
 }
 
-static int rebuild(struct source *s, struct df_dns_out *o)
+/* The message of s, from decoded records or as octets. */
+static int build_from(struct source *s, bool is_rebuilt, struct df_dns_out *o)
 {
+	const struct df_dns_query *q = s->q;
 	uint16_t n[DF_DNS_N_SECTIONS] = {1, 0, 0, 0};
-	uint16_t flags = (uint16_t)(s->h.flags & ~DF_DNS_FLAG_Z);
-	size_t opt_len;
+	uint16_t flags = s->h.flags;
+	size_t question_end = s->c.pos, opt_len;
 	int r;
 
-	put_header(o, s->q->id, flags);
-	put_question(o, s->q, s->q->name_case);
-	opt_len = begin_opt(s, o, o->pos);
-	if (o->is_full || o->pos > o->size)
+	if (is_rebuilt) {
+		flags &= (uint16_t)~DF_DNS_FLAG_Z;
+		put_header(o, q->id, flags);
+		put_question(o, q, q->name_case);
+		question_end = o->pos;
+	} else if (s->has_opt && (size_t)(s->opt.rdata - s->c.pkt) < s->end) {
+		/*
+		 * An OPT that is not the last record stays where it is, since pointers behind it
+		 * would go astray; it is the last with every server we know.
+		 */
+		s->has_opt = false;
+	}
+	opt_len = begin_opt(s, o, question_end);
+	if (o->is_full || question_end > o->size)
 		return -EMSGSIZE;
-	r = put_records(s, o, &flags, n);
+	r = put_records(s, is_rebuilt, o, &flags, n);
 	if (r < 0)
 		return r;
 	end_opt(s, o, opt_len, n);
 	r = finish(o, n);
-	if (r > 0)
-		df_dns_set_u16(o->buf + 2, flags);
+	if (r < 0)
+		return r;
+	df_dns_set_u16(o->buf, q->id);
+	df_dns_set_u16(o->buf + 2, flags);
+	memcpy(o->buf + DF_DNS_HEADER_LEN, q->name_case, q->name.len);
 	return r;
-}
-
-/* Where the last record ends that fits; with how many there are then. */
-static size_t fitting(const struct source *s, size_t room, uint16_t *flags,
-		      uint16_t n[static DF_DNS_N_SECTIONS])
-{
-	struct df_dns_cursor c = s->c;
-	struct df_dns_record rr;
-
-	for (unsigned section = DF_DNS_SECTION_ANSWER; section < DF_DNS_N_SECTIONS; section++) {
-		for (unsigned i = 0; i < s->h.n[section] && c.pos < s->end; i++) {
-			const size_t start = c.pos;
-
-			df_dns_get_record(&c, section, &rr);
-			if (c.pos > room) {
-				*flags |= truncation(section, n);
-				return start;
-			}
-			n[section]++;
-		}
-	}
-	return s->end;
-}
-
-/*
- * The octets as they are.  An OPT that is not the last record stays where it is, since
- * pointers behind it would go astray; it is the last with every server we know.
- */
-static int pass(struct source *s, struct df_dns_out *o)
-{
-	uint16_t n[DF_DNS_N_SECTIONS] = {1, 0, 0, 0};
-	uint16_t flags = s->h.flags;
-	size_t opt_len;
-	int r;
-
-	if (s->has_opt && (size_t)(s->opt.rdata - s->c.pkt) < s->end)
-		s->has_opt = false;
-	opt_len = begin_opt(s, o, s->c.pos);
-	if (o->is_full || s->c.pos > o->size)
-		return -EMSGSIZE;
-	df_dns_put_bytes(o, s->c.pkt, fitting(s, o->size, &flags, n));
-	end_opt(s, o, opt_len, n);
-	r = finish(o, n);
-	if (r > 0) {
-		df_dns_set_u16(o->buf, s->q->id);
-		df_dns_set_u16(o->buf + 2, flags);
-		memcpy(o->buf + DF_DNS_HEADER_LEN, s->q->name_case, s->q->name.len);
-	}
-	return r;
-}
-
-static bool is_rebuilt(const struct source *s)
-{
-	switch (s->q->type) {
-	case DF_DNS_TYPE_A:
-	case DF_DNS_TYPE_AAAA:
-	case DF_DNS_TYPE_SVCB:
-	case DF_DNS_TYPE_HTTPS:
-		return true;
-	case DF_DNS_TYPE_ANY:
-		return s->has_svcb;
-	default:
-		return false;
-	}
 }
 
 int df_dns_build_answer(const struct df_dns_query *q, const uint8_t *upstream, size_t upstream_len,
 			const struct df_dns_answer *only, size_t limit, uint8_t *buf, size_t size)
 {
 	struct source s = {.q = q, .only = only, .c = {upstream, upstream_len, 0, 0}};
-	bool is_question_cut;
+	bool is_question_cut, is_rebuilt;
 	struct df_dns_out o;
 	int r;
 
@@ -558,7 +515,9 @@ int df_dns_build_answer(const struct df_dns_query *q, const uint8_t *upstream, s
 	if (r < 0)
 		return r;
 	out_init(&o, buf, size, limit);
-	return is_question_cut || is_rebuilt(&s) ? rebuild(&s, &o) : pass(&s, &o);
+	is_rebuilt = is_question_cut || q->type == DF_DNS_TYPE_A || q->type == DF_DNS_TYPE_AAAA ||
+		     df_dns_is_svcb(q->type) || (q->type == DF_DNS_TYPE_ANY && s.has_svcb);
+	return build_from(&s, is_rebuilt, &o);
 }
 
 /* --- answers of our own ---------------------------------------------------------------- */

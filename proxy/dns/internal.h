@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * dns: private to parse.c (wire.h: what is read), build.c (wire.h: what is built) and svcb.c.
+ * dns: private to parse.c (the reading half of wire.h), build.c (the building half) and svcb.c.
  *
  * The reader is bounded, and its error is sticky: reads behind it yield zeros, so that a caller
  * may read several fields and test once, before it uses any of them.  The writer is bounded, and
@@ -173,7 +173,7 @@ static inline bool df_dns_is_svcb(uint16_t type)
 }
 
 /*
- * Refused is what a client would have to refuse (section 2.2 and the sections of the keys): a
+ * Refused are records that a client has to refuse (section 2.2 and the sections of the keys): a
  * compressed TargetName, keys out of order or twice, values that are not of their key's form.
  * Unknown keys have any value.  -EBADMSG; *ret is then undefined.
  */

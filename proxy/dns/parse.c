@@ -220,8 +220,8 @@ static int get_extras(struct df_dns_cursor *c, const struct df_dns_header *h, ui
 }
 
 /*
- * All options but COOKIEs.  One of a wrong length stays: the resolver has to say what it thinks of
- * it (RFC 7873 5.2.2).
+ * All options but COOKIEs.  One of a wrong length stays: the resolver has to answer it
+ * (RFC 7873 5.2.2).
  */
 static void take_options(struct df_dns_query *q, const struct df_dns_record *opt)
 {
@@ -376,7 +376,7 @@ static int collect_addr(struct collected *all, const struct df_dns_record *rr)
 	return 0;
 }
 
-/* The same alias twice, by whatever server or load balancer, is one. */
+/* The same alias twice, as some servers and load balancers send it, is one. */
 static int collect_alias(struct collected *all, const struct df_dns_record *rr)
 {
 	const bool is_dname = rr->type == DF_DNS_TYPE_DNAME;

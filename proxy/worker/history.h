@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * history: what each process asked for a short while ago.
+ * history: the recent requests of each process.
  *
- * Repetitions: which (process, name, verdict) was reported already.  What is asked of an HTTP proxy
- * or a server may also be an address, or nothing that can be read.  A first sight is an event;
+ * Repetitions: which (process, name, verdict) was reported already.  A
+ * request to an HTTP proxy or a server may also have an address, or nothing that can be read.  A
+ * first sight is an event;
  * repetitions are counted and reported as a summary.  Entries are compared exactly, so no name can
  * hide behind another's hash.  An entry that is displaced hands out its count first.
  *
@@ -84,7 +85,7 @@ struct df_history {
 typedef void df_history_summary_fn(void *data, const struct df_history_entry *e);
 
 /*
- * The entry of this process and what it asked for.  *ret_is_first: it is new, with a new seq; the
+ * The entry of this process and its request.  *ret_is_first: it is new, with a new seq; the
  * caller fills rule, reason and qtype.  summary is called for an entry that had to go and still
  * held a count.
  */

@@ -2,7 +2,7 @@
 /*
  * query: the pool of queries of clients.
  *
- * A query is in hand, waits for a resolver, or is held until it is known who asked.  Those that
+ * A query is in hand, waits for a resolver, or is held until its asker is known.  Those that
  * wait are found by the peer that they went to and their id there, all others by their deadline.
  * A peer is a UDP socket (its index), or the resolver's side of a TCP connection.
  */
@@ -13,7 +13,7 @@
 
 #define DF_UPSTREAM_DEADLINE_NS 10000000000ull /* a slow resolver's answer is still passed on */
 #define DF_HOLD_ANSWER_NS 2000000ull           /* an allowed answer waits at most 2 ms */
-#define DF_HOLD_REFUSAL_NS 200000000ull        /* a refusal can wait: it is about who asked */
+#define DF_HOLD_REFUSAL_NS 200000000ull        /* a refusal can wait: it tells of the asker */
 
 static inline unsigned df_query_tcp_peer(int connection)
 {

@@ -40,7 +40,7 @@ static void stop_waiting(struct df_worker *w, struct df_query *q)
 	df_upstream_settled(w, q->peer);
 }
 
-/* Ends q in whatever state it is; its slot is another query's from now on. */
+/* Ends q in any state; its slot is another query's from now on. */
 static void finish(struct df_worker *w, struct df_query *q)
 {
 	const int connection = q->client.connection;
@@ -126,29 +126,26 @@ static void refuse(struct df_worker *w, struct df_query *q)
 		send_refusal(w, q);
 }
 
-/*
- * A client of TCP sees what it would see of the resolver: a connection that cannot be had, so
- * that it goes on to its next resolver.
- */
-static bool is_reset_due(const struct df_worker *w, const struct df_query *q, bool is_timeout)
-{
-	if (q->client.connection < 0 || q->is_stream)
-		return false;
-	return df_worker_is_inert(w) ? !is_timeout : df_tcp_is_unconnected(w, q->client.connection);
-}
-
+/* The resolver did not answer, or not in a way that may pass. */
 static void send_failure(struct df_worker *w, struct df_query *q, uint16_t ede)
 {
 	const struct df_dns_refusal r = {
 		.rcode = DF_DNS_RCODE_SERVFAIL, .ede = ede, .ede_text = "resolver does not answer"};
 	const bool is_timeout = ede == DF_DNS_EDE_NO_REACHABLE_AUTHORITY;
+	const bool is_inert = df_worker_is_inert(w);
+	const int connection = q->client.connection;
 
 	if (!q->is_raw && !q->is_stream)
 		df_report_outcome(w, q, NULL, DF_DNS_RCODE_SERVFAIL);
-	if (is_reset_due(w, q, is_timeout)) {
-		df_tcp_reset(w, q->client.connection);
+	/*
+	 * A client of TCP sees the same as it would see of the resolver: no connection, so that it
+	 * goes on to its next resolver.
+	 */
+	if (connection >= 0 && !q->is_stream &&
+	    (is_inert ? !is_timeout : df_tcp_is_unconnected(w, connection))) {
+		df_tcp_reset(w, connection);
 		finish(w, q);
-	} else if (q->is_raw || q->is_stream || (df_worker_is_inert(w) && is_timeout)) {
+	} else if (q->is_raw || q->is_stream || (is_inert && is_timeout)) {
 		finish(w, q); /* no answer of ours would fit, or none is due */
 	} else {
 		send_own(w, q, &r);
@@ -338,7 +335,7 @@ static void on_query(struct df_worker *w, const struct df_client *client,
 
 /* --- answers --------------------------------------------------------------------------- */
 
-/* Sends the answer, or keeps it a moment until it is known who asked. */
+/* Sends the answer, or keeps it a moment until the asker is known. */
 static void send_answer(struct df_worker *w, struct df_query *q, const uint8_t *pkt, size_t len)
 {
 	stop_waiting(w, q);
@@ -430,7 +427,7 @@ static void pass_on(struct df_worker *w, struct df_query *q, const uint8_t *pkt,
 		pass_octets(w, q, pkt, len);
 		return;
 	}
-	n = q->msg.is_verbatim ? -EPERM /* what is signed cannot be stripped */
+	n = q->msg.is_verbatim ? -EPERM /* a signed message cannot be stripped */
 			       : df_dns_build_answer(&q->msg, pkt, len, is_deny ? answer : NULL,
 						     limit, w->answer, sizeof(w->answer));
 	if (n < 0)
@@ -488,7 +485,7 @@ static int check_other(struct df_worker *w, struct df_query *q, const uint8_t *p
 	return 0;
 }
 
-/* An answer to what is_other, where policies are enforced. */
+/* An answer to a query that is_other, where policies are enforced. */
 static void handle_other_answer(struct df_worker *w, struct df_query *q, const uint8_t *pkt,
 				size_t len)
 {
@@ -505,7 +502,7 @@ static void handle_other_answer(struct df_worker *w, struct df_query *q, const u
 }
 
 /*
- * Where nothing is enforced: tells and learns what the answer says.  True: it is the answer, as far
+ * Where nothing is enforced: reports the answer and learns from it.  True: it is the answer, as far
  * as can be said.  Else it may be, and the real one may still come.
  */
 static bool observe_answer(struct df_worker *w, struct df_query *q, const uint8_t *pkt, size_t len)

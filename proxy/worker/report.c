@@ -104,7 +104,7 @@ static void fill_query(const struct df_worker *w, const struct df_query *q,
 		if (reason == DF_REASON_TARGET)
 			add_names(m, answer->targets, answer->n_targets);
 	}
-	/* the shadow policy's verdict, by the question and what is known of the chain */
+	/* the shadow policy's verdict, by the question and the known part of the chain */
 	if (!df_tables_has(&w->tables, DF_TABLE_SHADOW))
 		return;
 	d = df_verdict_question(&w->tables, DF_TABLE_SHADOW_BIT, &w->search, name);
@@ -115,7 +115,7 @@ static void fill_query(const struct df_worker *w, const struct df_query *q,
 	add_shadow(w, d, m);
 }
 
-/* Sends a message with DF_QUERY_IDENTIFY.  If it is lost, nobody will ever say who it was. */
+/* Sends a message with DF_QUERY_IDENTIFY.  If it is lost, no DF_MSG_IDENTIFIED will come. */
 static bool send_to_identify(struct df_worker *w, const struct df_msg_query *m)
 {
 	if (send_message(w, m) == 0)
@@ -147,7 +147,7 @@ void df_report_query(struct df_worker *w, struct df_query *q, const struct df_dn
 	m.flags |= DF_QUERY_IDENTIFY | (d->is_refusal ? DF_QUERY_RECORD | DF_QUERY_REFUSAL : 0u) |
 		   (e->is_search ? DF_QUERY_SEARCH : 0u);
 	if (kind == DF_SEARCH_MAYBE && df_history_hold(&w->history, &m, e, w->now_ns))
-		m.flags &= ~(uint32_t)DF_QUERY_RECORD; /* who asked may be gone by then */
+		m.flags &= ~(uint32_t)DF_QUERY_RECORD; /* the asker may be gone by then */
 	(void)send_to_identify(w, &m);
 }
 
@@ -189,7 +189,7 @@ int df_report_release(struct df_worker *w, bool all)
 
 /* --- payloads -------------------------------------------------------------------------- */
 
-/* A proxy is asked for a target; elsewhere the connection's own end is what counts. */
+/* The request of a proxy names a target; else the connection's own end counts. */
 static struct df_history_what what_of(const struct df_payload *p,
 				      const struct df_payload_judgement *g)
 {

@@ -13,12 +13,12 @@ struct df_payload_judgement;
 
 /*
  * First sight or repetition of a query with the verdict q->decision on name: sets q->seq and
- * q->is_first.  answer is what a CNAME refusal is about, else NULL.
+ * q->is_first.  answer: that the verdict is about, or NULL.
  */
 void df_report_query(struct df_worker *w, struct df_query *q, const struct df_dname *name,
 		     const struct df_dns_answer *answer);
 
-/* The monitor does not know yet who asked seq: the answer should wait a little. */
+/* The monitor does not know the asker of seq yet: the answer should wait a little. */
 bool df_report_is_pending(const struct df_worker *w, uint32_t seq);
 
 /* The outcome of one that was let through; answer NULL: there was none. */

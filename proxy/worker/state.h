@@ -137,7 +137,7 @@ struct df_listener {
 	bool is_ipv6;
 };
 
-/* What the transports tell the relay.  The octets are not kept. */
+/* Calls of the transports to the relay.  The octets are not kept. */
 struct df_relay_ops {
 	/* One message of a client. */
 	void (*query)(struct df_worker *w, const struct df_client *client,
@@ -147,7 +147,7 @@ struct df_relay_ops {
 	/* The resolver of a UDP socket cannot be reached: SERVFAIL for all that wait for it. */
 	void (*failed)(struct df_worker *w, unsigned peer);
 	/*
-	 * The resolver closed its TCP connection: what still waits for it is asked again, or fails.
+	 * The resolver closed its TCP connection: queries that wait for it go out again, or fail.
 	 * A query that went as octets fails: they are not kept, and an update may have been done.
 	 */
 	void (*ask_again)(struct df_worker *w, int connection);

@@ -103,7 +103,7 @@ static int fill(struct df_tcp_side *s)
 
 /*
  * Octets of the next whole message, 0: not there yet, -1: it is none.  Where nothing is enforced
- * whatever has room for an id is one.
+ * every message with room for an id is one.
  */
 static int message_length(const struct df_tcp_side *s, uint32_t offset)
 {
@@ -132,7 +132,7 @@ static void close_connection(struct df_connection *c)
 	static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
 	struct df_worker *w = c->worker;
 
-	c->is_closing = true; /* replies to what is given up go nowhere */
+	c->is_closing = true; /* replies to its queries go nowhere */
 	if (c->is_reset && c->client.fd >= 0)
 		(void)setsockopt(c->client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	w->relay->client_gone(w, index_of(c));
@@ -231,40 +231,34 @@ static void take_answers(struct df_connection *c)
 	c->is_doomed |= len < 0 && !df_worker_is_inert(w);
 }
 
-/* Where nothing is enforced the client's connection ends as the resolver's does. */
-static void mirror_end(struct df_connection *c, bool is_error)
-{
-	struct df_tcp_side *in = &c->upstream, *out = &c->client;
-
-	c->worker->relay->upstream_gone(c->worker, index_of(c));
-	/* part of a message, or what is none */
-	if (!is_error && in->in_len > 0 && in->in_len <= out->out_size - out->out_len) {
-		memcpy(out->out + out->out_len, in->in, in->in_len);
-		out->out_len += in->in_len;
-		flush(out);
-	}
-	c->is_reset |= is_error;
-	c->is_doomed |= is_error;
-	close_side(&c->upstream);
-	out->is_eof = true; /* what it asks now, nobody answers */
-	out->in_len = 0;
-}
-
 /*
- * The resolver's side ended.  Resolvers close what idles, and some after one answer: then the
+ * The resolver's side ended.  Resolvers close idle connections, and some after one answer: then the
  * rest is asked again on a new connection.  Each of those has answered something, so this
  * ends.  One that does not answer at all cannot be reached.
+ * Where nothing is enforced the client's connection ends as the resolver's does.
  */
 static void upstream_ended(struct df_connection *c, bool is_error)
 {
 	const bool has_answered = c->n_answered > 0 && !c->is_connecting;
+	struct df_tcp_side *in = &c->upstream, *out = &c->client;
 	struct df_worker *w = c->worker;
 
 	if (df_worker_is_inert(w)) {
-		mirror_end(c, is_error);
+		w->relay->upstream_gone(w, index_of(c));
+		/* part of a message, or octets that are none */
+		if (!is_error && in->in_len > 0 && in->in_len <= out->out_size - out->out_len) {
+			memcpy(out->out + out->out_len, in->in, in->in_len);
+			out->out_len += in->in_len;
+			flush(out);
+		}
+		close_side(in);
+		c->is_reset |= is_error;
+		c->is_doomed |= is_error;
+		out->is_eof = true; /* nobody answers later queries */
+		out->in_len = 0;
 		return;
 	}
-	close_side(&c->upstream);
+	close_side(in);
 	c->is_connecting = false;
 	if (!df_query_is_waiting(w, df_query_tcp_peer(index_of(c))))
 		return;
@@ -352,7 +346,7 @@ int df_tcp_send_upstream(struct df_worker *w, struct df_query *q, const uint8_t 
 /* --- new connections -------------------------------------------------------------------- */
 
 /*
- * A free place, or that of the client that idles longest: a resolver may close what idles (RFC 7766
+ * A free place, or that of the client that idles longest: a resolver may close idle ones (RFC 7766
  * 6.2.3), and clients expect it.  One that has just connected does not idle: its query is on the
  * way.  NULL: there is none.
  */
@@ -420,7 +414,7 @@ static int token_of(const struct df_worker *w, int fd, bool is_ipv6, struct in6_
 	return df_udp_token_lookup(w->meta, ret_addr, ret);
 }
 
-static void listener_ready(struct df_source *s, uint32_t events)
+void df_tcp_accept(struct df_source *s, uint32_t events)
 {
 	struct df_listener *l = (struct df_listener *)s;
 	struct df_worker *w = l->worker;
@@ -473,22 +467,6 @@ static void listener_ready(struct df_source *s, uint32_t events)
 	w->n_connections++;
 }
 
-int df_tcp_init(struct df_worker *w)
-{
-	for (int i = 2; i < 4; i++) {
-		struct df_listener *l = &w->listeners[i];
-		int r;
-
-		if (l->fd < 0)
-			continue;
-		l->source.ready = listener_ready;
-		r = df_loop_add(&w->loop, l->fd, EPOLLIN, &l->source);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 static bool is_over(const struct df_connection *c)
 {
 	if (c->is_doomed)
@@ -506,7 +484,7 @@ void df_tcp_expire(struct df_worker *w)
 
 		if (!c->is_used)
 			continue;
-		/* what a full pipeline left in the buffer */
+		/* queries that a full pipeline left in the buffer */
 		if (!c->is_doomed && c->client.in_len > 0) {
 			take_queries(c);
 			update(c);

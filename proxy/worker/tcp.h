@@ -12,7 +12,8 @@
 
 #include "proxy/worker/state.h"
 
-int df_tcp_init(struct df_worker *w);
+/* Takes a client of a listener (struct df_listener), if there is room. */
+void df_tcp_accept(struct df_source *s, uint32_t events);
 
 /*
  * Sends q, of which raw has the octets, to its resolver; sets q->peer and q->peer_id.  0, or
@@ -30,10 +31,10 @@ void df_tcp_reset(struct df_worker *w, int connection);
 /* Its resolver has not been reached so far, or cannot be. */
 bool df_tcp_is_unconnected(const struct df_worker *w, int connection);
 
-/* A query of this connection was answered or given up: close what is done. */
+/* A query of this connection was answered or given up: the client may be read again. */
 void df_tcp_settled(struct df_worker *w, int connection);
 
-/* Closes what idles or failed; takes queries that waited for room. */
+/* Closes connections that idle or failed; takes queries that waited for room. */
 void df_tcp_expire(struct df_worker *w);
 
 #endif

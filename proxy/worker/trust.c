@@ -107,22 +107,6 @@ int df_trust_denying_table(const struct df_tables *t)
 	return -1;
 }
 
-/* As a connection to the resolver would be judged. */
-static struct df_decision judge(struct df_trust *t, const struct df_tables *tables,
-				const struct df_token *token, uint16_t learned, uint64_t now_ns)
-{
-	struct df_decision d;
-
-	/* like every other connection that does not leave the container */
-	if (df_trust_is_local(t, token->addr, now_ns))
-		return (struct df_decision){};
-	d = df_verdict_addr(tables, DF_TABLES_FENCE, token->addr, token->proto, DF_DNS_PORT,
-			    learned);
-	if (d.is_refusal)
-		d.reason = DF_REASON_RESOLVER;
-	return d;
-}
-
 struct df_route df_trust_route(struct df_trust *t, const struct df_tables *tables,
 			       const struct df_token *token, uint16_t learned, uint64_t now_ns)
 {
@@ -143,7 +127,13 @@ struct df_route df_trust_route(struct df_trust *t, const struct df_tables *table
 	} else if (denying < 0) {
 		r.to.may_be_local = true; /* it teaches nothing that is enforced */
 		r.teaches = judged_deny;
-		r.decision = judge(t, tables, token, learned, now_ns);
+		/* like every other connection, which may be one that does not leave the container
+		 */
+		if (!df_trust_is_local(t, token->addr, now_ns))
+			r.decision = df_verdict_addr(tables, DF_TABLES_FENCE, token->addr,
+						     token->proto, DF_DNS_PORT, learned);
+		if (r.decision.is_refusal)
+			r.decision.reason = DF_REASON_RESOLVER;
 	} else if (pick_first(t, now_ns, &r.to)) {
 		r.is_rerouted = true;
 		r.teaches = all;

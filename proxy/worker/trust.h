@@ -77,7 +77,7 @@ bool df_trust_pick(struct df_trust *t, unsigned k, uint64_t now_ns, struct df_re
 int df_trust_denying_table(const struct df_tables *tables);
 
 /*
- * Where the query behind this token goes.  learned: what names say of the resolver's address at
+ * Where the query behind this token goes.  learned: the bits of names for the resolver's address at
  * this port (df_learn_bits); it is of no account for a trusted one.
  */
 struct df_route df_trust_route(struct df_trust *t, const struct df_tables *tables,

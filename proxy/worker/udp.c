@@ -18,7 +18,7 @@ union packet_info {
 	struct cmsghdr align;
 };
 
-/* One round of recvmmsg.  Static: what stays untouched is never charged. */
+/* One round of recvmmsg.  Static: untouched pages are never charged. */
 static struct {
 	struct mmsghdr messages[BATCH];
 	struct iovec iov[BATCH];
@@ -66,7 +66,7 @@ int df_udp_destination(struct msghdr *h, struct in6_addr *ret)
 	return -ENOENT;
 }
 
-static void udp_ready(struct df_source *s, uint32_t events)
+void df_udp_ready(struct df_source *s, uint32_t events)
 {
 	struct df_listener *l = (struct df_listener *)s;
 	struct df_worker *w = l->worker;
@@ -129,20 +129,4 @@ void df_udp_reply(struct df_worker *w, const struct df_client *client, const uin
 		memcpy(CMSG_DATA(c), &from4, from_len);
 	if (sendmsg(w->listeners[client->is_ipv6].fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		w->n_dropped++; /* as on any network: the client asks again */
-}
-
-int df_udp_init(struct df_worker *w)
-{
-	for (int i = 0; i < 2; i++) {
-		struct df_listener *l = &w->listeners[i];
-		int r;
-
-		if (l->fd < 0)
-			continue;
-		l->source.ready = udp_ready;
-		r = df_loop_add(&w->loop, l->fd, EPOLLIN, &l->source);
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }

@@ -5,13 +5,14 @@
 
 #include "proxy/worker/state.h"
 
-int df_udp_init(struct df_worker *w);
+/* Takes the datagrams that have arrived at a listener (struct df_listener). */
+void df_udp_ready(struct df_source *s, uint32_t events);
 
 void df_udp_reply(struct df_worker *w, const struct df_client *client, const uint8_t *pkt,
 		  size_t len);
 
 /*
- * The token of this address (16 octets, IPv4 mapped): who asked, and which resolver.  0, or
+ * The token of this address (16 octets, IPv4 mapped): the asker and the resolver.  0, or
  * -ENOENT: no token of ours.
  */
 int df_udp_token_lookup(const struct df_meta *meta, const struct in6_addr *addr,

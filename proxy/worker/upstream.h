@@ -33,7 +33,7 @@ int df_upstream_send(struct df_worker *w, struct df_query *q, const uint8_t *raw
 /* A query does not wait for this peer any longer. */
 void df_upstream_settled(struct df_worker *w, unsigned peer);
 
-/* Closes what idles.  True while any socket is open. */
+/* Closes idle sockets.  True while any socket is open. */
 bool df_upstream_expire(struct df_worker *w);
 
 #endif

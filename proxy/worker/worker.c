@@ -37,13 +37,6 @@ static struct {
 
 /* --- messages of the monitor ------------------------------------------------------------ */
 
-static int tell(struct df_worker *w, uint32_t type)
-{
-	const struct df_msg_short m = {.type = type};
-
-	return send(w->channel, &m, sizeof(m), MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
 static void send_pong(struct df_worker *w)
 {
 	const struct df_msg_pong m = {
@@ -142,7 +135,7 @@ static int start_learning(struct df_worker *w, struct df_learn_shared *learned)
 	uint8_t raw_passes = 0;
 	int r = bpf_map_lookup_elem(DF_FD_CONF, &zero, &conf);
 
-	(void)close(DF_FD_CONF); /* who holds it can open the fence */
+	(void)close(DF_FD_CONF); /* its holder can open the fence */
 	if (r < 0)
 		return r;
 	for (unsigned t = 0; t < DF_TABLES; t++)
@@ -188,18 +181,18 @@ static int init(struct df_worker *w, const struct df_meta *meta, struct df_learn
 	r = df_loop_init(&w->loop);
 	if (r < 0)
 		return r;
-	for (int i = 0; i < 4; i++) {
-		const bool is_ipv6 = i % 2 == 1;
-
-		w->listeners[i] = (struct df_listener){
-			.worker = w, .fd = is_ipv6 && !has_ipv6 ? -1 : fds[i], .is_ipv6 = is_ipv6};
-	}
 	w->channel_source.ready = channel_ready;
 	r = df_loop_add(&w->loop, channel, EPOLLIN, &w->channel_source);
-	if (r == 0)
-		r = df_udp_init(w);
-	if (r == 0)
-		r = df_tcp_init(w);
+	for (int i = 0; r == 0 && i < 4; i++) {
+		struct df_listener *l = &w->listeners[i];
+
+		l->source.ready = i < 2 ? df_udp_ready : df_tcp_accept;
+		l->worker = w;
+		l->is_ipv6 = i % 2 == 1;
+		l->fd = l->is_ipv6 && !has_ipv6 ? -1 : fds[i];
+		if (l->fd >= 0)
+			r = df_loop_add(&w->loop, l->fd, EPOLLIN, &l->source);
+	}
 	return r == 0 ? df_payloads_init(w) : r;
 }
 
@@ -210,7 +203,7 @@ static int sooner(int a_ms, int b_ms)
 }
 
 /*
- * Ends and closes what is due.  Returns the milliseconds that epoll may sleep.  The walks over
+ * Ends and closes whatever is due.  Returns the milliseconds that epoll may sleep.  The walks over
  * whole pools wait for their second: a round may serve a single query.
  */
 static int housekeeping(struct df_worker *w)
@@ -238,6 +231,7 @@ static int housekeeping(struct df_worker *w)
 _Noreturn void df_worker_run(const struct df_meta *meta, struct df_learn_shared *learned,
 			     int channel)
 {
+	const struct df_msg_short ready = {.type = DF_MSG_READY};
 	struct df_worker *w = &the.worker;
 	int r;
 
@@ -245,8 +239,8 @@ _Noreturn void df_worker_run(const struct df_meta *meta, struct df_learn_shared 
 	r = init(w, meta, learned, channel);
 	if (r == 0)
 		r = df_sandbox_worker(DF_FD_LEARNED);
-	if (r == 0)
-		r = tell(w, DF_MSG_READY);
+	if (r == 0 && send(channel, &ready, sizeof(ready), MSG_NOSIGNAL) < 0)
+		_exit(1);
 	while (r == 0) {
 		r = df_loop_wait(&w->loop, housekeeping(w));
 		w->now_ns = df_now_ns();
