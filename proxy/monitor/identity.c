@@ -260,7 +260,7 @@ static void take_recorded_cmd(const struct df_event_task *e, struct df_identity 
 
 /* The line needs no more than the command, if the kernel has all of it. */
 static void show_early(struct df_lookups *ls, const struct df_event_task *e,
-		       const struct df_token *t)
+		       const struct df_kernel_verdict *v, const struct df_token *t)
 {
 	struct df_identity who;
 
@@ -269,7 +269,7 @@ static void show_early(struct df_lookups *ls, const struct df_event_task *e,
 	df_record_from_token(t, DF_IDENTITY_GONE, &who);
 	take_recorded_cmd(e, &who);
 	who.state = DF_IDENTITY_OK;
-	df_record_kernel_early(ls->record, &e->event, &who);
+	df_record_kernel_early(ls->record, &e->event, v, &who);
 }
 
 static void tell_worker(const struct df_lookups *ls, uint32_t seq)
@@ -284,7 +284,7 @@ static void settle(struct df_lookups *ls, struct df_lookup *l, struct df_identit
 {
 	if (l->is_kernel) {
 		take_recorded_cmd(&l->event, who);
-		df_record_kernel(ls->record, &l->event.event, who);
+		df_record_kernel(ls->record, &l->event.event, &l->verdict, who);
 	} else {
 		df_record_identity(ls->record, l->worker_seq, who);
 		/*
@@ -440,10 +440,12 @@ void df_lookups_kernel(struct df_lookups *ls, const struct df_event_task *task)
 			     .time = e->time,
 			     .parent = task->parent,
 			     .start = task->start};
+	struct df_kernel_verdict v;
 	struct df_lookup *l;
 
+	df_record_judge(ls->record, e, &v);
 	if (!e->has_identity) {
-		df_record_kernel(ls->record, e, NULL);
+		df_record_kernel(ls->record, e, &v, NULL);
 		return;
 	}
 	memcpy(t.comm, e->comm, sizeof(t.comm));
@@ -453,12 +455,13 @@ void df_lookups_kernel(struct df_lookups *ls, const struct df_event_task *task)
 
 		df_record_from_token(&t, DF_IDENTITY_UNAVAILABLE, &who);
 		take_recorded_cmd(task, &who);
-		df_record_kernel(ls->record, e, &who);
+		df_record_kernel(ls->record, e, &v, &who);
 		return;
 	}
-	show_early(ls, task, &t);
+	show_early(ls, task, &v, &t);
 	l->is_kernel = true;
 	l->event = *task;
+	l->verdict = v;
 	ask(ls, l);
 }
 

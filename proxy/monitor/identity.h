@@ -47,8 +47,9 @@ struct df_lookup {
 	bool has_record;
 	uint32_t worker_seq;
 	struct df_token token;
-	struct df_event_task event; /* is_kernel */
-	struct df_msg_query record; /* has_record */
+	struct df_event_task event;       /* is_kernel */
+	struct df_kernel_verdict verdict; /* the same */
+	struct df_msg_query record;       /* has_record */
 };
 
 struct df_lookups {

@@ -452,6 +452,7 @@ static void drain(struct df_monitor *m)
 static void record_held_back(struct df_monitor *m)
 {
 	for (uint32_t i = 0; i < DF_RECENT_MAX; i++) {
+		struct df_kernel_verdict verdict;
 		struct df_identity who;
 		struct df_recent r;
 		struct df_token t;
@@ -462,7 +463,8 @@ static void record_held_back(struct df_monitor *m)
 		memcpy(t.comm, r.last.comm, sizeof(t.comm));
 		df_record_from_token(&t, DF_IDENTITY_GONE, &who);
 		r.last.count = r.held_back;
-		df_record_kernel(&m->record, &r.last, r.last.has_identity ? &who : NULL);
+		df_record_judge(&m->record, &r.last, &verdict);
+		df_record_kernel(&m->record, &r.last, &verdict, r.last.has_identity ? &who : NULL);
 	}
 }
 

@@ -118,14 +118,25 @@ int df_record_name_of(const struct df_record *r, uint32_t slot, struct df_dname 
 
 /* --- record_kernel --- */
 
+/* Why the programs refused an address: the tables' verdict, and the name behind it. */
+struct df_kernel_verdict {
+	struct df_decision decision;
+	struct df_decision rule; /* whose rule is named: the decision's, or a blocked name's */
+	struct df_dname name;    /* len 0: none */
+};
+
+/* Once, when the event comes: what was learned of the address may be another thing later. */
+void df_record_judge(const struct df_record *r, const struct df_event *k,
+		     struct df_kernel_verdict *ret);
 /* An event of the kernel; who as far as the kernel and /proc know, or NULL. */
-void df_record_kernel(struct df_record *r, const struct df_event *k, const struct df_identity *who);
+void df_record_kernel(struct df_record *r, const struct df_event *k,
+		      const struct df_kernel_verdict *v, const struct df_identity *who);
 /*
  * On the container's stderr alone, before the rest is known: whoever was refused does not
  * wait.  The event that is recorded later is not shown again.
  */
 void df_record_kernel_early(struct df_record *r, const struct df_event *k,
-			    const struct df_identity *who);
+			    const struct df_kernel_verdict *v, const struct df_identity *who);
 
 /* --- for both --- */
 
