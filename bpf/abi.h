@@ -16,6 +16,8 @@
 #include <linux/types.h>
 
 #define DF_ABI_VERSION 4
+#define DF_ABI_SIZE(type, size)                                                                    \
+	_Static_assert(sizeof(struct type) == (size), #type ": both sides have this layout")
 
 /* 127.192.0.0/10: the low 22 bits are the token.  RFC 1122 3.2.1.3(g): loopback. */
 #define DF_TOKEN4_NET 0x7fc00000u
@@ -92,7 +94,7 @@ struct df_conf {
 	__u64 reserved[2]; /* zero */
 };
 
-_Static_assert(sizeof(struct df_conf) == 88, "df_conf: layout is shared with the kernel programs");
+DF_ABI_SIZE(df_conf, 88);
 
 /* Map "classes", an LPM trie: range of ports (as prefixes) -> class (__u32). */
 struct df_port_key {
@@ -102,7 +104,7 @@ struct df_port_key {
 	__u8 pad;
 };
 
-/* Map "nets", an LPM trie: network -> what address rules say, by class. */
+/* Map "nets", an LPM trie: network -> the verdicts of address rules, by class. */
 struct df_net_key {
 	__u32 prefix_len; /* 0 to 128; of IPv4 networks 96 more than written */
 	__u8 addr[16];
@@ -130,17 +132,15 @@ struct df_net {
 #define DF_LEARNED_BLOCKED 3 /* by name, sticky */
 #define DF_LEARNED_DEFAULT 6 /* by default allow alone */
 
-/* Map "learned": address (16 octets) -> what answers of trusted resolvers say about it. */
+/* Map "learned": address (16 octets) -> the names that answers of trusted resolvers gave it. */
 struct df_learned {
 	__u64 until; /* CLOCK_BOOTTIME: permissions end; programs move it with each use */
-	__u32 slot;  /* of the name that blocks, else allows, in learn's table (proxy/learn/learn.h)
-		      */
+	__u32 slot;  /* of the name that blocks, else allows (proxy/learn/learn.h) */
 	__u32 rule;  /* the number of its rule (proxy/tables.h) */
 	__u16 bits[DF_PORT_CLASSES];
 };
 
-_Static_assert(sizeof(struct df_learned) == 80,
-	       "df_learned: layout is shared with the kernel programs");
+DF_ABI_SIZE(df_learned, 80);
 
 enum df_verdict {
 	DF_VERDICT_NONE = 0, /* not judged */
@@ -148,7 +148,7 @@ enum df_verdict {
 	DF_VERDICT_BLOCK = 2,
 	DF_VERDICT_UNDECIDED = 3, /* payload is dropped until the worker has read a name in it */
 	DF_VERDICT_PROXY = 4, /* allowed, and speaks HTTP: each request to a proxy is looked at */
-	DF_VERDICT_SEEN = 5,  /* passes, unless its payload names what a rule blocks */
+	DF_VERDICT_SEEN = 5,  /* passes, unless its payload has a name that a rule blocks */
 };
 
 /*
@@ -169,8 +169,7 @@ struct df_token {
 	char comm[DF_COMM_LEN]; /* of the thread, NUL-terminated */
 };
 
-_Static_assert(sizeof(struct df_token) == 64,
-	       "df_token: layout is shared with the kernel programs");
+DF_ABI_SIZE(df_token, 64);
 
 /* The first payload that has passed. */
 enum df_read {
@@ -179,14 +178,14 @@ enum df_read {
 	DF_READ_HTTP = 2,  /* a request to a server: later payloads may be its body */
 };
 
-/* Socket storage "sks": what connect or sendmsg decided for this socket. */
+/* Socket storage "sks": the decision of connect or sendmsg for this socket. */
 struct df_sock {
 	__u8 addr[16];  /* original destination; network byte order */
 	__u16 port;     /* network byte order */
 	__u8 verdict;   /* enum df_verdict; by it egress passes the socket whatever NAT did since */
 	__u8 connected; /* 1: by connect, 0: by sendmsg */
 	__u32 token;    /* 0: this socket was never redirected */
-	/* of the connect, for what its first payload says */
+	/* of the connect, for events of its payload */
 	__u32 tgid, tid;
 	__u64 time;    /* CLOCK_BOOTTIME */
 	__u8 is_read;  /* enum df_read */
@@ -195,10 +194,10 @@ struct df_sock {
 	__u8 pad[5];
 };
 
-_Static_assert(sizeof(struct df_sock) == 48, "df_sock: layout is shared with the kernel programs");
+DF_ABI_SIZE(df_sock, 48);
 
 /*
- * Record of the ring buffer "payloads": the start of what a socket is about to
+ * Record of the ring buffer "payloads": the start of the octets that a socket is about to
  * send, held meanwhile.  TCP sends it again after its retransmission time-out
  * (200 ms), more of it if the application has written more, and finds the verdict
  * in "flows"; without one there is another record.
@@ -223,8 +222,7 @@ struct df_payload {
 	__u8 data[DF_PAYLOAD_MAX];
 };
 
-_Static_assert(sizeof(struct df_payload) == 104 + DF_PAYLOAD_MAX,
-	       "df_payload: layout is shared with the kernel programs");
+DF_ABI_SIZE(df_payload, 104 + DF_PAYLOAD_MAX);
 
 /*
  * Map "flows": socket cookie -> verdict, one of ALLOW (this socket is not looked at
@@ -253,14 +251,11 @@ enum df_event_kind {
 	DF_EVENT_CONNECT = 12,      /* an address refused at connect or sendmsg */
 	DF_EVENT_BOUND_DEVICE = 13, /* port 53 of a socket bound to a device: no redirect */
 	DF_EVENT_LINK_LOCAL = 14,   /* a resolver at fe80::/10: the redirect would lose its scope */
-	DF_EVENT_EGRESS_ADDRESS =
-		15, /* the same, of a packet that neither connect nor sendmsg saw */
-	DF_EVENT_UDP_CONNECT =
-		16, /* the same at connect of a UDP socket: no packet was asked for yet */
-	DF_EVENT_SHARED =
-		17, /* passes by an allow rule, though a blocked name has the address, too */
-	DF_EVENT_SOCKET_FAMILY = 18, /* a socket that no other program would see */
-	DF_EVENT_NESTED_PASSED = 19, /* NESTED_NETNS, with nested-netns allow */
+	DF_EVENT_EGRESS_ADDRESS = 15, /* the same, of a packet that no call has announced */
+	DF_EVENT_UDP_CONNECT = 16,    /* the same at connect of a UDP socket: nothing is sent yet */
+	DF_EVENT_SHARED = 17,         /* passes by an allow rule; a blocked name has it, too */
+	DF_EVENT_SOCKET_FAMILY = 18,  /* a socket that no other program would see */
+	DF_EVENT_NESTED_PASSED = 19,  /* NESTED_NETNS, with nested-netns allow */
 	/* SINKHOLE at connect of a UDP socket: counted, and never a record */
 	DF_EVENT_SINKHOLE_PROBE = 20,
 };
@@ -293,8 +288,7 @@ struct df_event {
 	char comm[DF_COMM_LEN];
 };
 
-_Static_assert(sizeof(struct df_event) == 80,
-	       "df_event: layout is shared with the kernel programs");
+DF_ABI_SIZE(df_event, 80);
 
 /*
  * The record where the task is known (has_identity): one that is refused at once may be
@@ -310,13 +304,12 @@ struct df_event_task {
 	char cmd[DF_EVENT_CMD_MAX]; /* arguments, each ended by NUL; cut */
 };
 
-_Static_assert(sizeof(struct df_event_task) == 96 + DF_EVENT_CMD_MAX,
-	       "df_event_task: layout is shared with the kernel programs");
+DF_ABI_SIZE(df_event_task, 96 + DF_EVENT_CMD_MAX);
 
 /*
- * Where this kernel keeps what no helper tells, from its BTF (lib/fence/layout.h): offsets in
- * octets.  Read-only data of the programs, set before loading; 0: not known, and what
- * needs it is left out.
+ * The places of facts that no helper tells, from this kernel's BTF (lib/fence/layout.h): offsets
+ * in octets.  Read-only data of the programs, set before loading; 0: not known, and the code
+ * that needs it is left out.
  */
 struct df_layout {
 	/* who: struct task_struct, struct mm_struct */
@@ -338,7 +331,7 @@ struct df_layout {
 };
 
 /*
- * Map "recent": what was reported in the last second, and how often it came again since.
+ * Map "recent": the events of the last second, and how often each came again since.
  * The monitor reports the rest at the end.
  */
 #define DF_RECENT_MAX 64
@@ -351,8 +344,7 @@ struct df_recent {
 	struct df_event last;
 };
 
-_Static_assert(sizeof(struct df_recent) == 104,
-	       "df_recent: layout is shared with the kernel programs");
+DF_ABI_SIZE(df_recent, 104);
 
 /* Per-CPU array "counters". */
 enum df_counter {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * address: what the tables say of a destination that is not port 53.
+ * address: the verdict of the tables on a destination that is not port 53.
  *
  * Verdicts of three tables for a class of ports are bits of one octet, so one pass
  * of arithmetic judges for all of them, without a loop.
@@ -8,7 +8,7 @@
 #ifndef DF_ADDRESS_BPF_H
 #define DF_ADDRESS_BPF_H
 
-#include "bpf/dest.bpf.h"
+#include "bpf/destination.bpf.h"
 #include "bpf/embedded.h"
 
 static __always_inline __u32 is_udp(__u32 proto)
@@ -45,16 +45,6 @@ __noinline __u32 class_of(__u64 rest)
 
 _Static_assert(DF_CLASS_TCP == 0, "class_of: nothing is set for it");
 
-static __always_inline __u32 net_says(const __u32 addr[4], __u32 class)
-{
-	struct df_net_key key = {.prefix_len = 128};
-	struct df_net *net;
-
-	__builtin_memcpy(key.addr, addr, sizeof(key.addr));
-	net = bpf_map_lookup_elem(&nets, &key);
-	return net ? net->verdicts[class % DF_PORT_CLASSES] : 0;
-}
-
 /* Permissions count until their end, and move it when they are used; a refusal is sticky. */
 static __always_inline __u32 names_say(const __u32 addr[4], __u32 class)
 {
@@ -79,16 +69,20 @@ static __always_inline __u32 names_say(const __u32 addr[4], __u32 class)
 __noinline __u32 look_up(__u64 high, __u64 low, __u32 class)
 {
 	const struct dest d = unpack(high, low, 0);
+	struct df_net_key key = {.prefix_len = 128};
+	struct df_net *net;
 
-	return net_says(d.addr, class) | names_say(d.addr, class) << 16;
+	__builtin_memcpy(key.addr, d.addr, sizeof(key.addr));
+	net = bpf_map_lookup_elem(&nets, &key);
+	return (net ? net->verdicts[class % DF_PORT_CLASSES] : 0) | names_say(d.addr, class) << 16;
 }
 
 /*
- * Sets of tables in the opinion of an address, by their shifts: that block it; whose
- * verdict its payload must show; that allow it by a rule though a blocked name has it,
- * too; and those of the first whose verdict is enforced.  Behind them what
- * struct df_event carries: said, bits; and OWN, 1 bit: it passes as an address of the
- * container alone.
+ * An opinion on an address is sets of tables, by these shifts: the tables that block it
+ * (AGAINST); those for which its payload must show a name (UNDECIDED); those that allow it by a
+ * rule though a blocked name has it, too (NOTED); and of the first those that enforce their
+ * verdict (ENFORCED).  SAID and BITS are for struct df_event.  OWN, 1 bit: it passes as an
+ * address of the container alone.
  */
 #define OPINION_AGAINST 0
 #define OPINION_UNDECIDED 4
@@ -133,8 +127,7 @@ static __always_inline __u32 look_up_ipv4(__u32 ipv4, __u32 class)
 	return look_up(a.high, a.low, class);
 }
 
-/* Of what is said of an IPv4 address that another one holds; all of it where it is the same host.
- */
+/* The part of a verdict on an embedded IPv4 address that holds for the outer one, too. */
 static __always_inline __u32 carry_over(__u32 found, __u32 is_same_host)
 {
 	__u32 bits = found >> 16;
@@ -146,8 +139,8 @@ static __always_inline __u32 carry_over(__u32 found, __u32 is_same_host)
 _Static_assert(DF_LEARNED_ALLOWED == 0, "carry_over: one shift leads from permission to refusal");
 
 /*
- * The same of an address and the IPv4 addresses that it holds.  What names say of
- * 64:ff9b::a.b.c.d is entered as a.b.c.d (lib/base/addr_embedded.h).
+ * look_up for an address and the IPv4 addresses that it holds.  Names of 64:ff9b::a.b.c.d are
+ * entered as names of a.b.c.d (lib/base/addr_embedded.h).
  */
 __noinline __u32 look_up_all(__u64 high, __u64 low, __u32 class)
 {
@@ -177,8 +170,8 @@ static __always_inline __u32 opinion_any(__u64 opinion, int shift)
 /*
  * An address of the container itself is loopback to it, and passes but for a rule that blocks
  * it.  Asked for only where something else is against the address, or would want to see a
- * name.  What passes for that alone must not leave the namespace: egress sees to it, so that
- * an entry which is out of date opens nothing.
+ * name.  An address that passes for this reason alone must not leave the namespace: egress sees to
+ * it, so that an entry which is out of date opens nothing.
  */
 __noinline __u64 judge_address(__u64 high, __u64 low, __u64 rest)
 {

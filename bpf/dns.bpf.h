@@ -7,22 +7,6 @@
 
 #define TOKEN_TRIES 2 /* of 4 million: both taken once in some million times */
 
-static __always_inline void fill_token(struct df_token *t, const struct dest *d)
-{
-	__u64 id = bpf_get_current_pid_tgid();
-
-	__builtin_memcpy(t->addr, d->addr, sizeof(t->addr));
-	t->port = d->port;
-	t->proto = d->proto == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP;
-	t->tgid = id >> 32;
-	t->tid = (__u32)id;
-	t->uid = (__u32)bpf_get_current_uid_gid();
-	t->parent = current_parent();
-	t->start = current_start();
-	t->time = bpf_ktime_get_boot_ns();
-	bpf_get_current_comm(t->comm, sizeof(t->comm));
-}
-
 static __always_inline int is_same_dest(const struct df_sock *s, const struct dest *d)
 {
 	const __u32 *a = (const __u32 *)s->addr;
@@ -50,11 +34,22 @@ static __always_inline __u32 reuse_token(const struct df_sock *s, const struct d
 
 static __always_inline __u32 new_token(const struct dest *d)
 {
-	struct df_token t = {};
+	const __u64 id = bpf_get_current_pid_tgid();
+	struct df_token t = {
+		.port = d->port,
+		.proto = d->proto == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP,
+		.tgid = id >> 32,
+		.tid = (__u32)id,
+	};
 	__u32 token;
 	int i;
 
-	fill_token(&t, d);
+	__builtin_memcpy(t.addr, d->addr, sizeof(t.addr));
+	t.uid = (__u32)bpf_get_current_uid_gid();
+	t.parent = current_parent();
+	t.start = current_start();
+	t.time = bpf_ktime_get_boot_ns();
+	bpf_get_current_comm(t.comm, sizeof(t.comm));
 #pragma unroll
 	for (i = 0; i < TOKEN_TRIES; i++) {
 		token = bpf_get_prandom_u32() & DF_TOKEN_MAX;
@@ -86,17 +81,6 @@ static __always_inline __u32 take_token(struct bpf_sock *sk, const struct dest *
 		s->connected = is_connect;
 	}
 	return token;
-}
-
-/* A ping socket's port is no port. */
-static __always_inline int is_icmp(__u32 proto)
-{
-	return proto == IPPROTO_ICMP || proto == PROTO_ICMPV6;
-}
-
-static __always_inline int is_dns_transport(__u32 proto)
-{
-	return proto == IPPROTO_UDP || proto == IPPROTO_TCP || proto == PROTO_MPTCP;
 }
 
 /* As a number: the verifier lets no program add to a pointer of these types. */
@@ -149,7 +133,7 @@ static __always_inline int is_by_device(struct bpf_sock_addr *ctx, const struct 
 }
 
 /*
- * Port 53 at connect or sendmsg.  0, or what is against it (enum df_event_kind);
+ * Port 53 at connect or sendmsg.  0, or the reason against it (enum df_event_kind);
  * with *token set the caller rewrites the destination to the token's address.
  */
 static __always_inline __u32 judge_dns(struct bpf_sock_addr *ctx, const struct df_conf *c,
@@ -157,7 +141,7 @@ static __always_inline __u32 judge_dns(struct bpf_sock_addr *ctx, const struct d
 {
 	struct bpf_sock *sk = ctx->sk;
 
-	if (!is_dns_transport(d->proto))
+	if (d->proto != IPPROTO_UDP && d->proto != IPPROTO_TCP && d->proto != PROTO_MPTCP)
 		return DF_EVENT_PROTOCOL;
 	if (is_passing_open(c))
 		return DF_EVENT_PASSED_OPEN;

@@ -17,28 +17,22 @@
 #define FAMILY_NETLINK 16
 #define FAMILY_ALG 38
 
-/*
- * Whatever is not known to be harmless or judged elsewhere: a family that the kernel
- * gets one day is refused.  socket(2) has checked that it is below 64.
- */
-static __always_inline __u32 is_known(__u32 family)
-{
-	const __u64 known = 1ull << FAMILY_UNIX | 1ull << FAMILY_INET | 1ull << FAMILY_INET6 |
-			    1ull << FAMILY_NETLINK | 1ull << FAMILY_ALG;
-
-	return family < 64 && (known >> (family & 63) & 1);
-}
-
 /* family, type, protocol, kern: of <linux/lsm_hook_defs.h>. */
 SEC("lsm_cgroup/socket_create")
 int fence_lsm_socket(__u64 *ctx)
 {
+	/*
+	 * Families that are harmless or judged elsewhere; any other is refused, also one that the
+	 * kernel gets one day.  socket(2) has checked that it is below 64.
+	 */
+	const __u64 known = 1ull << FAMILY_UNIX | 1ull << FAMILY_INET | 1ull << FAMILY_INET6 |
+			    1ull << FAMILY_NETLINK | 1ull << FAMILY_ALG;
 	__u32 family = (__u32)ctx[0], type = (__u32)ctx[1], kern = (__u32)ctx[3];
 	__u64 protocol = (__u16)ctx[2];
 	struct df_conf *c;
 	__u32 enforcing;
 
-	if (kern || is_known(family))
+	if (kern || (family < 64 && (known >> (family & 63) & 1)))
 		return PASS;
 	c = conf_get();
 	if (!c || c->mode == DF_MODE_DENY)

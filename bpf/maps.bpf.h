@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* maps: of one fence.  What user space shares of them is in abi.h. */
+/*
+ * maps: the maps of one fence, and the configuration in them: whether the fence enforces.
+ * abi.h has the part that user space shares.
+ *
+ * Arithmetic instead of branches, here and in the other headers: the verifier walks both sides
+ * of each branch at every container start, and keeps the states apart that result.
+ */
 #ifndef DF_MAPS_BPF_H
 #define DF_MAPS_BPF_H
 
@@ -8,6 +14,9 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/abi.h"
+
+#define PASS 1
+#define REFUSE 0
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -92,12 +101,68 @@ struct {
 	__uint(max_entries, 65536);
 } payloads SEC(".maps");
 
-/* What was reported in the last second: one event for a burst, with a count. */
+/* The events of the last second: one for a burst, with a count. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, DF_RECENT_MAX);
 	__type(key, __u32);
 	__type(value, struct df_recent);
 } recent SEC(".maps");
+
+static __always_inline struct df_conf *conf_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&conf, &zero);
+}
+
+static __always_inline void count_n(__u32 which, __u64 n)
+{
+	__u64 *value = bpf_map_lookup_elem(&counters, &which);
+
+	if (value)
+		*value += n;
+}
+
+static __always_inline void count(__u32 which)
+{
+	count_n(which, 1);
+}
+
+/* Signed: a beat between the two reads is not stale. */
+static __always_inline __u32 is_heartbeat_stale(const struct df_conf *c)
+{
+	__s64 age = bpf_ktime_get_boot_ns() - c->heartbeat;
+
+	return (__u64)((__s64)DF_HEARTBEAT_MAX_NS - age) >> 63;
+}
+
+static __always_inline __u32 is_passing_open(const struct df_conf *c)
+{
+	return c->flags / DF_CONF_FAIL_OPEN & is_heartbeat_stale(c) & 1;
+}
+
+/* 1 unless audit, kill switch, bypass, or fail=open without a heartbeat. */
+static __always_inline __u32 is_enforcing(const struct df_conf *c)
+{
+	__u64 is_bypassed =
+		(bpf_ktime_get_boot_ns() - c->bypass_until) >> 63; /* its end is ahead */
+
+	return ((c->mode >> 1 | c->flags / DF_CONF_DISABLED | is_bypassed | is_passing_open(c)) &
+		1) ^
+	       1;
+}
+
+_Static_assert(DF_MODE_AUDIT == 2 && DF_MODE_ENFORCE == 1, "is_enforcing reads bit 1 of mode");
+
+/*
+ * The return value of a program.  The verifiers of 5.10 and 6.1 do not know the
+ * bounds of the verdict here; clang does, and must not.
+ */
+static __always_inline int verdict(__u32 refused)
+{
+	asm volatile("" : "+r"(refused));
+	return refused & 1 ? REFUSE : PASS;
+}
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* packet: what egress reads of a packet. */
+/* packet: the headers that egress reads. */
 #ifndef DF_PACKET_BPF_H
 #define DF_PACKET_BPF_H
 
-#include "bpf/dest.bpf.h"
+#include "bpf/destination.bpf.h"
 
-/* What egress needs of a packet.  Packets are whole here: fragmentation comes later. */
+/* Packets are whole here: fragmentation comes later. */
 struct packet {
 	struct dest to;
 	__u16 sport; /* network byte order; 0: neither UDP nor TCP */
@@ -21,25 +21,20 @@ struct tcp_start {
 	__u8 data_offset, flags;
 } __attribute__((packed));
 
-static __always_inline int parse_tcp(struct __sk_buff *skb, __u32 offset, struct packet *p)
-{
-	struct tcp_start tcp;
-
-	if (bpf_skb_load_bytes(skb, offset, &tcp, sizeof(tcp)) < 0)
-		return -1;
-	p->sport = tcp.sport;
-	p->to.port = tcp.dport;
-	p->tcp_flags = tcp.flags;
-	p->payload = offset + (tcp.data_offset >> 4) * 4;
-	return 0;
-}
-
 static __always_inline int parse_ports(struct __sk_buff *skb, __u32 offset, struct packet *p)
 {
+	struct tcp_start tcp;
 	__u16 ports[2];
 
-	if (p->to.proto == IPPROTO_TCP)
-		return parse_tcp(skb, offset, p);
+	if (p->to.proto == IPPROTO_TCP) {
+		if (bpf_skb_load_bytes(skb, offset, &tcp, sizeof(tcp)) < 0)
+			return -1;
+		p->sport = tcp.sport;
+		p->to.port = tcp.dport;
+		p->tcp_flags = tcp.flags;
+		p->payload = offset + (tcp.data_offset >> 4) * 4;
+		return 0;
+	}
 	if (p->to.proto == PROTO_ICMPV6)
 		return bpf_skb_load_bytes(skb, offset, &p->icmp_type, sizeof(p->icmp_type)) < 0 ? -1
 												: 0;
@@ -77,7 +72,7 @@ static __always_inline int parse4(struct __sk_buff *skb, struct packet *p)
 /*
  * An extension header (RFC 8200 4.1) is none that the stack adds before egress; a
  * routing header leads elsewhere than connect was told, and some anybody may ask for.
- * What hides its ports behind one is unparsable.
+ * A packet that hides its ports behind one is unparsable.
  */
 static __always_inline int parse6(struct __sk_buff *skb, struct packet *p)
 {
@@ -101,12 +96,6 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *p)
 	if (skb->protocol == bpf_htons(ETH_P_IPV6_HOST))
 		return parse6(skb, p);
 	return -1;
-}
-
-/* SYN without ACK: what opens a connection. */
-static __always_inline int is_opening(const struct packet *p)
-{
-	return (p->tcp_flags & 0x12) == 0x02;
 }
 
 /* Neighbour discovery (RFC 4861 4) and multicast listener discovery (RFC 2710 3, RFC 3810 5). */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * payload: what TCP connections send first, where a name in it decides.
+ * payload: the octets of TCP connections in which a name decides.
  *
- * It is not parsed here: that cost 2 ms (SNI) and 30 ms (Host) of verification at every
+ * They are not parsed here: that cost 2 ms (SNI) and 30 ms (Host) of verification at every
  * container start.  A packet that is held is dropped, and a copy goes to the worker; TCP sends
  * it again after its retransmission time-out and finds the verdict in the map "flows".
  *
  * The states of a socket (df_sock.verdict).  connect sets one of the first four (remembered in
- * judge.bpf.h), and is_held moves it on:
+ * connect.bpf.h), and is_held moves it on:
  *
- *   state      what it means                  a payload, while enforcing      leads to
+ *   state      meaning                        a payload, while enforcing      leads to
  *   NONE       no connect has judged it       judged by its address           -
  *   ALLOW      may go                         the first as in PROXY, later    ALLOW or PROXY
  *                                             ones pass
@@ -17,14 +17,14 @@
  *              name have the address
  *   SEEN       port 80 or 443, and no rule    held, copied                    flow: ALLOW, PROXY
  *              and no name has the address
- *   PROXY      spoke HTTP: a request to a     what begins like one is held    flow: ALLOW, PROXY
+ *   PROXY      spoke HTTP: a request to a     one that begins so is held      flow: ALLOW, PROXY
  *              proxy may follow               and copied, the rest passes
  *   BLOCK      of flows alone                 dropped, and nobody is asked    the connection ends
  *
  * Without enforcement nothing is held: the same payloads are copied and pass, and the state
  * becomes ALLOW, or PROXY where one began like a request.  A payload that passes is
  * copied as well (as SEEN) if it is the first one, at port 80 or 443, and no rule or name allows
- * the address.  df_sock.is_read tells what has passed.
+ * the address.  df_sock.is_read tells of the first payload that has passed.
  */
 #ifndef DF_PAYLOAD_BPF_H
 #define DF_PAYLOAD_BPF_H
@@ -43,23 +43,17 @@ static __always_inline __u64 octets(const char text[8])
 	return value;
 }
 
+#define IS_LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
 /* The first n octets of a word, n in 1 to 8. */
 static __always_inline __u64 first_octets(__u32 n)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return ~0ull >> ((8 - n) * 8 & 63);
-#else
-	return ~0ull << ((8 - n) * 8 & 63);
-#endif
+	return IS_LITTLE_ENDIAN ? ~0ull >> ((8 - n) * 8 & 63) : ~0ull << ((8 - n) * 8 & 63);
 }
 
 static __always_inline __u32 octet_of(__u64 word, __u32 i)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return (__u32)(word >> (i * 8 & 63)) & 0xff;
-#else
-	return (__u32)(word >> ((7 - i) * 8 & 63)) & 0xff;
-#endif
+	return (__u32)(word >> ((IS_LITTLE_ENDIAN ? i : 7 - i) * 8 & 63)) & 0xff;
 }
 
 /* An octet with bit 0x20 set, that a lenient reader may take for a blank: SP, HT, VT, FF, CR. */
@@ -70,7 +64,7 @@ static __always_inline __u32 is_blank(__u32 octet)
 
 /*
  * w has bit 0x20 set in all octets, mask those that are there.  A method of len octets, and
- * behind it a blank and what is no "/".
+ * behind it a blank and an octet that is no "/".
  */
 __noinline __u32 begins_with(__u64 w, __u64 mask, __u64 method, __u32 len)
 {

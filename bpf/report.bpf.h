@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * report: events to user space, one for a burst of like ones, with what no helper tells of the
- * current task: parent, start time and command line.
+ * report: events to user space, one for a burst of like ones, with facts of the current task
+ * that no helper tells: parent, start time and command line.
  *
  * Offsets in the kernel's structs come from its BTF, once a boot (lib/fence/layout.h).  CO-RE
  * would find them at each container start (17 ms).  Where one is not known, nothing is read.
@@ -9,14 +9,14 @@
 #ifndef DF_REPORT_BPF_H
 #define DF_REPORT_BPF_H
 
-#include "bpf/dest.bpf.h"
+#include "bpf/destination.bpf.h"
 
 #define RECENT_NS 1000000000ull
 
-/* Set before loading: the verifier leaves out what a zero switches off. */
+/* Set before loading: the verifier leaves out the code that a zero switches off. */
 const volatile struct df_layout layout = {};
 
-/* What lies at an address of the kernel; 0 where it cannot be read. */
+/* The word at an address of the kernel; 0 where it cannot be read. */
 static __always_inline __u64 read_word(__u64 address)
 {
 	__u64 value = 0;
@@ -76,13 +76,6 @@ static __always_inline __u32 current_cmd(char cmd[DF_EVENT_CMD_MAX])
 
 _Static_assert((DF_EVENT_CMD_MAX & (DF_EVENT_CMD_MAX - 1)) == 0, "current_cmd masks with it");
 
-static __always_inline __u64 key_of(const struct dest *d, __u32 kind, __u32 refused, __u64 id)
-{
-	return (id >> 32) * 0x9e3779b97f4a7c15ull ^
-	       ((__u64)d->addr[3] << 32 | (d->addr[0] ^ d->addr[1])) ^ (__u64)d->port << 16 ^
-	       kind << 4 ^ refused;
-}
-
 /*
  * One event for a burst of like ones in a second, with their count.  rest also has
  * kind << 32, refused << 40, is_connect << 41; opinion is address.bpf.h's.
@@ -93,7 +86,10 @@ static __always_inline int report_any(__u64 high, __u64 low, __u64 rest, __u64 o
 	const struct dest dest = unpack(high, low, rest), *d = &dest;
 	__u32 kind = (__u8)(rest >> 32), refused = (__u32)(rest >> 40) & 1;
 	__u64 now = bpf_ktime_get_boot_ns(), id = has_identity ? bpf_get_current_pid_tgid() : 0;
-	__u64 key = key_of(d, kind, refused, id), other;
+	__u64 key = (id >> 32) * 0x9e3779b97f4a7c15ull ^
+		    ((__u64)d->addr[3] << 32 | (d->addr[0] ^ d->addr[1])) ^ (__u64)d->port << 16 ^
+		    kind << 4 ^ refused;
+	__u64 other;
 	__u32 slot = (__u32)(key ^ (key >> 32)) % DF_RECENT_MAX;
 	struct df_recent *r = bpf_map_lookup_elem(&recent, &slot);
 	struct df_event_task *t;
@@ -138,8 +134,6 @@ static __always_inline int report_any(__u64 high, __u64 low, __u64 rest, __u64 o
 		e->tid = (__u32)id;
 		e->uid = (__u32)bpf_get_current_uid_gid();
 		bpf_get_current_comm(e->comm, sizeof(e->comm));
-	}
-	if (has_identity) {
 		t->parent = current_parent();
 		t->start = current_start();
 		t->pad = 0;

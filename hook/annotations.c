@@ -16,7 +16,6 @@
 /* Longer remainders of a key are no typing error; bounds the distance table. */
 #define TYPO_MAX 24
 #define NAME_SLIPS 2 /* that a name of .containers may be away from the container's */
-#define RUNTIME_TEXT_MAX 160
 
 /* value: NULL where only the key is wrong.  Returns 64. */
 static int refuse(const char *key, const char *value, const char *why, const char *right,
@@ -136,7 +135,7 @@ static size_t name_len(const char *name)
 	return n;
 }
 
-static int read_policy(const char *key, const char *value, char **ret, char *error)
+static int read_policy(const char *key, const char *value, const char **ret, char *error)
 {
 	const size_t n = name_len(value);
 
@@ -146,20 +145,22 @@ static int read_policy(const char *key, const char *value, char **ret, char *err
 			      "accepted: 1 to 128 of A-Z a-z 0-9 . _ -, "
 			      "the first a letter or digit",
 			      error);
-	return df_oci_copy(value, ret, error);
+	*ret = value;
+	return 0;
 }
 
-static int read_text(const char *key, const char *value, char **ret, char *error)
+static int read_text(const char *key, const char *value, const char **ret, char *error)
 {
 	_Static_assert(DF_ANNOTATIONS_TEXT_MAX == 1024, "the message names it");
 	if (strlen(value) > DF_ANNOTATIONS_TEXT_MAX)
 		return refuse(key, NULL, "value too long", "accepted: free text up to 1024 octets",
 			      error);
-	return df_oci_copy(value, ret, error);
+	*ret = value;
+	return 0;
 }
 
 /* NAME,NAME */
-static int read_containers(const char *key, const char *value, char **ret, char *error)
+static int read_containers(const char *key, const char *value, const char **ret, char *error)
 {
 	_Static_assert(CONTAINER_NAME_MAX == 128, "the message names it");
 	for (const char *list = value; strlen(value) <= DF_ANNOTATIONS_TEXT_MAX; list++) {
@@ -181,25 +182,21 @@ static int read_x(const char *key, const char *value, struct df_annotations *a, 
 {
 	const char *name = key + strlen(X_PREFIX);
 	const size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.");
-	struct df_annotations_x *x = &a->x[a->n_x];
-	char *copy = NULL;
+	struct df_annotations_pair x = {.key = key + strlen(PREFIX ".")};
 	int status;
 
 	_Static_assert(DF_ANNOTATIONS_X_MAX == 32 && X_NAME_MAX == 64, "the messages name them");
 	if (name[n] != '\0' || n == 0 || n > X_NAME_MAX)
 		return refuse(key, NULL, "bad name behind " X_PREFIX,
 			      "accepted: 1 to 64 of a-z 0-9 - _ .", error);
-	status = read_text(key, value, &copy, error);
+	status = read_text(key, value, &x.value, error);
 	if (status)
 		return status;
-	if (a->n_x == DF_ANNOTATIONS_X_MAX) {
-		free(copy);
+	if (a->n_x == DF_ANNOTATIONS_X_MAX)
 		return refuse(key, NULL, "too many " X_PREFIX "NAME keys", "accepted: up to 32",
 			      error);
-	}
-	a->n_x++; /* before the second copy: df_annotations_done frees the first */
-	x->value = copy;
-	return df_oci_copy(key + strlen(PREFIX "."), &x->key, error);
+	a->x[a->n_x++] = x;
+	return 0;
 }
 
 static int read_one(const char *key, const char *value, struct df_annotations *a, char *error)
@@ -274,7 +271,7 @@ const char *df_annotations_near_name(const struct df_annotations *a, size_t *ret
  * Whether the list names this container.  A pod's sandbox is no container of the list.
  * Where the runtime tells no name nobody can know: then it is fenced.
  */
-static int judge_list(const struct df_json *annotations, struct df_annotations *a, char *error)
+static void judge_list(const struct df_json *annotations, struct df_annotations *a)
 {
 	static const char *const keys[] = {"io.kubernetes.cri.container-name",
 					   "io.kubernetes.container.name", "nerdctl/name"};
@@ -285,19 +282,20 @@ static int judge_list(const struct df_json *annotations, struct df_annotations *
 	for (size_t i = 0; !name && i < ARRAY_SIZE(keys); i++)
 		name = df_json_string(df_json_get(annotations, keys[i]));
 	if (a->is_left_out || !name || !*name || strlen(name) > DF_ANNOTATIONS_TEXT_MAX)
-		return 0;
+		return;
 	a->is_left_out = true;
 	for (const char *list = a->containers; (next = next_name(list, &len)); list = next + len)
 		if (strlen(name) == len && memcmp(name, next, len) == 0)
 			a->is_left_out = false;
-	return df_oci_copy(name, &a->name, error);
+	a->name = name;
 }
 
 int df_annotations_read(const struct df_json *annotations, struct df_annotations *ret,
 			char ret_error[static DF_OCI_ERROR_MAX])
 {
-	int status = df_annotations_read_runtime(annotations, &ret->runtime, ret_error);
+	int status = 0;
 
+	df_annotations_read_runtime(annotations, &ret->runtime);
 	for (size_t i = 0; status == 0 && i < df_json_len(annotations); i++) {
 		const char *key = df_json_key_at(annotations, i);
 
@@ -310,22 +308,9 @@ int df_annotations_read(const struct df_json *annotations, struct df_annotations
 		return status;
 	if (ret->present && ret->ask == DF_ASK_NONE)
 		ret->ask = DF_ASK_ON;
-	return ret->containers ? judge_list(annotations, ret, ret_error) : 0;
-}
-
-void df_annotations_done(struct df_annotations *a)
-{
-	free(a->policy);
-	free(a->shadow);
-	free(a->owner);
-	free(a->containers);
-	free(a->name);
-	df_annotations_runtime_done(&a->runtime);
-	for (size_t i = 0; i < a->n_x; i++) {
-		free(a->x[i].key);
-		free(a->x[i].value);
-	}
-	*a = (struct df_annotations){0};
+	if (ret->containers)
+		judge_list(annotations, ret);
+	return 0;
 }
 
 /* --- demands of the host --- */
@@ -459,27 +444,15 @@ static bool leads_out(const char *key, const char *value)
 	       (*value && strcmp(value, "container") != 0);
 }
 
-int df_annotations_read_runtime(const struct df_json *annotations,
-				struct df_annotations_runtime *ret, char *error)
+void df_annotations_read_runtime(const struct df_json *annotations,
+				 struct df_annotations_runtime *ret)
 {
-	for (size_t i = 0; i < df_json_len(annotations) && ret->n < ARRAY_SIZE(ret->text); i++) {
-		const char *key = df_json_key_at(annotations, i);
-		const char *value = df_json_string(df_json_at(annotations, i));
-		char text[RUNTIME_TEXT_MAX];
+	for (size_t i = 0; i < df_json_len(annotations) && ret->n < ARRAY_SIZE(ret->pairs); i++) {
+		const struct df_annotations_pair pair = {
+			.key = df_json_key_at(annotations, i),
+			.value = df_json_string(df_json_at(annotations, i))};
 
-		if (!value || !leads_out(key, value))
-			continue;
-		(void)snprintf(text, sizeof(text), "%s=%s", key, value);
-		if (df_oci_copy(text, &ret->text[ret->n], error) != 0)
-			return EX_OSERR;
-		ret->n++;
+		if (pair.value && leads_out(pair.key, pair.value))
+			ret->pairs[ret->n++] = pair;
 	}
-	return 0;
-}
-
-void df_annotations_runtime_done(struct df_annotations_runtime *r)
-{
-	for (unsigned i = 0; i < r->n; i++)
-		free(r->text[i]);
-	r->n = 0;
 }

@@ -35,9 +35,9 @@ enum df_ask {
 enum df_ask_fail { DF_ASK_FAIL_UNSET, DF_ASK_FAIL_CLOSED, DF_ASK_FAIL_OPEN };
 enum df_ask_log { DF_ASK_LOG_UNSET, DF_ASK_LOG_STDERR, DF_ASK_LOG_NONE };
 
-struct df_annotations_x {
-	char *key; /* without "deployfence." */
-	char *value;
+struct df_annotations_pair {
+	const char *key; /* of x: without "deployfence." */
+	const char *value;
 };
 
 /*
@@ -47,33 +47,31 @@ struct df_annotations_x {
  */
 struct df_annotations_runtime {
 	unsigned n;
-	char *text[DF_ANNOTATIONS_RUNTIME_MAX]; /* KEY=VALUE, cut; not escaped */
+	struct df_annotations_pair pairs[DF_ANNOTATIONS_RUNTIME_MAX]; /* not escaped */
 };
 
-/* Begins as { 0 }.  All strings are owned; df_annotations_done. */
+/* Begins as { 0 }.  All strings belong to the JSON document that was read. */
 struct df_annotations {
 	unsigned present; /* set of enum df_annotation */
 	enum df_ask ask;
 	enum df_ask_fail fail;
 	enum df_ask_log log;
-	char *policy;     /* NULL: the host's default */
-	char *shadow;     /* NULL: none */
-	char *owner;      /* NULL: none */
-	char *containers; /* names of a pod's containers, as written; NULL: all */
-	char *name;       /* of this one, as CRI tells; NULL: unknown, or containers is NULL */
+	const char *policy;     /* NULL: the host's default */
+	const char *shadow;     /* NULL: none */
+	const char *owner;      /* NULL: none */
+	const char *containers; /* names of a pod's containers, as written; NULL: all */
+	const char *name; /* of this one, as CRI tells; NULL: unknown, or containers is NULL */
 	bool is_left_out; /* by containers: not fenced */
 	size_t n_x;
-	struct df_annotations_x x[DF_ANNOTATIONS_X_MAX]; /* in order of appearance */
+	struct df_annotations_pair x[DF_ANNOTATIONS_X_MAX]; /* in order of appearance */
 	struct df_annotations_runtime runtime;
 };
 
 /*
- * annotations: an object whose values are strings, or NULL.  0, 64 or 71; on failure *ret holds a
- * part, which df_annotations_done frees.
+ * annotations: an object whose values are strings, or NULL.  0 or 64; then *ret holds a part.
  */
 int df_annotations_read(const struct df_json *annotations, struct df_annotations *ret,
 			char ret_error[static DF_OCI_ERROR_MAX]);
-void df_annotations_done(struct df_annotations *a);
 
 /*
  * The name in the list containers that may have meant the name of a container that the list leaves
@@ -98,9 +96,8 @@ int df_annotations_check(const struct df_conf_host *conf, const struct df_annota
 int df_annotations_check_audit(const struct df_conf_host *conf, const struct df_annotations *a,
 			       bool host_enforces, char ret_error[static DF_OCI_ERROR_MAX]);
 
-/* Adds the runtime's annotations of one document.  annotations as above.  0 or 71. */
-int df_annotations_read_runtime(const struct df_json *annotations,
-				struct df_annotations_runtime *ret, char *error);
-void df_annotations_runtime_done(struct df_annotations_runtime *r);
+/* Adds the runtime's annotations of one document.  annotations as above. */
+void df_annotations_read_runtime(const struct df_json *annotations,
+				 struct df_annotations_runtime *ret);
 
 #endif

@@ -34,7 +34,7 @@ __attribute__((format(printf, 3, 4))) static int fail(char *error, int status, c
 }
 
 /*
- * Full capabilities inside a user namespace prove nothing: BPF wants the initial one.
+ * BPF needs capabilities in the initial user namespace; those of another one do not suffice.
  * There, crun and runc without podman run the hooks of a rootless container as the caller.
  */
 int df_container_check_privilege(char ret_error[static DF_CONTAINER_ERROR_MAX])
@@ -110,7 +110,7 @@ static int open_process(struct df_container *c, char *error)
 	c->is_host_netns = has_hosts_namespace(c->pid, "net");
 	c->pidns = df_container_pidns(c->pid);
 	c->has_own_userns = !has_hosts_namespace(c->pid, "user");
-	/* what was opened by number is init's only if init still lives */
+	/* the files opened by number are init's only if init still lives */
 	if (syscall(SYS_pidfd_send_signal, c->pidfd, 0, NULL, 0) < 0)
 		return fail(error, EX_DATAERR, "the container's init, pid %d, is gone",
 			    (int)c->pid);
@@ -132,29 +132,12 @@ int df_container_cgroup_root(void)
 	return -ENOENT;
 }
 
-static int open_cgroup_root(struct df_container *c, char *error)
-{
-	c->cgroup_root_fd = df_container_cgroup_root();
-	if (c->cgroup_root_fd >= 0)
-		return 0;
-	return fail(error, EX_UNAVAILABLE,
-		    "no cgroup v2 at /sys/fs/cgroup or /sys/fs/cgroup/unified: boot with "
-		    "systemd.unified_cgroup_hierarchy=1");
-}
-
-/* As this process sees it, whose cgroup namespace counts.  0 or -errno. */
+/* The path of its cgroup as seen from the hook's cgroup namespace.  0 or -errno. */
 static int read_cgroup_path(pid_t pid, char *ret, size_t size)
 {
 	_cleanup_close_ int fd = df_proc_open(pid);
 
 	return fd < 0 ? fd : df_proc_cgroup(fd, ret, size);
-}
-
-static bool is_ancestor_or_equal(const char *parent, const char *path)
-{
-	size_t len = strlen(parent);
-
-	return strncmp(parent, path, len) == 0 && (path[len] == '\0' || path[len] == '/');
 }
 
 bool df_container_is_descendant(pid_t pid, pid_t ancestor)
@@ -173,50 +156,57 @@ bool df_container_is_descendant(pid_t pid, pid_t ancestor)
 	return false;
 }
 
-/* The processes of one cgroup are the container's. */
-static int check_level(const struct df_container *c, int fd, const char *path, char *error)
+/* Opens a cgroup's directory.  path: from the root of the mount, or "" for that root. */
+static int open_directory(const struct df_container *c, const char *path, int *ret, char *error)
 {
+	*ret = openat(c->cgroup_root_fd, *path ? path + 1 : ".",
+		      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *ret >= 0 ? 0
+			 : fail(error, EX_UNAVAILABLE, "open cgroup %s: %s", *path ? path : "/",
+				strerror(errno));
+}
+
+/* Checks that all processes of one cgroup are the container's. */
+static int check_level(const struct df_container *c, const char *path, char *error)
+{
+	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *procs = NULL;
 	char *next;
 	size_t len;
-	int r = df_read_file(fd, "cgroup.procs", PROCS_MAX, &procs, &len);
+	int r = open_directory(c, path, &fd, error);
 
+	if (r != 0)
+		return r;
+	r = df_read_file(fd, "cgroup.procs", PROCS_MAX, &procs, &len);
 	if (r < 0)
 		return fail(error, EX_UNAVAILABLE, "read cgroup.procs of %s: %s", path,
 			    strerror(-r));
-	for (char *word = strtok_r(procs, "\n", &next); word; word = strtok_r(NULL, "\n", &next)) {
-		int pid = atoi(word);
-
-		if (!df_container_is_descendant(pid, c->pid))
+	for (char *word = strtok_r(procs, "\n", &next); word; word = strtok_r(NULL, "\n", &next))
+		if (!df_container_is_descendant(atoi(word), c->pid))
 			return fail(
 				error, EX_UNAVAILABLE,
 				"cgroup %s also holds pid %d, which is not the container's: the "
 				"fence would catch it too; give the container a cgroup of its own",
-				path, pid);
-	}
+				path, atoi(word));
 	return 0;
 }
 
 /*
- * Checks that the cgroup at path (len octets) is the container's alone: the only cgroups below it
- * are those on the way to init's, and all their processes are the container's.
+ * Checks that the cgroup at the first len octets of c->cgroup, where init stands, is the
+ * container's alone: the only cgroups below it are those on the way to init's, and all their
+ * processes are the container's.
  */
-static int check_alone(const struct df_container *c, int top_fd, const char *init, size_t len,
-		       char *error)
+static int check_alone(const struct df_container *c, int top_fd, size_t len, char *error)
 {
+	const char *init = c->cgroup;
 	unsigned long n_below = 0, n_descendants = 0;
 	char path[DF_META_PATH_MAX], stat_text[1024];
 
 	for (size_t end = len;; end += 1 + strcspn(init + end + 1, "/")) {
-		_cleanup_close_ int fd = -1;
 		int status;
 
 		(void)snprintf(path, sizeof(path), "%.*s", (int)end, init);
-		fd = openat(c->cgroup_root_fd, path + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0)
-			return fail(error, EX_UNAVAILABLE, "open cgroup %s: %s", path,
-				    strerror(errno));
-		status = check_level(c, fd, path, error);
+		status = check_level(c, path, error);
 		if (status != 0)
 			return status;
 		if (init[end] == '\0')
@@ -293,7 +283,7 @@ static size_t find_top(struct df_container *c, const struct df_config *config)
 
 	if (r == 1) {
 		by_view = strip(c->cgroup, view);
-		/* it is not below the root of its namespace, whatever that may be */
+		/* init stands outside of the root of its own cgroup namespace */
 		c->sees_more_cgroups = strncmp(view, "/..", 3) == 0;
 	}
 	if (config->delegated_cgroup)
@@ -307,19 +297,16 @@ static int open_above(struct df_container *c, char *error)
 	char path[DF_META_PATH_MAX];
 
 	(void)snprintf(path, sizeof(path), "%s", c->cgroup);
-	for (char *slash; (slash = strrchr(path, '/')) != NULL;) {
-		int fd;
+	for (char *slash; (slash = strrchr(path, '/')) != NULL; c->n_above++) {
+		int status;
 
 		*slash = '\0';
 		if (c->n_above == DF_CONTAINER_DEPTH_MAX)
 			return fail(error, EX_UNAVAILABLE, "cgroup %s has more than %d above it",
 				    c->cgroup, DF_CONTAINER_DEPTH_MAX);
-		fd = openat(c->cgroup_root_fd, *path ? path + 1 : ".",
-			    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0)
-			return fail(error, EX_UNAVAILABLE, "open cgroup %s/: %s", path,
-				    strerror(errno));
-		c->above_fds[c->n_above++] = fd;
+		status = open_directory(c, path, &c->above_fds[c->n_above], error);
+		if (status != 0)
+			return status;
 	}
 	return 0;
 }
@@ -332,15 +319,14 @@ static int take_cgroup(struct df_container *c, const char *own, size_t len, char
 	int status;
 
 	(void)snprintf(path, sizeof(path), "%.*s", (int)len, c->cgroup);
-	if (is_ancestor_or_equal(path, own))
+	if (df_path_is_above(path, own))
 		return fail(error, EX_UNAVAILABLE,
 			    "the container's cgroup %s is that of its caller: it is not the "
 			    "container's alone; do not use --cgroups=disabled",
 			    path);
-	fd = openat(c->cgroup_root_fd, path + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return fail(error, EX_UNAVAILABLE, "open cgroup %s: %s", path, strerror(errno));
-	status = check_alone(c, fd, c->cgroup, len, error);
+	status = open_directory(c, path, &fd, error);
+	if (status == 0)
+		status = check_alone(c, fd, len, error);
 	if (status != 0)
 		return status;
 	c->cgroup[len] = '\0';
@@ -371,7 +357,7 @@ static int open_cgroup(struct df_container *c, const struct df_config *config, c
 	top = find_top(c, config);
 	if (top < strlen(c->cgroup) && top > 0 && take_cgroup(c, own, top, error) == 0)
 		return 0;
-	/* what it sees above its own cgroup is somebody else's, too */
+	/* the cgroups that it sees above its own hold processes of others, too */
 	c->sees_more_cgroups |= top < strlen(c->cgroup);
 	return take_cgroup(c, own, strlen(c->cgroup), error);
 }
@@ -422,23 +408,11 @@ static void read_resolv_conf(struct df_container *c, const struct df_state *stat
 	df_resolv_conf_hostname(config->hostname, &c->dns);
 }
 
-/* conmon's pipe at this moment: later only this very pipe is written to. */
-static void note_stderr(struct df_container *c)
-{
-	_cleanup_close_ int fd = open_proc(c->pid, "fd/2", O_PATH);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
-		return;
-	c->is_stderr_pipe = true;
-	c->stderr_dev = st.st_dev;
-	c->stderr_ino = st.st_ino;
-}
-
 int df_container_open(const struct df_state *state, const struct df_config *config,
 		      struct df_container *ret, char ret_error[static DF_CONTAINER_ERROR_MAX])
 {
-	_cleanup_close_ int proc_fd = -1;
+	_cleanup_close_ int proc_fd = -1, stderr_fd = -1;
+	struct stat st;
 	int status;
 
 	*ret = (struct df_container){.pid = state->pid,
@@ -448,10 +422,14 @@ int df_container_open(const struct df_state *state, const struct df_config *conf
 				     .cgroup_fd = -1,
 				     .resolv_conf_fd = -1};
 	status = open_process(ret, ret_error);
-	if (status == 0)
-		status = open_cgroup_root(ret, ret_error);
-	if (status == 0)
-		status = open_cgroup(ret, config, ret_error);
+	if (status != 0)
+		return status;
+	ret->cgroup_root_fd = df_container_cgroup_root();
+	if (ret->cgroup_root_fd < 0)
+		return fail(ret_error, EX_UNAVAILABLE,
+			    "no cgroup v2 at /sys/fs/cgroup or /sys/fs/cgroup/unified: boot with "
+			    "systemd.unified_cgroup_hierarchy=1");
+	status = open_cgroup(ret, config, ret_error);
 	if (status == 0)
 		status = open_above(ret, ret_error);
 	if (status != 0)
@@ -459,8 +437,16 @@ int df_container_open(const struct df_state *state, const struct df_config *conf
 	read_resolv_conf(ret, state, config);
 	proc_fd = df_proc_open(ret->pid);
 	if (proc_fd >= 0)
-		(void)df_proc_image(proc_fd, &ret->image); /* else no later change counts */
-	note_stderr(ret);
+		(void)df_proc_image(
+			proc_fd,
+			&ret->image); /* without it no later change of resolv.conf counts */
+	/* conmon's pipe at this moment: later only this very pipe is written to */
+	stderr_fd = open_proc(ret->pid, "fd/2", O_PATH);
+	if (stderr_fd >= 0 && fstat(stderr_fd, &st) == 0 && S_ISFIFO(st.st_mode)) {
+		ret->is_stderr_pipe = true;
+		ret->stderr_dev = st.st_dev;
+		ret->stderr_ino = st.st_ino;
+	}
 	return 0;
 }
 

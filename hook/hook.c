@@ -23,6 +23,9 @@ int df_hook_fail(struct df_hook *h, int status, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(h->reason, sizeof(h->reason), format, args);
 	va_end(args);
+	/* the messages of a policy end with a newline */
+	for (size_t n = strlen(h->reason); n > 0 && h->reason[n - 1] == '\n';)
+		h->reason[--n] = '\0';
 	return status;
 }
 
@@ -65,7 +68,7 @@ static bool is_own_stderr_ours(void)
 
 /*
  * The file of "crun --log-format=json --log FILE", from the runtime's command
- * line: the runtime is the hook's parent.  False: it was not started so.
+ * line: the runtime is the hook's parent.  False: it was started without these options.
  */
 static bool find_runtime_log(char *ret, size_t size)
 {
@@ -148,7 +151,7 @@ static void log_line(struct df_hook *h, enum df_log_level level, const char *lin
 		df_rundir_log(h->run_fd, line);
 }
 
-/* One line, whatever the messages of a policy hold: those have a line each. */
+/* One line: the messages of a policy, which have a line each, are joined. */
 __attribute__((format(printf, 2, 0))) static void format_line(char line[static LINE_MAX_LEN],
 							      const char *format, va_list args)
 {

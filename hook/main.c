@@ -9,14 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sysexits.h>
 #include <time.h>
 
@@ -39,20 +37,31 @@ static const char *id_of(const struct df_hook *h)
 static void say_unfenced(struct df_hook *h, enum df_log_level level, bool is_audit,
 			 const char *reason)
 {
-	static struct df_meta meta;
+	static struct df_job job;
 
 	df_hook_say(h, level, "%s container=%s: %s", is_audit ? "UNOBSERVED" : "UNFENCED", id_of(h),
 		    reason);
 	if (h->run_fd < 0)
 		return;
-	df_start_describe(h, &meta);
-	meta.job.mode = is_audit ? DF_MODE_AUDIT : 0;
-	df_rundir_event(h->run_fd, &meta, "unfenced", reason);
+	df_start_describe(h, &job);
+	job.mode = is_audit ? DF_MODE_AUDIT : 0;
+	df_rundir_event(h->run_fd, &job, "unfenced", reason);
 }
 
-/* Each to the most that is allowed: raising the hard limit needs CAP_SYS_RESOURCE. */
-static void reset_limits(void)
+/*
+ * crun: every signal blocked, umask 0, the container's rlimits, the shim's oom_score_adj.  Each
+ * limit to the most that is allowed: raising the hard limit needs CAP_SYS_RESOURCE.
+ */
+static void reset_process(void)
 {
+	_cleanup_close_ int oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN); /* a write then fails with EFBIG instead */
+	(void)umask(077);
 	for (int i = 0; i < RLIM_NLIMITS; i++) {
 		struct rlimit want = {RLIM_INFINITY, RLIM_INFINITY}, now;
 
@@ -68,21 +77,7 @@ static void reset_limits(void)
 		now.rlim_cur = now.rlim_max;
 		(void)setrlimit((__rlimit_resource_t)i, &now);
 	}
-}
-
-/* crun: every signal blocked, umask 0, the container's rlimits, the shim's oom_score_adj. */
-static void reset_process(void)
-{
-	_cleanup_close_ int oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	sigset_t none;
-
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGXFSZ, SIG_IGN); /* a write then fails with EFBIG instead */
-	(void)umask(077);
-	reset_limits();
-	/* it holds the fence's maps: nobody with fewer capabilities looks in */
+	/* the process holds the fence's maps: no process with fewer capabilities may trace it */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	if (oom >= 0)
 		(void)df_write_all(oom, "0", 1);
@@ -102,9 +97,7 @@ static int read_state(struct df_hook *h)
 		return df_hook_fail(h, EX_OSERR, "read the state JSON from stdin: %s",
 				    strerror(-r));
 	r = df_state_parse(text, len, &h->state, error);
-	if (r != 0)
-		return df_hook_fail(h, r, "%s", error);
-	return 0;
+	return r == 0 ? 0 : df_hook_fail(h, r, "%s", error);
 }
 
 static int read_config(struct df_hook *h)
@@ -137,7 +130,7 @@ static int read_host_conf(struct df_hook *h)
 		h->is_final = r != 0;
 		return r == 0 ? 0 : df_hook_fail(h, r, "%s", error);
 	}
-	h->is_final = true; /* what it demands is not known */
+	h->is_final = true; /* the demands of the host are not known */
 	return df_hook_fail(h, r == -ENOMEM ? EX_OSERR : EX_CONFIG, "%s",
 			    messages ? messages : strerror(-r));
 }
@@ -176,24 +169,18 @@ static int read_mode(struct df_hook *h)
 		r = read_config(h);
 	if (r == 0)
 		return df_hook_settle_mode(h);
-	/* whether audit weakens is not known: no error opens what the host keeps shut */
+	/* whether audit weakens is not known: an error must not open a fence that the host demands
+	 */
 	h->is_final |=
 		df_annotations_check_audit(&h->conf, &h->state.annotations, true, demand) != 0;
 	return r;
 }
 
-static void note_runtime_annotations(struct df_hook *h, const struct df_annotations_runtime *a)
-{
-	for (unsigned i = 0; i < a->n; i++)
-		df_findings_add(&h->findings, DF_FINDING_RUNTIME_ANNOTATION, "annotation %s",
-				a->text[i]);
-}
-
 /*
  * podman build and buildah look for hooks by the annotations of the image that a step begins
  * with: none before the first step, those of --annotation behind it.  The containers
- * themselves have none, so that no value arrives.  Half of a build fenced by a policy that
- * nobody named would pass for a fenced build.
+ * themselves have none, so that no value arrives.  A build of which some steps are fenced, by a
+ * policy that nobody named, would pass for a fenced build.
  */
 static int check_build(struct df_hook *h)
 {
@@ -214,9 +201,9 @@ static int fence(struct df_hook *h)
 {
 	char error[DF_CONTAINER_ERROR_MAX] = "";
 	int status = df_container_check_privilege(error);
-	int r = read_mode(h); /* whatever is wrong: audit refuses nothing */
+	int r = read_mode(h); /* first, since audit refuses nothing */
 
-	if (status != 0) /* the cause of what could not be read, too */
+	if (status != 0) /* also the cause if a file could not be read */
 		return df_hook_fail(h, status, "%s", error);
 	if (r == 0)
 		r = check_build(h);
@@ -225,11 +212,7 @@ static int fence(struct df_hook *h)
 	r = df_container_open(&h->state, &h->config, &h->container, error);
 	if (r != 0)
 		return df_hook_fail(h, r, "%s", error);
-	df_findings_collect(h->state.bundle, &h->config, &h->container, h->is_docker, &h->findings);
-	note_runtime_annotations(h, &h->state.annotations.runtime);
-	note_runtime_annotations(h, &h->config.runtime);
-	if (h->state.status == DF_STATUS_STOPPED)
-		df_findings_of_restored(h->container.pid, &h->findings);
+	df_findings_collect(&h->state, &h->config, &h->container, h->is_docker, &h->findings);
 	r = df_start_fence(h);
 	if (r != 0)
 		return r;
@@ -272,8 +255,9 @@ static bool is_unfenced(struct df_hook *h)
 
 static void sweep(struct df_hook *h, bool is_retrying)
 {
+	const struct df_reports_limits limits = {h->conf.report_age_s, h->conf.report_octets};
 	struct df_rundir_reports reports = {
-		.fd = h->reports_fd, .limits = &h->conf.report_limits, .is_retrying = is_retrying};
+		.fd = h->reports_fd, .limits = &limits, .is_retrying = is_retrying};
 
 	df_rundir_sweep(&reports);
 }
@@ -291,18 +275,8 @@ static void open_reports(struct df_hook *h)
 						     : strerror(-h->reports_fd));
 }
 
-/* Messages of a policy end each line with a newline; the last one would stand alone. */
-static void trim(char *text)
-{
-	size_t n = strlen(text);
-
-	while (n > 0 && text[n - 1] == '\n')
-		text[--n] = '\0';
-}
-
 static int refuse(struct df_hook *h, int status)
 {
-	trim(h->reason);
 	df_hook_say(h, DF_LOG_ERR, "container %s refused: %s%s", id_of(h), h->reason,
 		    h->sees_others && !h->is_final && df_hook_asks_fail_open(h)
 			    ? "; fail=open does not count for a container that sees the processes "
@@ -335,7 +309,6 @@ static int create_runtime(struct df_hook *h)
 	if (status == 0)
 		return 0;
 	if (df_hook_is_fail_open(h)) {
-		trim(h->reason);
 		say_unfenced(h, DF_LOG_WARNING,
 			     h->state.annotations.ask == DF_ASK_AUDIT || h->mode == DF_MODE_AUDIT,
 			     h->reason);
@@ -362,8 +335,8 @@ static void usage(FILE *to)
 		    to);
 }
 
-/* 0: go on; else exit with *ret_status. */
-static int parse_arguments(int argc, char **argv, struct df_hook *h, int *ret_status)
+/* 0: go on; 1: exit with success; else an exit status, for wrong arguments. */
+static int parse_arguments(int argc, char **argv, struct df_hook *h)
 {
 	static const struct option options[] = {
 		{"build", no_argument, NULL, 'b'},
@@ -389,27 +362,22 @@ static int parse_arguments(int argc, char **argv, struct df_hook *h, int *ret_st
 				break;
 			(void)fprintf(stderr, "deployfence: --engine=%s: only docker is known\n",
 				      optarg);
-			*ret_status = EX_CONFIG;
-			return 1;
+			return EX_CONFIG;
 		case 'h':
 			usage(stdout);
-			*ret_status = 0;
 			return 1;
 		case 'v':
 			(void)puts("deployfence " PACKAGE_VERSION);
-			*ret_status = 0;
 			return 1;
 		default:
 			usage(stderr);
-			*ret_status = EX_CONFIG;
-			return 1;
+			return EX_CONFIG;
 		}
 	}
 	if (optind == argc)
 		return 0;
 	usage(stderr);
-	*ret_status = EX_CONFIG;
-	return 1;
+	return EX_CONFIG;
 }
 
 /*
@@ -428,30 +396,17 @@ enum stage {
 	STAGE_UNCLEAR,
 };
 
-/*
- * Start time in ticks of a living process, 0 if there is none.  The descriptor is opened first
- * and asked last, so that both are of one process.
- */
-static uint64_t start_of(pid_t pid)
-{
-	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd ended = {.fd = fd, .events = POLLIN};
-	uint64_t start = df_rundir_start_of(pid);
-
-	return fd >= 0 && poll(&ended, 1, 0) > 0 ? 0 : start;
-}
-
 static enum stage stage_of(const struct df_state *s)
 {
 	uint64_t start;
 
-	if (!s->id || s->status == DF_STATUS_CREATE) /* without an id it was not read */
+	if (!s->id || s->status == DF_STATUS_CREATE) /* without an id the state was not read */
 		return STAGE_START;
-	start = s->pid > 0 ? start_of(s->pid) : 0;
+	start = s->pid > 0 ? df_rundir_start_of(s->pid) : 0;
 	if (start == 0)
 		return STAGE_STOP;
 	/* whoever restores a container has made its init, and so was there before it */
-	return start >= start_of(getppid()) ? STAGE_START : STAGE_UNCLEAR;
+	return start >= df_rundir_start_of(getppid()) ? STAGE_START : STAGE_UNCLEAR;
 }
 
 static void clean_up(struct df_hook *h)
@@ -487,7 +442,7 @@ static int run(struct df_hook *h, int status)
 	}
 	if (r == 0 && status == 0 && h->needs_annotation && h->state.annotations.ask == DF_ASK_NONE)
 		return 0;
-	/* whatever is wrong with arguments, state, configuration or policy: the switch is first */
+	/* the kill switch counts before any error of arguments, state, configuration or policy */
 	if (is_disabled(h))
 		return 0;
 	if (r != 0)
@@ -511,13 +466,11 @@ int main(int argc, char **argv)
 		.proxy_cgroup_fd = -1,
 		.container = {.pidfd = -1, .netns_fd = -1, .cgroup_root_fd = -1, .cgroup_fd = -1},
 		.listen = {.udp4 = -1, .udp6 = -1, .tcp4 = -1, .tcp6 = -1}};
-	int status = 0;
+	int status;
 
 	reset_process();
 	df_conf_init(&h.conf);
-	if (parse_arguments(argc, argv, &h, &status) != 0 && status == 0)
-		return 0;
-	status = run(&h, status);
+	status = parse_arguments(argc, argv, &h);
 	/* the kernel takes back memory and descriptors; attached programs stay */
-	return status;
+	return status == 1 ? 0 : run(&h, status);
 }

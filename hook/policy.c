@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which policy a container gets, and in which mode. */
+/* policy: the choice of a container's policies, their tables, and the mode. */
 #include <errno.h>
 #include <string.h>
 #include <sysexits.h>
@@ -9,11 +9,11 @@
 #include "lib/policy/cache.h"
 
 #define OLD_CACHE_DIR DF_RUNDIR "/.policies" /* of 0.1.0; a container could have this id */
-#define COMPILE_TIMEOUT_MS 2000              /* for another start that compiles; then we do, too */
+#define COMPILE_TIMEOUT_MS 2000 /* for another start that compiles; then this one does, too */
 
 static const char *const policy_dirs[] = {DF_POLICY_DIR, DF_POLICY_DATA_DIR, NULL};
 
-/* For whoever looks after the policy; the container starts. */
+/* For the administrator; the container starts. */
 static void note_warnings(char *messages)
 {
 	char *next;
@@ -22,23 +22,24 @@ static void note_warnings(char *messages)
 		(void)df_log_syslog("deployfence", DF_LOG_WARNING, line);
 }
 
-/* What cannot be kept is no reason to refuse: it is missed only after an error. */
+/* A failure is no reason to refuse: the table is needed only if the policy has an error later. */
 static void keep_table(struct df_hook *h, const char *name, const struct df_policy_result *compiled)
 {
-	_cleanup_close_ int dir = df_policy_cache_open(DF_POLICY_STORE_DIR, true);
+	_cleanup_close_ int dir = df_policy_cache_open(DF_POLICY_LAST_GOOD_DIR, true);
 	int r = dir < 0 ? dir
 			: df_policy_cache_keep(dir, name, compiled->table, compiled->table_size);
 
 	if (r >= 0)
 		return;
-	df_hook_note(h, DF_LOG_WARNING, "policy %s: keep its table in " DF_POLICY_STORE_DIR ": %s",
-		     name, strerror(-r));
+	df_hook_note(h, DF_LOG_WARNING,
+		     "policy %s: keep its table in " DF_POLICY_LAST_GOOD_DIR ": %s", name,
+		     strerror(-r));
 }
 
 /* The last good table in place of one that could not be made. */
 static int use_last_good(struct df_hook *h, const char *name, struct df_policy_result *compiled)
 {
-	_cleanup_close_ int dir = df_policy_cache_open(DF_POLICY_STORE_DIR, false);
+	_cleanup_close_ int dir = df_policy_cache_open(DF_POLICY_LAST_GOOD_DIR, false);
 	size_t size, pos = 0;
 	void *table;
 	int r = dir < 0 ? dir : df_policy_cache_last_good(dir, name, &table, &size);
@@ -57,8 +58,8 @@ static int use_last_good(struct df_hook *h, const char *name, struct df_policy_r
 }
 
 /*
- * The table that all fences of the host share.  If there is none, *ret_lock is held from then
- * on (or an error): whoever holds it makes one, and others wait for that.
+ * The table that all fences of the host share.  If there is none, *ret_lock is the lock (or an
+ * error): its holder compiles the policy, and other starts wait for that.
  */
 static bool find_shared(int cache, const char *name, int *ret_lock, struct df_policy_mapped *ret)
 {
@@ -171,7 +172,7 @@ static const char *or_empty(const char *s)
 	return s ? s : "";
 }
 
-/* Without an annotation. */
+/* The mode by the policy, without an annotation. */
 static enum df_mode mode_of(const struct df_hook *h, const struct df_policy *p)
 {
 	enum df_policy_mode mode = df_policy_mode_for(p, or_empty(h->config.image),

@@ -22,7 +22,7 @@
 #define LOCK_PAUSE_US 5000
 #define HOOK_LOG_MAX (256 << 10)
 #define LINE_MAX_LEN 4096
-/* As much as a fence lets it grow: a container that is restarted for ever is unfenced as often. */
+/* The limit that the monitor has, too: an unfenced container that restarts for ever adds events. */
 #define EVENTS_MAX ((off_t)4 << 20)
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 #define BOOT_ID_LEN 36
@@ -63,7 +63,7 @@ int df_rundir_open(const char *id)
 	return open_below(parent, id);
 }
 
-/* The monitor removes the file at its end: what was locked must still be what stands there. */
+/* The monitor removes the file at its end: the locked file must still be the one of that name. */
 static bool is_current(int run_fd, int fd)
 {
 	struct stat held, named;
@@ -107,7 +107,7 @@ uint64_t df_rundir_start_of(int pid)
 	struct df_proc_stat s;
 
 	if (fd < 0 || df_proc_stat(fd, &s) < 0 || s.state == 'Z' || s.state == 'X')
-		return 0; /* a zombie waits for a parent that may be gone too */
+		return 0; /* a zombie has ended */
 	return s.start;
 }
 
@@ -119,10 +119,10 @@ int df_rundir_note(int run_fd, const struct df_rundir_fence *f)
 	return fd < 0 ? -errno : df_write_all(fd, f, sizeof(*f));
 }
 
-/* Nobody was left to say so when it happened. */
+/* The monitor that would have logged this has ended. */
 static void log_dead(int run_fd, const char *id, const struct df_rundir_fence *f)
 {
-	static struct df_meta m; /* large, and all but the id stays unknown */
+	static struct df_job job; /* all but the id stays unknown */
 	char line[512];
 
 	(void)snprintf(line, sizeof(line),
@@ -131,22 +131,25 @@ static void log_dead(int run_fd, const char *id, const struct df_rundir_fence *f
 		       f->is_fail_open ? "passed unfiltered (fail=open)" : "was refused");
 	df_rundir_log(run_fd, line);
 	(void)df_log_syslog("deployfence", DF_LOG_WARNING, line);
-	(void)snprintf(m.job.id, sizeof(m.job.id), "%s", id);
-	df_rundir_event(run_fd, &m, "fence_lost", strchr(line, ':') + 2);
+	(void)snprintf(job.id, sizeof(job.id), "%s", id);
+	df_rundir_event(run_fd, &job, "fence_lost", strchr(line, ':') + 2);
 }
 
-/* The lock is ours.  What cannot be kept now is tried again at a poststop. */
+/* The lock is ours.  Events that cannot be kept now are tried again at a poststop. */
 static void keep_events(struct df_rundir_reports *reports, int run_fd, const char *id)
 {
 	if (reports->fd >= 0 && df_reports_keep(reports->fd, run_fd, id, reports->limits) >= 0) {
 		(void)unlinkat(run_fd, DF_REPORTS_UNKEPT, 0);
 		return;
 	}
-	reports->fd = -1; /* the others would fare no better */
+	reports->fd = -1; /* those of other fences could not be kept, either */
 	df_reports_note_unkept(run_fd);
 }
 
-/* The lock is ours: no monitor.  Without a container either, nobody else will clean up. */
+/*
+ * The lock is ours, so there is no monitor.  If the container is gone as well, no process is left
+ * to clean up.
+ */
 static void clean_dead(struct df_rundir_reports *reports, int run_fd, const char *id,
 		       int cgroup_root_fd)
 {
@@ -283,14 +286,14 @@ void df_rundir_log(int run_fd, const char *line)
 	(void)df_write_all(fd, text, n);
 }
 
-void df_rundir_event(int run_fd, const struct df_meta *m, const char *event, const char *message)
+void df_rundir_event(int run_fd, const struct df_job *job, const char *event, const char *message)
 {
 	static char text[DF_EVENT_JSON_MAX + 1];
 	const struct df_event_line e = {.event = event, .message = message, .is_warning = true};
 	_cleanup_close_ int fd =
 		openat(run_fd, "events.jsonl",
 		       O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	size_t n = df_event_json(&e, &m->job, text, sizeof(text) - 1);
+	size_t n = df_event_json(&e, job, text, sizeof(text) - 1);
 	struct stat st;
 
 	if (fd < 0 || n == 0 || fstat(fd, &st) < 0 || st.st_size + (off_t)n >= EVENTS_MAX)

@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 #include "bpf/abi.h"
+#include "lib/base/job.h"
 #include "lib/event/reports.h"
-#include "lib/fence/launch.h"
 
 #define DF_RUNDIR_KEEP 100 /* ended fences whose logs stay; 8 MiB each at most */
 
@@ -65,7 +65,7 @@ void df_rundir_log(int run_fd, const char *line);
  * there is no fence, or its processes are gone.  An event that cannot be written is lost: hook.log
  * and syslog have it too.
  */
-void df_rundir_event(int run_fd, const struct df_meta *m, const char *event, const char *message);
+void df_rundir_event(int run_fd, const struct df_job *job, const char *event, const char *message);
 
 #define DF_RUNDIR_FACT_VALUES_MAX 32
 

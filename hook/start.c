@@ -39,50 +39,10 @@ static int open_rundir(struct df_hook *h)
 	return 0;
 }
 
-static int note_fence(struct df_hook *h)
-{
-	struct df_rundir_fence note = {
-		.init_pid = h->container.pid,
-		.init_start = df_rundir_start_of(h->container.pid),
-		.is_host_netns = h->container.is_host_netns,
-		.is_fail_open = df_hook_is_fail_open(h),
-	};
-	int r;
-
-	memcpy(note.token6_prefix, h->listen.token6_prefix, sizeof(note.token6_prefix));
-	r = df_rundir_note(h->run_fd, &note);
-	return r == 0 ? 0
-		      : df_hook_fail(h, EX_OSERR, "write " DF_RUNDIR "/%s: %s", h->state.id,
-				     strerror(-r));
-}
-
-static struct df_conf kernel_conf(const struct df_hook *h, const struct df_fill *fill)
-{
-	const uint8_t none[DF_TOKEN6_PREFIX_LEN] = {};
-	struct df_conf c = {
-		.version = DF_ABI_VERSION,
-		.mode = h->mode,
-		.generation = 1,
-		.heartbeat = df_now_ns(),
-		.netns_cookie = h->listen.netns_cookie,
-		.proxy_port = htobe16(h->listen.port),
-	};
-
-	memcpy(c.token6_prefix, h->listen.token6_prefix, sizeof(c.token6_prefix));
-	if (memcmp(c.token6_prefix, none, sizeof(none)) != 0)
-		c.flags |= DF_CONF_IPV6;
-	if (df_hook_is_fail_open(h))
-		c.flags |= DF_CONF_FAIL_OPEN;
-	if (h->is_docker)
-		c.flags |= DF_CONF_DOCKER;
-	df_fill_conf(fill, &c);
-	return c;
-}
-
 /*
  * Before 5.15 a mounted net_cls or net_prio hierarchy silently switches cgroup v2
  * socket matching off for the whole host (kernel commit 8520e224f547): a fence
- * would be attached and bite nothing.  SO_NETNS_COOKIE, of 5.14, tells old kernels.
+ * would be attached without effect.  SO_NETNS_COOKIE, of 5.14, tells old kernels.
  */
 static int check_net_cls(struct df_hook *h)
 {
@@ -102,7 +62,7 @@ static int check_net_cls(struct df_hook *h)
 		"switches cgroup v2 socket filters off; unmount it, or use 5.15 or later");
 }
 
-/* What the policies say of ports and addresses, for the kernel programs. */
+/* The rules of the policies for ports and addresses, for the kernel programs. */
 static int collect_rules(struct df_hook *h, struct df_fill *ret)
 {
 	struct df_tables tables = {};
@@ -125,7 +85,7 @@ static int collect_rules(struct df_hook *h, struct df_fill *ret)
 
 _Static_assert((int)DF_TABLES == DF_TABLES_BITS, "each table has its bit");
 
-/* Once a boot; without BTF each time again, since then it costs nothing. */
+/* Searched once a boot; without BTF at each start, since the search is short then. */
 static void find_layout(struct df_layout *ret)
 {
 	uint32_t values[sizeof(*ret) / sizeof(uint32_t)];
@@ -170,7 +130,7 @@ static int load_fence(struct df_hook *h, const struct df_fill *fill)
  *
  * The kernel runs the programs of a cgroup and those of all cgroups above it, but of one that was
  * not attached with BPF_F_ALLOW_MULTI a program further down takes the place (kernel/bpf/cgroup.c,
- * compute_effective_progs): the host's rule would be gone, for this container and without a word.
+ * compute_effective_progs): the host's rule would silently be gone for this container.
  */
 
 /* "program sd_fw_egress (id 7) at egress of cgroup /machine.slice" */
@@ -189,42 +149,36 @@ static void describe_program(const struct df_hook *h, unsigned level,
 
 static int judge_program(struct df_hook *h, unsigned level, const struct df_fence_foreign *p)
 {
-	/* the proxy's own cgroup is below the root as well: what is there binds it, too */
+	/* programs on the root bind the proxy's own cgroup as well */
 	const bool is_root = level == h->container.n_above;
 	char text[DF_META_PATH_MAX + 256];
+	const char *why = NULL;
 
 	describe_program(h, level, p, text, sizeof(text));
 	switch (p->kind) {
 	case DF_FENCE_HARMLESS:
-		return 0;
+		break;
 	case DF_FENCE_FILTER:
 		if (!is_root)
 			df_findings_add(&h->findings, DF_FINDING_PARENT_FILTER, "%s", text);
-		return 0;
+		break;
 	case DF_FENCE_NESTED:
-		if (level == 0) /* an earlier fence left it; it is detached */
-			return 0;
-		return df_hook_fail(h, EX_UNAVAILABLE,
-				    "%s is of another fence, and one would refuse the DNS of the "
-				    "other: start the container outside of that cgroup",
-				    text);
+		if (level > 0) /* else an earlier fence left it; it is detached */
+			why = "is of another fence, and one would refuse the DNS of the other:";
+		break;
 	case DF_FENCE_OVERRIDE:
-		return df_hook_fail(
-			h, EX_UNAVAILABLE,
-			"%s is attached with BPF_F_ALLOW_OVERRIDE: the fence would take "
-			"its place, and its rule would no longer hold for this "
-			"container; attach it with BPF_F_ALLOW_MULTI, or start the "
-			"container outside of that cgroup",
-			text);
+		why = "is attached with BPF_F_ALLOW_OVERRIDE: the fence would take its place, and "
+		      "its rule would no longer hold for this container; attach it with "
+		      "BPF_F_ALLOW_MULTI, or";
+		break;
 	case DF_FENCE_EXCLUSIVE:
-		return df_hook_fail(
-			h, EX_UNAVAILABLE,
-			"%s is attached exclusively and admits no fence: attach it with "
-			"BPF_F_ALLOW_MULTI, or start the container outside of that "
-			"cgroup",
-			text);
+		why = "is attached exclusively and admits no fence: attach it with "
+		      "BPF_F_ALLOW_MULTI, or";
+		break;
 	}
-	return 0;
+	return why ? df_hook_fail(h, EX_UNAVAILABLE,
+				  "%s %s start the container outside of that cgroup", text, why)
+		   : 0;
 }
 
 static int look_above(struct df_hook *h)
@@ -254,11 +208,25 @@ static int look_above(struct df_hook *h)
 
 static int attach_fence(struct df_hook *h, const struct df_fill *fill)
 {
-	const struct df_conf conf = kernel_conf(h, fill);
+	const uint8_t none[DF_TOKEN6_PREFIX_LEN] = {};
+	struct df_conf conf = {
+		.version = DF_ABI_VERSION,
+		.mode = h->mode,
+		.generation = 1,
+		.heartbeat = df_now_ns(),
+		.netns_cookie = h->listen.netns_cookie,
+		.proxy_port = htobe16(h->listen.port),
+		.flags = (df_hook_is_fail_open(h) ? DF_CONF_FAIL_OPEN : 0) |
+			 (h->is_docker ? DF_CONF_DOCKER : 0),
+	};
 	struct df_fence_foreign lost = {};
 	struct df_fence_maps maps;
 	int r;
 
+	memcpy(conf.token6_prefix, h->listen.token6_prefix, sizeof(conf.token6_prefix));
+	if (memcmp(conf.token6_prefix, none, sizeof(none)) != 0)
+		conf.flags |= DF_CONF_IPV6;
+	df_fill_conf(fill, &conf);
 	df_fence_maps(h->fence, &maps);
 	r = df_fence_configure(maps.conf, &conf);
 	if (r < 0)
@@ -281,12 +249,18 @@ static int attach_fence(struct df_hook *h, const struct df_fill *fill)
 			"exclusively",
 			h->container.cgroup, strerror(-r));
 	h->is_attached = true;
-	return look_above(h); /* what was attached meanwhile */
+	return look_above(h); /* programs that were attached meanwhile */
 }
 
 int df_start_fence(struct df_hook *h)
 {
 	__attribute__((cleanup(df_fill_done))) struct df_fill fill = {};
+	struct df_rundir_fence note = {
+		.init_pid = h->container.pid,
+		.init_start = df_rundir_start_of(h->container.pid),
+		.is_host_netns = h->container.is_host_netns,
+		.is_fail_open = df_hook_is_fail_open(h),
+	};
 	const char *what = "";
 	int r = open_rundir(h);
 
@@ -300,12 +274,17 @@ int df_start_fence(struct df_hook *h)
 	if (r < 0)
 		return df_hook_fail(h, EX_OSERR, "%s: %s", what, strerror(-r));
 	r = check_net_cls(h);
-	if (r == 0)
-		r = note_fence(h);
-	return r == 0 ? attach_fence(h, &fill) : r;
+	if (r != 0)
+		return r;
+	memcpy(note.token6_prefix, h->listen.token6_prefix, sizeof(note.token6_prefix));
+	r = df_rundir_note(h->run_fd, &note);
+	if (r < 0)
+		return df_hook_fail(h, EX_OSERR, "write " DF_RUNDIR "/%s: %s", h->state.id,
+				    strerror(-r));
+	return attach_fence(h, &fill);
 }
 
-/* --- the facts about a container that its proxy is told: struct df_meta --- */
+/* --- the facts about a container for its proxy: struct df_meta --- */
 
 static void copy_text(char *to, size_t size, const char *from)
 {
@@ -342,17 +321,6 @@ static void fill_resolvers(const struct df_hook *h, struct df_meta *m)
 		add_resolver(m, h->container.dns.resolvers[i]);
 }
 
-/* Below the directory, or it. */
-static bool is_below(const char *path, const char *directory)
-{
-	size_t len = strlen(directory);
-
-	while (len > 1 && directory[len - 1] == '/')
-		len--;
-	return strncmp(path, directory, len) == 0 &&
-	       (path[len] == '/' || path[len] == '\0' || len == 1);
-}
-
 /* Whether a mount shows the file at path writable. */
 static bool shows_writable(const struct df_hook *h, const struct df_config_mount *m,
 			   const char *path)
@@ -363,7 +331,7 @@ static bool shows_writable(const struct df_hook *h, const struct df_config_mount
 		return false;
 	(void)snprintf(source, sizeof(source), "%s%s%s", m->source[0] == '/' ? "" : h->state.bundle,
 		       m->source[0] == '/' ? "" : "/", m->source);
-	return !realpath(source, real) || is_below(path, real);
+	return !realpath(source, real) || df_path_is_above(real, path);
 }
 
 /*
@@ -384,10 +352,58 @@ static bool is_resolv_conf_trusted(const struct df_hook *h)
 	return true;
 }
 
-static void fill_resolv_conf(const struct df_hook *h, struct df_meta *m)
+void df_start_describe(const struct df_hook *h, struct df_job *job)
+{
+	const struct df_annotations *a = &h->state.annotations;
+	char host[HOST_NAME_MAX + 1] = "";
+
+	copy_text(job->id, sizeof(job->id), h->state.id);
+	copy_text(job->name, sizeof(job->name), h->config.name);
+	copy_text(job->image, sizeof(job->image), h->config.image);
+	copy_text(job->pod, sizeof(job->pod), h->config.pod);
+	copy_text(job->k8s_namespace, sizeof(job->k8s_namespace), h->config.k8s_namespace);
+	/* with host networking podman gives the host's, which tells no container from another */
+	(void)gethostname(host, sizeof(host) - 1);
+	if (h->config.hostname && strcmp(h->config.hostname, host) != 0)
+		copy_text(job->hostname, sizeof(job->hostname), h->config.hostname);
+	copy_text(job->owner, sizeof(job->owner), a->owner);
+	job->n_x = (uint32_t)a->n_x;
+	for (size_t i = 0; i < a->n_x; i++) {
+		copy_text(job->x[i].key, sizeof(job->x[i].key), a->x[i].key);
+		copy_text(job->x[i].value, sizeof(job->x[i].value), a->x[i].value);
+	}
+}
+
+static void fill_meta(const struct df_hook *h, struct df_meta *m)
 {
 	const struct df_container *c = &h->container;
 
+	df_start_describe(h, &m->job);
+	m->version = DF_META_VERSION;
+	m->size = sizeof(*m);
+	m->init_pid = c->pid;
+	m->job.mode = h->mode;
+	for (int i = 0; i < DF_TABLES; i++)
+		m->table_modes[i] = (uint8_t)h->tables[i].mode;
+	m->is_fail_open = df_hook_is_fail_open(h);
+	m->is_logged_to_stderr = h->state.annotations.log != DF_ASK_LOG_NONE;
+	m->is_stderr_pipe = c->is_stderr_pipe;
+	m->stderr_dev = c->stderr_dev;
+	m->stderr_ino = c->stderr_ino;
+	m->log_to_journal = (h->conf.log & DF_CONF_LOG_JOURNAL) != 0;
+	m->log_to_syslog = (h->conf.log & DF_CONF_LOG_SYSLOG) != 0;
+	m->has_reports = h->reports_fd >= 0;
+	m->report_limits = (struct df_reports_limits){h->conf.report_age_s, h->conf.report_octets};
+	m->port = h->listen.port;
+	memcpy(m->token6_prefix, h->listen.token6_prefix, sizeof(m->token6_prefix));
+	copy_text(m->job.policy, sizeof(m->job.policy),
+		  df_policy_name(&h->tables[DF_TABLE_OWN].policy));
+	copy_text(m->stale, sizeof(m->stale), h->stale);
+	copy_text(m->cgroup, sizeof(m->cgroup), c->cgroup);
+	copy_text(m->proxy_cgroup, sizeof(m->proxy_cgroup), h->proxy_cgroup);
+	m->is_host_netns = c->is_host_netns;
+	m->is_docker = h->is_docker;
+	fill_resolvers(h, m);
 	m->has_resolv_conf = c->resolv_conf_fd >= 0;
 	m->resolv_conf_s = c->resolv_conf_ctime.tv_sec;
 	m->resolv_conf_ns = c->resolv_conf_ctime.tv_nsec;
@@ -395,69 +411,11 @@ static void fill_resolv_conf(const struct df_hook *h, struct df_meta *m)
 	m->init_exe_dev = c->image.exe_dev;
 	m->init_exe_ino = c->image.exe_ino;
 	m->init_arg_start = c->image.arg_start;
-}
-
-/* With host networking podman gives the host's, which tells no container from another. */
-static void fill_hostname(const struct df_hook *h, struct df_meta *m)
-{
-	char host[HOST_NAME_MAX + 1] = "";
-
-	(void)gethostname(host, sizeof(host) - 1);
-	if (h->config.hostname && strcmp(h->config.hostname, host) != 0)
-		copy_text(m->job.hostname, sizeof(m->job.hostname), h->config.hostname);
-}
-
-void df_start_describe(const struct df_hook *h, struct df_meta *m)
-{
-	copy_text(m->job.id, sizeof(m->job.id), h->state.id);
-	copy_text(m->job.name, sizeof(m->job.name), h->config.name);
-	copy_text(m->job.image, sizeof(m->job.image), h->config.image);
-	copy_text(m->job.pod, sizeof(m->job.pod), h->config.pod);
-	copy_text(m->job.k8s_namespace, sizeof(m->job.k8s_namespace), h->config.k8s_namespace);
-	fill_hostname(h, m);
-	copy_text(m->job.owner, sizeof(m->job.owner), h->state.annotations.owner);
-	m->job.n_x = (uint32_t)h->state.annotations.n_x;
-	for (size_t i = 0; i < h->state.annotations.n_x; i++) {
-		copy_text(m->job.x[i].key, sizeof(m->job.x[i].key), h->state.annotations.x[i].key);
-		copy_text(m->job.x[i].value, sizeof(m->job.x[i].value),
-			  h->state.annotations.x[i].value);
-	}
-}
-
-static void fill_meta(const struct df_hook *h, struct df_meta *m)
-{
-	df_start_describe(h, m);
-	m->version = DF_META_VERSION;
-	m->size = sizeof(*m);
-	m->init_pid = h->container.pid;
-	m->job.mode = h->mode;
-	for (int i = 0; i < DF_TABLES; i++)
-		m->table_modes[i] = (uint8_t)h->tables[i].mode;
-	m->is_fail_open = df_hook_is_fail_open(h);
-	m->is_logged_to_stderr = h->state.annotations.log != DF_ASK_LOG_NONE;
-	m->is_stderr_pipe = h->container.is_stderr_pipe;
-	m->stderr_dev = h->container.stderr_dev;
-	m->stderr_ino = h->container.stderr_ino;
-	m->log_to_journal = (h->conf.log & DF_CONF_LOG_JOURNAL) != 0;
-	m->log_to_syslog = (h->conf.log & DF_CONF_LOG_SYSLOG) != 0;
-	m->has_reports = h->reports_fd >= 0;
-	m->report_limits = h->conf.report_limits;
-	m->port = h->listen.port;
-	memcpy(m->token6_prefix, h->listen.token6_prefix, sizeof(m->token6_prefix));
-	copy_text(m->job.policy, sizeof(m->job.policy),
-		  df_policy_name(&h->tables[DF_TABLE_OWN].policy));
-	copy_text(m->stale, sizeof(m->stale), h->stale);
-	copy_text(m->cgroup, sizeof(m->cgroup), h->container.cgroup);
-	copy_text(m->proxy_cgroup, sizeof(m->proxy_cgroup), h->proxy_cgroup);
-	m->is_host_netns = h->container.is_host_netns;
-	m->is_docker = h->is_docker;
-	fill_resolvers(h, m);
-	fill_resolv_conf(h, m);
-	m->ndots = h->container.dns.ndots;
-	m->n_search = h->container.dns.n_search;
-	memcpy(m->search, h->container.dns.search, m->n_search * sizeof(m->search[0]));
+	m->ndots = c->dns.ndots;
+	m->n_search = c->dns.n_search;
+	memcpy(m->search, c->dns.search, m->n_search * sizeof(m->search[0]));
 	for (int i = 0; i < DF_FINDINGS; i++)
-		if (*h->findings.seen[i]) /* else no page is touched */
+		if (*h->findings.seen[i]) /* else its page stays untouched */
 			copy_text(m->findings[i], sizeof(m->findings[i]), h->findings.seen[i]);
 }
 
@@ -480,19 +438,6 @@ static int make_meta(const struct df_hook *h)
 }
 
 /* --- the proxy --- */
-
-static int prepare_proxy_cgroup(struct df_hook *h)
-{
-	int r;
-
-	h->proxy_cgroup_fd = df_launch_cgroup(h->container.cgroup_root_fd, h->state.id,
-					      h->proxy_cgroup, sizeof(h->proxy_cgroup));
-	if (h->proxy_cgroup_fd < 0)
-		return df_hook_fail(h, EX_OSERR, "create the proxy's cgroup: %s",
-				    strerror(-h->proxy_cgroup_fd));
-	r = df_fence_attach_proxy(h->fence, h->proxy_cgroup_fd);
-	return r == 0 ? 0 : df_hook_fail(h, EX_OSERR, "fence the proxy's cgroup: %s", strerror(-r));
-}
 
 /* The descriptors live as long as the hook.  0 or -errno. */
 static int hand_over_tables(struct df_hook *h, struct df_launch *l)
@@ -519,10 +464,16 @@ int df_start_proxy(struct df_hook *h)
 	_cleanup_close_ int meta_fd = -1;
 	struct df_launch l = {.program = DF_PROXY_PATH, .id = h->state.id};
 	struct df_fence_maps maps;
-	int r = prepare_proxy_cgroup(h);
+	int r;
 
-	if (r != 0)
-		return r;
+	h->proxy_cgroup_fd = df_launch_cgroup(h->container.cgroup_root_fd, h->state.id,
+					      h->proxy_cgroup, sizeof(h->proxy_cgroup));
+	if (h->proxy_cgroup_fd < 0)
+		return df_hook_fail(h, EX_OSERR, "create the proxy's cgroup: %s",
+				    strerror(-h->proxy_cgroup_fd));
+	r = df_fence_attach_proxy(h->fence, h->proxy_cgroup_fd);
+	if (r < 0)
+		return df_hook_fail(h, EX_OSERR, "fence the proxy's cgroup: %s", strerror(-r));
 	r = hand_over_tables(h, &l);
 	if (r == 0)
 		r = meta_fd = make_meta(h);

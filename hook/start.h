@@ -18,7 +18,7 @@ int df_start_proxy(struct df_hook *h);
 /* Removes all of a fence that was not finished. */
 void df_start_undo(struct df_hook *h);
 
-/* The identity of the container in *m, as far as state and config.json were read. */
-void df_start_describe(const struct df_hook *h, struct df_meta *m);
+/* The identity of the container in *job, as far as state and config.json were read. */
+void df_start_describe(const struct df_hook *h, struct df_job *job);
 
 #endif

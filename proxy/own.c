@@ -9,7 +9,7 @@
 
 #include "lib/base/util.h"
 
-#define ROUND_SIZE 16384 /* what the kernel puts into one message of a dump at most */
+#define ROUND_SIZE 16384 /* the most that the kernel puts into one message of a dump */
 
 static void add(struct df_own *o, const struct ifaddrmsg *a, const struct rtattr *attr)
 {
@@ -47,7 +47,7 @@ static void take(struct df_own *o, const struct nlmsghdr *h)
 		add(o, a, local ? local : address);
 }
 
-/* 0: there is more to come; 1: that was all; or -errno. */
+/* 0: more messages follow; 1: it was the last one; or -errno. */
 static int take_round(struct df_own *o, int fd)
 {
 	static union {

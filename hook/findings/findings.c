@@ -22,9 +22,10 @@
 #define STRINGS_MAX (1u << 20) /* octets of a command line or an environment */
 #define FDS_MAX 1024
 #define COMM_MAX 32
-#define PROCESSES_MAX 32768 /* that are looked at: 20 µs each on a slow machine */
+#define RUNTIME_ANNOTATION_MAX 160 /* octets that are shown of KEY=VALUE */
+#define PROCESSES_MAX 32768        /* that are looked at: 20 µs each on a slow machine */
 
-/* As one of the list, and not as the beginning of another: /etc/profile beside /etc/profile.d. */
+/* Whether text is an element of the list, and not only the beginning of one. */
 static bool is_seen(const char *seen, const char *text)
 {
 	const size_t len = strlen(text);
@@ -60,50 +61,39 @@ static bool has_cap(const struct df_config *c, unsigned cap)
 	return c->caps >> cap & 1;
 }
 
-/* Capabilities that are findings by themselves, each by its name. */
-static void find_caps(const struct df_config *c, bool has_own_userns, struct df_findings *f)
+/* Capabilities, and settings that are equal to root on the host, by whatever option they came. */
+static void find_caps(const struct df_config *c, const struct df_container *container,
+		      struct df_findings *f)
 {
 	static const struct {
 		unsigned cap;
 		bool is_initial; /* the kernel asks for it in the initial user namespace */
 		enum df_finding finding;
-		const char *name;
+		const char *text;
 	} caps[] = {
-		{CAP_NET_RAW, false, DF_FINDING_CAP_NET_RAW, "CAP_NET_RAW"},
-		{CAP_NET_ADMIN, false, DF_FINDING_CAP_NET_ADMIN, "CAP_NET_ADMIN"},
-		{CAP_SYS_ADMIN, true, DF_FINDING_CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},
-		{CAP_BPF, true, DF_FINDING_CAP_BPF, "CAP_BPF"},
+		{CAP_NET_RAW, false, DF_FINDING_CAP_NET_RAW, "CAP_NET_RAW in process.capabilities"},
+		{CAP_NET_ADMIN, false, DF_FINDING_CAP_NET_ADMIN,
+		 "CAP_NET_ADMIN in process.capabilities"},
+		{CAP_SYS_ADMIN, true, DF_FINDING_CAP_SYS_ADMIN,
+		 "CAP_SYS_ADMIN in process.capabilities"},
+		{CAP_BPF, true, DF_FINDING_CAP_BPF, "CAP_BPF in process.capabilities"},
+		{CAP_SYS_MODULE, true, DF_FINDING_PRIVILEGED, "CAP_SYS_MODULE"},
+		{CAP_SYS_RAWIO, true, DF_FINDING_PRIVILEGED, "CAP_SYS_RAWIO"},
+		{CAP_DAC_READ_SEARCH, true, DF_FINDING_PRIVILEGED, "CAP_DAC_READ_SEARCH"},
 	};
+	const bool is_initial = !container->has_own_userns;
 
-	for (size_t i = 0; i < ARRAY_SIZE(caps); i++)
-		if (has_cap(c, caps[i].cap) && !(caps[i].is_initial && has_own_userns))
-			df_findings_add(f, caps[i].finding, "%s in process.capabilities",
-					caps[i].name);
-}
-
-/* What is as good as root on the host, by whatever option it came. */
-static void find_privileged(const struct df_config *c, bool is_host_pidns, struct df_findings *f)
-{
-	static const struct {
-		unsigned cap;
-		const char *name;
-	} caps[] = {
-		{CAP_SYS_MODULE, "CAP_SYS_MODULE"},
-		{CAP_SYS_RAWIO, "CAP_SYS_RAWIO"},
-		{CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"},
-	};
-
-	if (has_cap(c, CAP_SYS_ADMIN) && !c->has_seccomp && !c->has_masked_paths)
+	if (is_initial && has_cap(c, CAP_SYS_ADMIN) && !c->has_seccomp && !c->has_masked_paths)
 		df_findings_add(f, DF_FINDING_PRIVILEGED,
 				"CAP_SYS_ADMIN without seccomp and masked paths");
-	if (has_cap(c, CAP_MKNOD) && c->has_all_devices)
+	if (is_initial && has_cap(c, CAP_MKNOD) && c->has_all_devices)
 		df_findings_add(f, DF_FINDING_PRIVILEGED, "CAP_MKNOD with every device allowed");
-	if (has_cap(c, CAP_SYS_PTRACE) && is_host_pidns)
+	if (is_initial && has_cap(c, CAP_SYS_PTRACE) && container->pidns == DF_PIDNS_HOST)
 		df_findings_add(f, DF_FINDING_PRIVILEGED,
 				"CAP_SYS_PTRACE in the host's pid namespace");
 	for (size_t i = 0; i < ARRAY_SIZE(caps); i++)
-		if (has_cap(c, caps[i].cap))
-			df_findings_add(f, DF_FINDING_PRIVILEGED, "%s", caps[i].name);
+		if (has_cap(c, caps[i].cap) && (is_initial || !caps[i].is_initial))
+			df_findings_add(f, caps[i].finding, "%s", caps[i].text);
 }
 
 /* A mount in a namespace of the container's own shows it nothing but its own cgroup. */
@@ -126,9 +116,7 @@ static void find_cgroup_mounts(const struct df_config *c, bool sees_more, struct
 void df_findings_of_config(const struct df_config *config, const struct df_container *container,
 			   struct df_findings *f)
 {
-	find_caps(config, container->has_own_userns, f);
-	if (!container->has_own_userns)
-		find_privileged(config, container->pidns == DF_PIDNS_HOST, f);
+	find_caps(config, container, f);
 	find_cgroup_mounts(config, container->sees_more_cgroups, f);
 	/* their files belong to the initial user namespace's root */
 	if (config->has_writable_sysfs && !container->has_own_userns)
@@ -151,7 +139,7 @@ void df_findings_of_config(const struct df_config *config, const struct df_conta
  * The container's init is still the runtime, with descriptors of its own.  The payload gets 0, 1
  * and 2, and behind them as many as the runtime was told to hand on: by --preserve-fds and
  * LISTEN_FDS, in crun and runc alike.  crun's init holds the others too and closes them before the
- * payload runs; runc's tells the first of its own in its environment.
+ * payload runs; runc's has the number of the first of its own in its environment.
  */
 
 static unsigned number(const char *text)
@@ -260,7 +248,7 @@ static void look_at_fd(pid_t init, unsigned fd, bool is_preserved, struct df_fin
  * runc calls the hook before CRIU opens the sockets of the image, so their connects are judged like
  * any other; CRIU's own sockets are not counted.
  */
-void df_findings_of_restored(pid_t init, struct df_findings *f)
+static void find_restored(pid_t init, struct df_findings *f)
 {
 	for (unsigned fd = 0; fd < FDS_MAX; fd++) {
 		char protocol[32];
@@ -330,7 +318,7 @@ static bool is_made_for_it(const char *path)
 	return false;
 }
 
-/* A namespace with a name: nothing tells who is in it but a look at everybody. */
+/* Only a look at all processes tells which of them are in a namespace that has a name. */
 static void look_at_everybody(const struct df_container *c, struct df_findings *f)
 {
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
@@ -417,14 +405,14 @@ static void find_resolvers(const struct df_container *c, bool is_docker, struct 
 		df_findings_add(f, DF_FINDING_LOOPBACK_RESOLVER, "nameserver %s", text);
 	}
 	if (is_inside)
-		(void)setns(home, CLONE_NEWNET); /* it was ours: see proc(5), setns(2) */
+		(void)setns(home, CLONE_NEWNET); /* it was ours, so this cannot fail */
 }
 
 void df_findings_of_network(const struct df_config *config, const struct df_container *container,
 			    bool is_docker, struct df_findings *f)
 {
 	find_neighbours(config, container, f);
-	if (!container->is_host_netns) /* on the host it is the host's */
+	if (!container->is_host_netns) /* else it is the host's resolver */
 		find_resolvers(container, is_docker, f);
 }
 
@@ -460,13 +448,26 @@ void df_findings_of_processes(const struct df_config *config, const struct df_co
 	}
 }
 
-void df_findings_collect(const char *bundle, const struct df_config *config,
+void df_findings_collect(const struct df_state *state, const struct df_config *config,
 			 const struct df_container *container, bool is_docker,
 			 struct df_findings *f)
 {
+	const struct df_annotations_runtime *const runtimes[] = {&state->annotations.runtime,
+								 &config->runtime};
+
 	df_findings_of_config(config, container, f);
-	df_findings_of_mounts(bundle, config, container, f);
+	df_findings_of_mounts(state->bundle, config, container, f);
 	df_findings_of_fds(config, container->pid, f);
 	df_findings_of_network(config, container, is_docker, f);
 	df_findings_of_processes(config, container, f);
+	for (size_t i = 0; i < ARRAY_SIZE(runtimes); i++)
+		for (unsigned k = 0; k < runtimes[i]->n; k++) {
+			char text[RUNTIME_ANNOTATION_MAX];
+
+			(void)snprintf(text, sizeof(text), "%s=%s", runtimes[i]->pairs[k].key,
+				       runtimes[i]->pairs[k].value);
+			df_findings_add(f, DF_FINDING_RUNTIME_ANNOTATION, "annotation %s", text);
+		}
+	if (state->status == DF_STATUS_STOPPED)
+		find_restored(container->pid, f);
 }

@@ -11,6 +11,7 @@
 
 #include "hook/container.h"
 #include "hook/oci/config.h"
+#include "hook/oci/state.h"
 #include "lib/policy/finding.h"
 
 /* Begins as { 0 }. */
@@ -24,14 +25,11 @@ void df_findings_add(struct df_findings *f, enum df_finding finding, const char 
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * All findings but those of the runtime's annotations and of a restore.  bundle: absolute path;
- * is_docker: 127.0.0.11 is the engine's resolver.
+ * All findings, those of the runtime's annotations and of a restore among them.  is_docker:
+ * 127.0.0.11 is the engine's resolver.
  */
-void df_findings_collect(const char *bundle, const struct df_config *config,
+void df_findings_collect(const struct df_state *state, const struct df_config *config,
 			 const struct df_container *container, bool is_docker,
 			 struct df_findings *f);
-
-/* Sockets that the init of a restored container has already. */
-void df_findings_of_restored(pid_t init, struct df_findings *f);
 
 #endif

@@ -24,23 +24,23 @@
 
 /*
  * Files of the host that the next fence, or root of the host, goes by.  With a slash at the end
- * all that is below counts as well, else only the whole.  A read-only mount is no lever.
+ * all that is below counts as well, else only the whole.  A read-only mount changes none of them.
  */
 static const char *const relied[] = {
 	DF_CONF_FILE, DF_DISABLED_FILE, DF_POLICY_DIR "/", DF_POLICY_DATA_DIR "/",
-	DF_POLICY_STORE_DIR "/", DF_REPORT_DIR "/", DF_RUNDIR "/", DF_PROXY_PATH, HOOK,
+	DF_POLICY_LAST_GOOD_DIR "/", DF_REPORT_DIR "/", DF_RUNDIR "/", DF_PROXY_PATH, HOOK,
 	"/etc/containers/", "/usr/share/containers/",
 	/* of other engines, and CDI files, which bring the hook to some */
 	"/etc/cdi/", "/run/cdi/", "/etc/docker/", "/etc/containerd/", "/etc/crio/",
 	"/etc/kubernetes/", "/etc/cni/",
-	/* programs of root, and what makes it run others */
+	/* programs of root, and files that make it run others */
 	"/usr/bin/", "/usr/sbin/", "/usr/lib/", "/usr/lib64/", "/usr/libexec/", "/usr/local/bin/",
 	"/usr/local/sbin/", "/usr/local/lib/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/boot/",
 	"/var/lib/dpkg/info/", "/etc/alternatives/", "/etc/apt/", "/etc/yum.repos.d/",
 	"/etc/ld.so.preload", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d/",
 	"/etc/modprobe.d/", "/etc/modules-load.d/", "/etc/sysctl.conf", "/etc/sysctl.d/",
 	"/etc/udev/", "/etc/fstab",
-	/* who may be root, and the shells of who is */
+	/* users and their rights, and start files of root's shells */
 	"/etc/passwd", "/etc/shadow", "/etc/group", "/etc/nsswitch.conf", "/etc/pam.d/",
 	"/etc/security/", "/etc/sudoers", "/etc/sudoers.d/", "/etc/polkit-1/", "/etc/dbus-1/",
 	"/etc/ssh/", "/etc/environment", "/etc/profile", "/etc/profile.d/", "/etc/bash.bashrc",
@@ -55,7 +55,7 @@ static const char *const relied[] = {
 	"/run/containers", "/run/libpod", "/run/crun", "/run/runc", "/run/containerd",
 	"/var/lib/containers", "/var/lib/containerd", "/var/lib/docker", "/var/lib/kubelet"};
 
-/* The same, where there is such a thing: /opt is given to containers whole, by hosts without it. */
+/* The same, if it exists: a host without it may well give the whole of /opt to a container. */
 static const char relied_if_there[] = "/opt/cni/bin/";
 
 struct place {
@@ -163,23 +163,27 @@ void df_mountinfo_done(struct df_mountinfo *m)
 	*m = (struct df_mountinfo){0};
 }
 
-bool df_path_is_above(const char *dir, const char *path)
-{
-	size_t len = strlen(dir);
-
-	if (strcmp(dir, "/") == 0)
-		return true;
-	return len > 0 && strncmp(dir, path, len) == 0 && (path[len] == '/' || path[len] == '\0');
-}
-
-/* The number of the mount that a descriptor was opened through (Linux 3.15). */
-static int mount_id(int fd)
+/*
+ * The mount that a descriptor was opened through, and the file: by statx(2) where the kernel tells
+ * the mount (Linux 5.8), else by fstat(2) and fdinfo (Linux 3.15).  The mount's number or -1.
+ */
+static int mount_id(int fd, dev_t *ret_dev, ino_t *ret_ino)
 {
 	char path[64], text[1024], *line;
+	struct statx x;
+	struct stat st;
 
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &x) == 0 &&
+	    (x.stx_mask & STATX_MNT_ID)) {
+		*ret_dev = makedev(x.stx_dev_major, x.stx_dev_minor);
+		*ret_ino = x.stx_ino;
+		return (int)x.stx_mnt_id;
+	}
 	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	if (df_read_small(AT_FDCWD, path, text, sizeof(text)) < 0)
+	if (fstat(fd, &st) < 0 || df_read_small(AT_FDCWD, path, text, sizeof(text)) < 0)
 		return -1;
+	*ret_dev = st.st_dev;
+	*ret_ino = st.st_ino;
 	line = strstr(text, "mnt_id:");
 	return line ? atoi(line + strlen("mnt_id:")) : -1;
 }
@@ -213,26 +217,30 @@ static int place_in(const struct df_mount *m, const char *path, struct place *re
 		       : -ENAMETOOLONG;
 }
 
-/*
- * The place that an O_PATH descriptor leads to.  *ret_mount is the mount it was reached by.  0;
- * -ENOENT: it is in no mount of this process's namespace; -ENAMETOOLONG.
- */
-static int place_of(const struct df_host_files *h, int fd, struct place *ret,
-		    const struct df_mount **ret_mount)
-{
-	const int id = mount_id(fd);
-	char path[PATH_MAX];
+/* Where an O_PATH descriptor leads to. */
+struct target {
+	char path[PATH_MAX];          /* in this process's mount namespace; "": unknown */
+	const struct df_mount *mount; /* that it was reached by */
+	struct place place;
+	dev_t dev;
+	ino_t ino;
+};
 
-	read_link(fd, path);
+/* 0; -ENOENT: it is in no mount of this process's namespace; -ENAMETOOLONG. */
+static int find_target(const struct df_host_files *h, int fd, struct target *ret)
+{
+	const int id = mount_id(fd, &ret->dev, &ret->ino);
+
+	read_link(fd, ret->path);
 	for (size_t i = h->mounts.n_mounts; i-- > 0;) {
 		const struct df_mount *m = &h->mounts.mounts[i];
 
 		if (m->id != id)
 			continue;
-		if (!*path || !df_path_is_above(m->point, path))
+		if (!*ret->path || !df_path_is_above(m->point, ret->path))
 			return -ENOENT;
-		*ret_mount = m;
-		return place_in(m, path, ret);
+		ret->mount = m;
+		return place_in(m, ret->path, &ret->place);
 	}
 	return -ENOENT;
 }
@@ -240,15 +248,12 @@ static int place_of(const struct df_host_files *h, int fd, struct place *ret,
 /* --- the places of the files that are relied on --- */
 
 static void add_place(struct df_host_files *h, const char *relied_on, const struct place *place,
-		      const struct stat *st, bool is_layer)
+		      dev_t dev, ino_t ino, bool is_layer)
 {
 	if (df_array_reserve(&h->places, &h->cap_places, h->n_places + 1, sizeof(*h->places)) < 0)
 		return;
-	h->places[h->n_places++] = (struct df_host_place){.relied = relied_on,
-							  .place = *place,
-							  .is_layer = is_layer,
-							  .dev = st->st_dev,
-							  .ino = st->st_ino};
+	h->places[h->n_places++] = (struct df_host_place){
+		.relied = relied_on, .place = *place, .is_layer = is_layer, .dev = dev, .ino = ino};
 }
 
 static void add_layers(struct df_host_files *h, const char *relied_on, const struct df_mount *m,
@@ -263,7 +268,6 @@ static void add_layer(struct df_host_files *h, const char *relied_on,
 		      const struct df_mount *overlay, const char *dir, size_t len, const char *path,
 		      unsigned depth)
 {
-	const struct stat nothing = {};
 	const struct df_mount *best = NULL;
 	struct place place;
 	char text[PATH_MAX];
@@ -281,7 +285,7 @@ static void add_layer(struct df_host_files *h, const char *relied_on,
 	}
 	if (!best || place_in(best, text, &place) < 0)
 		return;
-	add_place(h, relied_on, &place, &nothing, true);
+	add_place(h, relied_on, &place, 0, 0, true);
 	if (depth < LAYERS_MAX && strcmp(best->type, "overlay") == 0)
 		add_layers(h, relied_on, best, place.path, depth + 1);
 }
@@ -309,26 +313,17 @@ static void add_layers(struct df_host_files *h, const char *relied_on, const str
 	}
 }
 
-/*
- * The place of dir and what of path is behind it: rest, "/a/b" or "".  st: of what is at path.
- * Layers are added for the file itself alone.
- */
-static void add_below(struct df_host_files *h, const char *relied_on, int dir_fd, const char *rest,
-		      const struct stat *st, bool has_layers)
+/* Adds what is at rest, "/a/b" or "", below the target of a descriptor. */
+static bool add_below(struct df_host_files *h, const char *relied_on, struct target *t,
+		      const char *rest, dev_t dev, ino_t ino)
 {
-	const struct df_mount *mount = NULL;
-	struct place place;
-	size_t len;
+	const size_t len = *rest && strcmp(t->place.path, "/") == 0 ? 0 : strlen(t->place.path);
 
-	if (dir_fd < 0 || place_of(h, dir_fd, &place, &mount) < 0)
-		return;
-	len = *rest && strcmp(place.path, "/") == 0 ? 0 : strlen(place.path);
-	if (len + strlen(rest) >= sizeof(place.path))
-		return;
-	memcpy(place.path + len, rest, strlen(rest) + 1);
-	add_place(h, relied_on, &place, st, false);
-	if (has_layers && strcmp(mount->type, "overlay") == 0)
-		add_layers(h, relied_on, mount, place.path, 0);
+	if (len + strlen(rest) >= sizeof(t->place.path))
+		return false;
+	memcpy(t->place.path + len, rest, strlen(rest) + 1);
+	add_place(h, relied_on, &t->place, dev, ino, false);
+	return true;
 }
 
 /*
@@ -339,7 +334,8 @@ static void add_relied(struct df_host_files *h, const char *relied_on)
 {
 	char path[PATH_MAX], dir[PATH_MAX], *rest;
 	const size_t len = strlen(relied_on);
-	struct stat st = {};
+	struct target t = {.path = ""};
+	struct stat st;
 	_cleanup_close_ int fd = -1, link_dir = -1;
 
 	(void)snprintf(path, sizeof(path), "%s", relied_on);
@@ -348,22 +344,29 @@ static void add_relied(struct df_host_files *h, const char *relied_on)
 	(void)snprintf(dir, sizeof(dir), "%s", path);
 	rest = dir + strlen(dir);
 	fd = open(path, O_PATH | O_CLOEXEC);
-	if (fd >= 0)
-		(void)fstat(fd, &st);
 	while (fd < 0 && (rest = strrchr(dir, '/')) != NULL) {
 		*rest = '\0';
 		fd = open(*dir ? dir : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (rest == dir)
 			break;
 	}
-	if (rest)
-		add_below(h, relied_on, fd, path + (rest - dir), &st, true);
-	if (strcmp(path, HOOK) == 0 || lstat(path, &st) < 0 || !S_ISLNK(st.st_mode))
+	if (fd >= 0 && find_target(h, fd, &t) == 0) {
+		const char *missing = path + (rest - dir);
+
+		if (add_below(h, relied_on, &t, missing, *missing ? 0 : t.dev,
+			      *missing ? 0 : t.ino) &&
+		    strcmp(t.mount->type, "overlay") == 0)
+			add_layers(h, relied_on, t.mount, t.place.path, 0);
+	}
+	/* a path that leads to its own name is no link */
+	if (strcmp(path, HOOK) == 0 || strcmp(path, t.path) == 0 || lstat(path, &st) < 0 ||
+	    !S_ISLNK(st.st_mode))
 		return;
 	rest = strrchr(path, '/');
 	(void)snprintf(dir, sizeof(dir), "%.*s/", (int)(rest - path), path);
 	link_dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	add_below(h, relied_on, link_dir, rest, &st, false);
+	if (link_dir >= 0 && find_target(h, link_dir, &t) == 0)
+		(void)add_below(h, relied_on, &t, rest, st.st_dev, st.st_ino);
 }
 
 static void read_files(struct df_host_files *h)
@@ -399,7 +402,7 @@ static bool has_below(const char *relied_on)
 	return relied_on[strlen(relied_on) - 1] == '/';
 }
 
-/* The name of the file for a message.  True. */
+/* Copies the name of the file, for a message.  Returns true. */
 static bool name_file(const struct df_host_place *known, char ret[static PATH_MAX])
 {
 	const int len = (int)strlen(known->relied) - has_below(known->relied);
@@ -411,7 +414,7 @@ static bool name_file(const struct df_host_place *known, char ret[static PATH_MA
 	return true;
 }
 
-/* The cause is what a message says of it.  True. */
+/* Copies a cause, for a message.  Returns true. */
 static bool name_cause(const char *text, char ret[static PATH_MAX])
 {
 	(void)snprintf(ret, PATH_MAX, "%s", text);
@@ -469,8 +472,8 @@ static const struct df_host_place *find_inode(const struct df_host_files *h, int
 static const char *special(const struct df_mount *m, const char *path, bool is_dir,
 			   bool is_readonly)
 {
-	static const char *const levers[] = {"sysfs",    "debugfs", "tracefs",   "configfs",
-					     "efivarfs", "pstore",  "securityfs"};
+	static const char *const writable[] = {"sysfs",    "debugfs", "tracefs",   "configfs",
+					       "efivarfs", "pstore",  "securityfs"};
 
 	if (strcmp(m->type, "proc") == 0) {
 		if (is_dir && (strcmp(path, "/") == 0 || (path[1] >= '0' && path[1] <= '9')))
@@ -479,9 +482,9 @@ static const char *special(const struct df_mount *m, const char *path, bool is_d
 	}
 	if (strcmp(m->type, "bpf") == 0)
 		return "BPF objects"; /* BPF_OBJ_GET does not ask how it is mounted */
-	for (size_t i = 0; !is_readonly && i < ARRAY_SIZE(levers); i++)
-		if (strcmp(m->type, levers[i]) == 0)
-			return levers[i];
+	for (size_t i = 0; !is_readonly && i < ARRAY_SIZE(writable); i++)
+		if (strcmp(m->type, writable[i]) == 0)
+			return writable[i];
 	return NULL;
 }
 
@@ -493,15 +496,15 @@ static bool are_shown_below(const struct df_host_files *h, const struct df_confi
 		const struct df_mount *m = &h->mounts.mounts[i];
 		const bool is_readonly = mount->is_all_readonly || m->is_readonly;
 		const struct df_host_place *known = NULL;
-		const char *lever;
+		const char *cause;
 		struct place place = {.major = m->major, .minor = m->minor};
 
 		if (!df_path_is_above(source, m->point) || strcmp(source, m->point) == 0)
 			continue;
 		(void)snprintf(place.path, sizeof(place.path), "%s", m->root);
-		lever = special(m, m->root, true, is_readonly);
-		if (lever)
-			return name_cause(lever, ret);
+		cause = special(m, m->root, true, is_readonly);
+		if (cause)
+			return name_cause(cause, ret);
 		known = is_readonly ? NULL : find(h, &place);
 		if (known)
 			return name_file(known, ret);
@@ -520,7 +523,7 @@ static bool is_in_use(int fd)
 	return device < 0 && errno != ENXIO && errno != ENOMEDIUM;
 }
 
-/* A regular file of /proc that nobody can write is none to look at. */
+/* False for a regular file of /proc without write permission. */
 static bool is_writable(int fd, const struct stat *st)
 {
 	struct statfs fs;
@@ -533,10 +536,8 @@ bool df_host_files_are_shown(struct df_host_files *h, const struct df_config *co
 			     const struct df_config_mount *mount, int fd, char *ret)
 {
 	const struct df_host_place *known = NULL;
-	const struct df_mount *m = NULL;
-	const char *lever;
-	struct place place;
-	char source[PATH_MAX];
+	struct target t = {.path = ""};
+	const char *cause;
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
@@ -546,23 +547,22 @@ bool df_host_files_are_shown(struct df_host_files *h, const struct df_config *co
 						minor(st.st_rdev)) &&
 		       is_in_use(fd) && name_cause("a file system", ret);
 	read_files(h);
-	if (place_of(h, fd, &place, &m) < 0) {
+	if (find_target(h, fd, &t) < 0) {
 		known = mount->is_readonly ? NULL : find_inode(h, fd);
 		return known && name_file(known, ret);
 	}
-	lever = special(m, place.path, S_ISDIR(st.st_mode),
+	cause = special(t.mount, t.place.path, S_ISDIR(st.st_mode),
 			mount->is_readonly || !is_writable(fd, &st));
-	if (lever)
-		return name_cause(lever, ret);
-	known = mount->is_readonly ? NULL : find(h, &place);
+	if (cause)
+		return name_cause(cause, ret);
+	known = mount->is_readonly ? NULL : find(h, &t.place);
 	if (!known && !mount->is_readonly)
 		known = find_inode(h, fd);
 	if (known)
 		return name_file(known, ret);
-	read_link(fd, source);
-	if (config->has_all_devices && df_path_is_above(source, "/dev"))
+	if (config->has_all_devices && df_path_is_above(t.path, "/dev"))
 		return name_cause("the devices of /dev", ret);
-	return S_ISDIR(st.st_mode) && are_shown_below(h, mount, source, ret);
+	return S_ISDIR(st.st_mode) && are_shown_below(h, mount, t.path, ret);
 }
 
 bool df_host_files_is_used_device(uint32_t major, uint32_t minor)

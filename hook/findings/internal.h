@@ -68,9 +68,6 @@ struct df_mountinfo {
 int df_mountinfo_parse(char *text, struct df_mountinfo *ret);
 void df_mountinfo_done(struct df_mountinfo *m);
 
-/* Equal, or above it. */
-bool df_path_is_above(const char *dir, const char *path);
-
 /* Begins as { 0 }: nothing is read before the first question.  df_host_files_done. */
 struct df_host_files {
 	bool is_read;

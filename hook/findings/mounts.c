@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * findings_mounts: sockets, devices, cgroups and files of the host that a container is shown.
+ * Sockets, devices, cgroups and files of the host that a container is shown.
  *
  * A source is looked at as the runtime saw it: links followed, in the host's namespace.
  * A directory counts for all that may be below it.  Places under /run count whether or
@@ -130,23 +130,10 @@ static void add(const struct look *l, enum df_finding finding, const char *what)
 			*what ? " with " : "", what);
 }
 
-static bool is_socket_below(const struct look *l, const char *name)
-{
-	struct stat st;
-
-	return fstatat(l->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode);
-}
-
-static bool is_there(const char *path)
-{
-	struct stat st;
-
-	return lstat(path, &st) == 0;
-}
-
 static void look_at_directory(struct look *l)
 {
 	bool is_found[DF_FINDINGS] = {}; /* the first of each: "/" has them all */
+	struct stat st;
 
 	find_nodes(l);
 	for (size_t i = 0; i < ARRAY_SIZE(knowns); i++) {
@@ -154,13 +141,15 @@ static void look_at_directory(struct look *l)
 
 		if (is_found[k->finding] ||
 		    (!df_path_is_above(l->path, k->path) && !is_node_above(l, i)) ||
-		    (strncmp(k->path, "/run/", 5) != 0 && !is_there(k->path)))
+		    (strncmp(k->path, "/run/", 5) != 0 && lstat(k->path, &st) < 0))
 			continue;
 		is_found[k->finding] = true;
 		add(l, k->finding, strcmp(l->path, k->path) == 0 ? "" : k->path);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (is_found[names[i].finding] || !is_socket_below(l, names[i].path))
+		if (is_found[names[i].finding] ||
+		    fstatat(l->fd, names[i].path, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !S_ISSOCK(st.st_mode))
 			continue;
 		is_found[names[i].finding] = true;
 		add(l, names[i].finding, names[i].path);
@@ -184,7 +173,7 @@ static void look_at_socket(struct look *l)
 			return;
 		}
 	}
-	/* journald's take what is sent and answer nothing; of others nobody can know */
+	/* journald's sockets answer nothing; what another one does is not known */
 	if (strncmp(l->path, JOURNAL_SOCKETS, strlen(JOURNAL_SOCKETS)) != 0)
 		add(l, DF_FINDING_HOST_SOCKET, "");
 }
@@ -251,7 +240,7 @@ static void look_at(struct look *l)
 	look_at_cgroups(l);
 }
 
-/* The rules let it open disks that nobody has made for it, and it may make them itself. */
+/* Disks that are not made for the container, but that it may make and open. */
 static void look_at_disks(const struct df_config *config, struct df_findings *f)
 {
 	_cleanup_closedir_ DIR *disks = opendir("/sys/dev/block");

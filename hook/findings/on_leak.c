@@ -20,7 +20,10 @@ static const struct df_policy *refused_by(const struct df_hook *h, unsigned find
 	return NULL;
 }
 
-/* Without it AF_PACKET leads out; whether the kernel takes the program is tried, never guessed. */
+/*
+ * Refuses AF_PACKET by a program of lsm.bpf.c, where the kernel takes it: then CAP_NET_RAW is no
+ * finding.  Kernels are not told apart by their version; the program is tried.
+ */
 static void close_raw(struct df_hook *h)
 {
 	char *seen = h->findings.seen[DF_FINDING_CAP_NET_RAW];
@@ -77,6 +80,6 @@ int df_on_leak_judge(struct df_hook *h)
 	}
 	if (pos == 0)
 		return 0;
-	h->is_final = true; /* nothing failed: the policy says so */
+	h->is_final = true; /* a decision of the policy, not a failure */
 	return df_hook_fail(h, EX_CONFIG, "%s", text);
 }

@@ -53,7 +53,7 @@ static const char *or_empty(const char *s)
  */
 static const struct source {
 	const char *key;
-	size_t field; /* offset of a char * in struct df_config */
+	size_t field; /* offset of a const char * in struct df_config */
 } sources[] = {
 	{"io.kubernetes.cri.container-name", offsetof(struct df_config, name)},
 	{"io.kubernetes.container.name", offsetof(struct df_config, name)},
@@ -68,30 +68,34 @@ static const struct source {
 	{"io.kubernetes.pod.namespace", offsetof(struct df_config, k8s_namespace)},
 };
 
+/* They only label events: a text that cannot be a name is no reason to refuse. */
+static bool is_name(const char *text)
+{
+	return text && *text && strlen(text) <= DF_OCI_TEXT_MAX;
+}
+
 static int read_names(const struct df_json *doc, struct df_config *c, char *error)
 {
 	const struct df_json *annotations = NULL;
 	const char *hostname = get_text(doc, "hostname");
-	const char *delegated = NULL;
 	int status = df_oci_annotations(doc, "config.json", &annotations, error);
 
-	if (!status)
-		status = df_annotations_read_runtime(annotations, &c->runtime, error);
-	for (size_t i = 0; !status && i < ARRAY_SIZE(sources); i++) {
-		char **field = (char **)((char *)c + sources[i].field);
+	if (status)
+		return status;
+	df_annotations_read_runtime(annotations, &c->runtime);
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+		const char **field = (const char **)((char *)c + sources[i].field);
 		const char *text = get_text(annotations, sources[i].key);
 
-		/* They only label events: what cannot be a name is no reason to refuse. */
-		if (!*field && text && *text && strlen(text) <= DF_OCI_TEXT_MAX)
-			status = df_oci_copy(text, field, error);
+		if (!*field && is_name(text))
+			*field = text;
 	}
-	if (!status && hostname && *hostname && strlen(hostname) <= DF_OCI_TEXT_MAX)
-		status = df_oci_copy(hostname, &c->hostname, error);
-	delegated = get_text(annotations, "run.oci.delegate-cgroup");
-	if (!status && delegated && *delegated)
-		status = df_oci_copy(delegated, &c->delegated_cgroup, error);
+	c->hostname = is_name(hostname) ? hostname : NULL;
+	c->delegated_cgroup = get_text(annotations, "run.oci.delegate-cgroup");
+	if (c->delegated_cgroup && !*c->delegated_cgroup)
+		c->delegated_cgroup = NULL;
 	c->is_in_pod = df_oci_is_cri_type(annotations, "container"); /* it joins a sandbox */
-	return status;
+	return 0;
 }
 
 /* --- files of the host that the container sees, its resolv.conf among them --- */
@@ -109,7 +113,8 @@ static int read_root(const struct df_json *doc, struct df_config *c, char *error
 		return status;
 	if (path[0] == '\0' || strlen(path) >= PATH_MAX)
 		return df_oci_refuse(error, "config.json: root.path is empty or too long");
-	return df_oci_copy(path, &c->root_path, error);
+	c->root_path = path;
+	return 0;
 }
 
 /* Equal but for double and trailing slashes and "." between them. */
@@ -161,23 +166,18 @@ static int read_resolv_conf(const struct df_json *mount, size_t i, const char **
 	return 0;
 }
 
-/* Copies the strings of m.  source of len octets. */
+/* source: len octets, which are copied. */
 static int add_mount(struct df_config *c, struct df_config_mount m, const char *source, size_t len,
 		     const char *destination, char *error)
 {
-	int status;
-
 	if (df_array_reserve(&c->mounts, &c->cap_mounts, c->n_mounts + 1, sizeof(*c->mounts)) < 0)
 		return df_oci_no_memory(error);
 	m.source = strndup(source, len);
+	m.destination = destination;
 	if (!m.source)
 		return df_oci_no_memory(error);
-	status = df_oci_copy(destination, &m.destination, error);
-	if (status)
-		free(m.source);
-	else
-		c->mounts[c->n_mounts++] = m;
-	return status;
+	c->mounts[c->n_mounts++] = m;
+	return 0;
 }
 
 /* "lowerdir=A:B,upperdir=C": what lies below is seen through it, sockets included. */
@@ -296,7 +296,8 @@ static int read_mounts(const struct df_json *doc, struct df_config *c, char *err
 		c->has_writable_proc = false;
 	if (status == 0 && c->root_path)
 		status = add_mount(c, root, c->root_path, strlen(c->root_path), "/", error);
-	return status || !source ? status : df_oci_copy(source, &c->resolv_conf, error);
+	c->resolv_conf = source;
+	return status;
 }
 
 /* --- what confines the container, and what its environment hands it --- */
@@ -414,8 +415,7 @@ static int read_devices(const struct df_json *doc, struct df_config *c, char *er
 		d.minor = (uint32_t)minor;
 		if (df_array_reserve(&c->disks, &c->cap_disks, c->n_disks + 1, sizeof(d)) < 0)
 			return df_oci_no_memory(error);
-		if (df_oci_copy(or_empty(get_text(device, "path")), &d.path, error) != 0)
-			return df_oci_no_memory(error);
+		d.path = or_empty(get_text(device, "path"));
 		c->disks[c->n_disks++] = d;
 	}
 	return 0;
@@ -431,25 +431,22 @@ static bool has_seccomp(const struct df_json *doc)
 					      df_json_len(df_json_get(seccomp, "syscalls")) > 0);
 }
 
-static int read_namespaces(const struct df_json *doc, struct df_config *c, char *error)
+static void read_namespaces(const struct df_json *doc, struct df_config *c)
 {
 	const struct df_json *namespaces = get(doc, "linux", "namespaces");
-	int status = 0;
 
-	for (size_t i = 0; status == 0 && i < df_json_len(namespaces); i++) {
+	for (size_t i = 0; i < df_json_len(namespaces); i++) {
 		const struct df_json *ns = df_json_at(namespaces, i);
-		const char *type = get_text(ns, "type");
-		const char *path = get_text(ns, "path");
+		const char *type = or_empty(get_text(ns, "type")), *path = get_text(ns, "path");
 		const bool is_joined = path && *path;
 
-		if (type && strcmp(type, "cgroup") == 0)
+		if (strcmp(type, "cgroup") == 0)
 			c->has_own_cgroupns = !is_joined;
-		if (type && strcmp(type, "network") == 0 && is_joined && !c->netns_path)
-			status = df_oci_copy(path, &c->netns_path, error);
-		if (type && strcmp(type, "pid") == 0 && is_joined && !c->pidns_path)
-			status = df_oci_copy(path, &c->pidns_path, error);
+		if (strcmp(type, "network") == 0 && is_joined && !c->netns_path)
+			c->netns_path = path;
+		if (strcmp(type, "pid") == 0 && is_joined && !c->pidns_path)
+			c->pidns_path = path;
 	}
-	return status;
 }
 
 /*
@@ -538,21 +535,21 @@ static bool is_ipv6_disabled(const struct df_json *doc)
 int df_config_parse(const char *text, size_t len, struct df_config *ret,
 		    char ret_error[static DF_OCI_ERROR_MAX])
 {
-	static int (*const readers[])(const struct df_json *, struct df_config *, char *) = {
-		read_root,         read_mounts,  read_namespaces, read_environment,
-		read_device_rules, read_devices, read_names};
-	_cleanup_df_json_ struct df_json *doc = NULL;
+	static int (*const readers[])(const struct df_json *, struct df_config *,
+				      char *) = {read_root,         read_mounts,  read_environment,
+						 read_device_rules, read_devices, read_names};
 	_cleanup_config_ struct df_config c = {0};
-	int status = df_oci_object("config.json", text, len, &doc, ret_error);
+	int status = df_oci_object("config.json", text, len, &c.doc, ret_error);
 
 	for (size_t i = 0; !status && i < ARRAY_SIZE(readers); i++)
-		status = readers[i](doc, &c, ret_error);
+		status = readers[i](c.doc, &c, ret_error);
 	if (status)
 		return status;
-	c.caps = read_caps(doc);
-	c.has_seccomp = has_seccomp(doc);
-	c.has_masked_paths = df_json_len(get(doc, "linux", "maskedPaths")) > 0;
-	c.is_ipv6_disabled = is_ipv6_disabled(doc);
+	read_namespaces(c.doc, &c);
+	c.caps = read_caps(c.doc);
+	c.has_seccomp = has_seccomp(c.doc);
+	c.has_masked_paths = df_json_len(get(c.doc, "linux", "maskedPaths")) > 0;
+	c.is_ipv6_disabled = is_ipv6_disabled(c.doc);
 	*ret = c;
 	c = (struct df_config){0};
 	return 0;
@@ -560,28 +557,14 @@ int df_config_parse(const char *text, size_t len, struct df_config *ret,
 
 void df_config_done(struct df_config *c)
 {
-	free(c->resolv_conf);
-	free(c->root_path);
-	free(c->name);
-	free(c->image);
-	free(c->pod);
-	free(c->k8s_namespace);
-	free(c->hostname);
-	free(c->netns_path);
-	free(c->delegated_cgroup);
-	free(c->pidns_path);
-	free(c->proxies);
-	df_annotations_runtime_done(&c->runtime);
-	free(c->localdomain);
-	free(c->res_options);
-	for (size_t i = 0; i < c->n_mounts; i++) {
+	df_json_free(c->doc);
+	for (size_t i = 0; i < c->n_mounts; i++)
 		free(c->mounts[i].source);
-		free(c->mounts[i].destination);
-	}
 	free(c->mounts);
 	free(c->rules);
-	for (size_t i = 0; i < c->n_disks; i++)
-		free(c->disks[i].path);
 	free(c->disks);
+	free(c->proxies);
+	free(c->localdomain);
+	free(c->res_options);
 	*c = (struct df_config){0};
 }

@@ -18,12 +18,12 @@
 #include "hook/oci/json.h"
 
 struct df_config_mount {
-	char *source;         /* as written; relative to the bundle */
-	char *destination;    /* as written */
-	bool is_cgroup;       /* a cgroup file system of its own, without a source */
-	bool is_recursive;    /* with what is mounted below the source … */
-	bool is_readonly;     /* … which this does not cover, … */
-	bool is_all_readonly; /* … but this does */
+	char *source;            /* as written; relative to the bundle */
+	const char *destination; /* as written */
+	bool is_cgroup;          /* a cgroup file system of its own, without a source */
+	bool is_recursive;       /* with what is mounted below the source … */
+	bool is_readonly;        /* … which this does not cover, … */
+	bool is_all_readonly;    /* … but this does */
 };
 
 /* Of linux.resources.devices; of those that fit a device the last one counts. */
@@ -36,35 +36,37 @@ struct df_config_rule {
 /* A block device of linux.devices. */
 struct df_config_device {
 	uint32_t major, minor;
-	char *path; /* in the container */
+	const char *path; /* in the container */
 };
 
-/* Owned; df_config_done.  Missing parts are NULL. */
+/* df_config_done.  Missing parts are NULL. */
 struct df_config {
-	char *resolv_conf; /* source of the mount at /etc/resolv.conf */
-	char *root_path;   /* as written; relative to the bundle */
-	char *name;        /* container name where the manager tells one; see config.c */
-	char *image;
-	char *pod;
-	char *k8s_namespace;
+	struct df_json *doc;     /* to which all strings that are const belong */
+	const char *resolv_conf; /* source of the mount at /etc/resolv.conf */
+	const char *root_path;   /* as written; relative to the bundle */
+	const char *name;        /* container name where the manager tells one; see config.c */
+	const char *image;
+	const char *pod;
+	const char *k8s_namespace;
 	struct df_annotations_runtime runtime;
-	char *hostname;        /* of its own UTS namespace: whoever starts it chooses */
+	const char *hostname;  /* of its own UTS namespace: whoever starts it chooses */
 	bool is_ipv6_disabled; /* by linux.sysctl; runc sets those after the hooks */
 
 	/* what confines it */
-	uint64_t caps;          /* of any set, by CAP_… of <linux/capability.h>; see config.c */
-	bool has_seccomp;       /* a filter that refuses something */
-	bool has_masked_paths;  /* parts of /proc and /sys are hidden */
-	bool has_all_devices;   /* every device is allowed … */
-	bool may_use_tun;       /* … or /dev/net/tun at least … */
-	bool has_tun;           /* … which is made for it */
-	bool has_own_cgroupns;  /* a new one */
-	char *delegated_cgroup; /* crun's run.oci.delegate-cgroup: below its cgroup, with init */
-	bool is_in_pod;         /* managers say that it shares namespaces */
-	char *netns_path;       /* of the network namespace that it joins */
+	uint64_t caps;         /* of any set, by CAP_… of <linux/capability.h>; see config.c */
+	bool has_seccomp;      /* a filter that refuses something */
+	bool has_masked_paths; /* parts of /proc and /sys are hidden */
+	bool has_all_devices;  /* every device is allowed … */
+	bool may_use_tun;      /* … or /dev/net/tun at least … */
+	bool has_tun;          /* … which is made for it */
+	bool has_own_cgroupns; /* a new one */
+	const char
+		*delegated_cgroup; /* crun's run.oci.delegate-cgroup: below its cgroup, with init */
+	bool is_in_pod;            /* managers say that it shares namespaces */
+	const char *netns_path;    /* of the network namespace that it joins */
 	bool has_writable_sysfs;
 	bool has_writable_proc; /* and of it nothing made read-only that must be */
-	char *pidns_path;       /* the same of the pid namespace */
+	const char *pidns_path; /* the same of the pid namespace */
 	char *proxies;          /* "http_proxy=http://10.0.0.1:3128, …" of its environment */
 	char *localdomain;      /* LOCALDOMAIN of its environment, */
 	char *res_options;      /* and RES_OPTIONS: resolv.conf(5) */

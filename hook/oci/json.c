@@ -10,11 +10,6 @@
 
 #include "lib/base/util.h"
 
-void df_oci_free_json(struct df_json **doc)
-{
-	df_json_free(*doc);
-}
-
 int df_oci_refuse(char *error, const char *format, ...)
 {
 	va_list args;
@@ -39,18 +34,19 @@ int df_oci_copy(const char *text, char **ret, char *error)
 
 int df_oci_object(const char *what, const char *text, size_t len, struct df_json **ret, char *error)
 {
-	_cleanup_df_json_ struct df_json *doc = NULL;
+	struct df_json *doc = NULL;
 	char why[DF_JSON_ERROR_MAX];
 	int r = df_json_parse(text, len, DF_OCI_JSON_MAX, &doc, why);
 
 	if (r < 0) {
-		int status = df_oci_refuse(error, "%s: %s", what, why);
-
-		return r == -ENOMEM ? EX_OSERR : status;
+		(void)df_oci_refuse(error, "%s: %s", what, why);
+		return r == -ENOMEM ? EX_OSERR : EX_DATAERR;
 	}
-	if (!df_json_is_object(doc))
+	if (!df_json_is_object(doc)) {
+		df_json_free(doc);
 		return df_oci_refuse(error, "%s: not a JSON object", what);
-	*ret = TAKE_PTR(doc);
+	}
+	*ret = doc;
 	return 0;
 }
 

@@ -17,9 +17,6 @@
 #define DF_OCI_TEXT_MAX 1024 /* octets of a free text: a name, a value that is only shown */
 #define DF_OCI_SHOWN_MAX 128 /* text of the input is shown up to here in messages */
 
-void df_oci_free_json(struct df_json **doc);
-#define _cleanup_df_json_ __attribute__((cleanup(df_oci_free_json)))
-
 /* Returns 65. */
 int df_oci_refuse(char *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -33,6 +30,7 @@ int df_oci_object(const char *what, const char *text, size_t len, struct df_json
 /* Missing: 0 and NULL.  Borrowed. */
 int df_oci_string(const struct df_json *obj, const char *what, const char *key, const char **ret,
 		  char *error);
+/* A copy, owned by the caller. */
 int df_oci_copy(const char *text, char **ret, char *error);
 
 /* The object, whose values are all strings; NULL if there is none. */

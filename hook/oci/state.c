@@ -13,64 +13,65 @@
 
 #define _cleanup_state_ __attribute__((cleanup(df_state_done)))
 
-/*
- * The id becomes a directory name and a part of log lines.  runc accepts these characters and
- * crun all but '/'.  Names that begin with '.' or '@' are no containers': "." and "..",
- * what readdir(3) users skip, and our own below /run/deployfence.
- */
-static bool is_id(const char *id)
+/* A string that must be there, and escaped for a message in shown. */
+static int need_string(const struct df_json *doc, const char *key, const char **ret,
+		       char shown[static SHOWN_MAX], char *error)
 {
-	size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-			      "0123456789_+.-");
+	int status = df_oci_string(doc, "state", key, ret, error);
 
-	return n > 0 && n <= DF_STATE_ID_MAX && id[n] == '\0' && id[0] != '.';
+	if (status)
+		return status;
+	if (!*ret)
+		return df_oci_refuse(error, "state: %s is missing", key);
+	(void)df_escape(*ret, strlen(*ret), shown, SHOWN_MAX);
+	return 0;
 }
 
+/*
+ * The id becomes a directory name and a part of log lines.  runc accepts these characters and
+ * crun all but '/'.  Names that begin with '.' or '@' are no containers': "." and "..", names that
+ * users of readdir(3) skip, and our own below /run/deployfence.
+ */
 static int read_id(const struct df_json *doc, struct df_state *s, char *error)
 {
 	const char *id = NULL;
 	char shown[SHOWN_MAX];
-	int status = df_oci_string(doc, "state", "id", &id, error);
+	int status = need_string(doc, "id", &id, shown, error);
+	size_t n;
 
 	if (status)
 		return status;
-	if (!id)
-		return df_oci_refuse(error, "state: id is missing");
+	n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+.-");
 	_Static_assert(DF_STATE_ID_MAX == 128, "the message names it");
-	(void)df_escape(id, strlen(id), shown, sizeof(shown));
-	if (!is_id(id))
+	if (n == 0 || n > DF_STATE_ID_MAX || id[n] != '\0' || id[0] == '.')
 		return df_oci_refuse(
 			error,
 			"state: bad id \"%s\"; accepted: 1 to 128 of A-Z a-z 0-9 _ + . -, "
 			"the first no dot",
 			shown);
-	return df_oci_copy(id, &s->id, error);
+	s->id = id;
+	return 0;
 }
 
 static int read_status(const struct df_json *doc, enum df_state_status *ret, char *error)
 {
 	const char *text = NULL;
 	char shown[SHOWN_MAX];
-	int status = df_oci_string(doc, "state", "status", &text, error);
+	int status = need_string(doc, "status", &text, shown, error);
 
 	if (status)
 		return status;
-	if (!text)
-		return df_oci_refuse(error, "state: status is missing");
-	if (strcmp(text, "creating") == 0 || strcmp(text, "created") == 0) {
+	if (strcmp(text, "creating") == 0 || strcmp(text, "created") == 0)
 		*ret = DF_STATUS_CREATE;
-		return 0;
-	}
-	if (strcmp(text, "stopped") == 0) {
+	else if (strcmp(text, "stopped") == 0)
 		*ret = DF_STATUS_STOPPED;
-		return 0;
-	}
-	(void)df_escape(text, strlen(text), shown, sizeof(shown));
-	return df_oci_refuse(
-		error,
-		"state: status \"%s\" belongs to no stage of this hook; accepted: creating, "
-		"created (createRuntime), stopped (poststop)",
-		shown);
+	else
+		return df_oci_refuse(
+			error,
+			"state: status \"%s\" belongs to no stage of this hook; accepted: "
+			"creating, created (createRuntime), stopped (poststop)",
+			shown);
+	return 0;
 }
 
 static int read_pid(const struct df_json *doc, pid_t *ret, char *error)
@@ -82,8 +83,7 @@ static int read_pid(const struct df_json *doc, pid_t *ret, char *error)
 		return df_oci_refuse(error, "state: pid is missing");
 	if (df_json_int(v, &pid) < 0)
 		return df_oci_refuse(error, "state: pid is not an integer");
-	/* 1 is what createContainer hooks of runc see: the fence would be put on the host's init.
-	 */
+	/* createContainer hooks of runc see 1: the fence would be put on the host's init */
 	if (pid <= 1 || pid >= PID_LIMIT)
 		return df_oci_refuse(error, "state: pid %lld is out of range; accepted: 2 to %d",
 				     (long long)pid, PID_LIMIT - 1);
@@ -95,16 +95,14 @@ static int read_bundle(const struct df_json *doc, struct df_state *s, char *erro
 {
 	const char *bundle = NULL;
 	char shown[SHOWN_MAX];
-	int status = df_oci_string(doc, "state", "bundle", &bundle, error);
+	int status = need_string(doc, "bundle", &bundle, shown, error);
 
 	if (status)
 		return status;
-	if (!bundle)
-		return df_oci_refuse(error, "state: bundle is missing");
-	(void)df_escape(bundle, strlen(bundle), shown, sizeof(shown));
 	if (!df_oci_is_path(bundle))
 		return df_oci_refuse(error, "state: bundle \"%s\" is no absolute path", shown);
-	return df_oci_copy(bundle, &s->bundle, error);
+	s->bundle = bundle;
+	return 0;
 }
 
 static int read_created(const struct df_json *doc, struct df_state *s, char *error)
@@ -135,26 +133,26 @@ static int read_stopped(const struct df_json *doc, struct df_state *s, char *err
 
 	if (v && (df_json_int(v, &pid) < 0 || pid > 0))
 		return read_created(doc, s, error);
-	return df_oci_is_path(bundle) ? df_oci_copy(bundle, &s->bundle, error) : 0;
+	s->bundle = df_oci_is_path(bundle) ? bundle : NULL;
+	return 0;
 }
 
 int df_state_parse(const char *text, size_t len, struct df_state *ret,
 		   char ret_error[static DF_OCI_ERROR_MAX])
 {
-	_cleanup_df_json_ struct df_json *doc = NULL;
 	_cleanup_state_ struct df_state s = {0};
-	int status = df_oci_object("state", text, len, &doc, ret_error);
+	int status = df_oci_object("state", text, len, &s.doc, ret_error);
 
 	if (!status)
-		status = read_id(doc, &s, ret_error);
+		status = read_id(s.doc, &s, ret_error);
 	if (!status)
-		status = read_status(doc, &s.status, ret_error);
+		status = read_status(s.doc, &s.status, ret_error);
 	if (status)
 		return status;
 	if (s.status == DF_STATUS_CREATE)
-		status = read_created(doc, &s, ret_error);
+		status = read_created(s.doc, &s, ret_error);
 	else
-		status = read_stopped(doc, &s, ret_error);
+		status = read_stopped(s.doc, &s, ret_error);
 	if (status && status != EX_USAGE && (s.status == DF_STATUS_CREATE || s.pid == 0))
 		return status;
 	/*
@@ -168,8 +166,6 @@ int df_state_parse(const char *text, size_t len, struct df_state *ret,
 
 void df_state_done(struct df_state *s)
 {
-	free(s->id);
-	free(s->bundle);
-	df_annotations_done(&s->annotations);
+	df_json_free(s->doc);
 	*s = (struct df_state){0};
 }

@@ -22,11 +22,12 @@ enum df_state_status {
 	DF_STATUS_STOPPED, /* "stopped": poststop, or createRuntime of a restore; see main.c */
 };
 
-/* All strings are owned.  Free with df_state_done. */
+/* df_state_done. */
 struct df_state {
-	char *id;  /* [A-Za-z0-9_+.-]+, without a dot in front */
+	struct df_json *doc; /* to which all strings belong */
+	const char *id;      /* [A-Za-z0-9_+.-]+, without a dot in front */
 	pid_t pid; /* of the container's init, in the hook's pid namespace; with STOPPED, if any */
-	char *bundle; /* absolute path; NULL with STOPPED if it was missing or unusable */
+	const char *bundle; /* absolute path; NULL with STOPPED if it was missing or unusable */
 	enum df_state_status status;
 	struct df_annotations annotations; /* nothing is read with STOPPED without pid */
 };

@@ -260,3 +260,12 @@ void df_random(void *buf, size_t len)
 		len -= (size_t)n;
 	}
 }
+
+bool df_path_is_above(const char *dir, const char *path)
+{
+	size_t len = strlen(dir);
+
+	if (strcmp(dir, "/") == 0)
+		return true;
+	return len > 0 && strncmp(dir, path, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}

@@ -91,6 +91,9 @@ bool df_is_printable(const char *text, size_t len);
 void df_append(char *buf, size_t size, size_t *pos, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Whether dir is path or a directory above it; both without a slash at the end but for "/". */
+bool df_path_is_above(const char *dir, const char *path);
+
 /* Nanoseconds of CLOCK_BOOTTIME; CLOCK_REALTIME as RFC 3339 with microseconds in UTC. */
 uint64_t df_now_ns(void);
 void df_time_text(char ret[static 32]);

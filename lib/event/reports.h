@@ -22,9 +22,6 @@
 #define DF_REPORTS_FILES_MAX 100000 /* counting them takes a fraction of a second */
 #define DF_REPORTS_ID_MAX 128
 #define DF_REPORTS_NAME_MAX 192
-#define DF_REPORTS_OCTETS_MIN (16ull << 20) /* of a limit: one fence's files have 8 MiB */
-#define DF_REPORTS_AGE_S (30ull * 86400)    /* defaults of report-keep */
-#define DF_REPORTS_OCTETS (1ull << 30)
 
 /* Files of a run directory: what is kept; and that what is there could not be, at its end. */
 #define DF_REPORTS_MARK "reported"

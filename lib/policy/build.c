@@ -7,9 +7,7 @@
 #include "lib/base/util.h"
 #include "lib/policy/internal.h"
 
-#define SEEDS_MAX                                                                                  \
-	64u /* tried before giving up; the first one is enough, see DF_POLICY_CHAIN_MAX            \
-	     */
+#define SEEDS_MAX 64u /* the first one is nearly always enough, see DF_POLICY_CHAIN_MAX */
 
 /* Of equal rules, one that is written in the policy goes before one that is listed. */
 static unsigned rank_of(const struct df_policy_source_rule *rule)
@@ -18,7 +16,7 @@ static unsigned rank_of(const struct df_policy_source_rule *rule)
 	       (rule->list != 0);
 }
 
-/* Both say something of the same names, or networks, and ports. */
+/* Both are about the same names, or networks, and the same ports. */
 static bool has_same_scope(const struct df_policy_source_rule *a,
 			   const struct df_policy_source_rule *b)
 {

@@ -14,7 +14,6 @@
 #include "lib/base/array.h"
 #include "lib/base/host_file.h"
 #include "lib/base/util.h"
-#include "lib/policy/internal.h"
 
 #define LOCK_PAUSE_US 5000
 #define INDEX_SUFFIX ".index"
@@ -417,41 +416,34 @@ static int use_table(int fd, size_t size, const char *name, bool is_checked,
 	return 0;
 }
 
-static int find(int dir_fd, const char *name, const char *const *dirs,
-		const struct df_policy_index *index, struct df_policy_mapped *ret)
-{
-	_cleanup_close_ int fd = -1;
-	struct df_policy_stamp stamp;
-	struct stat st;
-
-	if (!is_first(index->files.list[0].path, name, dirs) || !is_current(index))
-		return -ENOENT;
-	fd = open_own(dir_fd, index->table, &st);
-	if (fd < 0)
-		return fd;
-	stamp = df_policy_stamp_from(&st);
-	if (!is_same_stamp(&stamp, &index->table_stamp))
-		return -ENOENT;
-	return use_table(TAKE_FD(fd), (size_t)st.st_size, name, true, ret);
-}
-
 int df_policy_cache_find(int dir_fd, const char *name, const char *const *dirs,
 			 struct df_policy_mapped *ret)
 {
+	_cleanup_close_ int fd = -1;
 	struct df_policy_index index;
+	struct df_policy_stamp stamp;
 	char file[FILE_NAME_MAX];
+	struct stat st;
 	int r;
 
 	if (!df_policy_is_name(name, strlen(name)))
 		return -ENOENT;
 	(void)snprintf(file, sizeof(file), "%s" INDEX_SUFFIX, name);
 	r = read_index(dir_fd, file, &index);
-	if (r == 0) {
-		r = find(dir_fd, name, dirs, &index, ret);
-		if (r == 0)
-			ret->messages = TAKE_PTR(index.messages);
-		df_policy_index_done(&index);
+	if (r < 0)
+		return r == -ENOMEM ? r : -ENOENT;
+	r = -ENOENT;
+	if (is_first(index.files.list[0].path, name, dirs) && is_current(&index))
+		r = fd = open_own(dir_fd, index.table, &st);
+	if (fd >= 0) {
+		stamp = df_policy_stamp_from(&st);
+		r = is_same_stamp(&stamp, &index.table_stamp)
+			    ? use_table(TAKE_FD(fd), (size_t)st.st_size, name, true, ret)
+			    : -ENOENT;
 	}
+	if (r == 0)
+		ret->messages = TAKE_PTR(index.messages);
+	df_policy_index_done(&index);
 	/* Whatever is wrong with the files here, they can be made anew. */
 	return r == 0 || r == -ENOMEM ? r : -ENOENT;
 }

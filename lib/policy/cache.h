@@ -11,7 +11,7 @@
  * rank has the policy.  A policy of which a file changed within two seconds before it was
  * read gets no index: the next write might not show in the times.
  * A table is checked in full when it is put here.  Later only its header is checked, and its
- * stamp, which shows any write.  Whoever uses a table holds a shared lock on it, by the
+ * stamp, which shows any write.  Each user of a table holds a shared lock on it, by the
  * descriptor that is handed on to its proxies.  A table that no index names and nobody holds
  * is removed.
  *
@@ -90,5 +90,25 @@ int df_policy_cache_keep(int dir_fd, const char *name, const void *table, size_t
  * of this version, or of another policy than name.  *ret is malloc'd.
  */
 int df_policy_cache_last_good(int dir_fd, const char *name, void **ret, size_t *ret_size);
+
+/* NAME.index as octets; not for callers, but for tests. */
+
+#define DF_POLICY_INDEX_MAX (1u << 20) /* octets: 64 paths, and warnings */
+#define DF_POLICY_TABLE_NAME 40        /* 32 hexadecimal digits, ".table", NUL */
+
+struct df_policy_index {
+	char table[DF_POLICY_TABLE_NAME];
+	struct df_policy_stamp table_stamp;
+	struct df_policy_files files;
+	char *messages; /* malloc'd; NULL: none */
+};
+
+void df_policy_index_done(struct df_policy_index *index);
+
+/* *ret is malloc'd.  -ENOMEM. */
+int df_policy_index_write(const struct df_policy_index *index, char **ret, size_t *ret_len);
+
+/* -EBADMSG: not an index, or of another version.  *ret is to be freed on success only. */
+int df_policy_index_read(const char *data, size_t len, struct df_policy_index *ret);
 
 #endif

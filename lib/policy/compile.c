@@ -2,7 +2,6 @@
 #include "lib/policy/compile.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -17,9 +16,7 @@ void df_policy_result_done(struct df_policy_result *r)
 	*r = (struct df_policy_result){0};
 }
 
-/*
- * Moves the messages into *ret, whatever r is; r, or -ENOMEM.  A table is of use only
- * whole: after a failure, none is handed out.
+/* Moves the messages into *ret, whatever r is; r, or -ENOMEM.  After a failure there is no table.
  */
 static int finish(struct df_messages *messages, int r, struct df_policy_result *ret)
 {
@@ -37,7 +34,7 @@ static int finish(struct df_messages *messages, int r, struct df_policy_result *
 	return r;
 }
 
-/* Of the first of ret->files.  Without the result's messages; those are in messages. */
+/* Compiles the first of ret->files; messages move to the result later. */
 static int compile(const char *name, const char *text, size_t len,
 		   const struct df_policy_reading *reading, struct df_messages *messages,
 		   struct df_policy_result *ret)
@@ -88,20 +85,6 @@ int df_policy_compile_text(const char *name, const char *file, const char *text,
 	return finish(&messages, r, ret);
 }
 
-static const char *read_error(const struct df_policy_files *files, int r)
-{
-	switch (r) {
-	case -E2BIG:
-		return "too big; at most 16 MiB";
-	case -EINVAL:
-		return "not a regular file; put the policy itself there";
-	default:
-		return df_policy_files_error(files, r);
-	}
-}
-
-_Static_assert(DF_POLICY_FILE_MAX == 16u << 20, "read_error says so");
-
 static bool is_link(const char *path)
 {
 	struct stat st;
@@ -113,6 +96,8 @@ int df_policy_compile_file(const char *name, const char *path, struct df_policy_
 {
 	return df_policy_compile_file_in(name, path, NULL, DF_POLICY_TRUST_ANY, ret);
 }
+
+_Static_assert(DF_POLICY_FILE_MAX == 16u << 20, "the message below names the limit");
 
 int df_policy_compile_file_in(const char *name, const char *path, const char *data_dir,
 			      enum df_policy_trust trust, struct df_policy_result *ret)
@@ -127,10 +112,14 @@ int df_policy_compile_file_in(const char *name, const char *path, const char *da
 	r = df_policy_files_read(&ret->files, path, DF_POLICY_FILE_MAX, &text, &len, &index);
 	if (r == 0)
 		df_policy_warn_untrusted(&messages, &ret->files, (uint32_t)index);
-	if (r == -ENOENT && is_link(path))
-		df_messages_error(&messages, 0, 0, "a link to a file that is missing");
-	else if (r < 0)
-		df_messages_error(&messages, 0, 0, "%s", read_error(&ret->files, r));
+	if (r < 0)
+		df_messages_error(&messages, 0, 0, "%s%s",
+				  r == -ENOENT && is_link(path)
+					  ? "a link to a file that is missing"
+					  : df_policy_files_error(&ret->files, r),
+				  r == -E2BIG    ? "; at most 16 MiB"
+				  : r == -EINVAL ? "; put the policy itself there"
+						 : "");
 	else
 		r = compile(name, text, len, &all, &messages, ret);
 	return finish(&messages, r, ret);
@@ -152,36 +141,18 @@ bool df_policy_is_name(const char *s, size_t len)
 	return true;
 }
 
-static int report_missing(const char *name, const char *const *dirs, struct df_policy_result *ret)
-{
-	_cleanup_free_ char *list = NULL;
-	struct df_messages messages = {.file = name};
-	size_t size = 1, pos = 0;
-
-	for (size_t i = 0; dirs[i]; i++)
-		size += strlen(dirs[i]) + strlen(", ");
-	list = calloc(1, size);
-	if (!list)
-		return -ENOMEM;
-	for (size_t i = 0; dirs[i]; i++)
-		df_append(list, size, &pos, "%s%s", i ? ", " : "", dirs[i]);
-	df_messages_error(&messages, 0, 0, "no such policy; looked for %s.policy in %s", name,
-			  list);
-	return finish(&messages, -ENOENT, ret);
-}
-
 int df_policy_compile_name(const char *name, const char *const *dirs, enum df_policy_trust trust,
 			   struct df_policy_result *ret)
 {
 	const char *data_dir = NULL;
+	struct df_messages messages = {.file = "policy"};
+	char quote[DF_MESSAGES_QUOTE], list[1024] = "";
+	size_t pos = 0;
 
 	*ret = (struct df_policy_result){0};
 	for (size_t i = 0; dirs[i]; i++)
 		data_dir = dirs[i];
 	if (!df_policy_is_name(name, strlen(name))) {
-		struct df_messages messages = {.file = "policy"};
-		char quote[DF_MESSAGES_QUOTE];
-
 		df_messages_error(&messages, 0, 0,
 				  "bad policy name '%s'; write letters, digits, '.', '_' and '-', "
 				  "a letter or digit first, at most %d",
@@ -195,142 +166,14 @@ int df_policy_compile_name(const char *name, const char *const *dirs, enum df_po
 		if (asprintf(&path, "%s/%s.policy", dirs[i], name) < 0)
 			return -ENOMEM;
 		r = df_policy_compile_file_in(name, path, data_dir, trust, ret);
-		/* Only absence leads on: what cannot be read is not replaced by another. */
+		/* Only if it is absent, the next one counts: an unreadable one is an error. */
 		if ((r != -ENOENT && r != -ENOTDIR) || is_link(path))
 			return r;
 		df_policy_result_done(ret);
+		df_append(list, sizeof(list), &pos, "%s%s", i ? ", " : "", dirs[i]);
 	}
-	return report_missing(name, dirs, ret);
-}
-
-void df_policy_files_done(struct df_policy_files *files)
-{
-	for (size_t i = 0; i < files->n; i++)
-		free(files->list[i].path);
-	files->n = 0;
-}
-
-static int64_t nanoseconds(const struct timespec *t)
-{
-	return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
-}
-
-struct df_policy_stamp df_policy_stamp_from(const struct stat *st)
-{
-	return (struct df_policy_stamp){
-		.dev = st->st_dev,
-		.ino = st->st_ino,
-		.size = (uint64_t)st->st_size,
-		.mtime_ns = nanoseconds(&st->st_mtim),
-		.ctime_ns = nanoseconds(&st->st_ctim),
-	};
-}
-
-int df_policy_stamp_of(const char *path, struct df_policy_stamp *ret)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return -errno;
-	*ret = df_policy_stamp_from(&st);
-	return 0;
-}
-
-int df_policy_files_add(struct df_policy_files *files, const char *path, size_t *ret_index)
-{
-	struct df_policy_file *file = &files->list[files->n];
-
-	if (files->n == DF_POLICY_FILES_MAX)
-		return -EMFILE;
-	*file = (struct df_policy_file){.path = strdup(path)};
-	if (!file->path)
-		return -ENOMEM;
-	*ret_index = files->n++;
-	return 0;
-}
-
-/* A descriptor or -errno; files->why is set for what others could have written. */
-static int open_file(struct df_policy_files *files, const char *path)
-{
-	int fd = -EPERM;
-
-	files->why[0] = '\0';
-	if (files->trust != DF_POLICY_TRUST_ANY) {
-		/* a warning is about root's files, whoever looks at them */
-		fd = df_host_file_open(path, files->trust == DF_POLICY_TRUST_WARN ? 0 : geteuid(),
-				       files->why);
-		if (!*files->why || files->trust == DF_POLICY_TRUST_DEMAND)
-			return fd;
-	}
-	/* O_NONBLOCK: a FIFO put in the file's place must not hold us. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	return fd < 0 ? -errno : fd;
-}
-
-int df_policy_files_read(struct df_policy_files *files, const char *path, size_t max, char **ret,
-			 size_t *ret_len, size_t *ret_index)
-{
-	_cleanup_close_ int fd = open_file(files, path);
-	_cleanup_free_ char *text = NULL;
-	struct df_policy_stamp stamp, after;
-	struct stat st;
-	size_t len = 0;
-	int r;
-
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	if ((uint64_t)st.st_size > max)
-		return -E2BIG;
-	stamp = df_policy_stamp_from(&st);
-	r = df_read_all(fd, max, &text, &len);
-	if (r < 0)
-		return r;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	after = df_policy_stamp_from(&st);
-	r = df_policy_files_add(files, path, ret_index);
-	if (r < 0)
-		return r;
-	if (len != stamp.size || memcmp(&stamp, &after, sizeof(stamp)) != 0)
-		files->has_changed = true;
-	files->list[*ret_index].stamp = stamp;
-	*ret = TAKE_PTR(text);
-	*ret_len = len;
-	return 0;
-}
-
-char *df_policy_files_resolve(const char *from, const char *path)
-{
-	const char *slash = strrchr(from, '/');
-	char *resolved;
-
-	if (path[0] == '/' || !slash)
-		return strdup(path);
-	if (asprintf(&resolved, "%.*s/%s", (int)(slash - from), from, path) < 0)
-		return NULL;
-	return resolved;
-}
-
-const char *df_policy_files_error(const struct df_policy_files *files, int r)
-{
-	if (r == -EPERM && *files->why)
-		return files->why;
-	switch (r) {
-	case -E2BIG:
-		return "too big";
-	case -EINVAL:
-		return "not a regular file";
-	case -ENOENT:
-		/* In the words of strerror, podman would take the container's command for missing.
-		 */
-		return "the file is missing";
-	case -EMFILE:
-		return "too many files in one policy";
-	default:
-		return strerror(-r);
-	}
+	messages.file = name;
+	df_messages_error(&messages, 0, 0, "no such policy; looked for %s.policy in %s", name,
+			  list);
+	return finish(&messages, -ENOENT, ret);
 }

@@ -24,7 +24,7 @@ struct parser {
 struct statement {
 	const char *name;
 	int (*parse)(struct parser *p, const struct statement *s);
-	size_t offset;        /* of what it sets, in struct df_conf_host */
+	size_t offset;        /* of the field that it sets, in struct df_conf_host */
 	const char *words[3]; /* of a bool, NULL-terminated; it becomes true by … */
 	int truth;            /* … this one */
 };
@@ -37,7 +37,8 @@ void df_conf_init(struct df_conf_host *ret)
 		.fail = DF_HOST_FAIL_CLOSED,
 		.log = DF_CONF_LOG_JOURNAL,
 		.report_dir = DF_REPORT_DIR,
-		.report_limits = {.age_s = DF_REPORTS_AGE_S, .octets = DF_REPORTS_OCTETS},
+		.report_age_s = DF_CONF_REPORTS_AGE_S,
+		.report_octets = DF_CONF_REPORTS_OCTETS,
 	};
 }
 
@@ -209,7 +210,7 @@ static int parse_report_dir(struct parser *p, const struct statement *s)
 /* The duration and the size up to which reports are kept: 30d 1GiB. */
 static int parse_report_keep(struct parser *p, const struct statement *s)
 {
-	struct df_reports_limits limits;
+	uint64_t age_s, octets;
 	struct df_value_error error;
 	struct df_word w;
 	int r = df_stmt_need(&p->stmt, "a duration and a size, as 30d 1GiB", &w);
@@ -217,21 +218,23 @@ static int parse_report_keep(struct parser *p, const struct statement *s)
 	(void)s;
 	if (r < 0)
 		return r;
-	if (df_value_duration(w.s, w.len, &limits.age_s, &error) < 0)
+	if (df_value_duration(w.s, w.len, &age_s, &error) < 0)
 		goto refuse;
 	r = df_stmt_need(&p->stmt, "a size too, as 30d 1GiB", &w);
 	if (r < 0)
 		return r;
-	if (df_value_size(w.s, w.len, &limits.octets, &error) < 0)
+	if (df_value_size(w.s, w.len, &octets, &error) < 0)
 		goto refuse;
 	/* One report must not push out all others. */
-	if (limits.octets < DF_REPORTS_OCTETS_MIN)
+	if (octets < DF_CONF_REPORTS_OCTETS_MIN)
 		return df_stmt_error(&p->stmt, w.column, "too small; at least %lluMiB",
-				     (unsigned long long)DF_REPORTS_OCTETS_MIN >> 20);
+				     (unsigned long long)DF_CONF_REPORTS_OCTETS_MIN >> 20);
 	r = df_stmt_end(&p->stmt, "a duration and a size only");
-	if (r == 0)
-		p->conf->report_limits = limits;
-	return r;
+	if (r < 0)
+		return r;
+	p->conf->report_age_s = age_s;
+	p->conf->report_octets = octets;
+	return 0;
 refuse:
 	return df_stmt_error(&p->stmt, w.column + (unsigned)error.offset, "%s", error.text);
 }
@@ -344,7 +347,7 @@ int df_conf_load(const char *path, struct df_conf_host *ret, char **ret_messages
 
 /* The kill switch. */
 
-/* In form, 'd' stands for a digit, and 'T' for what may stand between date and time. */
+/* In form, 'd' stands for a digit, and 'T' for a separator of date and time. */
 static bool has_form(const char *s, const char *form, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -368,20 +371,11 @@ static int number(const char *s, int n)
 	return value;
 }
 
-static int days_of_month(const struct tm *tm)
-{
-	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	int year = tm->tm_year + 1900;
-	bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-
-	return days[tm->tm_mon] + (tm->tm_mon == 1 && is_leap);
-}
-
 int df_conf_parse_time(const char *s, size_t len, time_t *ret)
 {
 	static const char form[] = "dddd-dd-ddTdd:dd:dd", zone[] = "dd:dd";
 	size_t at = strlen(form);
-	struct tm tm = {0};
+	struct tm tm = {0}, day = {0};
 	long offset = 0;
 
 	if (len <= at || !has_form(s, form, at))
@@ -392,9 +386,12 @@ int df_conf_parse_time(const char *s, size_t len, time_t *ret)
 	tm.tm_hour = number(s + 11, 2);
 	tm.tm_min = number(s + 14, 2);
 	tm.tm_sec = number(s + 17, 2);
-	/* timegm carries 60 over, as it stands for a leap second. */
+	/* timegm carries over: a day that the month does not have, and 60 for a leap second. */
+	day = tm;
+	day.tm_hour = day.tm_min = day.tm_sec = 0;
+	(void)timegm(&day);
 	if (tm.tm_year < 70 || tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 ||
-	    tm.tm_mday > days_of_month(&tm) || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+	    day.tm_mday != tm.tm_mday || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
 		return -EINVAL;
 	if (s[at] == '.') { /* a fraction is read and dropped */
 		size_t first = ++at;
@@ -483,21 +480,6 @@ static void read_line(const char *line, size_t len, struct disabled *d)
 	}
 }
 
-/* Up to the first line that is wrong. */
-static void read_lines(const char *text, size_t len, struct disabled *d)
-{
-	while (len > 0 && !d->fault) {
-		const char *lf = memchr(text, '\n', len);
-		size_t n = lf ? (size_t)(lf - text) : len;
-
-		d->line++;
-		read_line(text, n, d);
-		n += lf ? 1 : 0;
-		text += n;
-		len -= n;
-	}
-}
-
 enum df_conf_switch df_conf_switch(const char *path, time_t now,
 				   char ret_text[static DF_CONF_SWITCH_TEXT_MAX])
 {
@@ -515,7 +497,14 @@ enum df_conf_switch df_conf_switch(const char *path, time_t now,
 		(void)snprintf(ret_text, DF_CONF_SWITCH_TEXT_MAX, "%s", why);
 		return DF_CONF_SWITCH_VOID;
 	}
-	read_lines(text, len, &d);
+	/* Up to the first bad line. */
+	for (size_t at = 0, n; at < len && !d.fault; at += n + 1) {
+		const char *lf = memchr(text + at, '\n', len - at);
+
+		n = lf ? (size_t)(lf - text) - at : len - at;
+		d.line++;
+		read_line(text + at, n, &d);
+	}
 	if (d.fault) {
 		(void)snprintf(ret_text, DF_CONF_SWITCH_TEXT_MAX, "line %u: %s", d.line, d.fault);
 		return DF_CONF_SWITCH_VOID;

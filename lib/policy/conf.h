@@ -13,7 +13,6 @@
 #include <time.h>
 
 #include "lib/base/host_file.h"
-#include "lib/event/reports.h"
 #include "lib/policy/compile.h"
 #include "lib/policy/text.h"
 
@@ -29,6 +28,10 @@ enum df_conf_log {
 	DF_CONF_LOG_SYSLOG = 1 << 1,
 	DF_CONF_LOG_FILE = 1 << 2,
 };
+
+#define DF_CONF_REPORTS_AGE_S (30ull * 86400) /* the defaults of report-keep */
+#define DF_CONF_REPORTS_OCTETS (1ull << 30)
+#define DF_CONF_REPORTS_OCTETS_MIN (16ull << 20) /* the files of one fence have 8 MiB */
 
 #define DF_CONF_NAMES_MAX 64 /* policies, and annotations, that a file may list */
 
@@ -49,11 +52,11 @@ struct df_conf_host {
 	enum df_conf_fail fail;
 	unsigned log; /* set of enum df_conf_log; 0: none */
 	char report_dir[DF_STMT_STRING_MAX + 1];
-	struct df_reports_limits report_limits;
+	uint64_t report_age_s, report_octets; /* limits of report-dir */
 };
 
 /*
- * What holds without a file: default-policy default, fail closed, log journal, all
+ * The defaults: default-policy default, fail closed, log journal, all
  * annotations, which may weaken, on-policy-error last-good, report-dir
  * DF_REPORT_DIR, and report-keep 30d 1GiB.
  */
@@ -69,7 +72,7 @@ bool df_conf_has_name(const struct df_conf_names *list, const char *name);
  */
 int df_conf_load(const char *path, struct df_conf_host *ret, char **ret_messages);
 
-/* As above for text of len octets; file is what messages call it. */
+/* As above for text of len octets; file is its name in messages. */
 int df_conf_parse(const char *file, const char *text, size_t len, struct df_conf_host *ret,
 		  char **ret_messages);
 
@@ -84,7 +87,7 @@ enum df_conf_switch {
  * The host's kill switch.  Its file counts only if it is root's alone (lib/base/host_file.h) and if
  * every line of it is "reason TEXT", "until RFC3339", a comment or blank, with exactly one
  * reason and at most one end: a runtime can be told to leave a file there (crun's
- * run.oci.hooks.stderr), which is empty or holds what programs print.
+ * run.oci.hooks.stderr), which is empty or holds the output of programs.
  *
  * ret_text: with THROWN the reason, with VOID why it does not count; escaped for a log line.
  */

@@ -11,10 +11,10 @@
 #define IMPLIED "encrypted-dns.policy"
 #define KINDS_MAX 512 /* different rules of one list: scopes times port ranges, and exceptions */
 
-/* A path as a value, resolved against the current file.  *ret is malloc'd. */
+/* A path as a value, resolved against the directory of the current file.  *ret is malloc'd. */
 static int parse_path(struct df_policy_parser *p, char **ret, unsigned *ret_column)
 {
-	const char *from = p->src->files->list[p->file].path;
+	const char *from = p->src->files->list[p->file].path, *slash = strrchr(from, '/');
 	char path[DF_STMT_STRING_MAX + 1];
 	int r = df_stmt_string(&p->stmt, "a file", path, ret_column);
 
@@ -22,7 +22,10 @@ static int parse_path(struct df_policy_parser *p, char **ret, unsigned *ret_colu
 		return r;
 	if (path[0] == '\0')
 		return df_stmt_error(&p->stmt, *ret_column, "empty file name; write a path");
-	*ret = df_policy_files_resolve(from, path);
+	if (path[0] == '/' || !slash)
+		*ret = strdup(path);
+	else if (asprintf(ret, "%.*s/%s", (int)(slash - from), from, path) < 0)
+		*ret = NULL;
 	return *ret ? 0 : -ENOMEM;
 }
 
@@ -172,7 +175,7 @@ int df_policy_parse_implied(struct df_policy_parser *p, const char *data_dir,
 /* A list while it is read: each kind of entry is one rule, which all entries of it share. */
 struct reading {
 	struct df_policy_parser *p;
-	struct df_policy_source_rule rule; /* what all have in common */
+	struct df_policy_source_rule rule; /* common to all */
 	unsigned column;
 	uint32_t kinds[KINDS_MAX]; /* rules of this list */
 	unsigned n_kinds;
@@ -258,34 +261,6 @@ static int judge_reading(struct df_policy_parser *p, const struct df_list_file *
 	return 0;
 }
 
-static int read_list(struct df_policy_parser *p, struct reading *reading, struct df_list_file *list,
-		     const char *path, const char *format)
-{
-	_cleanup_free_ char *text = NULL;
-	struct df_policy_source *src = p->src;
-	char quote[DF_MESSAGES_QUOTE];
-	const char *other;
-	size_t file;
-	int r = df_policy_files_read(src->files, path, DF_POLICY_LIST_MAX, &text, &list->len,
-				     &file);
-
-	if (r < 0)
-		return refuse_file(p, reading->column, path, r, DF_POLICY_LIST_MAX);
-	df_policy_warn_untrusted(p->stmt.messages, src->files, (uint32_t)file);
-	other = df_list_not_a_list(text, list->len);
-	if (other)
-		return df_stmt_error(&p->stmt, reading->column, "%s: no list; it looks like %s",
-				     df_messages_quote(path, strlen(path), quote), other);
-	if (df_array_reserve(&src->lists, &src->lists_cap, src->n_lists + 1, sizeof(*src->lists)) <
-	    0)
-		return -ENOMEM;
-	src->lists[src->n_lists++] = (struct df_policy_source_list){.file = (uint32_t)file};
-	reading->rule.list = (uint32_t)src->n_lists;
-	list->text = text;
-	r = df_list_read(list);
-	return r < 0 ? r : judge_reading(p, list, (uint32_t)file, reading->column, format);
-}
-
 int df_policy_parse_list(struct df_policy_parser *p, const struct df_policy_statement *s)
 {
 	static const char *const formats[] = {"plain", "hosts", "adblock", "rpz", "dnsmasq", NULL};
@@ -295,9 +270,12 @@ int df_policy_parse_list(struct df_policy_parser *p, const struct df_policy_stat
 		.take = take,
 		.data = &reading,
 	};
-	const char *begin = p->stmt.keyword.s;
-	_cleanup_free_ char *path = NULL;
+	const char *begin = p->stmt.keyword.s, *other;
+	_cleanup_free_ char *path = NULL, *text = NULL;
+	struct df_policy_source *src = p->src;
+	char quote[DF_MESSAGES_QUOTE];
 	struct df_word format;
+	size_t file;
 	int r = parse_path(p, &path, &reading.column);
 
 	if (r < 0)
@@ -309,7 +287,26 @@ int df_policy_parse_list(struct df_policy_parser *p, const struct df_policy_stat
 	r = end_statement(p, "one value only");
 	if (r < 0)
 		return r;
-	r = df_strpool_add(&p->src->strings, begin, (size_t)(format.s + format.len - begin),
+	r = df_strpool_add(&src->strings, begin, (size_t)(format.s + format.len - begin),
 			   &reading.rule.text);
-	return r < 0 ? r : read_list(p, &reading, &list, path, formats[list.format]);
+	if (r < 0)
+		return r;
+	r = df_policy_files_read(src->files, path, DF_POLICY_LIST_MAX, &text, &list.len, &file);
+	if (r < 0)
+		return refuse_file(p, reading.column, path, r, DF_POLICY_LIST_MAX);
+	df_policy_warn_untrusted(p->stmt.messages, src->files, (uint32_t)file);
+	other = df_list_not_a_list(text, list.len);
+	if (other)
+		return df_stmt_error(&p->stmt, reading.column, "%s: no list; it looks like %s",
+				     df_messages_quote(path, strlen(path), quote), other);
+	if (df_array_reserve(&src->lists, &src->lists_cap, src->n_lists + 1, sizeof(*src->lists)) <
+	    0)
+		return -ENOMEM;
+	src->lists[src->n_lists++] = (struct df_policy_source_list){.file = (uint32_t)file};
+	reading.rule.list = (uint32_t)src->n_lists;
+	list.text = text;
+	r = df_list_read(&list);
+	if (r < 0)
+		return r;
+	return judge_reading(p, &list, (uint32_t)file, reading.column, formats[list.format]);
 }

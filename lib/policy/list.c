@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "lib/base/util.h"
-#include "lib/policy/internal.h"
 
 #define ALIEN_MIN 5   /* lines; fewer are slips */
 #define ERROR_MAX 200 /* octets of an error that stands where a list should */

@@ -27,7 +27,7 @@ enum df_list_format {
 
 struct df_list_entry {
 	struct df_policy_target target;
-	bool is_exception; /* not to be blocked, whatever else the list says; in block-lists only */
+	bool is_exception; /* not to be blocked by this list; in block-lists only */
 	bool is_important; /* adblock's: no exception counts against it, but an important one */
 };
 
@@ -40,7 +40,7 @@ struct df_list_file {
 	/* Takes an entry, which is the callee's for the call only.  Not 0: reading ends. */
 	int (*take)(void *data, const struct df_list_entry *entry);
 	void *data;
-	/* what was found */
+	/* results */
 	unsigned n_lines, n_entries;
 	unsigned n_read;    /* lines or records that made entries */
 	unsigned n_unknown; /* those that made none, without comments, … */
@@ -48,7 +48,7 @@ struct df_list_file {
 	unsigned unknown[DF_LIST_UNKNOWN_KEPT];
 };
 
-/* 0, or what take returned. */
+/* 0, or the error of take. */
 int df_list_read(struct df_list_file *list);
 
 /*
@@ -62,5 +62,52 @@ bool df_list_is_alien(const struct df_list_file *list);
 
 /* The format that most lines of such a list have, as words for people; NULL: none. */
 const char *df_list_guess(const struct df_list_file *list);
+
+/* Between list.c and list_rpz.c. */
+
+/* A run of octets in the text of a list. */
+struct df_span {
+	const char *s;
+	size_t len;
+};
+
+/* The result for a line, or for one thing in it. */
+enum df_list_line {
+	DF_LIST_NOTHING, /* blank, a comment, or without a meaning here */
+	DF_LIST_READ,
+	DF_LIST_UNUSED,  /* of the format, but no rule can be made of it */
+	DF_LIST_UNKNOWN, /* not of the format */
+};
+
+struct df_list_reader {
+	struct df_list_file *list;
+	struct df_list_entry entry;
+	size_t next;   /* offset of the next line */
+	unsigned line; /* number of the current one, from 1 */
+	int r;         /* of take; not 0: the end */
+	bool is_trial; /* take nothing yet: a line is read as a whole or not at all */
+};
+
+/* The next line without its end; false behind the last. */
+bool df_list_next_line(struct df_list_reader *r, struct df_span *ret);
+bool df_span_is(struct df_span s, const char *text);
+/* ASCII letters alike. */
+bool df_span_is_nocase(struct df_span s, const char *text);
+bool df_span_is_one_of(struct df_span s, const char *const *texts, size_t n); /* no case */
+bool df_span_begins(struct df_span s, const char *text);
+/* s without its first n octets. */
+struct df_span df_span_behind(struct df_span s, size_t n);
+
+/* Both hand out r->entry.target.name, or net; DF_LIST_UNKNOWN if such a name may not be listed. */
+enum df_list_line df_list_take_dname(struct df_list_reader *r, enum df_policy_scope scope,
+				     bool is_exception);
+enum df_list_line df_list_take_net(struct df_list_reader *r, const struct df_value_net *net,
+				   bool is_exception);
+
+/* Reads all of it: records may take several lines. */
+void df_list_rpz(struct df_list_reader *r);
+
+/* Counts the result for a line. */
+void df_list_count(struct df_list_reader *r, enum df_list_line result, unsigned line);
 
 #endif

@@ -3,16 +3,16 @@
  * list: response policy zones (draft-vixie-dns-rpz) as master files (RFC 1035 section 5).
  *
  * Names are as they stand in the zone: relative to its apex, which is the owner of the
- * SOA record, or else what $ORIGIN says, or else the root.  A file without $ORIGIN is relative
+ * SOA record, or else the first $ORIGIN, or else the root.  A file without $ORIGIN is relative
  * to the zone's name, which a name server's configuration has: here the owner of the SOA.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "lib/base/util.h"
-#include "lib/policy/internal.h"
+#include "lib/policy/list.h"
 
-#define TOKENS_MAX 8 /* owner, TTL, class, type and what we look at of the data */
+#define TOKENS_MAX 8 /* owner, TTL, class, type and the data that are used */
 
 struct record {
 	struct df_span tokens[TOKENS_MAX];
@@ -313,7 +313,7 @@ static enum df_list_line read_record(struct zone *z, const struct record *rec)
 		return DF_LIST_UNKNOWN;
 	trigger = z->owner;
 	if (z->apex.n_labels > 0 && df_dname_strip_suffix(&z->owner, &z->apex, &trigger) < 0) {
-		/* without $ORIGIN the zone's own name is what names are relative to */
+		/* without $ORIGIN names are relative to the zone's own name */
 		if (df_dname_is_equal(&z->owner, &z->apex))
 			trigger = root;
 		else if (z->has_origin || !z->is_relative)

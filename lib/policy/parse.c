@@ -336,14 +336,14 @@ static int parse_refuse_with(struct df_policy_parser *p, const struct df_policy_
 }
 
 /* The one value of a statement, as value makes a number of it. */
-static int parse_number(struct df_policy_parser *p, const char *what,
+static int parse_number(struct df_policy_parser *p, const char *need,
 			int (*value)(const char *s, size_t len, uint64_t *ret,
 				     struct df_value_error *ret_error),
 			uint64_t *ret)
 {
 	struct df_value_error error;
 	struct df_word w;
-	int r = df_stmt_need(&p->stmt, what, &w);
+	int r = df_stmt_need(&p->stmt, need, &w);
 
 	if (r < 0)
 		return r;
@@ -581,7 +581,7 @@ int df_policy_parse_file(struct df_policy_parser *p, uint32_t file, const char *
 	return r;
 }
 
-/* Sets what no statement has set. */
+/* Sets the defaults that depend on other statements. */
 static void finish_settings(const struct df_policy_parser *p)
 {
 	struct df_policy_source *src = p->src;

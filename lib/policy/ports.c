@@ -88,18 +88,15 @@ static int cut(struct df_ports *p, uint8_t proto, uint64_t *sets)
 	return 0;
 }
 
-static bool is_same(const struct df_policy_range *a, const struct df_policy_range *b)
-{
-	return a->proto == b->proto && a->lo == b->lo && a->hi == b->hi;
-}
-
 int df_ports_add_range(struct df_ports *ports, struct df_policy_range range)
 {
 	struct df_ports p = *ports;
 	uint64_t sets[DF_PORT_CLASSES] = {0};
 
 	for (unsigned i = 0; i < p.n_named; i++) {
-		if (is_same(&p.named[i], &range))
+		const struct df_policy_range *r = &p.named[i];
+
+		if (r->proto == range.proto && r->lo == range.lo && r->hi == range.hi)
 			return 0;
 	}
 	if (p.n_named == DF_PORTS_NAMED_MAX)
@@ -114,20 +111,6 @@ int df_ports_add_range(struct df_ports *ports, struct df_policy_range range)
 			return r;
 	}
 	*ports = p;
-	return 0;
-}
-
-int df_ports_add(struct df_ports *ports, const struct df_policy *p)
-{
-	struct df_ports sum = *ports;
-
-	for (uint32_t i = 0; i < df_policy_n_ranges(p); i++) {
-		int r = df_ports_add_range(&sum, df_policy_range_at(p, i));
-
-		if (r < 0)
-			return r;
-	}
-	*ports = sum;
 	return 0;
 }
 

@@ -2,12 +2,12 @@
 /*
  * ports: the port space of TCP and UDP, cut into the classes that rules tell apart.
  *
- * Two ports are of one class if no rule names one without the other.  So what a policy
- * says of one port of a class (its representative) it says of all, and the kernel side
+ * Two ports are of one class if no rule names one without the other.  So the verdict of a policy
+ * for one port of a class (its representative) is that for all, and the kernel side
  * needs one bit a class instead of a rule's port ranges.
  *
- * A class says nothing of the protocol: `:443` names 443 of both, and while no rule
- * says 443/tcp alone, both are in one class, with the representative TCP 443.  Nor need
+ * A class may have ports of both protocols: `:443` names 443 of both, and while no rule
+ * names 443/tcp alone, both are in one class, with the representative TCP 443.  Nor need
  * a class be one range.  Classes 0, 1 and 2 always exist:
  *   0  the TCP ports that no rule names
  *   1  protocols without ports; all but TCP and UDP count as such
@@ -21,7 +21,6 @@
 #include <stdint.h>
 
 #include "bpf/abi.h"
-#include "lib/policy/table.h"
 
 /* Of the classes that there may be (DF_PORT_CLASSES of bpf/abi.h), the compiler leaves these
  * free in each policy, so that own and base policy need not name quite the same ports. */
@@ -36,6 +35,12 @@ enum df_ports_class {
 	DF_PORTS_FIRST_NAMED = 3,
 };
 
+/* Ports that a rule names. */
+struct df_policy_range {
+	uint8_t proto;   /* IPPROTO_TCP, IPPROTO_UDP; 0: both */
+	uint16_t lo, hi; /* host byte order, 1 to 65535 */
+};
+
 struct df_ports_range {
 	uint8_t proto;   /* IPPROTO_TCP or IPPROTO_UDP */
 	uint8_t class;   /* never 0 to 2 */
@@ -48,7 +53,7 @@ struct df_ports {
 	unsigned n_ranges;
 	struct df_ports_range ranges[DF_PORTS_RANGES_MAX]; /* disjoint; TCP first, by port */
 	unsigned n_named;
-	struct df_policy_range named[DF_PORTS_NAMED_MAX]; /* what was added, without doubles */
+	struct df_policy_range named[DF_PORTS_NAMED_MAX]; /* the added ranges, without doubles */
 };
 
 /* No rule has ports: the classes 0 to 2. */
@@ -56,9 +61,6 @@ void df_ports_init(struct df_ports *ret);
 
 /* -E2BIG: more classes, or ranges, than there may be; *ports is then as it was. */
 int df_ports_add_range(struct df_ports *ports, struct df_policy_range range);
-
-/* Adds all of a policy.  -E2BIG as above, with nothing of it added. */
-int df_ports_add(struct df_ports *ports, const struct df_policy *p);
 
 /* proto as in a packet, port in host byte order. */
 unsigned df_ports_class(const struct df_ports *ports, uint8_t proto, uint16_t port);

@@ -8,8 +8,6 @@
 
 #include "lib/base/addr_embedded.h"
 #include "lib/base/util.h"
-#include "lib/policy/internal.h"
-#include "lib/policy/ports.h"
 
 static const char *string_or_null(const struct df_policy *p, uint32_t offset)
 {
@@ -122,10 +120,10 @@ static void find(const struct df_policy *p, const struct df_dname *name, struct 
 		ret->has_allow_below = ret->is_whole && e.flags & DF_POLICY_ENTRY_ALLOW_BELOW;
 }
 
-/* A walk over the rules that cover a name, or what is below it, in their order. */
+/* A walk over the rules that cover a name, or the names below it, in their order. */
 struct walk {
 	const struct levels *levels;
-	bool is_itself; /* at the last level: the name, and not what is below it */
+	bool is_itself; /* at the last level: the name, and not the names below it */
 	unsigned level; /* plus 1 */
 	const struct df_policy_rule *next;
 };
@@ -307,21 +305,6 @@ static uint32_t find_net(const struct df_policy *p, const uint8_t *addr, unsigne
 	return begin;
 }
 
-static const struct df_policy_rule *match_run(const struct df_policy *p, uint32_t rule,
-					      uint8_t proto, uint16_t port)
-{
-	const struct df_policy_rule *r;
-
-	if (rule == 0)
-		return NULL;
-	for (r = df_policy_rules(p) + rule - 1;; r++) {
-		if (df_policy_rule_has_port(r, proto, port))
-			return r;
-		if (r->flags & DF_POLICY_RULE_LAST)
-			return NULL;
-	}
-}
-
 const struct df_policy_rule *df_policy_lookup_net(const struct df_policy *p,
 						  const uint8_t addr[static 16],
 						  unsigned prefix_len, uint8_t proto, uint16_t port)
@@ -331,13 +314,15 @@ const struct df_policy_rule *df_policy_lookup_net(const struct df_policy *p,
 
 	for (uint32_t i = find_net(p, addr, prefix_len); i > 0; i = nets[i - 1].parent) {
 		const struct df_policy_net *n = &nets[i - 1];
-		const struct df_policy_rule *rule;
+		const struct df_policy_rule *rule = df_policy_rules(p) + n->rule - 1;
 
 		if (is_ipv4 && n->prefix_len < DF_POLICY_NET_IPV4_LEN)
 			break;
-		rule = match_run(p, n->rule, proto, port);
-		if (rule)
-			return rule;
+		for (bool is_last = n->rule == 0; !is_last; rule++) {
+			if (df_policy_rule_has_port(rule, proto, port))
+				return rule;
+			is_last = rule->flags & DF_POLICY_RULE_LAST;
+		}
 	}
 	return NULL;
 }
@@ -378,6 +363,20 @@ struct df_policy_range df_policy_range_at(const struct df_policy *p, uint32_t i)
 	return df_policy_ranges(p)[i];
 }
 
+int df_ports_add(struct df_ports *ports, const struct df_policy *p)
+{
+	struct df_ports sum = *ports;
+
+	for (uint32_t i = 0; i < df_policy_n_ranges(p); i++) {
+		int r = df_ports_add_range(&sum, df_policy_range_at(p, i));
+
+		if (r < 0)
+			return r;
+	}
+	*ports = sum;
+	return 0;
+}
+
 static bool is_in(unsigned value, unsigned first, unsigned last)
 {
 	return value >= first && value <= last;
@@ -399,29 +398,30 @@ static bool are_settings_good(const struct df_policy_header *h)
 /* Sections must lie in order and without gaps.  Sums in 64 bits: sizes are not trusted yet. */
 static bool is_header_good(const struct df_policy_header *h, size_t size)
 {
+	const struct {
+		uint32_t offset;
+		uint64_t size;
+	} sections[] = {
+		{h->slots, ((uint64_t)h->n_slots + 1) * sizeof(uint32_t)},
+		{h->entries, ((uint64_t)h->entries_size + 3) & ~UINT64_C(3)},
+		{h->rules, (uint64_t)h->n_rules * sizeof(struct df_policy_rule)},
+		{h->nets, (uint64_t)h->n_nets * sizeof(struct df_policy_net)},
+		{h->ranges, (uint64_t)h->n_ranges * sizeof(struct df_policy_range)},
+		{h->resolvers, (uint64_t)h->n_resolvers * sizeof(struct in6_addr)},
+	};
 	uint64_t at = sizeof(*h);
 
 	if (h->magic != DF_POLICY_MAGIC || h->version != DF_POLICY_VERSION || h->size != size ||
-	    !are_settings_good(h) || h->n_slots == 0 || h->slots != at)
+	    !are_settings_good(h) || h->n_slots == 0 || h->n_ranges > DF_PORTS_NAMED_MAX ||
+	    h->n_resolvers > DF_POLICY_RESOLVERS_MAX || h->n_pins > DF_POLICY_PINS_MAX)
 		return false;
-	at += ((uint64_t)h->n_slots + 1) * sizeof(uint32_t);
-	if (h->entries != at)
-		return false;
-	at = (at + h->entries_size + 3) & ~UINT64_C(3);
-	if (h->rules != at)
-		return false;
-	at += (uint64_t)h->n_rules * sizeof(struct df_policy_rule);
-	if (h->nets != at)
-		return false;
-	at += (uint64_t)h->n_nets * sizeof(struct df_policy_net);
-	if (h->ranges != at || h->n_ranges > DF_PORTS_NAMED_MAX)
-		return false;
-	at += (uint64_t)h->n_ranges * sizeof(struct df_policy_range);
-	if (h->resolvers != at || h->n_resolvers > DF_POLICY_RESOLVERS_MAX)
-		return false;
-	at += (uint64_t)h->n_resolvers * sizeof(struct in6_addr);
-	return h->pins == at && h->n_pins <= DF_POLICY_PINS_MAX && h->strings >= at &&
-	       h->strings_size > 0 && (uint64_t)h->strings + h->strings_size == size;
+	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
+		if (sections[i].offset != at)
+			return false;
+		at += sections[i].size;
+	}
+	return h->pins == at && h->strings >= at && h->strings_size > 0 &&
+	       (uint64_t)h->strings + h->strings_size == size;
 }
 
 /*

@@ -58,12 +58,6 @@ void df_messages_error(struct df_messages *m, unsigned line, unsigned column, co
 	va_end(args);
 }
 
-static bool is_behind(const struct df_message *a, const struct df_message *b)
-{
-	return a->file_number != b->file_number ? a->file_number > b->file_number
-						: a->line > b->line;
-}
-
 /* Insertion sort: stable, and the list is short and nearly sorted. */
 static void sort_by_line(struct df_messages *m)
 {
@@ -71,51 +65,52 @@ static void sort_by_line(struct df_messages *m)
 		struct df_message moved = m->list[i];
 		size_t j = i;
 
-		for (; j > 0 && is_behind(&m->list[j - 1], &moved); j--)
-			m->list[j] = m->list[j - 1];
+		for (; j > 0; j--) {
+			const struct df_message *other = &m->list[j - 1];
+
+			if (other->file_number < moved.file_number ||
+			    (other->file_number == moved.file_number && other->line <= moved.line))
+				break;
+			m->list[j] = *other;
+		}
 		m->list[j] = moved;
 	}
 }
 
-static int print_file(FILE *out, const char *file)
+/* FILE, LINE and COLUMN, as far as there are any. */
+static bool print_place(FILE *out, const char *file, unsigned line, unsigned column)
 {
 	size_t size = strlen(file) * 4 + 1; /* an octet escapes to at most \xHH */
 	_cleanup_free_ char *escaped = malloc(size);
 
 	if (!escaped)
-		return -ENOMEM;
+		return false;
 	(void)df_escape(file, strlen(file), escaped, size);
-	(void)fputs(escaped, out);
-	return 0;
+	(void)fprintf(out, line ? "%s:%u:%u: " : "%s: ", escaped, line, column);
+	return true;
 }
 
-static int print_rest(FILE *out, const char *file, unsigned count, const char *kind)
+static bool print_all(FILE *out, const struct df_messages *m)
 {
-	if (count <= DF_MESSAGES_MAX)
-		return 0;
-	count -= DF_MESSAGES_MAX;
-	if (print_file(out, file) < 0)
-		return -ENOMEM;
-	(void)fprintf(out, ": … and %u more %s%s\n", count, kind, count == 1 ? "" : "s");
-	return 0;
-}
-
-static int print_all(FILE *out, const struct df_messages *m)
-{
-	const char *first = m->list[0].file;
+	const unsigned counts[] = {m->n_errors, m->n_warnings};
+	const char *const kinds[] = {"error", "warning"};
 
 	for (size_t i = 0; i < m->n; i++) {
 		const struct df_message *one = &m->list[i];
 
-		if (print_file(out, one->file) < 0)
-			return -ENOMEM;
-		if (one->line)
-			(void)fprintf(out, ":%u:%u", one->line, one->column);
-		(void)fprintf(out, ": %s%s\n", one->is_error ? "" : "warning: ", one->text);
+		if (!print_place(out, one->file, one->line, one->column))
+			return false;
+		(void)fprintf(out, "%s%s\n", one->is_error ? "" : "warning: ", one->text);
 	}
-	if (print_rest(out, first, m->n_errors, "error") < 0)
-		return -ENOMEM;
-	return print_rest(out, first, m->n_warnings, "warning");
+	for (int i = 0; i < 2; i++) {
+		if (counts[i] <= DF_MESSAGES_MAX)
+			continue;
+		if (!print_place(out, m->list[0].file, 0, 0))
+			return false;
+		(void)fprintf(out, "… and %u more %s%s\n", counts[i] - DF_MESSAGES_MAX, kinds[i],
+			      counts[i] - DF_MESSAGES_MAX == 1 ? "" : "s");
+	}
+	return true;
 }
 
 int df_messages_text(struct df_messages *m, char **ret)
@@ -135,7 +130,7 @@ int df_messages_text(struct df_messages *m, char **ret)
 	if (!out)
 		return -ENOMEM;
 	sort_by_line(m);
-	is_bad = print_all(out, m) < 0 || ferror(out);
+	is_bad = !print_all(out, m) || ferror(out);
 	if (fclose(out) != 0 || is_bad) {
 		free(text);
 		return -ENOMEM;

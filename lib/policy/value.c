@@ -11,7 +11,8 @@
 
 #define NUMBER_TEXT_MAX 20 /* digits of UINT64_MAX */
 
-int df_value_refuse(struct df_value_error *ret_error, size_t offset, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int refuse(struct df_value_error *ret_error,
+							size_t offset, const char *format, ...)
 {
 	va_list args;
 
@@ -54,8 +55,8 @@ static int parse_port(const char *s, size_t len, size_t offset, uint16_t *ret,
 	char quote[DF_MESSAGES_QUOTE];
 
 	if (parse_number(s, len, UINT16_MAX, &port) < 0 || port == 0)
-		return df_value_refuse(ret_error, offset, "bad port '%s'; write 1 to 65535",
-				       df_messages_quote(s, len, quote));
+		return refuse(ret_error, offset, "bad port '%s'; write 1 to 65535",
+			      df_messages_quote(s, len, quote));
 	*ret = (uint16_t)port;
 	return 0;
 }
@@ -80,8 +81,7 @@ int df_value_ports(const char *s, size_t len, struct df_policy_range *ret,
 			return r;
 	}
 	if (ports.hi < ports.lo)
-		return df_value_refuse(ret_error, 0, "reversed port range; write %u-%u", ports.hi,
-				       ports.lo);
+		return refuse(ret_error, 0, "reversed port range; write %u-%u", ports.hi, ports.lo);
 	if (slash) {
 		const char *proto = slash + 1;
 		size_t proto_len = len - range_len - 1;
@@ -92,9 +92,9 @@ int df_value_ports(const char *s, size_t len, struct df_policy_range *ret,
 		else if (is_text(proto, proto_len, "udp"))
 			ports.proto = IPPROTO_UDP;
 		else
-			return df_value_refuse(ret_error, range_len + 1,
-					       "unknown protocol '%s'; write tcp or udp",
-					       df_messages_quote(proto, proto_len, quote));
+			return refuse(ret_error, range_len + 1,
+				      "unknown protocol '%s'; write tcp or udp",
+				      df_messages_quote(proto, proto_len, quote));
 	}
 	*ret = ports;
 	return 0;
@@ -122,7 +122,7 @@ int df_value_net(const char *s, size_t len, struct df_value_net *ret,
 	size_t addr_len = slash ? (size_t)(slash - s) : len;
 	struct df_value_net net = {.family = memchr(s, ':', addr_len) ? AF_INET6 : AF_INET};
 	unsigned bits = net.family == AF_INET ? 32 : 128;
-	const char *what = net.family == AF_INET ? "IPv4" : "IPv6";
+	const char *kind = net.family == AF_INET ? "IPv4" : "IPv6";
 	char text[INET6_ADDRSTRLEN], quote[DF_MESSAGES_QUOTE];
 	uint64_t prefix_len = bits;
 	bool is_addr = addr_len < sizeof(text) && !memchr(s, '\0', addr_len);
@@ -133,20 +133,18 @@ int df_value_net(const char *s, size_t len, struct df_value_net *ret,
 		is_addr = inet_pton(net.family, text, net.addr) == 1;
 	}
 	if (!is_addr)
-		return df_value_refuse(ret_error, 0, "'%s' is not an %s address; write %s",
-				       df_messages_quote(s, addr_len, quote), what,
-				       net.family == AF_INET ? "four decimal numbers"
-							     : "it as RFC 4291 says");
+		return refuse(ret_error, 0, "'%s' is not an %s address; write %s",
+			      df_messages_quote(s, addr_len, quote), kind,
+			      net.family == AF_INET ? "four decimal numbers"
+						    : "it as RFC 4291 says");
 	if (slash && parse_number(slash + 1, len - addr_len - 1, bits, &prefix_len) < 0)
-		return df_value_refuse(
-			ret_error, addr_len + 1, "bad prefix length '%s'; %s has 0 to %u",
-			df_messages_quote(slash + 1, len - addr_len - 1, quote), what, bits);
+		return refuse(ret_error, addr_len + 1, "bad prefix length '%s'; %s has 0 to %u",
+			      df_messages_quote(slash + 1, len - addr_len - 1, quote), kind, bits);
 	net.prefix_len = (uint8_t)prefix_len;
 	if (clear_host_bits(&net)) {
 		(void)inet_ntop(net.family, net.addr, text, sizeof(text));
-		return df_value_refuse(ret_error, 0,
-				       "host bits set; write %s/%u, or the address alone", text,
-				       net.prefix_len);
+		return refuse(ret_error, 0, "host bits set; write %s/%u, or the address alone",
+			      text, net.prefix_len);
 	}
 	*ret = net;
 	return 0;
@@ -180,14 +178,13 @@ int df_value_duration(const char *s, size_t len, uint64_t *ret_s, struct df_valu
 		if (!is_text(s + n, len - n, units[i].unit))
 			continue;
 		if (parse_number(s, n, max, &count) < 0)
-			return df_value_refuse(ret_error, 0, "too long; at most %u%s",
-					       (unsigned)max, units[i].unit);
+			return refuse(ret_error, 0, "too long; at most %u%s", (unsigned)max,
+				      units[i].unit);
 		*ret_s = count * units[i].seconds;
 		return 0;
 	}
-	return df_value_refuse(ret_error, 0,
-			       "bad duration '%s'; write a number and s, m, h or d, as 1h",
-			       df_messages_quote(s, len, quote));
+	return refuse(ret_error, 0, "bad duration '%s'; write a number and s, m, h or d, as 1h",
+		      df_messages_quote(s, len, quote));
 }
 
 int df_value_share(const char *s, size_t len, uint64_t *ret, struct df_value_error *ret_error)
@@ -197,8 +194,8 @@ int df_value_share(const char *s, size_t len, uint64_t *ret, struct df_value_err
 
 	if (is_text(s + n, len - n, "%") && parse_number(s, n, 100, ret) == 0)
 		return 0;
-	return df_value_refuse(ret_error, 0, "bad share '%s'; write 0%% to 100%%",
-			       df_messages_quote(s, len, quote));
+	return refuse(ret_error, 0, "bad share '%s'; write 0%% to 100%%",
+		      df_messages_quote(s, len, quote));
 }
 
 int df_value_size(const char *s, size_t len, uint64_t *ret, struct df_value_error *ret_error)
@@ -219,9 +216,9 @@ int df_value_size(const char *s, size_t len, uint64_t *ret, struct df_value_erro
 		*ret = count << units[i].shift;
 		return 0;
 	}
-	return df_value_refuse(ret_error, 0,
-			       "bad size '%s'; write a number and KiB, MiB, GiB or TiB, as 1GiB",
-			       df_messages_quote(s, len, quote));
+	return refuse(ret_error, 0,
+		      "bad size '%s'; write a number and KiB, MiB, GiB or TiB, as 1GiB",
+		      df_messages_quote(s, len, quote));
 }
 
 /*
@@ -243,9 +240,9 @@ static bool looks_like_ipv4(const char *s, size_t len)
 
 static int refuse_root(struct df_value_error *ret_error)
 {
-	return df_value_refuse(ret_error, 0,
-			       "the root covers every name; write 'default allow' or "
-			       "'default deny' for what no rule names");
+	return refuse(ret_error, 0,
+		      "the root covers every name; write 'default allow' or "
+		      "'default deny' for what no rule names");
 }
 
 static int parse_name(const char *s, size_t len, struct df_policy_target *t,
@@ -270,15 +267,15 @@ static int parse_name(const char *s, size_t len, struct df_policy_target *t,
 	/* Two common slips get words of their own. */
 	slash = memchr(s + skip, '/', len - skip);
 	if (slash)
-		return df_value_refuse(ret_error, (size_t)(slash - s),
-				       "'/' in a name; write the name alone, as in example.com");
+		return refuse(ret_error, (size_t)(slash - s),
+			      "'/' in a name; write the name alone, as in example.com");
 	if (looks_like_ipv4(s + skip, len - skip))
-		return df_value_refuse(ret_error, skip,
-				       "a name that ends in a number is an address; write the "
-				       "address without '=' and '*.'");
+		return refuse(ret_error, skip,
+			      "a name that ends in a number is an address; write the "
+			      "address without '=' and '*.'");
 	if (df_dname_from_text(s + skip, len - skip, &t->name, &error) < 0)
-		return df_value_refuse(ret_error, skip + error.offset, "%s%s%s", error.what,
-				       error.hint ? "; " : "", error.hint ? error.hint : "");
+		return refuse(ret_error, skip + error.offset, "%s%s%s", error.what,
+			      error.hint ? "; " : "", error.hint ? error.hint : "");
 	return t->name.n_labels == 0 ? refuse_root(ret_error) : 0;
 }
 
@@ -302,10 +299,10 @@ static int parse_bracketed(const char *s, size_t len, struct df_policy_target *t
 	int r;
 
 	if (!close)
-		return df_value_refuse(ret_error, 0, "'[' without ']'; write [2001:db8::1]:443");
+		return refuse(ret_error, 0, "'[' without ']'; write [2001:db8::1]:443");
 	if (!memchr(s + 1, ':', inside))
-		return df_value_refuse(ret_error, 1,
-				       "no IPv6 address in the brackets; only those stand in []");
+		return refuse(ret_error, 1,
+			      "no IPv6 address in the brackets; only those stand in []");
 	r = df_value_net(s + 1, inside, &t->net, ret_error);
 	if (r < 0) {
 		ret_error->offset++;
@@ -314,8 +311,8 @@ static int parse_bracketed(const char *s, size_t len, struct df_policy_target *t
 	if (after == len)
 		return 0;
 	if (s[after] != ':')
-		return df_value_refuse(ret_error, after,
-				       "unexpected text behind ']'; write [2001:db8::1]:443");
+		return refuse(ret_error, after,
+			      "unexpected text behind ']'; write [2001:db8::1]:443");
 	return parse_ports(s + after + 1, len - after - 1, after + 1, t, ret_error);
 }
 
@@ -328,8 +325,7 @@ int df_policy_target_parse(const char *s, size_t len, struct df_policy_target *r
 	int r;
 
 	if (url)
-		return df_value_refuse(ret_error, 0,
-				       "a URL; write the name alone, as in example.com");
+		return refuse(ret_error, 0, "a URL; write the name alone, as in example.com");
 	if (len > 0 && s[0] == '[') {
 		r = parse_bracketed(s, len, &t, ret_error);
 	} else if (colon && memchr(colon + 1, ':', len - host_len - 1)) {

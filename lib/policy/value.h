@@ -46,10 +46,6 @@ int df_value_share(const char *s, size_t len, uint64_t *ret, struct df_value_err
 /* 64KiB, 500MiB, 1GiB. */
 int df_value_size(const char *s, size_t len, uint64_t *ret, struct df_value_error *ret_error);
 
-/* Fills *ret_error and returns -EINVAL. */
-int df_value_refuse(struct df_value_error *ret_error, size_t offset, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
 /* The target of a rule: a domain name with scope, an address or a network, with or without ports.
  */
 struct df_policy_target {

@@ -134,6 +134,25 @@ bool df_dns_is_cut_at(const uint8_t *pkt, size_t len, const struct df_dns_header
 	return len - at - fixed < (size_t)(pkt[at + 8] << 8 | pkt[at + 9]);
 }
 
+struct question {
+	struct df_dname name; /* len 0: there is none */
+	uint16_t type, class;
+};
+
+static int get_question(struct df_dns_cursor *c, const struct df_dns_header *h,
+			struct question *ret)
+{
+	*ret = (struct question){.name = {.len = 0}};
+	if (c->error || h->n[DF_DNS_SECTION_QUESTION] > 1)
+		return -EBADMSG;
+	if (h->n[DF_DNS_SECTION_QUESTION] == 1) {
+		df_dns_get_name(c, &ret->name);
+		ret->type = df_dns_get_u16(c);
+		ret->class = df_dns_get_u16(c);
+	}
+	return c->error;
+}
+
 /* c stands at the question: as much as there is of it says the same as q. */
 static bool is_question_cut(const struct df_dns_cursor *c, const struct df_dns_query *q)
 {
@@ -156,26 +175,16 @@ int df_dns_get_question(struct df_dns_cursor *c, const struct df_dns_header *h,
 			const struct df_dns_query *q, bool *ret_is_cut)
 {
 	const struct df_dns_cursor at = *c;
-	struct df_dname name;
-	uint16_t type, class;
+	struct question asked;
 
 	*ret_is_cut = false;
-	if (c->error)
-		return -EBADMSG;
-	if (h->n[DF_DNS_SECTION_QUESTION] == 0)
-		return -ENOMSG;
-	if (h->n[DF_DNS_SECTION_QUESTION] != 1)
-		return -EBADMSG;
-	df_dns_get_name(c, &name);
-	type = df_dns_get_u16(c);
-	class = df_dns_get_u16(c);
-	if (c->error) {
-		if (!(h->flags & DF_DNS_FLAG_TC) || !is_question_cut(&at, q))
-			return -EBADMSG;
-		*ret_is_cut = true;
-		return 0;
+	if (get_question(c, h, &asked) < 0) {
+		*ret_is_cut = !at.error && h->n[DF_DNS_SECTION_QUESTION] == 1 &&
+			      h->flags & DF_DNS_FLAG_TC && is_question_cut(&at, q);
+		return *ret_is_cut ? 0 : -EBADMSG;
 	}
-	if (type != q->type || class != DF_DNS_CLASS_IN || !df_dname_is_equal(&name, &q->name))
+	if (asked.name.len == 0 || asked.type != q->type || asked.class != DF_DNS_CLASS_IN ||
+	    !df_dname_is_equal(&asked.name, &q->name))
 		return -ENOMSG;
 	return 0;
 }
@@ -252,8 +261,7 @@ int df_dns_parse_query(const uint8_t *pkt, size_t len, struct df_dns_query *ret,
 {
 	struct df_dns_cursor c = {pkt, len, 0, 0};
 	struct df_dns_header h;
-	struct df_dname name;
-	uint16_t type, class;
+	struct question asked;
 	struct extras e;
 	bool is_version_0;
 
@@ -266,16 +274,11 @@ int df_dns_parse_query(const uint8_t *pkt, size_t len, struct df_dns_query *ret,
 	/* Another opcode gives the rest another meaning. */
 	if (h.flags & DF_DNS_FLAG_OPCODE)
 		return -EOPNOTSUPP;
-	if (h.n[DF_DNS_SECTION_QUESTION] != 1)
+	if (get_question(&c, &h, &asked) < 0 || asked.name.len == 0)
 		return -EBADMSG;
-	df_dns_get_name(&c, &name);
-	type = df_dns_get_u16(&c);
-	class = df_dns_get_u16(&c);
-	if (c.error)
-		return -EBADMSG;
-	if (class != DF_DNS_CLASS_IN)
+	if (asked.class != DF_DNS_CLASS_IN)
 		return -EOPNOTSUPP;
-	if (get_extras(&c, &h, type, &e) < 0 || c.pos != len)
+	if (get_extras(&c, &h, asked.type, &e) < 0 || c.pos != len)
 		return -EBADMSG;
 	if (e.opt.rdlen > DF_DNS_EDNS_OPTIONS_MAX)
 		return -EMSGSIZE;
@@ -285,10 +288,10 @@ int df_dns_parse_query(const uint8_t *pkt, size_t len, struct df_dns_query *ret,
 	ret->rd = h.flags & DF_DNS_FLAG_RD;
 	ret->ad = h.flags & DF_DNS_FLAG_AD;
 	ret->cd = h.flags & DF_DNS_FLAG_CD;
-	ret->name = name;
+	ret->name = asked.name;
 	/* Uncompressed: nothing but the header lies before it. */
-	memcpy(ret->name_case, pkt + DF_DNS_HEADER_LEN, name.len);
-	ret->type = type;
+	memcpy(ret->name_case, pkt + DF_DNS_HEADER_LEN, asked.name.len);
+	ret->type = asked.type;
 	ret->other_class = 0;
 	ret->opcode = DF_DNS_OPCODE_QUERY;
 	ret->is_verbatim = e.is_signed || e.has_soa || (e.has_opt && !is_version_0);
@@ -689,22 +692,6 @@ unsigned df_dns_bare_error(const uint8_t *pkt, size_t len, bool *ret_has_opt)
 
 /* --- other opcodes and classes: they pass as octets, so only names and lengths are read --- */
 
-/* *ret_name is unset where there is no question. */
-static int get_any_question(struct df_dns_cursor *c, const struct df_dns_header *h,
-			    struct df_dname *ret_name, uint16_t *ret_type, uint16_t *ret_class)
-{
-	*ret_name = (struct df_dname){.len = 0};
-	*ret_type = *ret_class = 0;
-	if (h->n[DF_DNS_SECTION_QUESTION] > 1)
-		return -EBADMSG;
-	if (h->n[DF_DNS_SECTION_QUESTION] == 1) {
-		df_dns_get_name(c, ret_name);
-		*ret_type = df_dns_get_u16(c);
-		*ret_class = df_dns_get_u16(c);
-	}
-	return c->error;
-}
-
 int df_dns_parse_other(const uint8_t *pkt, size_t len, df_dns_visit *visit, void *data,
 		       struct df_dns_query *ret)
 {
@@ -712,15 +699,15 @@ int df_dns_parse_other(const uint8_t *pkt, size_t len, df_dns_visit *visit, void
 	struct df_dns_cursor c = {pkt, len, 0, 0};
 	struct df_dns_header h;
 	struct df_dns_record rr;
-	struct df_dname name;
-	uint16_t type, class;
+	struct question asked;
 	int r;
 
 	df_dns_get_header(&c, &h);
-	if (c.error || h.flags & DF_DNS_FLAG_QR ||
-	    get_any_question(&c, &h, &name, &type, &class) < 0)
+	if (h.flags & DF_DNS_FLAG_QR || get_question(&c, &h, &asked) < 0)
 		return -EBADMSG;
-	r = visit(data, name.len ? &name : &root);
+	if (asked.name.len == 0)
+		asked.name = root;
+	r = visit(data, &asked.name);
 	for (unsigned section = DF_DNS_SECTION_ANSWER; section < DF_DNS_N_SECTIONS; section++) {
 		for (unsigned i = 0; i < h.n[section]; i++) {
 			get_any_record(&c, &rr);
@@ -737,11 +724,11 @@ int df_dns_parse_other(const uint8_t *pkt, size_t len, df_dns_visit *visit, void
 	ret->rd = h.flags & DF_DNS_FLAG_RD;
 	ret->cd = h.flags & DF_DNS_FLAG_CD;
 	ret->opcode = (uint8_t)((h.flags & DF_DNS_FLAG_OPCODE) >> DF_DNS_OPCODE_SHIFT);
-	ret->other_class = class == DF_DNS_CLASS_IN ? 0 : class;
-	ret->type = type;
-	ret->name = name.len ? name : root;
-	/* Uncompressed: nothing but the header lies before it. */
-	memcpy(ret->name_case, pkt + DF_DNS_HEADER_LEN, name.len);
+	ret->other_class = asked.class == DF_DNS_CLASS_IN ? 0 : asked.class;
+	ret->type = asked.type;
+	ret->name = asked.name;
+	if (h.n[DF_DNS_SECTION_QUESTION] == 1)
+		memcpy(ret->name_case, pkt + DF_DNS_HEADER_LEN, asked.name.len); /* uncompressed */
 	ret->edns_udp_size = DF_DNS_UDP_MIN;
 	ret->is_verbatim = true;
 	return r;
@@ -765,8 +752,7 @@ int df_dns_check_other(const uint8_t *pkt, size_t len, uint16_t id, df_dns_visit
 	struct df_dns_cursor c = {pkt, len, 0, 0};
 	struct df_dns_header h;
 	struct df_dns_record rr;
-	struct df_dname name;
-	uint16_t type, class;
+	struct question asked;
 	int r = 0;
 
 	df_dns_get_header(&c, &h);
@@ -775,7 +761,7 @@ int df_dns_check_other(const uint8_t *pkt, size_t len, uint16_t id, df_dns_visit
 	/* the opcode is not looked at: servers that do not know it may not give it back */
 	if (h.id != id || !(h.flags & DF_DNS_FLAG_QR))
 		return -ENOMSG;
-	if (get_any_question(&c, &h, &name, &type, &class) < 0)
+	if (get_question(&c, &h, &asked) < 0)
 		return -EBADMSG;
 	for (unsigned section = DF_DNS_SECTION_ANSWER; section < DF_DNS_N_SECTIONS; section++) {
 		for (unsigned i = 0; i < h.n[section]; i++) {

@@ -11,7 +11,7 @@
 #include "proxy/worker/report.h"
 #include "proxy/worker/state.h"
 
-/* RFC 2181 8 lets a TTL be 68 years; what comes again is learned again. */
+/* RFC 2181 8 lets a TTL be 68 years; the next answer is learned anew. */
 #define TTL_MAX_S (7u * 24 * 3600)
 #define NS_PER_S 1000000000ull
 
@@ -48,7 +48,8 @@ static unsigned put(struct df_worker *w, const uint8_t *addr, struct df_lesson *
 	return r < 0;
 }
 
-/* One name's say on one address, without what would make it a lever.  1: no room for it. */
+/* Enters one name's bits of one address, but for those that teach.h does not let it set.  1: no
+ * room. */
 static unsigned teach(struct df_worker *w, const struct df_dns_addr *a, struct df_lesson lesson,
 		      struct df_taught taught)
 {

@@ -11,7 +11,7 @@
 
 struct df_worker;
 
-/* Who may learn from an answer, and what of it. */
+/* The tables that may learn from an answer, and the sort of bits that they learn. */
 struct df_learn_scope {
 	uint8_t tables;  /* a set */
 	bool is_refusal; /* of our own question for a refused name: it permits nothing */
@@ -19,8 +19,8 @@ struct df_learn_scope {
 };
 
 /*
- * Before the client gets the answer; what it says is in the kernel's map then.  Returns how
- * many addresses found no room.
+ * Called before the client gets the answer: the kernel's map has its addresses then.  Returns the
+ * number of addresses that found no room.
  */
 unsigned df_learn_answer(struct df_worker *w, const struct df_dname *qname,
 			 const struct df_dns_answer *answer, const struct df_learn_scope *scope);

@@ -23,7 +23,6 @@
 
 #include "lib/base/addr_embedded.h"
 #include "lib/base/util.h"
-#include "proxy/learn/internal.h"
 
 #define ANY_BITS (DF_LEARN_BLOCKED | DF_LEARN_PERMITS)
 /*
@@ -90,8 +89,8 @@ static int write_entry(struct df_learn *l, struct df_learn_addr *a)
 }
 
 /*
- * The kernel knows what the address's pairs say, and permits it at least until then (0: as
- * long as it did).  Costs nothing where that is so already.  0 or -errno of the map.
+ * Brings the kernel's entry up to the address's pairs, with permissions at least until then (0: as
+ * long as it had).  Costs nothing where it is so already.  0 or -errno of the map.
  */
 static int update(struct df_learn *l, struct df_learn_addr *a, uint64_t until_ns)
 {
@@ -147,8 +146,8 @@ static void weaken(struct df_learn *l, uint16_t i, uint16_t mask)
 /* --- lapsed ---------------------------------------------------------------------------- */
 
 /*
- * Drops what has lapsed of an address; true where nothing is left of it.  The kernel no
- * longer honours a lapsed permission, so nothing is taken from anybody.
+ * Drops the lapsed bits of an address; true where nothing is left of it.  The kernel no
+ * longer honours a lapsed permission, so nobody loses one.
  */
 static bool expire(struct df_learn *l, uint16_t i, uint64_t now_ns)
 {
@@ -246,8 +245,8 @@ static bool has_room(const struct df_learn *l, unsigned reserve)
 }
 
 /*
- * Room for one more address, name and pair, at the cost of what lapsed or is needless, the
- * oldest of some that stand together.  -ENOSPC: there is none to be had.
+ * Makes room for one more address, name and pair: lapsed pairs go, then needless addresses, of
+ * some that stand together the oldest.  -ENOSPC: there is none to be had.
  */
 static int make_room(struct df_learn *l, unsigned reserve, uint64_t now_ns)
 {

@@ -6,7 +6,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "lib/base/hash.h"
 #include "lib/base/util.h"
 #include "proxy/learn/answer.h"
 #include "proxy/learn/learn.h"
@@ -36,7 +35,7 @@
 #define STREAM_NS (5 * NS_PER_S) /* from the connect to the last octet */
 #define TRIES_MAX 4
 #define HOPS_MAX 8    /* questions that one chain of CNAMEs may cost */
-#define UDP_SIZE 4096 /* what we take; df_dns_build_query announces what fits the path */
+#define UDP_SIZE 4096 /* that we take; df_dns_build_query announces as much as fits the path */
 
 /* --- events: names that are not pinned, and that they are again ----------------------- */
 
@@ -108,28 +107,6 @@ static void tell_outcome(struct df_worker *w, struct df_pin_slot *s)
 
 /* --- when a name is asked for again ---------------------------------------------------- */
 
-static uint64_t hash_of(const struct df_worker *w, const struct df_dname *name)
-{
-	return df_hash_bytes(w->history.seed, name->wire, name->len);
-}
-
-static void remember(struct df_worker *w, const struct df_dname *name, uint64_t until_ns)
-{
-	const uint64_t h = hash_of(w, name);
-	const unsigned at = df_hash_fold(h) % DF_PIN_RECENT;
-
-	w->pin->recent[at].hash = h;
-	w->pin->recent[at].until_ns = until_ns;
-}
-
-static bool is_recent(const struct df_worker *w, const struct df_dname *name)
-{
-	const uint64_t h = hash_of(w, name);
-	const unsigned at = df_hash_fold(h) % DF_PIN_RECENT;
-
-	return w->pin->recent[at].hash == h && w->now_ns < w->pin->recent[at].until_ns;
-}
-
 /* After its TTL; after failures later and later. */
 static uint64_t again_ns(struct df_worker *w, const struct df_pin_slot *s)
 {
@@ -157,11 +134,9 @@ static void finish(struct df_worker *w, struct df_pin_slot *s)
 		n->n_failures++;
 	n->next_ns = again_ns(w, s);
 	n->is_busy = false;
-	s->name = NULL;
-	remember(w, &n->name, n->next_ns);
 	/* one that was pinned is so again when it is asked for again */
-	if (!n->is_listed && !s->is_failed)
-		n->is_used = false;
+	n->is_done = !n->is_listed && !s->is_failed;
+	s->name = NULL;
 }
 
 /* --- the questions for one name: by UDP, by TCP where that is cut, A, then AAAA --------- */
@@ -372,7 +347,8 @@ static void take_answer(struct df_worker *w, struct df_pin_slot *s, const uint8_
 	r = df_dns_parse_first(pkt, len, &q, s->id, &answer);
 	if (df_dns_is_answer_to(pkt, len, &q, s->id) && (pkt[2] & 2)) { /* TC: RFC 1035 4.1.1 */
 		if (r == 0 && answer.rcode == DF_DNS_RCODE_NOERROR)
-			learn(w, s, &answer); /* what is there counts, whatever comes of the rest */
+			learn(w, s,
+			      &answer); /* the part that is there counts, even if the rest fails */
 		if (s->is_stream || begin_stream(w, s) < 0)
 			fail_try(w, s, DF_PIN_CUT);
 	} else if (r == 0) {
@@ -474,46 +450,52 @@ void df_pin_again(struct df_worker *w)
 		p->next_ns = 0;
 }
 
-/* A free place, or that of the name that failed most often and waits; NULL: none. */
-static struct df_pin_name *find_place(struct df_pin *p)
+/* The place that a client's name has, or may have; NULL: none. */
+static struct df_pin_name *find_place(struct df_pin *p, const struct df_dname *name)
 {
-	struct df_pin_name *worst = NULL;
+	struct df_pin_name *best = NULL;
 
+	for (unsigned i = 0; i < p->n_listed + DF_PIN_ASKED; i++)
+		if (p->names[i].is_used && df_dname_is_equal(&p->names[i].name, name))
+			return &p->names[i];
+	/* a free one, else the oldest that is done, else of those that wait the one that failed
+	 * most */
 	for (unsigned i = p->n_listed; i < p->n_listed + DF_PIN_ASKED; i++) {
 		struct df_pin_name *n = &p->names[i];
 
 		if (!n->is_used)
 			return n;
-		if (!n->is_busy && n->n_failures > 0 &&
-		    (!worst || n->n_failures > worst->n_failures))
-			worst = n;
+		if (n->is_done && (!best || !best->is_done || n->next_ns < best->next_ns))
+			best = n;
+		else if (!n->is_done && !n->is_busy && n->n_failures > 0 &&
+			 (!best || (!best->is_done && n->n_failures > best->n_failures)))
+			best = n;
 	}
-	return worst;
+	return best;
 }
 
 void df_pin_refused(struct df_worker *w, enum df_table_id table, const struct df_dname *name)
 {
 	const struct df_policy *policy = &w->tables.tables[table];
 	struct df_pin *p = w->pin;
-	struct df_pin_name *place;
+	struct df_pin_name *n;
 
 	if (w->trust.n == 0 || df_policy_pin_blocked(policy) == DF_POLICY_PIN_NO ||
-	    df_policy_raw_ip(policy) == DF_POLICY_RAW_BLOCK || is_recent(w, name))
+	    df_policy_raw_ip(policy) == DF_POLICY_RAW_BLOCK)
 		return;
-	for (unsigned i = p->n_listed; i < p->n_listed + DF_PIN_ASKED; i++)
-		if (p->names[i].is_used && df_dname_is_equal(&p->names[i].name, name))
-			return;
-	place = find_place(p);
-	if (!place) { /* its next query finds room, maybe */
+	n = find_place(p, name);
+	if (!n) { /* its next query finds room, maybe */
 		p->n_failures++;
 		tell(w, name, false,
 		     (struct df_msg_note){
 			     .what = DF_NOTE_PIN_FAILED, .why = DF_PIN_QUEUE_FULL, .count = 1});
-		return;
+	} else if (!n->is_used || !df_dname_is_equal(&n->name, name)) {
+		*n = (struct df_pin_name){.is_used = true, .name = *name};
+		p->next_ns = 0;
+	} else if (n->is_done && w->now_ns >= n->next_ns) {
+		n->is_done = false;
+		p->next_ns = 0;
 	}
-	*place = (struct df_pin_name){.is_used = true, .name = *name};
-	remember(w, name, w->now_ns + AGAIN_MIN_S * NS_PER_S);
-	p->next_ns = 0;
 }
 
 /* false: all slots are busy. */
@@ -527,7 +509,6 @@ static bool start(struct df_worker *w, struct df_pin_name *name)
 		*s = (struct df_pin_slot){
 			.worker = w, .fd = -1, .name = name, .has_edns = true, .ttl_s = UINT32_MAX};
 		name->is_busy = true;
-		remember(w, &name->name, w->now_ns + AGAIN_MIN_S * NS_PER_S);
 		begin_type(s, false);
 		go_on(w, s, false);
 		return true;
@@ -544,7 +525,7 @@ static void start_due(struct df_worker *w)
 	for (unsigned i = 0; i < p->n_listed + DF_PIN_ASKED; i++) {
 		struct df_pin_name *n = &p->names[i];
 
-		if (!n->is_used || n->is_busy || w->now_ns < n->next_ns)
+		if (!n->is_used || n->is_busy || n->is_done || w->now_ns < n->next_ns)
 			continue;
 		if (n->is_listed && !start(w, n))
 			return; /* when a slot is free again */
@@ -570,7 +551,7 @@ static uint64_t next_due(const struct df_pin *p)
 		const uint64_t ns =
 			n->is_listed || n->next_ns > p->asked_ns ? n->next_ns : p->asked_ns;
 
-		if (n->is_used && !n->is_busy && ns < due_ns)
+		if (n->is_used && !n->is_busy && !n->is_done && ns < due_ns)
 			due_ns = ns;
 	}
 	return due_ns;

@@ -26,18 +26,18 @@
 #include "proxy/worker/trust.h"
 
 #define DF_PIN_LISTED_MAX (DF_TABLES * DF_POLICY_PINS_MAX)
-#define DF_PIN_ASKED 64 /* refused names that wait; of those that failed one makes room */
+#define DF_PIN_ASKED 64 /* refused names that wait; one that is done or failed makes room */
 #define DF_PIN_NAMES_MAX (DF_PIN_LISTED_MAX + DF_PIN_ASKED)
 #define DF_PIN_SLOTS 8       /* names that are being resolved */
-#define DF_PIN_RECENT 64     /* names not to be asked again so soon; power of two */
 #define DF_PIN_QUERY_MAX 512 /* octets of a query of ours, with its length */
 
 struct df_worker;
 
 struct df_pin_name {
 	bool is_used;
-	bool is_listed;     /* by a policy; else a client asked for it */
-	bool is_busy;       /* a slot has it */
+	bool is_listed; /* by a policy; else a client asked for it */
+	bool is_busy;   /* a slot has it */
+	bool is_done;   /* pinned, and not listed: kept to be asked for no sooner than next_ns */
 	uint8_t n_failures; /* in a row */
 	uint16_t told;      /* bits 1 << enum df_pin_cause: the causes that were an event */
 	uint64_t next_ns;
@@ -80,9 +80,6 @@ struct df_pin {
 	unsigned n_told_asked; /* failures of asked names that were told */
 	uint32_t n_untold_asked;
 	uint64_t next_tell_ns;
-	struct {
-		uint64_t hash, until_ns;
-	} recent[DF_PIN_RECENT];
 	/* RFC 1035 4.2.2; memory that is never touched is never charged */
 	uint8_t in[DF_PIN_SLOTS][2 + DF_DNS_MSG_MAX];
 };
@@ -95,7 +92,8 @@ void df_pin_again(struct df_worker *w);
 /* A client's query for this name was refused by a rule of this table. */
 void df_pin_refused(struct df_worker *w, enum df_table_id table, const struct df_dname *name);
 
-/* Starts and gives up what is due.  Milliseconds to the next, or -1. */
+/* Starts the questions that are due, gives up those that are late.  Milliseconds to the next, or
+ * -1. */
 int df_pin_run(struct df_worker *w);
 
 #endif

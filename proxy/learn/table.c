@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proxy/learn/table.h"
+
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "lib/base/hash.h"
 #include "lib/base/util.h"
-#include "proxy/learn/internal.h"
 
 struct df_learn_shared *df_learn_new(void)
 {

@@ -161,7 +161,7 @@ static void judge_undecided(const struct df_flows *f, const struct df_payload *p
 }
 
 /* The target that a proxy is asked for. */
-static void judge_target(const struct df_flows *f, uint64_t now_ns, struct df_payload_judgement *g)
+static void judge_target(const struct df_flows *f, struct df_payload_judgement *g)
 {
 	const struct df_payload_host *host = &g->target.host;
 	unsigned class;
@@ -178,12 +178,12 @@ static void judge_target(const struct df_flows *f, uint64_t now_ns, struct df_pa
 	class = df_ports_class(f->ports, IPPROTO_TCP, host->port);
 	g->decision =
 		df_verdict_addr(f->tables, DF_TABLES_FENCE, host->addr, IPPROTO_TCP, host->port,
-				df_learn_bits(f->learn, host->addr, class, now_ns));
+				df_learn_bits(f->learn, host->addr, class, f->now_ns));
 	if (g->decision.reason == DF_REASON_PINNED || g->decision.reason == DF_REASON_SHARED)
 		add_rule(f, host->addr, &g->decision);
 }
 
-static void judge_seen(const struct df_flows *f, const struct df_payload *p, uint64_t now_ns,
+static void judge_seen(const struct df_flows *f, const struct df_payload *p,
 		       struct df_payload_judgement *g)
 {
 	const struct df_payload_target *t = &g->target;
@@ -200,19 +200,19 @@ static void judge_seen(const struct df_flows *f, const struct df_payload *p, uin
 			g->decision.is_refusal || !df_learn_has(f->learn, p->addr, &t->host.name);
 	} else if (is_to_proxy(t)) { /* for an address, which is refused as at any other port */
 		g->at = DF_AT_PROXY;
-		judge_target(f, now_ns, g);
+		judge_target(f, g);
 		g->decision.is_enforced &= p->is_enforced;
 		g->is_seen = g->decision.is_refusal;
 	}
 }
 
-static void judge_proxied(const struct df_flows *f, const struct df_payload *p, size_t offset,
-			  uint64_t now_ns, struct df_payload_judgement *g)
+static void judge_proxied(const struct df_flows *f, const struct df_payload *p,
+			  struct df_payload_judgement *g)
 {
 	const struct df_payload_target *t = &g->target;
 	/* so much of a request to a proxy that nothing else begins so */
 	const bool is_begun = t->state == DF_PAYLOAD_INCOMPLETE && t->kind == DF_PAYLOAD_NONE &&
-			      p->len - offset >= WORD_LEN;
+			      p->len - g->offset >= WORD_LEN;
 
 	if (is_empty_lines(p)) {
 		g->verdict = DF_VERDICT_PROXY; /* it may go, and the next payload is looked at */
@@ -220,26 +220,26 @@ static void judge_proxied(const struct df_flows *f, const struct df_payload *p, 
 	}
 	if (!is_to_proxy(t) && !is_begun)
 		return;
-	if (p->is_later && t->state != DF_PAYLOAD_READ && !has_version(p, offset)) {
+	if (p->is_later && t->state != DF_PAYLOAD_READ && !has_version(p, g->offset)) {
 		g->verdict = DF_VERDICT_PROXY;
 		return;
 	}
-	judge_target(f, now_ns, g);
+	judge_target(f, g);
 	g->is_seen = true;
 	if (t->next)
-		g->next = offset + t->next;
+		g->next = g->offset + t->next;
 }
 
 /* One of the two hosts that a request may name. */
-static void judge_host(const struct df_flows *f, const struct df_payload *p, size_t offset,
-		       uint64_t now_ns, struct df_payload_judgement *g)
+static void judge_host(const struct df_flows *f, const struct df_payload *p,
+		       struct df_payload_judgement *g)
 {
 	if (p->verdict == DF_VERDICT_UNDECIDED)
 		judge_undecided(f, p, g);
 	else if (p->verdict == DF_VERDICT_SEEN)
-		judge_seen(f, p, now_ns, g);
+		judge_seen(f, p, g);
 	else
-		judge_proxied(f, p, offset, now_ns, g);
+		judge_proxied(f, p, g);
 }
 
 /*
@@ -247,10 +247,10 @@ static void judge_host(const struct df_flows *f, const struct df_payload *p, siz
  * enforced has the verdict of a request that passes.
  */
 static void judge_request(const struct df_flows *f, const struct df_payload *p, size_t offset,
-			  bool is_last, uint64_t now_ns, struct df_payload_judgement *ret)
+			  bool is_last, struct df_payload_judgement *ret)
 {
 	const bool is_undecided = p->verdict == DF_VERDICT_UNDECIDED;
-	struct df_payload_judgement g = {}, other;
+	struct df_payload_judgement g = {.offset = offset}, other;
 
 	df_payload_parse(p->data + offset, p->len - offset, p->total_len > p->len, &g.target);
 	if (!p->is_held && g.target.state == DF_PAYLOAD_INCOMPLETE && is_to_proxy(&g.target))
@@ -266,13 +266,13 @@ static void judge_request(const struct df_flows *f, const struct df_payload *p, 
 				    (g.target.kind == DF_PAYLOAD_HTTP && !is_undecided)
 			    ? DF_VERDICT_PROXY
 			    : DF_VERDICT_ALLOW;
-	judge_host(f, p, offset, now_ns, &g);
+	judge_host(f, p, &g);
 	if (g.target.other.has_name || g.target.other.has_addr) {
 		other = g;
 		other.is_seen = false;
 		other.decision = (struct df_decision){};
 		other.target.host = g.target.other;
-		judge_host(f, p, offset, now_ns, &other);
+		judge_host(f, p, &other);
 		if (df_verdict_strictness(&other.decision) > df_verdict_strictness(&g.decision))
 			g = other;
 	}
@@ -349,7 +349,7 @@ static struct df_flow_mark *take_place(struct df_flows *f, const struct df_paylo
 	return best;
 }
 
-static void wait_for_more(struct df_flows *f, const struct df_payload *p, uint64_t now_ns)
+static void wait_for_more(struct df_flows *f, const struct df_payload *p)
 {
 	struct df_flow_mark *m = take_place(f, p);
 
@@ -360,7 +360,7 @@ static void wait_for_more(struct df_flows *f, const struct df_payload *p, uint64
 		m->len = p->total_len;
 	else
 		m->n_tries++;
-	m->until_ns = now_ns + DF_FLOWS_KEEP_NS;
+	m->until_ns = f->now_ns + DF_FLOWS_KEEP_NS;
 }
 
 static void refuse(struct df_flows *f, struct df_flow_mark *m, const struct df_payload *p,
@@ -384,7 +384,7 @@ static void refuse(struct df_flows *f, struct df_flow_mark *m, const struct df_p
 }
 
 static void decide(struct df_flows *f, const struct df_payload *p, enum df_verdict verdict,
-		   uint32_t seq, uint64_t now_ns)
+		   uint32_t seq)
 {
 	struct df_flow_mark *m = take_place(f, p);
 	const bool is_block = verdict == DF_VERDICT_BLOCK;
@@ -396,8 +396,8 @@ static void decide(struct df_flows *f, const struct df_payload *p, enum df_verdi
 					 .connect_time = p->connect_time};
 
 	m->verdict = verdict;
-	m->decided_ns = now_ns;
-	m->until_ns = now_ns + (is_block ? DF_FLOWS_KEEP_BLOCK_NS : DF_FLOWS_KEEP_NS);
+	m->decided_ns = f->now_ns;
+	m->until_ns = f->now_ns + (is_block ? DF_FLOWS_KEEP_BLOCK_NS : DF_FLOWS_KEEP_NS);
 	m->n_tries = 0;
 	m->len = p->total_len;
 	if (f->ops.put(f->ops.data, p->cookie, &flow) < 0)
@@ -413,7 +413,7 @@ static void decide(struct df_flows *f, const struct df_payload *p, enum df_verdi
  * none waits for more octets.  *ret_seq: of the last report, which is the refusal if there is one.
  */
 static enum df_verdict judge(struct df_flows *f, const struct df_payload *p, bool is_last,
-			     uint64_t now_ns, uint32_t *ret_seq)
+			     uint32_t *ret_seq)
 {
 	/* of the one worker of the process; too large for a stack */
 	static struct df_payload_judgement seen[REQUESTS_MAX];
@@ -424,7 +424,7 @@ static enum df_verdict judge(struct df_flows *f, const struct df_payload *p, boo
 	do {
 		struct df_payload_judgement *g = &seen[n_seen];
 
-		judge_request(f, p, offset, is_last, now_ns, g);
+		judge_request(f, p, offset, is_last, g);
 		if (g->verdict == DF_VERDICT_NONE)
 			return DF_VERDICT_NONE;
 		if (g->verdict != DF_VERDICT_ALLOW)
@@ -447,6 +447,7 @@ void df_flows_take(struct df_flows *f, const struct df_payload *p, uint64_t now_
 	enum df_verdict verdict;
 	uint32_t seq = 0;
 
+	f->now_ns = now_ns;
 	if (p->cookie == 0 || p->len == 0 || p->len > DF_PAYLOAD_MAX)
 		return;
 	if (m && m->connect_time != p->connect_time) { /* connected anew */
@@ -463,11 +464,11 @@ void df_flows_take(struct df_flows *f, const struct df_payload *p, uint64_t now_
 		return;
 	is_last = !p->is_held ||
 		  (is_repeated && m->verdict == DF_VERDICT_NONE && m->n_tries + 2 >= tries);
-	verdict = judge(f, p, is_last, now_ns, &seq);
+	verdict = judge(f, p, is_last, &seq);
 	if (verdict == DF_VERDICT_NONE)
-		wait_for_more(f, p, now_ns);
+		wait_for_more(f, p);
 	else if (p->is_held || (is_seen_only && verdict == DF_VERDICT_BLOCK))
-		decide(f, p, verdict, seq, now_ns);
+		decide(f, p, verdict, seq);
 }
 
 void df_flows_identified(struct df_flows *f, uint32_t seq)
@@ -487,7 +488,7 @@ bool df_flows_expire(struct df_flows *f, uint64_t now_ns)
 
 		if (!m->cookie)
 			continue;
-		/* the caller's clock may be older than what was decided in the same round */
+		/* the caller's clock may be older than a decision of the same round */
 		if (m->is_destroy_due && now_ns >= m->decided_ns + DF_FLOWS_HOLD_NS)
 			send_destroy(f, m);
 		if (now_ns >= m->until_ns)

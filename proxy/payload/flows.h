@@ -62,7 +62,7 @@ struct df_payload_judgement {
 	bool is_seen; /* worth an event: a refusal, a request to a proxy, a name not asked for */
 	struct df_decision decision;
 	struct df_payload_target target;
-	size_t next; /* where in the data another request stands; 0: no more */
+	size_t offset, next; /* where in the data it stands, and another one; 0: no more */
 };
 
 struct df_flows_ops {
@@ -96,7 +96,7 @@ struct df_flows {
 	struct df_learn *learn;
 	const struct df_ports *ports; /* classes of df_learned.bits */
 	struct df_flows_ops ops;
-	uint64_t start_ns;
+	uint64_t start_ns, now_ns;
 	uint64_t n_lost; /* verdicts that found no room */
 	unsigned n_used, n_due;
 	struct df_flow_mark marks[DF_FLOWS_MAX];

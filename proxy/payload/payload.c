@@ -499,17 +499,6 @@ static struct fields read_fields(const uint8_t *data, size_t len, size_t pos, bo
 	return f;
 }
 
-static enum df_payload_state read_origin(const struct line *l, size_t len, bool is_cut,
-					 struct df_payload_target *t)
-{
-	const struct fields f = read_fields(l->p, len, l->next, false, &t->host);
-
-	if (f.is_bad || ((f.is_whole || is_cut) && !f.has_host))
-		return DF_PAYLOAD_UNREADABLE;
-	t->next = f.next;
-	return f.is_whole || is_cut ? DF_PAYLOAD_READ : DF_PAYLOAD_INCOMPLETE;
-}
-
 /* A Host without a port means the target's. */
 static bool is_same(const struct df_payload_host *host, const struct df_payload_host *target)
 {
@@ -521,58 +510,45 @@ static bool is_same(const struct df_payload_host *host, const struct df_payload_
 }
 
 /*
- * The Host field beside a target that names a host.  No server goes by the Host of CONNECT, so one
- * behind a long ticket for the proxy need not be read.
+ * The request line is whole, or no more of it will be seen.  In origin-form the Host field names
+ * the host, else the target does, and Host is beside it.  No server goes by the Host of CONNECT,
+ * so one behind a long ticket for the proxy need not be read.
  */
-static enum df_payload_state read_other(const struct line *l, size_t len, bool is_cut,
-					struct df_payload_target *t)
-{
-	struct df_payload_host host = {};
-	const struct fields f = read_fields(l->p, len, l->next, true, &host);
-
-	if (f.is_bad)
-		return DF_PAYLOAD_UNREADABLE;
-	if (!f.is_whole && !is_cut)
-		return DF_PAYLOAD_INCOMPLETE;
-	if (!f.is_whole && !f.has_host && t->kind == DF_PAYLOAD_ABSOLUTE)
-		return DF_PAYLOAD_UNREADABLE;
-	t->next = f.next;
-	if ((!host.has_name && !host.has_addr) || is_same(&host, &t->host))
-		return DF_PAYLOAD_READ;
-	t->other = host;
-	if (!host.has_port) {
-		t->other.has_port = t->host.has_port;
-		t->other.port = t->host.port;
-	}
-	return DF_PAYLOAD_READ;
-}
-
-/* The line is whole, or no more of it will be seen. */
 static enum df_payload_state read_target(const struct line *l, size_t method_len, size_t target,
 					 size_t len, bool is_cut, struct df_payload_target *t)
 {
 	const uint8_t *blank = memchr(l->p + target, ' ', l->end - target);
+	const uint8_t *text = l->p + target;
 	const size_t end = blank ? (size_t)(blank - l->p) : l->end;
+	const bool is_origin = t->kind == DF_PAYLOAD_HTTP, is_line_whole = l->is_whole;
+	struct df_payload_host host = {};
+	struct fields f;
 
-	if (!is_strict(l, method_len, target, end))
+	if (!is_strict(l, method_len, target, end) || (is_origin && !is_line_whole))
 		return DF_PAYLOAD_UNREADABLE;
-	switch (t->kind) {
-	case DF_PAYLOAD_HTTP:
-		return l->is_whole ? read_origin(l, len, is_cut, t) : DF_PAYLOAD_UNREADABLE;
-	case DF_PAYLOAD_CONNECT:
-		if ((!blank && !l->is_whole) ||
-		    read_authority(l->p + target, end - target, &t->host) < 0 || !t->host.has_port)
-			return DF_PAYLOAD_UNREADABLE;
-		return read_other(l, len, is_cut, t);
-	case DF_PAYLOAD_ABSOLUTE:
-		if (read_absolute(l->p + target, end - target, blank || l->is_whole, &t->host) < 0)
-			return DF_PAYLOAD_UNREADABLE;
-		return read_other(l, len, is_cut, t);
-	case DF_PAYLOAD_NONE:
-	case DF_PAYLOAD_TLS:
-		break;
+	if (t->kind == DF_PAYLOAD_CONNECT &&
+	    ((!blank && !is_line_whole) || read_authority(text, end - target, &t->host) < 0 ||
+	     !t->host.has_port))
+		return DF_PAYLOAD_UNREADABLE;
+	if (t->kind == DF_PAYLOAD_ABSOLUTE &&
+	    read_absolute(text, end - target, blank || is_line_whole, &t->host) < 0)
+		return DF_PAYLOAD_UNREADABLE;
+	f = read_fields(l->p, len, l->next, !is_origin, &host);
+	if (f.is_bad)
+		return DF_PAYLOAD_UNREADABLE;
+	if (!f.is_whole && !is_cut)
+		return DF_PAYLOAD_INCOMPLETE;
+	if (!f.has_host && (is_origin || (!f.is_whole && t->kind == DF_PAYLOAD_ABSOLUTE)))
+		return DF_PAYLOAD_UNREADABLE;
+	t->next = f.next;
+	if (is_origin) {
+		t->host = host;
+	} else if ((host.has_name || host.has_addr) && !is_same(&host, &t->host)) {
+		t->other = host;
+		t->other.has_port |= t->host.has_port;
+		t->other.port = host.has_port ? host.port : t->host.port;
 	}
-	return DF_PAYLOAD_UNREADABLE;
+	return DF_PAYLOAD_READ;
 }
 
 static enum df_payload_state read_request(const uint8_t *data, size_t len, bool is_cut,

@@ -56,7 +56,8 @@ static int on_payload(void *data, void *record, size_t size)
 		return 0;
 	memcpy(&p, record, sizeof(p));
 	df_flows_take(w->flows, &p, df_now_ns());
-	return --w->n_payloads_left == 0 ? -EAGAIN : 0; /* what is left keeps epoll ready */
+	return --w->n_payloads_left == 0 ? -EAGAIN
+					 : 0; /* the records that are left keep epoll ready */
 }
 
 static void payloads_ready(struct df_source *s, uint32_t events)
@@ -69,7 +70,7 @@ static void payloads_ready(struct df_source *s, uint32_t events)
 	(void)ring_buffer__consume(w->payloads);
 }
 
-/* What the last worker decided; who waits for it asks again. */
+/* Removes the verdicts of the last worker: a connection that waits for one asks again. */
 static void clear_verdicts(void)
 {
 	uint64_t cookie;

@@ -235,34 +235,6 @@ static void handle_judged(struct df_worker *w, struct df_query *q, const struct 
 	refuse(w, q);
 }
 
-/* The strictest verdict on the names of a message, and the name that it is about. */
-struct judged {
-	struct df_worker *w;
-	bool is_any;
-	struct df_decision decision;
-	struct df_dname name;
-};
-
-static int keep_strictest(struct judged *j, const struct df_decision *d,
-			  const struct df_dname *name)
-{
-	if (!j->is_any || df_verdict_strictness(d) > df_verdict_strictness(&j->decision)) {
-		j->decision = *d;
-		j->name = *name;
-	}
-	j->is_any = true;
-	return 0;
-}
-
-static int judge_asked(void *data, const struct df_dname *name)
-{
-	struct judged *j = data;
-	const struct df_decision d =
-		df_verdict_question(&j->w->tables, DF_TABLES_FENCE, &j->w->search, name);
-
-	return keep_strictest(j, &d, name);
-}
-
 /* An answer that has this name alone: blocked names count in it, unlisted ones do not. */
 static const struct df_dns_answer *answer_with(struct df_worker *w, const struct df_dname *name)
 {
@@ -271,13 +243,28 @@ static const struct df_dns_answer *answer_with(struct df_worker *w, const struct
 	return &w->one_name;
 }
 
-static int judge_answered(void *data, const struct df_dname *name)
+/* The strictest verdict on the names of a message, and the name that it is about. */
+struct judged {
+	struct df_worker *w;
+	bool is_answer, is_any;
+	struct df_decision decision;
+	struct df_dname name;
+};
+
+static int judge_name(void *data, const struct df_dname *name)
 {
 	struct judged *j = data;
+	const struct df_tables *t = &j->w->tables;
 	const struct df_decision d =
-		df_decide_answer(&j->w->tables, DF_TABLES_FENCE, answer_with(j->w, name));
+		j->is_answer ? df_verdict_names(t, DF_TABLES_FENCE, name, 1, DF_REASON_CNAME)
+			     : df_verdict_question(t, DF_TABLES_FENCE, &j->w->search, name);
 
-	return keep_strictest(j, &d, name);
+	if (!j->is_any || df_verdict_strictness(&d) > df_verdict_strictness(&j->decision)) {
+		j->is_any = true;
+		j->decision = d;
+		j->name = *name;
+	}
+	return 0;
 }
 
 /* A query that df_dns_parse_query refuses: passed on, refused, or answered with an error. */
@@ -286,7 +273,7 @@ static void handle_unparsed(struct df_worker *w, struct df_query *q, const uint8
 	uint8_t header[DF_DNS_HEADER_LEN];
 	struct judged j = {.w = w};
 
-	if (df_dns_parse_other(pkt, len, judge_asked, &j, &q->msg) == 0 &&
+	if (df_dns_parse_other(pkt, len, judge_name, &j, &q->msg) == 0 &&
 	    (q->msg.opcode != DF_DNS_OPCODE_QUERY || q->msg.other_class != 0)) {
 		q->is_other = true;
 		q->decision = j.decision;
@@ -470,8 +457,8 @@ static void handle_answer(struct df_worker *w, struct df_query *q, const uint8_t
 /* Judges the names of an answer to q, which is_other.  Result of df_dns_check_other. */
 static int check_other(struct df_worker *w, struct df_query *q, const uint8_t *pkt, size_t len)
 {
-	struct judged j = {.w = w};
-	int r = df_dns_check_other(pkt, len, id_of(pkt), judge_answered, &j);
+	struct judged j = {.w = w, .is_answer = true};
+	int r = df_dns_check_other(pkt, len, id_of(pkt), judge_name, &j);
 
 	if (r < 0)
 		return r;

@@ -11,8 +11,8 @@
 
 #include "lib/policy/compile.h"
 #include "lib/policy/conf.h"
-#include "lib/policy/internal.h"
 #include "lib/policy/ports.h"
+#include "lib/policy/table.h"
 #include "lib/policy/value.h"
 
 #define CHECK(condition)                                                                           \

@@ -11,7 +11,7 @@
 #pragma GCC diagnostic ignored "-Wunknown-pragmas"
 #pragma GCC diagnostic ignored "-Wshadow"
 #pragma GCC diagnostic ignored "-Wpointer-arith"
-#include "bpf/judge.bpf.h"
+#include "bpf/connect.bpf.h"
 #pragma GCC diagnostic pop
 
 #define ENTRIES_MAX 4096

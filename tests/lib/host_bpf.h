@@ -28,7 +28,7 @@ int df_host_learned_remove(const uint8_t addr[static 16]);
 /* Map "own_addrs" has this address and no other; NULL: none. */
 void df_host_own(const uint8_t *addr);
 
-/* What judge() of bpf/judge.bpf.h returns. */
+/* What judge() of bpf/connect.bpf.h returns. */
 struct df_host_outcome {
 	uint8_t against, undecided, noted, enforced; /* sets of tables */
 	uint16_t bits;                               /* what is learned of the address */

@@ -24,7 +24,7 @@ KEPT_DEVICES = re.compile(r"\bdev (podman\d|jobs|job\d+|veth\w+|world)\b")
 KEPT_MOUNTS = re.compile(r"^/var/lib/containers/storage/overlay$|^/run/netns$")
 KEPT_FILES = re.compile(r"\.(log|jsonl)(\.1)?$|^(reported|@lsm)$")
 KERNEL_S = 20
-# bpf/fence.bpf.c, bpf/lsm.bpf.c and bpf/maps.bpf.h; the kernel keeps 15 octets of a name
+# bpf/entry.bpf.c, bpf/lsm.bpf.c and bpf/maps.bpf.h; the kernel keeps 15 octets of a name
 OWN_PROGRAMS = re.compile(r"^fence_")
 OWN_MAPS = re.compile(r"^(conf|tok|sks|events|counters|classes|nets|learned|own_addrs|flows|payloads|recent"
                       r"|(fence|lsm)_bp\w*\.\w+)$")

@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #include "lib/base/util.h"
-#include "proxy/learn/internal.h"
+#include "proxy/learn/table.h"
 #include "proxy/learn/learn.h"
 #include "proxy/monitor/record.h"
 

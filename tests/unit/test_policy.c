@@ -399,19 +399,19 @@ static void test_nul(void **state)
 
 static void test_all_errors_are_reported(void **state)
 {
-	char text[8 * (DF_POLICY_ERRORS_MAX + 3) + 1], *line;
+	char text[8 * (DF_MESSAGES_MAX + 3) + 1], *line;
 	struct df_policy_result result;
 	size_t pos = 0;
 	unsigned n = 0;
 
 	(void)state;
-	for (unsigned i = 0; i < DF_POLICY_ERRORS_MAX + 3; i++)
+	for (unsigned i = 0; i < DF_MESSAGES_MAX + 3; i++)
 		df_append(text, sizeof(text), &pos, "mode x\n");
 	assert_int_equal(df_policy_compile_text("t", "t", text, pos, &result), -EINVAL);
-	assert_int_equal(result.n_errors, DF_POLICY_ERRORS_MAX + 3);
+	assert_int_equal(result.n_errors, DF_MESSAGES_MAX + 3);
 	for (line = result.messages; *line; line = strchr(line, '\n') + 1)
 		n++;
-	assert_int_equal(n, DF_POLICY_ERRORS_MAX + 1);
+	assert_int_equal(n, DF_MESSAGES_MAX + 1);
 	assert_non_null(strstr(result.messages, "t: … and 3 more errors\n"));
 	df_policy_result_done(&result);
 }

@@ -16,7 +16,6 @@
 
 #include "lib/base/util.h"
 #include "lib/policy/cache.h"
-#include "lib/policy/internal.h"
 
 static char top[] = "/tmp/df-cache-XXXXXX", first[64], second[64], cache_path[64];
 static const char *const dirs[] = {first, second, NULL};

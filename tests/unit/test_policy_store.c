@@ -14,7 +14,7 @@
 #include "lib/base/util.h"
 #include "lib/policy/cache.h"
 #include "lib/policy/compile.h"
-#include "lib/policy/internal.h"
+#include "lib/policy/table.h"
 
 static char top[] = "/tmp/df-store-XXXXXX", dir[64];
 static int dir_fd = -1;

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "lib/base/util.h"
-#include "lib/policy/internal.h"
+#include "lib/policy/table.h"
 #include "tests/lib/policy_case.h"
 
 /* One of everything that a table can hold. */

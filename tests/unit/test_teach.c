@@ -12,7 +12,7 @@
 
 #include "lib/base/util.h"
 #include "lib/policy/compile.h"
-#include "lib/policy/internal.h"
+#include "lib/policy/table.h"
 #include "proxy/learn/teach.h"
 
 #define ALLOWED(t) (1u << (DF_LEARNED_ALLOWED + (t)))

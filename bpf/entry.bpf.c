@@ -3,39 +3,77 @@
  * fence: the kernel side of one container's fence.
  *
  * Port 53 is sent to the proxy at connect and sendmsg, where the task and its
- * errno are at hand; egress is the backstop for what did not pass there.
+ * errno are at hand; egress is the backstop for packets that did not pass there.
  *
  * Only <linux/bpf.h>: vmlinux.h would make every ctx access a CO-RE relocation,
  * and libbpf would parse the kernel's BTF at every container start (17 ms).
  * Loads on 5.10, so: no bpf_set_retval, no identity helpers in egress, ctx
  * fields read one by one (clang must not merge two branches' ctx accesses).
  */
-#include "bpf/judge.bpf.h"
+#include "bpf/connect.bpf.h"
 #include "bpf/payload.bpf.h"
 
 /*
  * errno of a refused connect where the kernel has bpf_set_retval (5.18): set before
- * loading, since the verifier of an older one leaves out what can never run.
+ * loading, since the verifier of an older one leaves out code that can never run.
  */
 const volatile __u32 has_set_retval = 0;
 
-/* PASS, or REFUSE with the errno of the policy; *token: redirect it there. */
-static __always_inline int on_dest(struct bpf_sock_addr *ctx, const struct df_conf *c,
-				   const struct dest *d, __u32 is_connect, __u32 *token)
+/* The address and port that the application gave, or that an answer came from. */
+static __always_inline struct dest dest_of(struct bpf_sock_addr *ctx, int is_ipv6)
 {
-	struct dest_args a = pack(d);
-	__u64 rest = a.rest | (__u64)is_connect << 40;
-	__u64 outcome = judge(ctx, a.high, a.low, rest);
-	__u32 kind = (__u8)(outcome >> OUTCOME_KIND), refused;
+	struct dest d = {.port = (__u16)ctx->user_port, .proto = (__u16)ctx->protocol};
 
+	d.addr[0] = is_ipv6 ? ctx->user_ip6[0] : 0;
+	d.addr[1] = is_ipv6 ? ctx->user_ip6[1] : 0;
+	d.addr[2] = is_ipv6 ? ctx->user_ip6[2] : bpf_htonl(0xffff);
+	d.addr[3] = is_ipv6 ? ctx->user_ip6[3] : ctx->user_ip4;
+	return d;
+}
+
+/* The other way round. */
+static __always_inline void rewrite(struct bpf_sock_addr *ctx, const __u32 addr[4], __u16 port,
+				    int is_ipv6)
+{
+	ctx->user_port = port;
+	if (!is_ipv6) {
+		ctx->user_ip4 = addr[3];
+		return;
+	}
+	ctx->user_ip6[0] = addr[0];
+	ctx->user_ip6[1] = addr[1];
+	ctx->user_ip6[2] = addr[2];
+	ctx->user_ip6[3] = addr[3];
+}
+
+/* connect and sendmsg: PASS, if need be to a token's address, or REFUSE with the policy's errno. */
+static __always_inline int on_call(struct bpf_sock_addr *ctx, int is_connect, int is_ipv6)
+{
+	struct df_conf *c = conf_get();
+	struct dest d = dest_of(ctx, is_ipv6);
+	struct dest_args a = pack(&d);
+	__u64 rest = a.rest | (__u64)is_connect << 40, outcome;
+	__u32 kind, refused;
+
+	if (!c || c->mode == DF_MODE_DENY)
+		return REFUSE;
+	outcome = judge(ctx, a.high, a.low, rest);
 	if (outcome >> OUTCOME_REDIRECT) {
-		*token = (__u32)outcome & DF_TOKEN_MAX;
+		const __u32 *prefix = (const __u32 *)c->token6_prefix;
+		__u32 token = (__u32)outcome & DF_TOKEN_MAX, keep = mask_if(is_mapped4(&d));
+		__u32 addr[4] = {(d.addr[0] & keep) | (prefix[0] & ~keep), /* ::ffff: stays */
+				 (d.addr[1] & keep) | (prefix[1] & ~keep),
+				 (d.addr[2] & keep) | (prefix[2] & ~keep),
+				 bpf_htonl(token | (DF_TOKEN4_NET & keep))};
+
+		rewrite(ctx, addr, c->proxy_port, is_ipv6);
 		return PASS;
 	}
+	kind = (__u8)(outcome >> OUTCOME_KIND);
 	refused = (__u32)(outcome >> OUTCOME_REFUSE) & (is_zero(kind) ^ 1) & 1;
 	if (refused) /* the clock is asked only then */
 		refused = is_enforcing(c);
-	if (!(refused & 1) && remember(ctx, a.high, a.low, rest | remembered(outcome, c, d)) < 0) {
+	if (!(refused & 1) && remember(ctx, a.high, a.low, rest | remembered(outcome, c, &d)) < 0) {
 		kind = DF_EVENT_TABLE_FULL;
 		refused = is_enforcing(c);
 	}
@@ -52,89 +90,30 @@ static __always_inline int on_dest(struct bpf_sock_addr *ctx, const struct df_co
 	return verdict(refused);
 }
 
-/* Where the application connects or sends to; where it was told an answer came from. */
-static __always_inline struct dest dest_of(struct bpf_sock_addr *ctx, int is_ipv6)
-{
-	if (!is_ipv6)
-		return (struct dest){.addr = {0, 0, bpf_htonl(0xffff), ctx->user_ip4},
-				     .port = (__u16)ctx->user_port,
-				     .proto = (__u16)ctx->protocol};
-	return (struct dest){
-		.addr = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]},
-		.port = (__u16)ctx->user_port,
-		.proto = (__u16)ctx->protocol};
-}
-
-/* connect and sendmsg. */
-static __always_inline int on_call(struct bpf_sock_addr *ctx, int is_connect, int is_ipv6)
+/* recvmsg and getpeername: the application sees the resolver that it asked, not the token. */
+static __always_inline int on_answer(struct bpf_sock_addr *ctx, int is_ipv6)
 {
 	struct df_conf *c = conf_get();
 	struct dest d = dest_of(ctx, is_ipv6);
-	__u32 token = 0, keep;
-	const __u32 *prefix;
-	int result;
-
-	if (!c || c->mode == DF_MODE_DENY)
-		return REFUSE;
-	result = on_dest(ctx, c, &d, is_connect, &token);
-	if (!token)
-		return result;
-	ctx->user_port = c->proxy_port;
-	if (!is_ipv6) {
-		ctx->user_ip4 = bpf_htonl(DF_TOKEN4_NET | (token & DF_TOKEN_MAX));
-		return result;
-	}
-	prefix = (const __u32 *)c->token6_prefix;
-	keep = mask_if(is_mapped4(&d)); /* ::ffff: stays */
-	ctx->user_ip6[0] = (d.addr[0] & keep) | (prefix[0] & ~keep);
-	ctx->user_ip6[1] = (d.addr[1] & keep) | (prefix[1] & ~keep);
-	ctx->user_ip6[2] = (d.addr[2] & keep) | (prefix[2] & ~keep);
-	ctx->user_ip6[3] = bpf_htonl(token | (DF_TOKEN4_NET & keep));
-	return result;
-}
-
-/* Where the token's query was going.  0, or -1: no token of ours. */
-static __always_inline int origin_of(struct bpf_sock_addr *ctx, const struct df_conf *c,
-				     struct dest *d)
-{
-	__u32 token = token_of(c, d);
+	__u32 token = c ? token_of(c, &d) : 0;
 	struct bpf_sock *sk = ctx->sk;
 	struct df_sock *s;
 	struct df_token *t;
 
 	if (!token)
-		return -1;
+		return PASS;
 	s = sk ? bpf_sk_storage_get(&sks, sk, 0, 0) : 0;
 	if (s && s->token == token) {
-		__builtin_memcpy(d->addr, s->addr, sizeof(d->addr));
-		d->port = s->port;
-		return 0;
+		__builtin_memcpy(d.addr, s->addr, sizeof(d.addr));
+		d.port = s->port;
+	} else {
+		t = bpf_map_lookup_elem(&tok, &token);
+		if (!t)
+			return PASS;
+		__builtin_memcpy(d.addr, t->addr, sizeof(d.addr));
+		d.port = t->port;
 	}
-	t = bpf_map_lookup_elem(&tok, &token);
-	if (!t)
-		return -1;
-	__builtin_memcpy(d->addr, t->addr, sizeof(d->addr));
-	d->port = t->port;
-	return 0;
-}
-
-/* recvmsg and getpeername: the application sees the resolver that it asked. */
-static __always_inline int on_answer(struct bpf_sock_addr *ctx, int is_ipv6)
-{
-	struct df_conf *c = conf_get();
-	struct dest d = dest_of(ctx, is_ipv6);
-
-	if (!c || origin_of(ctx, c, &d) < 0)
-		return PASS;
-	ctx->user_port = d.port;
-	if (!is_ipv6) {
-		ctx->user_ip4 = d.addr[3];
-		return PASS;
-	}
-	ctx->user_ip6[0] = d.addr[0];
-	ctx->user_ip6[1] = d.addr[1];
-	ctx->user_ip6[2] = d.addr[2];
-	ctx->user_ip6[3] = d.addr[3];
+	rewrite(ctx, d.addr, d.port, is_ipv6);
 	return PASS;
 }
 
@@ -194,9 +173,9 @@ __noinline int refresh_token(struct __sk_buff *skb, __u32 token, __u32 proto)
 	return 0;
 }
 
-/* What judge_packet makes of a packet: an opinion in the lower 48 bits, and above it: */
+/* The outcome of judge_packet: an opinion in the lower 48 bits, and above it: */
 #define PACKET_KIND 48 /* 8 bits, enum df_event_kind; 0: nothing to report */
-#define PACKET_HELD 56 /* 1 bit: it waits for what the worker says to its payload */
+#define PACKET_HELD 56 /* 1 bit: it waits for the worker's verdict on its payload */
 
 static __always_inline __u64 refuse_packet(__u32 kind)
 {
@@ -221,15 +200,15 @@ __noinline __u64 judge_stray(__u64 high, __u64 low, __u64 rest)
 
 	if (!c)
 		return refuse_packet(DF_EVENT_EGRESS_UNPARSABLE);
-	/* a connection that is there, and answers of a server here */
-	if (p->to.proto == IPPROTO_TCP && !is_opening(p) && !(rest >> 49 & 1))
+	/* no SYN without ACK: a connection that is there, and answers of a server here */
+	if (p->to.proto == IPPROTO_TCP && (p->tcp_flags & 0x12) != 0x02 && !(rest >> 49 & 1))
 		return 0;
 	if (p->to.port == bpf_htons(DF_DNS_PORT))
 		return is_passing_open(c) ? 0 : refuse_packet(DF_EVENT_EGRESS_DNS);
 	if (is_loopback(&p->to) | is_neighbour_discovery(p))
 		return 0;
 	opinion = opinion_of(&p->to, (__u32)(rest >> 48));
-	/* what its payload would have to show nobody would look at */
+	/* an undecided table is against it: nobody would look at its payload */
 	opinion |= (__u64)opinion_set(opinion, OPINION_UNDECIDED) << OPINION_AGAINST |
 		   (__u64)(opinion_set(opinion, OPINION_UNDECIDED) & c->enforcing)
 			   << OPINION_ENFORCED;
@@ -321,8 +300,8 @@ int fence_egress(struct __sk_buff *skb)
 /*
  * The proxy's own cgroup: port 53 out, answers on lo, nothing else.  seccomp
  * cannot see addresses, and the worker stands outside the container's fence.
- * Egress comes after the namespace's DNAT (Docker's 127.0.0.11): what counts is
- * the port that the socket was connected to.
+ * Egress comes after the namespace's DNAT (Docker's 127.0.0.11): the port
+ * that the socket was connected to counts.
  */
 SEC("cgroup_skb/egress")
 int proxy_egress(struct __sk_buff *skb)
@@ -346,8 +325,8 @@ int proxy_egress(struct __sk_buff *skb)
  * IPV6_FREEBIND anybody there sends from a resolver's address, and /proc/net/udp6 tells
  * where to.  Such a packet arrives on lo, while that of a resolver elsewhere comes by
  * another interface.  Which sockets ask one that the namespace has itself the worker
- * says by their priority, when the routing has told it so.  What comes to the listening
- * port are queries, to token addresses on lo alone.
+ * says by their priority, when the routing has told it so.  The listening port gets
+ * queries to token addresses on lo alone.
  *
  * Audit refuses nothing here either: a DNAT in the namespace may lead a query to a
  * process in it (the DNS capture of a service mesh), whose answer looks the same.

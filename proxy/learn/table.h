@@ -1,14 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * internal: the table behind learn.h.  table.c has its slots, indexes, chains and unions;
- * learn.c decides what stands in it, and writes the kernel's entries.
+ * table: the slots of learn's names, addresses and pairs, their indexes and chains, and the
+ * union of an address's pairs.  learn.c decides about its content.
  *
- * Fields that a new worker makes anew from the others are marked so.
+ * The pairs are in memory that one worker leaves to the next.  The monitor makes this memory
+ * and never reads it: the names that its events need come by message (df_learn_map.name).
+ * Indexes are private to a worker and made anew.  A new worker checks the shared part before
+ * it uses it: its predecessor may have died at any point, or have been taken over.  An
+ * address gets its slot before, and loses it after the kernel's entry, so that none of those
+ * is ever without a slot; a slot without pairs, and entries that may be old, are put right by
+ * the next worker.
+ *
+ * Fields that a new worker makes anew from the others are marked so.  Nothing is allocated later.
  */
-#ifndef DF_LEARN_INTERNAL_H
-#define DF_LEARN_INTERNAL_H
+#ifndef DF_LEARN_TABLE_H
+#define DF_LEARN_TABLE_H
 
-#include "proxy/learn/learn.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/abi.h"
+#include "lib/base/dname.h"
+
+/* Index 0 is none. */
+#define DF_LEARN_ADDRS DF_LEARNED_MAX
+#define DF_LEARN_NAMES 8192
+#define DF_LEARN_PAIRS 16384
+
+/* Sets of tables in an element of df_learned.bits. */
+#define DF_LEARN_BLOCKED ((uint16_t)(DF_TABLES_ALL << DF_LEARNED_BLOCKED))
+#define DF_LEARN_DEFAULT ((uint16_t)(DF_TABLES_ALL << DF_LEARNED_DEFAULT))
+#define DF_LEARN_ALLOWED ((uint16_t)(DF_TABLES_ALL << DF_LEARNED_ALLOWED))
+#define DF_LEARN_PERMITS ((uint16_t)(DF_LEARN_ALLOWED | DF_LEARN_DEFAULT))
 
 /* Every kind of slot begins so. */
 struct df_learn_slot {
@@ -55,6 +79,42 @@ struct df_learn_shared {
 	struct df_learn_addr addrs[DF_LEARN_ADDRS];
 	struct df_learn_pair pairs[DF_LEARN_PAIRS];
 };
+
+struct df_learn_map; /* learn.h */
+
+#define DF_LEARN_FEW 64 /* buckets of a small table, which touches few pages; power of two */
+
+/* One kind of slots: names, addresses, pairs. */
+struct df_learn_pool {
+	uint8_t *slots;
+	size_t stride;
+	size_t key_at, key_len; /* the key's place in a slot; len 0: a struct df_dname */
+	uint32_t max;
+	uint32_t *n_ever; /* shared: slots touched so far; the rest is fresh */
+	uint32_t n_used, free, n_buckets;
+	uint16_t *heads;     /* few, until there are more */
+	uint16_t *all_heads; /* room for max */
+	uint16_t few[DF_LEARN_FEW];
+};
+
+struct df_learn {
+	struct df_learn_shared *shared;
+	const struct df_learn_map *map;
+	uint8_t raw_passes; /* tables to which an unknown address is no event */
+	uint64_t keep_ns;   /* keep-learned */
+	uint64_t seed;
+	uint64_t n_unstuck;         /* refused addresses that made room for others of their name */
+	uint32_t n_unpinned;        /* sticky pairs that no policy pins by itself */
+	uint32_t sweep_at, room_at; /* addresses: where the next walk begins */
+	uint64_t full_until_ns;     /* no walk for room before */
+	struct df_learn_pool names, addrs, pairs;
+	uint16_t name_heads[DF_LEARN_NAMES], addr_heads[DF_LEARN_ADDRS];
+	uint16_t pair_heads[DF_LEARN_PAIRS];
+};
+
+/* For the monitor, before it forks, and which leaves it to its workers.  NULL: no memory. */
+struct df_learn_shared *df_learn_new(void);
+void df_learn_free(struct df_learn_shared *s);
 
 static inline struct df_learn_name *df_learn_name_at(const struct df_learn *l, uint32_t i)
 {

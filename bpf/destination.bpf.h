@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * dest: destinations and what kind they are, and whether the fence enforces.
- *
- * Arithmetic instead of branches, here and in the other headers: the verifier walks
- * both sides of each branch at every container start, and what it has to compare later.
- */
-#ifndef DF_DEST_BPF_H
-#define DF_DEST_BPF_H
+/* destination: an address with its port and protocol, and the kinds of addresses. */
+#ifndef DF_DESTINATION_BPF_H
+#define DF_DESTINATION_BPF_H
 
 #include <linux/bpf.h>
 #include <linux/in.h>
@@ -14,9 +9,6 @@
 #include <bpf/bpf_endian.h>
 
 #include "bpf/maps.bpf.h"
-
-#define PASS 1
-#define REFUSE 0
 
 /* UAPI values that <linux/in.h> or <linux/net.h> do not export everywhere. */
 #define SOCK_RAW_TYPE 3
@@ -59,67 +51,6 @@ static __always_inline struct dest unpack(__u64 high, __u64 low, __u64 rest)
 	__builtin_memcpy(d.addr, &high, 8);
 	__builtin_memcpy(d.addr + 2, &low, 8);
 	return d;
-}
-
-static __always_inline struct df_conf *conf_get(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&conf, &zero);
-}
-
-static __always_inline void count_n(__u32 which, __u64 n)
-{
-	__u64 *value = bpf_map_lookup_elem(&counters, &which);
-
-	if (value)
-		*value += n;
-}
-
-static __always_inline void count(__u32 which)
-{
-	count_n(which, 1);
-}
-
-/* Signed: a beat between the two reads is not stale. */
-static __always_inline __u32 is_heartbeat_stale(const struct df_conf *c)
-{
-	__s64 age = bpf_ktime_get_boot_ns() - c->heartbeat;
-
-	return (__u64)((__s64)DF_HEARTBEAT_MAX_NS - age) >> 63;
-}
-
-static __always_inline __u32 is_passing_open(const struct df_conf *c)
-{
-	return c->flags / DF_CONF_FAIL_OPEN & is_heartbeat_stale(c) & 1;
-}
-
-/*
- * 1 unless audit, kill switch, bypass, or fail=open without a heartbeat.
- *
- * Arithmetic instead of branches here and below: the verifier walks both sides of
- * each branch at every container start, and what it has to compare later.
- */
-static __always_inline __u32 is_enforcing(const struct df_conf *c)
-{
-	__u64 is_bypassed =
-		(bpf_ktime_get_boot_ns() - c->bypass_until) >> 63; /* its end is ahead */
-
-	return ((c->mode >> 1 | c->flags / DF_CONF_DISABLED | is_bypassed | is_passing_open(c)) &
-		1) ^
-	       1;
-}
-
-_Static_assert(DF_MODE_AUDIT == 2 && DF_MODE_ENFORCE == 1, "is_enforcing reads bit 1 of mode");
-
-/*
- * The return value of a program.  The verifiers of 5.10 and 6.1 do not know the
- * bounds of the verdict here; clang does, and must not.
- */
-static __always_inline int verdict(__u32 refused)
-{
-	asm volatile("" : "+r"(refused));
-	return refused & 1 ? REFUSE : PASS;
 }
 
 /* 1 or 0, or all bits or none; without a branch. */

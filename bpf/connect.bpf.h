@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* judge: what connect and sendmsg make of a destination, and what of it stays with the socket. */
-#ifndef DF_JUDGE_BPF_H
-#define DF_JUDGE_BPF_H
+/* connect: the verdict of connect and sendmsg on a destination, and the part that a socket keeps.
+ */
+#ifndef DF_CONNECT_BPF_H
+#define DF_CONNECT_BPF_H
 
 #include "bpf/address.bpf.h"
 #include "bpf/dns.bpf.h"
 
 /*
- * Egress passes what is remembered here, whatever NAT makes of the destination.
+ * Egress passes a socket by its verdict here, whatever NAT makes of the destination.
  * rest also has verdict << 32, is_connect << 40, is_named << 41 and is_own << 42.  -1: there is no
- * room (optmem_max, which a program may fill), and egress would not look at what TCP sends.
+ * room (optmem_max, which a program may fill), and egress would not look at the payload.
  */
 __noinline int remember(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 rest)
 {
@@ -36,7 +37,7 @@ __noinline int remember(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 
 	s->connected = 1;
 	s->token = 0;
 	if (is_udp(d.proto))
-		return 0; /* the rest is for what TCP says first */
+		return 0; /* the rest is for the payload of TCP */
 	id = bpf_get_current_pid_tgid();
 	__builtin_memcpy(s->addr, d.addr, sizeof(s->addr));
 	s->port = d.port;
@@ -58,8 +59,8 @@ static __always_inline __u32 kind_of(__u64 opinion, const struct dest *d, int is
 }
 
 /*
- * What connect or sendmsg makes of a destination, as one number: for the verifier all
- * its outcomes are one state then.  An opinion in the lower 48 bits, or a token with
+ * The outcome of a connect or sendmsg is one number: for the verifier all outcomes are one
+ * state then.  An opinion in the lower 48 bits, or a token with
  * OUTCOME_REDIRECT, and above it:
  */
 #define OUTCOME_KIND 48     /* 8 bits, enum df_event_kind; 0: nothing to report */
@@ -76,12 +77,12 @@ static __always_inline __u64 refuse_dest(__u32 kind)
 static __always_inline __u64 judge_reserved(struct bpf_sock_addr *ctx, const struct df_conf *c,
 					    const struct dest *d)
 {
-	/* send() on a connected v4-mapped socket comes here with what connect6 wrote */
+	/* send() on a connected v4-mapped socket comes here with the address that connect6 wrote */
 	__u32 own = token_of(c, d);
 	struct bpf_sock *sk = ctx->sk;
 	struct df_sock *s = sk ? bpf_sk_storage_get(&sks, sk, 0, 0) : 0;
 
-	/* nothing to remember: what the storage has is what counts */
+	/* nothing to remember: the storage has it already */
 	return own && s && s->token == own ? 1ull << OUTCOME_REDIRECT | own
 					   : refuse_dest(DF_EVENT_TOKEN_ADDRESS);
 }
@@ -144,7 +145,9 @@ __noinline __u64 judge(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 r
 		return refuse_dest(DF_EVENT_CONNECT);
 	if (is_reserved(d))
 		return judge_reserved(ctx, c, d);
-	if (d->port == bpf_htons(DF_DNS_PORT) && !is_icmp(d->proto))
+	/* a ping socket's port is no port */
+	if (d->port == bpf_htons(DF_DNS_PORT) && d->proto != IPPROTO_ICMP &&
+	    d->proto != PROTO_ICMPV6)
 		return judge_port53(ctx, c, d, is_connect);
 	if (is_loopback(d) | is_unspecified(d))
 		return judge_sinkhole(c, d, is_connect);
@@ -152,8 +155,9 @@ __noinline __u64 judge(struct bpf_sock_addr *ctx, __u64 high, __u64 low, __u64 r
 }
 
 /*
- * What of an outcome stays with the socket: of remember's last argument.  At ports 80 and
- * 443 of an address that neither a rule nor an answer names, a name is what decides.
+ * The part of an outcome that stays with the socket, as bits of remember's last argument.  At
+ * ports 80 and 443 of an address that neither a rule nor an answer names, the payload's name
+ * decides.
  */
 static __always_inline __u64 remembered(__u64 outcome, const struct df_conf *c,
 					const struct dest *d)
