@@ -6,8 +6,8 @@
  * container start.  A packet that is held is dropped, and a copy goes to the worker; TCP sends
  * it again after its retransmission time-out and finds the verdict in the map "flows".
  *
- * The states of a socket (df_sock.verdict).  connect sets one of the first four (remembered in
- * connect.bpf.h), and is_held moves it on:
+ * The states of a socket (df_sock.verdict).  connect sets ALLOW, UNDECIDED or SEEN (remembered
+ * in connect.bpf.h), and is_held moves it on, by the worker's verdict in flows where it says so:
  *
  *   state      meaning                        a payload, while enforcing      leads to
  *   NONE       no connect has judged it       judged by its address           -

@@ -142,8 +142,19 @@ static void show(const struct df_hook *h, enum df_log_level level, const char *l
 		add_runtime_log_line();
 }
 
-static void log_line(struct df_hook *h, enum df_log_level level, const char *line)
+/* One line: the messages of a policy, which have a line each, are joined. */
+__attribute__((format(printf, 4, 0))) static void log_line(struct df_hook *h,
+							   enum df_log_level level, bool is_shown,
+							   const char *format, va_list args)
 {
+	char line[LINE_MAX_LEN];
+
+	(void)vsnprintf(line, sizeof(line), format, args);
+	for (char *p = line; *p; p++)
+		if (*p == '\n')
+			*p = ' ';
+	if (is_shown)
+		show(h, level, line);
 	(void)df_log_syslog("deployfence", level, line);
 	if (h->run_fd < 0 && h->state.id)
 		h->run_fd = df_rundir_open(h->state.id);
@@ -151,35 +162,20 @@ static void log_line(struct df_hook *h, enum df_log_level level, const char *lin
 		df_rundir_log(h->run_fd, line);
 }
 
-/* One line: the messages of a policy, which have a line each, are joined. */
-__attribute__((format(printf, 2, 0))) static void format_line(char line[static LINE_MAX_LEN],
-							      const char *format, va_list args)
-{
-	(void)vsnprintf(line, LINE_MAX_LEN, format, args);
-	for (char *p = line; *p; p++)
-		if (*p == '\n')
-			*p = ' ';
-}
-
 void df_hook_note(struct df_hook *h, enum df_log_level level, const char *format, ...)
 {
-	char line[LINE_MAX_LEN];
 	va_list args;
 
 	va_start(args, format);
-	format_line(line, format, args);
+	log_line(h, level, false, format, args);
 	va_end(args);
-	log_line(h, level, line);
 }
 
 void df_hook_say(struct df_hook *h, enum df_log_level level, const char *format, ...)
 {
-	char line[LINE_MAX_LEN];
 	va_list args;
 
 	va_start(args, format);
-	format_line(line, format, args);
+	log_line(h, level, true, format, args);
 	va_end(args);
-	show(h, level, line);
-	log_line(h, level, line);
 }

@@ -355,19 +355,23 @@ const struct df_form df_form_json = {
 
 /* --- reader */
 
-/* The place in the document, for messages. */
+/* The place in the document, for messages, and the first error; later ones do not count. */
 struct reading {
 	struct df_aggregate *a;
 	size_t container, row;
 	const char *list; /* NULL: in the container itself */
 	char *error;
+	int status; /* 0, -EBADMSG, -ENOMEM */
 };
 
-__attribute__((format(printf, 2, 3))) static int refuse(struct reading *r, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void refuse(struct reading *r, const char *format, ...)
 {
 	va_list args;
 	size_t pos = 0;
 
+	if (r->status < 0)
+		return;
+	r->status = -EBADMSG;
 	df_append(r->error, DF_REPORT_ERROR_MAX, &pos, "containers[%zu]", r->container);
 	if (r->list)
 		df_append(r->error, DF_REPORT_ERROR_MAX, &pos, ".%s[%zu]", r->list, r->row);
@@ -375,325 +379,270 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct reading *r, const
 	va_start(args, format);
 	(void)vsnprintf(r->error + pos, DF_REPORT_ERROR_MAX - pos, format, args);
 	va_end(args);
-	return -EBADMSG;
 }
 
-static int get_text(struct reading *r, const struct df_json *obj, const char *key, const char **ret)
+/* Of the aggregate.  An entry over a bound is left out and counted, the rest stays. */
+static int take_status(struct reading *r, int status)
+{
+	if (status == -ENOSPC)
+		df_aggregate_add(&r->a->n_left_out, 1);
+	else if (status < 0 && r->status == 0)
+		r->status = status;
+	return status;
+}
+
+/* NULL if the key is missing. */
+static const char *get_text(struct reading *r, const struct df_json *obj, const char *key)
 {
 	const struct df_json *v = df_json_get(obj, key);
+	const char *text = df_json_string(v);
 
-	*ret = df_json_string(v);
-	return v && !*ret ? refuse(r, "%s is no string", key) : 0;
+	if (v && !text)
+		refuse(r, "%s is no string", key);
+	return text;
 }
 
 /* 0 if the key is missing. */
-static int get_count(struct reading *r, const struct df_json *obj, const char *key, uint64_t *ret)
+static uint64_t get_count(struct reading *r, const struct df_json *obj, const char *key)
 {
 	const struct df_json *v = df_json_get(obj, key);
 	int64_t value = 0;
 
-	if (v && (df_json_int(v, &value) < 0 || value < 0))
-		return refuse(r, "%s is no count", key);
-	*ret = (uint64_t)value;
-	return 0;
+	if (v && (df_json_int(v, &value) < 0 || value < 0)) {
+		refuse(r, "%s is no count", key);
+		return 0;
+	}
+	return (uint64_t)value;
 }
 
-static int get_counts(struct reading *r, const struct df_json *obj, struct df_report_container *c,
-		      const struct field *list, size_t n)
+static void get_counts(struct reading *r, const struct df_json *obj, struct df_report_container *c,
+		       const struct field *list, size_t n)
 {
-	int status = 0;
-
-	for (size_t i = 0; i < n && status == 0; i++)
-		status = get_count(r, obj, list[i].key, (uint64_t *)((char *)c + list[i].offset));
-	return status;
+	for (size_t i = 0; i < n; i++)
+		*(uint64_t *)((char *)c + list[i].offset) = get_count(r, obj, list[i].key);
 }
 
-static int get_time(struct reading *r, const struct df_json *obj, const char *key,
-		    char ret[static DF_TIME_MAX])
+static void get_time(struct reading *r, const struct df_json *obj, const char *key,
+		     char ret[static DF_TIME_MAX])
 {
-	const char *text;
-	int status = get_text(r, obj, key, &text);
+	const char *text = get_text(r, obj, key);
 
-	if (status < 0)
-		return status;
 	if (text && !df_time_is_plain(text))
-		return refuse(r, "%s is no time", key);
+		refuse(r, "%s is no time", key);
 	(void)snprintf(ret, DF_TIME_MAX, "%s", text ? text : "");
-	return 0;
 }
 
 /* NULL if the key is missing. */
-static int get_list(struct reading *r, const struct df_json *obj, const char *key,
-		    const struct df_json **ret)
+static const struct df_json *get_list(struct reading *r, const struct df_json *obj, const char *key)
 {
-	*ret = df_json_get(obj, key);
-	return *ret && !df_json_is_array(*ret) ? refuse(r, "%s is no array", key) : 0;
+	const struct df_json *list = df_json_get(obj, key);
+
+	if (list && !df_json_is_array(list)) {
+		refuse(r, "%s is no array", key);
+		return NULL;
+	}
+	return list;
 }
 
-/* An entry over a bound is left out and counted, the rest stays. */
-static int unless_full(struct reading *r, int status)
+static void get_texts(struct reading *r, const struct df_json *obj, const char *key, size_t max,
+		      struct df_texts *t)
 {
-	if (status != -ENOSPC)
-		return status;
-	df_aggregate_add(&r->a->n_left_out, 1);
-	return 0;
-}
+	const struct df_json *list = get_list(r, obj, key);
 
-static int get_texts(struct reading *r, const struct df_json *obj, const char *key, size_t max,
-		     struct df_texts *t)
-{
-	const struct df_json *list;
-	int status = get_list(r, obj, key, &list);
-
-	for (size_t i = 0; i < df_json_len(list) && status == 0; i++) {
+	for (size_t i = 0; i < df_json_len(list) && r->status == 0; i++) {
 		const char *text = df_json_string(df_json_at(list, i));
 
-		status = text ? unless_full(r, df_texts_append(t, &r->a->pool, text, max))
-			      : refuse(r, "%s[%zu] is no string", key, i);
+		if (text)
+			(void)take_status(r, df_texts_append(t, &r->a->pool, text, max));
+		else
+			refuse(r, "%s[%zu] is no string", key, i);
 	}
-	return status;
 }
 
-static int read_verdict(struct reading *r, const struct df_json *obj, struct df_row *row)
+static void read_row(struct reading *r, const struct df_json *obj, struct df_report_container *c,
+		     enum df_row_kind kind)
 {
-	const char *verdict, *class;
-	int status = get_text(r, obj, "verdict", &verdict);
+	const char *verdict = get_text(r, obj, "verdict"), *class = get_text(r, obj, "class");
+	uint64_t port = get_count(r, obj, "port"), count = get_count(r, obj, "count");
+	struct df_row *row,
+		probe = {
+			.kind = kind,
+			.verdict = verdict ? df_row_verdict_from_name(verdict) : DF_ROW_VERDICTS,
+			.at = get_text(r, obj, "at"),
+			.domain = get_text(r, obj, "domain"),
+			.ip = get_text(r, obj, "ip"),
+			.port = (uint16_t)port,
+			.socket = get_text(r, obj, "socket"),
+			.cmd = get_text(r, obj, "cmd"),
+			.script = get_text(r, obj, "script"),
+			.rule = get_text(r, obj, "rule"),
+			.rule_owner = get_text(r, obj, "rule_owner"),
+			.owner = get_text(r, obj, "owner"),
+			.reason = get_text(r, obj, "reason"),
+			.hint = get_text(r, obj, "hint"),
+		};
 
-	if (status < 0)
-		return status;
-	row->verdict = verdict ? df_row_verdict_from_name(verdict) : DF_ROW_VERDICTS;
-	if (row->verdict == DF_ROW_VERDICTS)
-		return refuse(r, "verdict is none");
-	status = get_text(r, obj, "class", &class);
-	row->class = DF_CLASS_UNKNOWN;
+	get_time(r, obj, "first", probe.first);
+	get_time(r, obj, "last", probe.last);
+	if (probe.verdict == DF_ROW_VERDICTS)
+		refuse(r, "verdict is none");
+	if (port > UINT16_MAX)
+		refuse(r, "port is none");
+	if (count == 0)
+		refuse(r, "count is missing");
+	if (kind == DF_ROW_NAME && (!probe.domain || !*probe.domain))
+		refuse(r, "domain is missing");
+	if (r->status < 0 || strcmp(probe.last, r->a->since) < 0)
+		return;
+	if (!probe.at)
+		probe.at = kind == DF_ROW_NAME ? "dns" : "connect";
 	for (enum df_class i = DF_CLASS_DIRECT; class && i > DF_CLASS_UNKNOWN; i--)
 		if (strcmp(df_class_name(i), class) == 0)
-			row->class = i;
-	return status;
-}
-
-static int read_probe(struct reading *r, const struct df_json *obj, struct df_row *row,
-		      uint64_t *ret_count)
-{
-	const struct {
-		const char *key, **field;
-	} texts[] = {
-		{"at", &row->at},
-		{"domain", &row->domain},
-		{"ip", &row->ip},
-		{"cmd", &row->cmd},
-		{"script", &row->script},
-		{"rule", &row->rule},
-		{"rule_owner", &row->rule_owner},
-		{"owner", &row->owner},
-		{"hint", &row->hint},
-		{"reason", &row->reason},
-		{"socket", &row->socket},
-	};
-	uint64_t port = 0;
-	int status = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(texts) && status == 0; i++)
-		status = get_text(r, obj, texts[i].key, texts[i].field);
-	status = status ?: read_verdict(r, obj, row) ?: get_time(r, obj, "first", row->first)
-		?: get_time(r, obj, "last", row->last) ?: get_count(r, obj, "port", &port)
-		?: get_count(r, obj, "count", ret_count);
-	if (status < 0)
-		return status;
-	if (port > UINT16_MAX)
-		return refuse(r, "port is none");
-	if (*ret_count == 0)
-		return refuse(r, "count is missing");
-	if (row->kind == DF_ROW_NAME && (!row->domain || !*row->domain))
-		return refuse(r, "domain is missing");
-	row->port = (uint16_t)port;
-	if (!row->at)
-		row->at = row->kind == DF_ROW_NAME ? "dns" : "connect";
-	return 0;
-}
-
-static int read_row(struct reading *r, const struct df_json *obj, struct df_report_container *c,
-		    enum df_row_kind kind)
-{
-	struct df_row probe = {.kind = kind}, *row;
-	uint64_t count = 0;
-	int status = read_probe(r, obj, &probe, &count);
-
-	if (status < 0 || strcmp(probe.last, r->a->since) < 0)
-		return status;
-	status = df_aggregate_count(r->a, c, &probe, count, &row);
-	if (status < 0)
-		return unless_full(r, status);
+			probe.class = i;
+	if (take_status(r, df_aggregate_count(r->a, c, &probe, count, &row)) < 0)
+		return;
 	if (row->ancestry.n == 0)
-		status = get_texts(r, obj, "ancestry", DF_ROW_ANCESTORS_MAX, &row->ancestry);
-	return status ?: get_texts(r, obj, "answers", DF_ROW_ANSWERS_MAX, &row->answers)
-		?: get_texts(r, obj, "aliases", DF_ROW_ALIASES_MAX, &row->aliases);
+		get_texts(r, obj, "ancestry", DF_ROW_ANCESTORS_MAX, &row->ancestry);
+	get_texts(r, obj, "answers", DF_ROW_ANSWERS_MAX, &row->answers);
+	get_texts(r, obj, "aliases", DF_ROW_ALIASES_MAX, &row->aliases);
 }
 
-static int read_rows(struct reading *r, const struct df_json *obj, struct df_report_container *c)
+static void read_rows(struct reading *r, const struct df_json *obj, struct df_report_container *c)
 {
-	const struct df_json *list;
-
 	for (enum df_row_kind kind = 0; kind < DF_ROW_KINDS; kind++) {
-		int status = get_list(r, obj, row_lists[kind], &list);
+		const struct df_json *list = get_list(r, obj, row_lists[kind]);
 
 		r->list = row_lists[kind];
-		for (r->row = 0; r->row < df_json_len(list) && status == 0; r->row++)
-			status = read_row(r, df_json_at(list, r->row), c, kind);
-		if (status < 0)
-			return status;
+		for (r->row = 0; r->row < df_json_len(list) && r->status == 0; r->row++)
+			read_row(r, df_json_at(list, r->row), c, kind);
 		r->list = NULL;
 	}
-	return 0;
 }
 
 /* Findings have a name and a text "seen", events of the fence's life an event and a text. */
-static int read_notes(struct reading *r, const struct df_json *obj, struct df_report_container *c,
-		      const char *key, bool is_finding)
+static void read_notes(struct reading *r, const struct df_json *obj, struct df_report_container *c,
+		       const char *key, bool is_finding)
 {
-	const struct df_json *list;
-	int status = get_list(r, obj, key, &list);
+	const struct df_json *list = get_list(r, obj, key);
 
-	for (size_t i = 0; i < df_json_len(list) && status == 0; i++) {
+	for (size_t i = 0; i < df_json_len(list) && r->status == 0; i++) {
 		const struct df_json *o = df_json_at(list, i);
-		struct df_report_note n = {
-			.event = is_finding ? "finding" : df_json_string(df_json_get(o, "event")),
-			.what = is_finding ? df_json_string(df_json_get(o, "finding")) : NULL,
+		const char *name = df_json_string(df_json_get(o, is_finding ? "finding" : "event"));
+		const struct df_report_note n = {
+			.event = is_finding ? "finding" : name,
+			.what = is_finding ? name : NULL,
 			.text = df_json_string(df_json_get(o, is_finding ? "seen" : "text")),
 			.remedy = df_json_string(df_json_get(o, "remedy")),
+			.count = get_count(r, o, "count"),
 		};
 
-		status = get_count(r, o, "count", &n.count);
-		if (status == 0 && (!n.event || !*n.event || n.count == 0 ||
-				    (is_finding && (!n.what || !*n.what))))
-			return refuse(r, "%s[%zu] has no %s or no count", key, i,
-				      is_finding ? "name" : "event");
-		if (status == 0)
-			status = unless_full(r, df_aggregate_note(r->a, c, &n));
+		if (!name || !*name || n.count == 0)
+			refuse(r, "%s[%zu] has no %s or no count", key, i,
+			       is_finding ? "name" : "event");
+		else
+			(void)take_status(r, df_aggregate_note(r->a, c, &n));
 	}
-	return status;
 }
 
-static int read_annotations(struct reading *r, const struct df_json *obj,
-			    struct df_report_container *c)
+static void read_annotations(struct reading *r, const struct df_json *obj,
+			     struct df_report_container *c)
 {
 	const struct df_json *all = df_json_get(obj, "annotations");
-	int status = 0;
 
 	if (all && !df_json_is_object(all))
-		return refuse(r, "annotations is no object");
-	for (size_t i = 0; i < df_json_len(all) && status == 0; i++) {
+		refuse(r, "annotations is no object");
+	for (size_t i = 0; i < df_json_len(all) && r->status == 0; i++) {
 		const char *value = df_json_string(df_json_at(all, i));
 
-		if (!value)
-			return refuse(r, "an annotation is no string");
-		status = unless_full(r,
-				     df_aggregate_annotate(r->a, c, df_json_key_at(all, i), value));
+		if (value)
+			(void)take_status(
+				r, df_aggregate_annotate(r->a, c, df_json_key_at(all, i), value));
+		else
+			refuse(r, "an annotation is no string");
 	}
-	return status;
 }
 
-static int read_names(struct reading *r, const struct df_json *obj, struct df_report_container *c)
-{
-	const char *text;
-	int status = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(names) && status == 0; i++)
-		status = get_text(r, obj, names[i].key, &text)
-				 ?: unless_full(r, df_pool_add(&r->a->pool, text,
-							       (const char **)((char *)c +
-									       names[i].offset)));
-	return status;
-}
-
-static int read_counts(struct reading *r, const struct df_json *obj, struct df_report_container *c)
-{
-	const struct df_json *lost = df_json_get(obj, "lost");
-	int status = get_counts(r, obj, c, counts, ARRAY_SIZE(counts));
-
-	for (enum df_loss i = 0; i < DF_LOSSES && status == 0; i++)
-		status = get_count(r, lost, df_loss_name(i), &c->lost[i]);
-	c->is_ended = df_json_is_true(df_json_get(obj, "ended"));
-	c->is_whole = df_json_is_true(df_json_get(obj, "complete"));
-	c->is_imported = true;
-	return status
-		       ?: get_counts(r, df_json_get(obj, "stop"), c, stop_counts,
-				     ARRAY_SIZE(stop_counts));
-}
-
-static int read_container(struct reading *r, const struct df_json *obj)
+static void read_container(struct reading *r, const struct df_json *obj)
 {
 	const char *id = df_json_string(df_json_get(obj, "id"));
 	char first[DF_TIME_MAX], last[DF_TIME_MAX];
 	struct df_report_container *c;
-	int status;
 
 	if (!id || !*id)
-		return refuse(r, "id is missing");
-	status = get_time(r, obj, "first", first) ?: get_time(r, obj, "last", last);
-	if (status < 0)
-		return status;
+		refuse(r, "id is missing");
+	get_time(r, obj, "first", first);
+	get_time(r, obj, "last", last);
+	if (r->status < 0)
+		return;
 	c = df_aggregate_find(r->a, id);
 	if (strcmp(last, r->a->since) < 0 || (c && strcmp(c->last, last) >= 0))
-		return 0;
+		return;
 	if (c)
 		df_aggregate_reset(r->a, c);
-	else
-		status = df_aggregate_container(r->a, id, &c);
-	if (status < 0)
-		return unless_full(r, status);
+	else if (take_status(r, df_aggregate_container(r->a, id, &c)) < 0)
+		return;
 	memcpy(c->first, first, sizeof(first));
 	memcpy(c->last, last, sizeof(last));
-	return read_names(r, obj, c) ?: read_counts(r, obj, c) ?: read_annotations(r, obj, c)
-		?: get_texts(r, obj, "addresses", DF_ADDRESSES_MAX, &c->addresses)
-		?: get_texts(r, obj, "unpinned", DF_UNPINNED_MAX, &c->unpinned)
-		?: read_notes(r, obj, c, "findings", true) ?: read_notes(r, obj, c, "notes", false)
-		?: read_rows(r, obj, c);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		(void)take_status(r, df_pool_add(&r->a->pool, get_text(r, obj, names[i].key),
+						 (const char **)((char *)c + names[i].offset)));
+	get_counts(r, obj, c, counts, ARRAY_SIZE(counts));
+	get_counts(r, df_json_get(obj, "stop"), c, stop_counts, ARRAY_SIZE(stop_counts));
+	for (enum df_loss i = 0; i < DF_LOSSES; i++)
+		c->lost[i] = get_count(r, df_json_get(obj, "lost"), df_loss_name(i));
+	c->is_ended = df_json_is_true(df_json_get(obj, "ended"));
+	c->is_whole = df_json_is_true(df_json_get(obj, "complete"));
+	c->is_imported = true;
+	read_annotations(r, obj, c);
+	get_texts(r, obj, "addresses", DF_ADDRESSES_MAX, &c->addresses);
+	get_texts(r, obj, "unpinned", DF_UNPINNED_MAX, &c->unpinned);
+	read_notes(r, obj, c, "findings", true);
+	read_notes(r, obj, c, "notes", false);
+	read_rows(r, obj, c);
 }
 
-static int read_document(struct reading *r, const struct df_json *doc)
+/* 0, -EBADMSG, -ENOMEM. */
+static int read_document(struct df_aggregate *a, const struct df_json *doc, char *error)
 {
+	struct reading r = {.a = a, .error = error};
 	const struct df_json *list = df_json_get(doc, "containers");
 	const char *kind = df_json_string(df_json_get(doc, "kind"));
 	int64_t schema = 0, gaps = 0;
-	int status = 0;
 
 	(void)df_json_int(df_json_get(doc, "schema"), &schema);
 	if (!df_json_is_array(list) || (kind && strcmp(kind, "report") != 0)) {
-		(void)snprintf(r->error, DF_REPORT_ERROR_MAX, "no report of deployfence");
+		(void)snprintf(error, DF_REPORT_ERROR_MAX, "no report of deployfence");
 		return -EBADMSG;
 	}
 	if (schema != DF_CLI_SCHEMA) {
-		(void)snprintf(r->error, DF_REPORT_ERROR_MAX, "a report of schema %lld, not %d",
+		(void)snprintf(error, DF_REPORT_ERROR_MAX, "a report of schema %lld, not %d",
 			       (long long)schema, DF_CLI_SCHEMA);
 		return -EBADMSG;
 	}
 	/* gaps of that report are gaps of this one */
 	if (df_json_int(df_json_get(doc, "left_out"), &gaps) == 0 && gaps > 0)
-		df_aggregate_add(&r->a->n_left_out, (uint64_t)gaps);
+		df_aggregate_add(&a->n_left_out, (uint64_t)gaps);
 	if (df_json_int(df_json_get(doc, "damaged_lines"), &gaps) == 0 && gaps > 0)
-		df_aggregate_add(&r->a->n_damaged, (uint64_t)gaps);
-	for (r->container = 0; r->container < df_json_len(list) && status == 0; r->container++)
-		status = read_container(r, df_json_at(list, r->container));
-	return status;
+		df_aggregate_add(&a->n_damaged, (uint64_t)gaps);
+	for (; r.container < df_json_len(list) && r.status == 0; r.container++)
+		read_container(&r, df_json_at(list, r.container));
+	return r.status;
 }
 
 int df_report_read(struct df_aggregate *a, const char *text, size_t len,
 		   char ret_error[static DF_REPORT_ERROR_MAX])
 {
 	struct df_aggregate trial = {0};
-	struct reading first = {.a = &trial, .error = ret_error};
-	struct reading second = {.a = a, .error = ret_error};
 	struct df_json *doc = NULL;
 	int status = df_json_parse_large(text, len, DF_REPORT_FILE_MAX, DF_REPORT_VALUES_MAX, &doc,
 					 ret_error);
 
 	if (status < 0)
 		return status == -ENOMEM ? -ENOMEM : -EBADMSG;
-	status = read_document(&first, doc);
+	status = read_document(&trial, doc, ret_error);
 	df_aggregate_done(&trial);
 	if (status == 0)
-		status = read_document(&second, doc);
+		status = read_document(a, doc, ret_error);
 	df_json_free(doc);
 	return status;
 }

@@ -19,17 +19,23 @@
 /* Steps of the search for chains: a dense graph has more paths than anybody would read. */
 #define STEPS_MAX 200000
 
-/* Lower case, without the dot at its end, in the pool. */
-static int pool_name(struct df_graph *g, const char *name, const char **ret)
+static void fail(struct df_graph *g, int r)
+{
+	if (r < 0 && g->status == 0)
+		g->status = r;
+}
+
+/* In lower case and without the dot at its end, in the pool.  NULL: it is empty, or g->status. */
+static const char *pool_name(struct df_graph *g, const char *name)
 {
 	size_t len = df_class_len(name);
 	_cleanup_free_ char *lower = strndup(name, len);
+	const char *pooled = NULL;
 
-	if (!lower)
-		return -ENOMEM;
-	for (size_t i = 0; i < len; i++)
+	for (size_t i = 0; lower && i < len; i++)
 		lower[i] = (char)tolower((unsigned char)lower[i]);
-	return df_pool_add(&g->pool, lower, ret);
+	fail(g, lower ? df_pool_add(&g->pool, lower, &pooled) : -ENOMEM);
+	return pooled;
 }
 
 /* --- services and contacts */
@@ -47,7 +53,7 @@ static int compare_labelled(const void *a, const void *b)
 		       ?: (x->container > y->container) - (x->container < y->container);
 }
 
-static int make_services(struct df_graph *g)
+static void make_services(struct df_graph *g)
 {
 	const size_t n = g->all->n;
 	_cleanup_free_ struct labelled *list = reallocarray(NULL, n + 1, sizeof(*list));
@@ -55,17 +61,14 @@ static int make_services(struct df_graph *g)
 
 	g->services = calloc(n + 1, sizeof(*g->services));
 	g->service_of = calloc(n + 1, sizeof(*g->service_of));
-	if (!list || !g->services || !g->service_of)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		int r;
-
+	fail(g, list && g->services && g->service_of ? 0 : -ENOMEM);
+	for (size_t i = 0; i < n && g->status == 0; i++) {
 		df_aggregate_label(g->all->list[i], label, sizeof(label));
 		list[i].container = i;
-		r = df_pool_add(&g->pool, label, &list[i].label);
-		if (r < 0)
-			return r;
+		fail(g, df_pool_add(&g->pool, label, &list[i].label));
 	}
+	if (g->status < 0)
+		return;
 	qsort(list, n, sizeof(*list), compare_labelled);
 	for (size_t i = 0; i < n; i++) {
 		if (i == 0 || strcmp(list[i].label, list[i - 1].label) != 0)
@@ -73,7 +76,6 @@ static int make_services(struct df_graph *g)
 		g->services[g->n_services - 1].n_containers++;
 		g->service_of[list[i].container] = g->n_services - 1;
 	}
-	return 0;
 }
 
 static int compare_items(const void *a, const void *b)
@@ -85,41 +87,34 @@ static int compare_items(const void *a, const void *b)
 		?: (int)x->row->kind - (int)y->row->kind;
 }
 
-static int add_item(struct df_graph *g, size_t container, const struct df_row *row)
+static void add_item(struct df_graph *g, size_t container, const struct df_row *row)
 {
-	struct df_graph_item *new = &g->items[g->n_items];
 	const char *target = row->domain ? row->domain : row->ip; /* NULL: a socket */
-	int r;
+	struct df_graph_item new = {
+		.service = g->service_of[container], .container = container, .row = row};
 
 	/* a shadow policy that allows it adds nothing to a contact */
 	if (!target || (row->kind == DF_ROW_SHADOW && row->verdict != DF_ROW_WOULD_BLOCK))
-		return 0;
-	*new = (struct df_graph_item){
-		.service = g->service_of[container], .container = container, .row = row};
-	r = pool_name(g, target, &new->name);
-	if (r == 0 && new->name)
-		g->n_items++;
-	return r;
+		return;
+	new.name = pool_name(g, target);
+	if (new.name)
+		g->items[g->n_items++] = new;
 }
 
 /* A contact is made of all items with one service and name, which are neighbours once sorted. */
-static int make_contacts(struct df_graph *g)
+static void make_contacts(struct df_graph *g)
 {
 	struct df_graph_contact *c = NULL;
-	int r = 0;
 
 	g->items = reallocarray(NULL, g->all->n_rows + 1, sizeof(*g->items));
-	if (!g->items)
-		return -ENOMEM;
+	g->contacts = reallocarray(NULL, g->all->n_rows + 1, sizeof(*g->contacts));
+	fail(g, g->items && g->contacts ? 0 : -ENOMEM);
+	if (g->status < 0)
+		return;
 	for (size_t i = 0; i < g->all->n; i++)
-		for (size_t k = 0; k < g->all->list[i]->n && r == 0; k++)
-			r = add_item(g, i, g->all->list[i]->rows[k]);
-	if (r < 0)
-		return r;
+		for (size_t k = 0; k < g->all->list[i]->n; k++)
+			add_item(g, i, g->all->list[i]->rows[k]);
 	qsort(g->items, g->n_items, sizeof(*g->items), compare_items);
-	g->contacts = reallocarray(NULL, g->n_items + 1, sizeof(*g->contacts));
-	if (!g->contacts)
-		return -ENOMEM;
 	for (size_t i = 0; i < g->n_items; i++) {
 		const struct df_graph_item *item = &g->items[i];
 		struct df_graph_service *s = &g->services[item->service];
@@ -142,7 +137,6 @@ static int make_contacts(struct df_graph *g)
 		if (item->row->kind != DF_ROW_SHADOW)
 			df_aggregate_add(&c->count, item->row->count);
 	}
-	return 0;
 }
 
 /* --- addresses, as 16 octets; of IPv4 in the mapped form of RFC 4291 2.5.5.2 */
@@ -236,69 +230,57 @@ static int compare_aliases(const void *a, const void *b)
 		       ?: (x->container > y->container) - (x->container < y->container);
 }
 
-static int add_alias(struct aliases *w, const struct alias *alias)
-{
-	int r = df_array_reserve(&w->list, &w->cap, w->n + 1, sizeof(*w->list));
-
-	if (r == 0)
-		w->list[w->n++] = *alias;
-	return r;
-}
-
-static int add_name(struct aliases *w, size_t container, const char *name, bool is_declared)
-{
-	struct alias new = {.container = container, .is_declared = is_declared};
-	int r = name ? pool_name(w->g, name, &new.name) : 0;
-
-	return r == 0 && new.name ? add_alias(w, &new) : r;
-}
-
-static int add_addr(struct aliases *w, size_t container, const char *text, bool is_declared)
+/* One with a name, or with an address that is not local. */
+static void add_alias(struct aliases *w, size_t container, const char *name, const char *addr,
+		      bool is_declared)
 {
 	struct alias new = {.container = container, .is_declared = is_declared};
 
-	return read_addr(text, new.addr) && !is_local(new.addr) ? add_alias(w, &new) : 0;
+	if (name)
+		new.name = pool_name(w->g, name);
+	if (!new.name && !(addr && read_addr(addr, new.addr) && !is_local(new.addr)))
+		return;
+	fail(w->g, df_array_reserve(&w->list, &w->cap, w->n + 1, sizeof(*w->list)));
+	if (w->n < w->cap)
+		w->list[w->n++] = new;
 }
 
 /* x-names: published names and addresses, separated by commas or blanks. */
-static int add_published(struct aliases *w, size_t container, const char *text)
+static void add_published(struct aliases *w, size_t container, const char *text)
 {
-	int r = 0;
-
-	while (r == 0 && *text) {
+	while (*text) {
 		size_t len = strcspn(text, ", ");
 		_cleanup_free_ char *word = strndup(text, len);
 		uint8_t addr[16];
 
-		if (!word)
-			return -ENOMEM;
-		r = read_addr(word, addr) ? add_addr(w, container, word, true)
-					  : add_name(w, container, word, true);
+		fail(w->g, word ? 0 : -ENOMEM);
+		if (word && read_addr(word, addr))
+			add_alias(w, container, NULL, word, true);
+		else
+			add_alias(w, container, word, NULL, true);
 		text += len;
 		text += strspn(text, ", ");
 	}
-	return r;
 }
 
-static int add_aliases(struct aliases *w, size_t container)
+static void add_aliases(struct aliases *w, size_t container)
 {
 	const struct df_report_container *c = w->g->all->list[container];
 	char id[SHORT_ID + 1];
-	int r = 0;
 
-	for (size_t i = 0; i < c->n_x && r == 0; i++) {
+	for (size_t i = 0; i < c->n_x; i++) {
 		if (strcmp(c->x[i].key, "x-service") == 0)
-			r = add_name(w, container, c->x[i].value, true);
+			add_alias(w, container, c->x[i].value, NULL, true);
 		else if (strcmp(c->x[i].key, "x-names") == 0)
-			r = add_published(w, container, c->x[i].value);
+			add_published(w, container, c->x[i].value);
 	}
 	(void)snprintf(id, sizeof(id), "%.*s", (int)df_text_id_len(c->id), c->id);
-	r = r ?: add_name(w, container, id, false) ?: add_name(w, container, c->name, false)
-		?: add_name(w, container, c->hostname, false)
-		?: add_name(w, container, c->pod, false);
-	for (size_t i = 0; i < c->addresses.n && r == 0; i++)
-		r = add_addr(w, container, c->addresses.list[i], false);
-	return r;
+	add_alias(w, container, id, NULL, false);
+	add_alias(w, container, c->name, NULL, false);
+	add_alias(w, container, c->hostname, NULL, false);
+	add_alias(w, container, c->pod, NULL, false);
+	for (size_t i = 0; i < c->addresses.n; i++)
+		add_alias(w, container, NULL, c->addresses.list[i], false);
 }
 
 /* The aliases with this name or address, at most ALIASES_MAX: their number, *ret the first. */
@@ -326,16 +308,15 @@ static size_t find_aliases(const struct aliases *w, const struct alias *target,
 /* --- links */
 
 /* Of two links to one service the certain one stays. */
-static int add_link(struct df_graph *g, size_t contact, size_t container, enum df_graph_by by,
-		    bool is_guess)
+static void add_link(struct df_graph *g, size_t contact, size_t container, enum df_graph_by by,
+		     bool is_guess)
 {
 	struct df_graph_contact *c = &g->contacts[contact];
 	const size_t to = g->service_of[container];
-	int r;
 
 	if (to == c->service) { /* the container itself, or another of the same service */
 		c->is_itself = true;
-		return 0;
+		return;
 	}
 	if (c->n_links == 0)
 		c->links = g->n_links;
@@ -346,19 +327,15 @@ static int add_link(struct df_graph *g, size_t contact, size_t container, enum d
 			continue;
 		if (l->is_guess && !is_guess)
 			*l = (struct df_graph_link){contact, to, by, false};
-		return 0;
+		return;
 	}
-	if (c->n_links == ALIASES_MAX) {
-		g->is_cut = true;
-		return 0;
-	}
-	r = df_array_reserve(&g->links, &g->cap_links, g->n_links + 1, sizeof(*g->links));
-	if (r < 0)
-		return r;
+	g->is_cut |= c->n_links == ALIASES_MAX;
+	fail(g, df_array_reserve(&g->links, &g->cap_links, g->n_links + 1, sizeof(*g->links)));
+	if (c->n_links == ALIASES_MAX || g->n_links == g->cap_links)
+		return;
 	g->links[g->n_links++] = (struct df_graph_link){contact, to, by, is_guess};
 	c->n_links++;
 	g->services[to].is_called = true;
-	return 0;
 }
 
 /* Top-level domains of private networks (RFC 6762 appendix G, RFC 6761, and container engines). */
@@ -386,31 +363,30 @@ static bool is_in_namespace(const char *rest, const struct df_report_container *
 }
 
 /* By the whole name, then by its first label. */
-static int link_name(const struct aliases *w, size_t contact, const char *name)
+static void link_name(const struct aliases *w, size_t contact, const char *name)
 {
 	const size_t len = strcspn(name, ".");
 	_cleanup_free_ char *label = strndup(name, len);
 	struct alias target = {.name = name};
 	const struct alias *found;
 	size_t n = find_aliases(w, &target, &found);
-	int r = label ? 0 : -ENOMEM;
 
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = add_link(w->g, contact, found[i].container, DF_GRAPH_BY_NAME,
-			     !found[i].is_declared);
-	if (r < 0 || name[len] != '.')
-		return r;
+	for (size_t i = 0; i < n; i++)
+		add_link(w->g, contact, found[i].container, DF_GRAPH_BY_NAME,
+			 !found[i].is_declared);
+	fail(w->g, label ? 0 : -ENOMEM);
+	if (!label || name[len] != '.')
+		return;
 	target.name = label;
 	n = find_aliases(w, &target, &found);
-	for (size_t i = 0; i < n && r == 0; i++) {
+	for (size_t i = 0; i < n; i++) {
 		const bool is_sure =
 			found[i].is_declared &&
 			is_in_namespace(name + len + 1, w->g->all->list[found[i].container]);
 
 		if (is_sure || is_internal(name))
-			r = add_link(w->g, contact, found[i].container, DF_GRAPH_BY_NAME, !is_sure);
+			add_link(w->g, contact, found[i].container, DF_GRAPH_BY_NAME, !is_sure);
 	}
-	return r;
 }
 
 /* Whether the container existed when the row's answers were given; true if a time is unknown. */
@@ -422,8 +398,8 @@ static bool was_there(const struct df_report_container *c, const struct df_row *
 	       (!c->is_ended || strcmp(row->first, c->last) <= 0);
 }
 
-static int link_addr(const struct aliases *w, size_t contact, const struct df_graph_item *item,
-		     const char *text)
+static void link_addr(const struct aliases *w, size_t contact, const struct df_graph_item *item,
+		      const char *text)
 {
 	struct df_report_container *const *all = w->g->all->list;
 	const struct df_report_container *caller = all[item->container];
@@ -431,10 +407,9 @@ static int link_addr(const struct aliases *w, size_t contact, const struct df_gr
 	size_t n, first = DF_GRAPH_NONE;
 	const struct alias *found;
 	bool is_shared = false;
-	int r = 0;
 
 	if (!read_addr(text, target.addr) || is_local(target.addr))
-		return 0;
+		return;
 	n = find_aliases(w, &target, &found);
 	for (size_t i = 0; i < n; i++) {
 		size_t service = w->g->service_of[found[i].container];
@@ -445,57 +420,53 @@ static int link_addr(const struct aliases *w, size_t contact, const struct df_gr
 			first = service;
 		is_shared |= service != first;
 	}
-	for (size_t i = 0; i < n && r == 0; i++) {
+	for (size_t i = 0; i < n; i++) {
 		const struct df_report_container *c = all[found[i].container];
 		const bool is_certain =
 			found[i].is_declared || !is_private(target.addr) ||
 			(caller->host && c->host && strcmp(caller->host, c->host) == 0);
 
 		if (was_there(c, item->row))
-			r = add_link(w->g, contact, found[i].container, DF_GRAPH_BY_ADDRESS,
-				     is_shared || !is_certain);
+			add_link(w->g, contact, found[i].container, DF_GRAPH_BY_ADDRESS,
+				 is_shared || !is_certain);
 	}
-	return r;
 }
 
-static int link_item(const struct aliases *w, size_t contact, const struct df_graph_item *item)
+static void link_item(const struct aliases *w, size_t contact, const struct df_graph_item *item)
 {
 	const struct df_row *row = item->row;
-	const char *name;
-	int r = link_name(w, contact, item->name);
 
-	for (size_t i = 0; i < row->aliases.n && r == 0; i++) {
-		r = pool_name(w->g, row->aliases.list[i], &name);
-		if (r == 0 && name)
-			r = link_name(w, contact, name);
+	link_name(w, contact, item->name);
+	for (size_t i = 0; i < row->aliases.n; i++) {
+		const char *name = pool_name(w->g, row->aliases.list[i]);
+
+		if (name)
+			link_name(w, contact, name);
 	}
-	for (size_t i = 0; i < row->answers.n && r == 0; i++)
-		r = link_addr(w, contact, item, row->answers.list[i]);
-	if (r == 0 && row->ip)
-		r = link_addr(w, contact, item, row->ip);
-	return r;
+	for (size_t i = 0; i < row->answers.n; i++)
+		link_addr(w, contact, item, row->answers.list[i]);
+	if (row->ip)
+		link_addr(w, contact, item, row->ip);
 }
 
-static int make_links(struct df_graph *g)
+static void make_links(struct df_graph *g)
 {
 	struct aliases w = {.g = g};
-	int r = 0;
 
-	for (size_t i = 0; i < g->all->n && r == 0; i++)
-		r = add_aliases(&w, i);
+	for (size_t i = 0; i < g->all->n; i++)
+		add_aliases(&w, i);
 	if (w.n > 1)
 		qsort(w.list, w.n, sizeof(*w.list), compare_aliases);
-	for (size_t i = 0; i < g->n_contacts && r == 0; i++) {
+	for (size_t i = 0; i < g->n_contacts && g->status == 0; i++) {
 		const struct df_graph_contact *c = &g->contacts[i];
 
 		/* a refused contact reached no container */
-		for (size_t k = c->items; k < c->items + c->n_items && r == 0; k++)
+		for (size_t k = c->items; k < c->items + c->n_items; k++)
 			if (g->items[k].row->verdict != DF_ROW_BLOCKED &&
 			    g->items[k].row->kind != DF_ROW_SHADOW)
-				r = link_item(&w, i, &g->items[k]);
+				link_item(&w, i, &g->items[k]);
 	}
 	free(w.list);
-	return r;
 }
 
 /* --- blocked names */
@@ -524,16 +495,14 @@ static int compare_zones(const void *a, const void *b)
 }
 
 /* "github.com" of "default.policy:3 block github.com", if the contact is covered by it. */
-static int make_zone(struct df_graph *g, const struct df_graph_contact *c, struct zone *ret)
+static struct zone make_zone(struct df_graph *g, const struct df_graph_contact *c)
 {
 	static const char block[] = " block ";
-	const char *rule = c->row->rule ? c->row->rule : "", *found = strstr(rule, block);
+	const char *found = c->row->rule ? strstr(c->row->rule, block) : NULL, *name = NULL;
 
-	*ret = (struct zone){.name = c->name, .service = c->service};
-	if (!found || !c->row->domain || !df_class_covers(found + strlen(block), c->name))
-		return 0;
-	ret->is_wide = true;
-	return pool_name(g, found + strlen(block), &ret->name);
+	if (found && c->row->domain && df_class_covers(found + strlen(block), c->name))
+		name = pool_name(g, found + strlen(block));
+	return (struct zone){name ? name : c->name, name != NULL, c->service};
 }
 
 /* The zone of the whole name, else of the nearest parent. */
@@ -556,19 +525,17 @@ static void find_zone(struct df_graph_contact *c, const struct zone *zones, size
 	}
 }
 
-static int find_blocked(struct df_graph *g)
+static void find_blocked(struct df_graph *g)
 {
 	_cleanup_free_ struct zone *zones = reallocarray(NULL, g->n_contacts + 1, sizeof(*zones));
 	size_t n = 0;
 
+	fail(g, zones ? 0 : -ENOMEM);
 	if (!zones)
-		return -ENOMEM;
-	for (size_t i = 0; i < g->n_contacts; i++) {
-		int r = g->contacts[i].is_against ? make_zone(g, &g->contacts[i], &zones[n++]) : 0;
-
-		if (r < 0)
-			return r;
-	}
+		return;
+	for (size_t i = 0; i < g->n_contacts; i++)
+		if (g->contacts[i].is_against)
+			zones[n++] = make_zone(g, &g->contacts[i]);
 	qsort(zones, n, sizeof(*zones), compare_zones);
 	for (size_t i = 0; i < g->n_contacts; i++) {
 		struct df_graph_contact *c = &g->contacts[i];
@@ -577,7 +544,6 @@ static int find_blocked(struct df_graph *g)
 		if (!c->is_against && c->n_links == 0 && !c->is_itself)
 			find_zone(c, zones, n);
 	}
-	return 0;
 }
 
 /* --- chains: from a service without callers to a blocked name */
@@ -589,37 +555,31 @@ struct walk {
 	size_t n_steps;
 };
 
-static int add_chain(struct walk *w, size_t end)
+static void add_chain(struct walk *w, size_t end)
 {
 	struct df_graph *g = w->g;
-	int r;
 
-	if (g->n_chains == DF_GRAPH_CHAINS_MAX) {
-		g->is_cut = true;
-		return 0;
-	}
-	r = df_array_reserve(&g->chains, &g->cap_chains, g->n_chains + 1, sizeof(*g->chains));
-	if (r < 0)
-		return r;
+	g->is_cut |= g->n_chains == DF_GRAPH_CHAINS_MAX;
+	fail(g, df_array_reserve(&g->chains, &g->cap_chains, g->n_chains + 1, sizeof(*g->chains)));
+	if (g->n_chains == DF_GRAPH_CHAINS_MAX || g->n_chains == g->cap_chains)
+		return;
 	g->chains[g->n_chains] = w->now;
 	g->chains[g->n_chains++].end = end;
-	return 0;
 }
 
 /* As deep as DF_GRAPH_DEPTH_MAX. */
-static int visit(struct walk *w, size_t service)
+static void visit(struct walk *w, size_t service)
 {
 	const struct df_graph *g = w->g;
 	const struct df_graph_service *s = &g->services[service];
-	int r = 0;
 
 	w->is_on_path[service] = w->is_seen[service] = true;
-	for (size_t i = s->contacts; i < s->contacts + s->n_contacts && r == 0; i++) {
+	for (size_t i = s->contacts; i < s->contacts + s->n_contacts; i++) {
 		const struct df_graph_contact *c = &g->contacts[i];
 
 		if (w->now.n > 0 && (c->is_against || c->blocked_for != DF_GRAPH_NONE))
-			r = add_chain(w, i);
-		for (size_t k = c->links; k < c->links + c->n_links && r == 0; k++) {
+			add_chain(w, i);
+		for (size_t k = c->links; k < c->links + c->n_links; k++) {
 			if (w->is_on_path[g->links[k].to])
 				continue;
 			if (w->now.n == DF_GRAPH_DEPTH_MAX || w->n_steps++ >= STEPS_MAX) {
@@ -627,37 +587,37 @@ static int visit(struct walk *w, size_t service)
 				continue;
 			}
 			w->now.links[w->now.n++] = k;
-			r = visit(w, g->links[k].to);
+			visit(w, g->links[k].to);
 			w->now.n--;
 		}
 	}
 	w->is_on_path[service] = false;
-	return r;
 }
 
-static int find_chains(struct df_graph *g)
+static void find_chains(struct df_graph *g)
 {
 	struct walk w = {.g = g,
 			 .is_on_path = calloc(g->n_services + 1, sizeof(bool)),
 			 .is_seen = calloc(g->n_services + 1, sizeof(bool))};
-	int r = w.is_on_path && w.is_seen ? 0 : -ENOMEM;
 
-	for (size_t i = 0; i < g->n_services && r == 0; i++)
-		if (!g->services[i].is_called)
-			r = visit(&w, i);
-	/* circles without an entry */
-	for (size_t i = 0; i < g->n_services && r == 0; i++)
-		if (!w.is_seen[i])
-			r = visit(&w, i);
+	fail(g, w.is_on_path && w.is_seen ? 0 : -ENOMEM);
+	/* first from services without callers, then from circles without an entry */
+	for (int pass = 0; pass < 2; pass++)
+		for (size_t i = 0; i < g->n_services && g->status == 0; i++)
+			if (pass == 0 ? !g->services[i].is_called : !w.is_seen[i])
+				visit(&w, i);
 	free(w.is_on_path);
 	free(w.is_seen);
-	return r;
 }
 
 int df_graph_build(struct df_graph *g)
 {
-	return make_services(g) ?: make_contacts(g) ?: make_links(g) ?: find_blocked(g)
-		?: find_chains(g);
+	static void (*const steps[])(struct df_graph * g) = {make_services, make_contacts,
+							     make_links, find_blocked, find_chains};
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps) && g->status == 0; i++)
+		steps[i](g);
+	return g->status;
 }
 
 void df_graph_done(struct df_graph *g)

@@ -70,6 +70,7 @@ struct df_graph {
 	struct df_graph_chain *chains;
 	size_t n_services, n_items, n_contacts, n_links, n_chains, cap_links, cap_chains;
 	bool is_cut; /* there are more links or chains, or longer ones */
+	int status;  /* 0, or the first error */
 };
 
 /* Services, contacts, links, chains.  0, -ENOSPC, -ENOMEM. */

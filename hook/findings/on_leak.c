@@ -43,31 +43,21 @@ static void close_raw(struct df_hook *h)
 		df_rundir_set_fact("lsm", &btf_id, 1);
 }
 
-/* Says in the finding that fail=open does not count. */
-static void note_fail_open(struct df_hook *h)
-{
-	static const enum df_finding findings[] = {DF_FINDING_HOST_PID, DF_FINDING_SHARED_PID};
-
-	if (h->mode == DF_MODE_AUDIT || !df_hook_asks_fail_open(h))
-		return;
-	for (size_t i = 0; i < ARRAY_SIZE(findings); i++)
-		if (*h->findings.seen[findings[i]])
-			df_findings_add(&h->findings, findings[i],
-					"so fail=open does not count, and the fence fails closed");
-}
-
 int df_on_leak_judge(struct df_hook *h)
 {
 	char text[DF_HOOK_REASON_MAX];
 	size_t pos = 0;
 
 	close_raw(h);
-	note_fail_open(h);
 	for (unsigned i = 0; i < DF_FINDINGS; i++) {
 		const struct df_policy *p = *h->findings.seen[i] ? refused_by(h, i) : NULL;
 		const char *name = df_finding_name(i);
 		bool is_default;
 
+		if ((i == DF_FINDING_HOST_PID || i == DF_FINDING_SHARED_PID) &&
+		    *h->findings.seen[i] && h->mode != DF_MODE_AUDIT && df_hook_asks_fail_open(h))
+			df_findings_add(&h->findings, (enum df_finding)i,
+					"so fail=open does not count, and the fence fails closed");
 		if (!p)
 			continue;
 		is_default =

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The life of a pair (address, name), in the order of this file:
+ * The life of a pair (address, name), with the functions that decide it:
  *
  *   learned    df_learn_put: an answer gives the pair its bits, or others, and the kernel's entry
  *              of the address follows.  Permissions end TTL + keep-learned after the answer.
@@ -69,9 +69,10 @@ static int write_entry(struct df_learn *l, struct df_learn_addr *a)
 	if (i)
 		value.rule = df_learn_pair_at(l, i)->rule;
 	else if (has(a, DF_LEARN_ALLOWED)) /* for events: one of the names that allow rules have */
-		for (i = a->first_pair;
-		     i && !df_learn_has_any(df_learn_pair_at(l, i)->bits, DF_LEARN_ALLOWED);)
-			i = df_learn_pair_at(l, i)->addr_next;
+		i = a->first_pair;
+	while (i && i != a->blocker &&
+	       !df_learn_has_any(df_learn_pair_at(l, i)->bits, DF_LEARN_ALLOWED))
+		i = df_learn_pair_at(l, i)->addr_next;
 	if (i) {
 		const uint16_t name = df_learn_pair_at(l, i)->name;
 		struct df_learn_name *n = df_learn_name_at(l, name);

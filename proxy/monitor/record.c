@@ -151,7 +151,8 @@ void df_record_verdict(const struct df_record *r, const struct df_decision *d, u
 		       struct df_event_line *e, struct df_record_texts *texts)
 {
 	const struct df_policy *p = &r->tables->tables[d->table];
-	const bool is_told = d->rule || d->is_refusal || e->is_shadow;
+	/* a connect_probe is no refusal in the event, but has a rule that would refuse */
+	const bool is_told = d->rule || d->is_refusal || e->is_refusal || e->is_shadow;
 
 	e->is_allowlist = df_policy_default(p) == DF_POLICY_BLOCK;
 	e->rule = e->rule_owner = e->hint = NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* demands: what a host that lets nothing weaken accepts, each refusal beside its twin. */
+/* annotations: those that a host with `annotations-may-weaken no` accepts, each refusal beside its
+ * twin. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
