@@ -307,7 +307,7 @@ struct df_event_task {
 DF_ABI_SIZE(df_event_task, 96 + DF_EVENT_CMD_MAX);
 
 /*
- * The places of facts that no helper tells, from this kernel's BTF (lib/fence/layout.h): offsets
+ * The places of facts that no helper tells, from this kernel's BTF (lib/fence/fence.h): offsets
  * in octets.  Read-only data of the programs, set before loading; 0: not known, and the code
  * that needs it is left out.
  */

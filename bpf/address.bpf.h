@@ -140,7 +140,7 @@ _Static_assert(DF_LEARNED_ALLOWED == 0, "carry_over: one shift leads from permis
 
 /*
  * look_up for an address and the IPv4 addresses that it holds.  Names of 64:ff9b::a.b.c.d are
- * entered as names of a.b.c.d (lib/base/addr_embedded.h).
+ * entered as names of a.b.c.d (lib/base/addr.h).
  */
 __noinline __u32 look_up_all(__u64 high, __u64 low, __u32 class)
 {

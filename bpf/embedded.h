@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * embedded: the IPv4 addresses that an IPv6 address holds, for the kernel programs and
- * lib/addr_embedded.
+ * lib/base/addr.
  *
  *   64:ff9b::/96     the last 32 bits           NAT64, RFC 6052 2.1
  *   64:ff9b:1::/48   the last 32 bits           NAT64 of a site, RFC 8215, as prefixes of 96 bits

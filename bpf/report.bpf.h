@@ -3,7 +3,7 @@
  * report: events to user space, one for a burst of like ones, with facts of the current task
  * that no helper tells: parent, start time and command line.
  *
- * Offsets in the kernel's structs come from its BTF, once a boot (lib/fence/layout.h).  CO-RE
+ * Offsets in the kernel's structs come from its BTF, once a boot (lib/fence/fence.h).  CO-RE
  * would find them at each container start (17 ms).  Where one is not known, nothing is read.
  */
 #ifndef DF_REPORT_BPF_H

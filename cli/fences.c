@@ -10,7 +10,7 @@
 #include "cli/internal.h"
 #include "lib/base/array.h"
 #include "lib/base/util.h"
-#include "lib/event/reports.h"
+#include "lib/event/report_dir.h"
 #include "lib/policy/conf.h"
 
 static bool is_later(const struct timespec *a, const struct timespec *b)

@@ -22,7 +22,6 @@
 #include "lib/fence/fence.h"
 #include "lib/fence/launch.h"
 #include "lib/fence/listen.h"
-#include "lib/fence/lsm.h"
 #include "lib/policy/cache.h"
 #include "lib/policy/compile.h"
 #include "lib/policy/conf.h"
@@ -51,7 +50,7 @@ struct df_hook {
 	struct df_listen listen;
 	struct df_fence *fence;
 	struct df_fence_lsm *lsm; /* NULL: not attached */
-	struct df_layout layout;  /* of the kernel; lib/fence/layout.h */
+	struct df_layout layout;  /* of the kernel; lib/fence/fence.h */
 	bool is_attached, is_switched_off, is_void_switch_said;
 	bool sees_others; /* their processes, by its pid namespace: see df_hook_is_fail_open */
 	bool is_final;    /* the refusal stands, whatever fail says */

@@ -255,7 +255,7 @@ static bool is_unfenced(struct df_hook *h)
 
 static void sweep(struct df_hook *h, bool is_retrying)
 {
-	const struct df_reports_limits limits = {h->conf.report_age_s, h->conf.report_octets};
+	const struct df_report_limits limits = {h->conf.report_age_s, h->conf.report_octets};
 	struct df_rundir_reports reports = {
 		.fd = h->reports_fd, .limits = &limits, .is_retrying = is_retrying};
 

@@ -16,7 +16,7 @@
 
 #include "bpf/abi.h"
 #include "lib/base/job.h"
-#include "lib/event/reports.h"
+#include "lib/event/report_dir.h"
 
 #define DF_RUNDIR_KEEP 100 /* ended fences whose logs stay; 8 MiB each at most */
 
@@ -50,7 +50,7 @@ uint64_t df_rundir_start_of(int pid);
 /* Where the sweep keeps the events of dead fences. */
 struct df_rundir_reports {
 	int fd; /* of report-dir; negative: there is none */
-	const struct df_reports_limits *limits;
+	const struct df_report_limits *limits;
 	bool is_retrying; /* also those that could not be kept when their fence ended */
 };
 

@@ -14,7 +14,7 @@
 #include "hook/rundir.h"
 #include "lib/base/util.h"
 #include "lib/fence/fill.h"
-#include "lib/fence/layout.h"
+#include "lib/fence/fence.h"
 
 #define READY_TIMEOUT_MS 5000
 #define LOCK_TIMEOUT_MS 3000
@@ -393,7 +393,7 @@ static void fill_meta(const struct df_hook *h, struct df_meta *m)
 	m->log_to_journal = (h->conf.log & DF_CONF_LOG_JOURNAL) != 0;
 	m->log_to_syslog = (h->conf.log & DF_CONF_LOG_SYSLOG) != 0;
 	m->has_reports = h->reports_fd >= 0;
-	m->report_limits = (struct df_reports_limits){h->conf.report_age_s, h->conf.report_octets};
+	m->report_limits = (struct df_report_limits){h->conf.report_age_s, h->conf.report_octets};
 	m->port = h->listen.port;
 	memcpy(m->token6_prefix, h->listen.token6_prefix, sizeof(m->token6_prefix));
 	copy_text(m->job.policy, sizeof(m->job.policy),

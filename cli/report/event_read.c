@@ -91,60 +91,30 @@ static int note_container(struct df_aggregate *a, struct df_report_container *c,
 /* --- events that are no verdict */
 
 /*
- * "container ended: 9 queries, 7 refused; lost: 1 events, 0 dropped, …": number, word.  A
- * container that is restarted has several.
+ * What the fence itself counted; a container that is restarted has several.  Events of versions
+ * that had no such keys add nothing.
  */
-static void read_stop(struct df_report_container *c, const char *text)
+static void read_totals(struct df_report_container *c, const struct df_json *totals)
 {
 	const struct {
-		const char *word;
-		uint64_t *field;
-	} words[] = {
+		const char *key;
+		uint64_t *sum;
+	} counts[] = {
 		{"queries", &c->stop_queries},
 		{"refused", &c->stop_refused},
-		{"would", &c->stop_refused},
-		{"events", &c->lost[DF_LOSS_EVENTS]},
+		{"lost", &c->lost[DF_LOSS_EVENTS]},
 		{"dropped", &c->lost[DF_LOSS_DROPPED]},
 		{"malformed", &c->lost[DF_LOSS_MALFORMED]},
 		{"mismatched", &c->lost[DF_LOSS_MISMATCHED]},
 		{"stray", &c->lost[DF_LOSS_STRAY]},
-		{"lines", &c->lost[DF_LOSS_UNLOGGED]},
-		{"refusals", &c->lost[DF_LOSS_UNSHOWN]},
+		{"unlogged", &c->lost[DF_LOSS_UNLOGGED]},
+		{"unshown", &c->lost[DF_LOSS_UNSHOWN]},
 	};
+	int64_t value;
 
-	while (*text) {
-		size_t digits = strspn(text, "0123456789"), len;
-		char number[24];
-		uint64_t value;
-
-		if (digits == 0) {
-			text++;
-			continue;
-		}
-		(void)snprintf(number, sizeof(number), "%s", text);
-		number[strspn(number, "0123456789")] = '\0';
-		text += digits;
-		text += strspn(text, " ");
-		len = strspn(text, "abcdefghijklmnopqrstuvwxyz");
-		if (df_parse_u64(number, UINT64_MAX, &value) < 0)
-			continue;
-		for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-			if (strlen(words[i].word) == len && !memcmp(words[i].word, text, len))
-				df_aggregate_add(words[i].field, value);
-	}
-}
-
-/* A line of a rotated log may be read twice, so the sum is an estimate. */
-static void read_suppressed(struct df_report_container *c, const char *text)
-{
-	char number[24];
-	uint64_t value;
-
-	c->has_gaps = true;
-	(void)snprintf(number, sizeof(number), "%s", text);
-	number[strspn(number, "0123456789")] = '\0';
-	if (df_parse_u64(number, UINT64_MAX, &value) == 0)
-		df_aggregate_add(&c->n_suppressed, value);
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+		if (df_json_int(df_json_get(totals, counts[i].key), &value) == 0 && value > 0)
+			df_aggregate_add(counts[i].sum, (uint64_t)value);
 }
 
 /* Names without pins; events come in the order of their time. */
@@ -167,11 +137,14 @@ static int read_life(struct df_aggregate *a, struct df_report_container *c, cons
 	char text[TEXT_MAX];
 
 	if (strcmp(event, "stop") == 0) {
-		read_stop(c, message ? message : "");
+		read_totals(c, df_json_get(e, "totals"));
 		return 0;
 	}
 	if (strcmp(event, "suppressed") == 0) {
-		read_suppressed(c, message ? message : "");
+		/* a line of a rotated log may be read twice, so the sum is an estimate */
+		c->has_gaps = true;
+		if (df_json_get(e, "count"))
+			df_aggregate_add(&c->n_suppressed, count);
 		return 0;
 	}
 	if (strcmp(event, "start") == 0 || strcmp(event, "addresses") == 0)

@@ -15,7 +15,7 @@
 #include <sys/xattr.h>
 
 #include "hook/findings/internal.h"
-#include "lib/base/local.h"
+#include "lib/base/own_addr.h"
 #include "lib/base/util.h"
 
 #define TEXT_MAX 1024
@@ -398,7 +398,7 @@ static void find_resolvers(const struct df_container *c, bool is_docker, struct 
 		char text[INET6_ADDRSTRLEN];
 
 		if ((is_docker && memcmp(addr, docker, sizeof(docker)) == 0) ||
-		    (!is_loopback(addr) && !(is_inside && df_is_local(addr))))
+		    (!is_loopback(addr) && !(is_inside && df_own_is_local(addr))))
 			continue;
 		(void)inet_ntop(is_ipv4 ? AF_INET : AF_INET6, is_ipv4 ? addr + 12 : addr, text,
 				sizeof(text));

@@ -15,7 +15,7 @@ static inline uint8_t to_lower(uint8_t c)
 	return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
 }
 
-/* What names in text may hold, in lower case; 0: nothing else.  Lists have a million names. */
+/* The characters of names in text, in lower case; 0: not allowed.  Lists have a million names. */
 static const uint8_t name_chars[256] = {
 	['A'] = 'a', ['B'] = 'b', ['C'] = 'c', ['D'] = 'd', ['E'] = 'e', ['F'] = 'f', ['G'] = 'g',
 	['H'] = 'h', ['I'] = 'i', ['J'] = 'j', ['K'] = 'k', ['L'] = 'l', ['M'] = 'm', ['N'] = 'n',

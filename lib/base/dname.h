@@ -27,11 +27,11 @@ struct df_dname {
 	uint8_t wire[DF_DNAME_MAX];
 };
 
-/* What df_dname_from_text says of a refused text. */
+/* Why df_dname_from_text refused a text. */
 struct df_dname_error {
 	size_t offset;    /* octets from the start of the text */
 	const char *what; /* static: "empty label", "label is longer than 63 octets", … */
-	const char *hint; /* static; what would be right, or NULL */
+	const char *hint; /* static: the right form, or NULL */
 };
 
 /*
@@ -50,7 +50,7 @@ int df_dname_from_text(const char *text, size_t len, struct df_dname *ret,
  */
 int df_dname_from_wire(const uint8_t *pkt, size_t len, size_t *pos, struct df_dname *ret);
 
-/* True for what the functions above make; for one that somebody else wrote. */
+/* Whether a name from another process has the form that the functions above give it. */
 bool df_dname_is_sane(const struct df_dname *name);
 
 /* Presentation form with a trailing dot, escaped, NUL-terminated.  Returns its length. */

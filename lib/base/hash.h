@@ -2,9 +2,9 @@
 /*
  * hash: FNV-1a (64 bits) and an open-addressing index over an array of the caller's.
  *
- * The hash is no defence by itself: where others choose the keys, start with a secret seed and
- * bound the length of a chain.  Its low bits are better than its high ones, so take
- * df_hash_fold where a table needs fewer than 64.
+ * The hash alone is no defence against chosen keys: where others choose them, start with a secret
+ * seed and bound the length of a chain.  The low bits are better mixed than the high ones: take
+ * df_hash_fold for 32 bits, df_hash_mix where the high bits select a slot.
  */
 #ifndef DF_HASH_H
 #define DF_HASH_H

@@ -15,7 +15,7 @@
 #define FD_PATH_MAX 32
 
 struct walk {
-	int fd;              /* O_PATH, of what was reached */
+	int fd;              /* O_PATH, of the component that was reached */
 	char rest[PATH_MAX]; /* of the path, from there */
 	unsigned n_links;
 	uid_t owner;
@@ -41,7 +41,7 @@ static void show(int fd, char ret[static SHOWN_MAX])
 /* Checks that root alone (or the accepted owner) can have changed or replaced it. */
 static int judge(struct walk *w, int fd, const struct stat *st)
 {
-	/* of a link the mode says nothing, and what is neither file nor directory is not read */
+	/* the mode of a link means nothing, and only files and directories are ever read */
 	const bool has_mode = S_ISREG(st->st_mode) || S_ISDIR(st->st_mode);
 	const bool is_shared = S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX);
 	char shown[SHOWN_MAX];
@@ -93,7 +93,7 @@ static int follow(struct walk *w, int link)
 	return target[0] == '/' ? begin(w, "/") : 0;
 }
 
-/* Takes the first component off what is left; false: there is none. */
+/* Takes the first component off the rest of the path; false: there is none. */
 static bool take_component(struct walk *w, char ret[static NAME_MAX + 1], int *ret_error)
 {
 	size_t skip = strspn(w->rest, "/"), n = strcspn(w->rest + skip, "/");
@@ -150,7 +150,7 @@ static int open_as(const char *path, uid_t owner, mode_t type, int flags, char *
 	if (r == 0 && (st.st_mode & S_IFMT) != type)
 		r = type == S_IFDIR ? -ENOTDIR : -EINVAL;
 	if (r == 0) {
-		/* what O_PATH holds, and not the path again */
+		/* the file that O_PATH holds, and not the path again */
 		fd_path(w.fd, link);
 		fd = open(link, flags | O_RDONLY | O_CLOEXEC | O_NOCTTY);
 		if (fd < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * json: the only reader of JSON (yajl; event_json writes it).  A strict reader for the state JSON
+ * json: the only reader of JSON (yajl; lib/event writes it).  A strict reader for the state JSON
  * and config.json of the OCI runtime-spec (RFC 8259).
  *
  * Refused beyond what yajl refuses: more than the caller's cap of octets,

@@ -63,7 +63,7 @@ static bool is_accepted(const struct stat *st, const struct df_log_target *t)
 	return t->is_pipe && S_ISFIFO(st->st_mode) && st->st_dev == t->dev && st->st_ino == t->ino;
 }
 
-/* How the process has it open: what it may only read is not ours to write either. */
+/* The mode in which the process has it open: we do not write to a file that it can only read. */
 static bool is_writable(const char *path)
 {
 	struct stat st;
@@ -85,7 +85,7 @@ static int write_once(int path_fd, const char *line)
 	char path[64], text[PIPE_BUF];
 	size_t n = 0;
 
-	/* what was looked at is what gets opened: the container may change its fd 2 meanwhile */
+	/* the very file that was examined is opened: the container may change its fd 2 meanwhile */
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
 	fd = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * proc: what the files of /proc/PID say of a process, see proc(5).
+ * proc: facts about a process from the files of /proc/PID, see proc(5).
  *
  * All but df_proc_open take a descriptor of the directory /proc/PID: so all that is read is of one
  * process, even if its number is in use again.  Nothing here reads memory of the process (cmdline,

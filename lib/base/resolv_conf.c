@@ -15,7 +15,7 @@ static bool has_search(const struct df_resolv_conf *c, const struct df_dname *na
 	return false;
 }
 
-/* A part of a text; what is no name, or the root, is left out. */
+/* A part of a text.  The root and invalid names are left out. */
 static void add_search(const char *text, size_t len, struct df_resolv_conf *ret)
 {
 	struct df_dname name;
@@ -44,7 +44,7 @@ static void parse_search(const char *words, struct df_resolv_conf *ret)
 	add_searches(words, ret);
 }
 
-/* "ndots:5 timeout:1"; the greatest counts, up to what libc takes. */
+/* "ndots:5 timeout:1"; the greatest counts, up to the limit of libc. */
 static void parse_options(const char *words, struct df_resolv_conf *ret)
 {
 	for (const char *at = strstr(words, "ndots:"); at; at = strstr(at, "ndots:")) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * resolv_conf: what a container's resolv.conf(5) says about names and resolvers.
+ * resolv_conf: search list and resolvers of a container's resolv.conf(5).
  *
- * The file is the container's, hostile: what cannot be read is left out, what is too
- * much is not taken.  Pure.
+ * The file is the container's, hence hostile: malformed entries and those beyond a limit are left
+ * out.  Pure.
  */
 #ifndef DF_RESOLV_CONF_H
 #define DF_RESOLV_CONF_H

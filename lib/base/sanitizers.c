@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Part of the programs with --enable-sanitizers only.  A fault ends the program,
- * and is written where the end-to-end tests look: runtimes, the hook and the
- * proxy hand down no environment and often no stderr, so that neither ASAN_OPTIONS
- * nor a report on descriptor 2 would ever be seen.  Without that directory the
- * report goes to stderr as usual.
+ * A fault ends the program, and is written where the end-to-end tests look: runtimes, the hook and
+ * the proxy hand down no environment and often no stderr, so that neither ASAN_OPTIONS nor a report
+ * on descriptor 2 would ever be seen.  Without that directory the report goes to stderr as usual.
  */
+#include "lib/base/sanitizers.h"
+
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -17,9 +17,6 @@
 
 /* Called while the runtimes set themselves up: nothing of theirs works yet. */
 #define EARLY __attribute__((no_sanitize("address", "undefined")))
-
-const char *__asan_default_options(void);
-const char *__ubsan_default_options(void);
 
 /* Where reports go. */
 enum place { UNDECIDED, STDERR, STDERR_TO_FILE, OWN_FILE };

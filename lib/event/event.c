@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "lib/event/event.h"
 
-#include <arpa/inet.h>
 #include <endian.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <yajl/yajl_gen.h>
 
+#include "lib/base/addr.h"
 #include "lib/base/util.h"
 
 #define ESCAPED_MAX 4200   /* of a value of the line */
 #define SAFE_TEXT_MAX 8400 /* of one of JSON */
-#define WORD_MAX INET6_ADDRSTRLEN
+#define WORD_MAX DF_ADDR_TEXT_MAX
 
 /* --- the fields ----------------------------------------------------------------------- */
 
@@ -42,6 +42,7 @@ struct view {
 	const uint8_t *ip, *resolver, *answered_by, *proxy;
 	struct addrs answers, addresses;
 	const struct df_event_line *chain;
+	const struct df_event_totals *totals;
 	const struct df_identity *ancestry;
 	const struct df_job *job;
 };
@@ -50,7 +51,7 @@ enum type {
 	TEXT,  /* in the line quoted and escaped */
 	WORD,  /* in the line as it is: from a closed list, or escaped before */
 	ID,    /* the same, of the container: in the line its key is that of the object */
-	COUNT, /* of what an event stands for: in the line from two on */
+	COUNT, /* of the events that this one stands for: in the line from two on */
 	NUMBER,
 	BOOL,
 	ADDR,
@@ -59,14 +60,15 @@ enum type {
 	CHAIN,
 	ANCESTRY,
 	ANNOTATIONS,
+	TOTALS,
 	OPEN,
 	CLOSE,
 };
 
-/* How much of an event is told: it must never be lost for what a payload adds to it. */
+/* The parts that are written: a payload can make some too large, and no event may be lost by it. */
 enum detail { DETAIL_VERDICT, DETAIL_NO_ANCESTRY, DETAIL_ALL };
 
-/* What an event can do without. */
+/* Fields that an event can do without. */
 static enum detail least_detail(enum type type)
 {
 	if (type == ANCESTRY)
@@ -124,6 +126,7 @@ static const struct field {
 	{"count", NULL, COUNT, AT(count), {19, 19}},
 	{"of", NULL, TEXT, AT(of), {0, 0}},
 	{"lost", NULL, NUMBER, AT(lost), {0, 0}},
+	{"totals", NULL, TOTALS, AT(totals), {0, 0}},
 	{"message", NULL, TEXT, AT(message), {22, 22}},
 	{"addresses", NULL, ADDRS, AT(addresses), {0, 0}},
 	{"socket", NULL, TEXT, AT(socket), {17, 17}},
@@ -166,14 +169,6 @@ static const char *const at_names[DF_AT_END][2] = {
 	[DF_AT_HTTP] = {"http", "HTTP"},       [DF_AT_PROXY] = {"proxy", "PROXY"},
 };
 
-void df_event_addr_text(const uint8_t addr[static 16], char ret[static INET6_ADDRSTRLEN])
-{
-	if (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr))
-		(void)inet_ntop(AF_INET, addr + 12, ret, INET6_ADDRSTRLEN);
-	else
-		(void)inet_ntop(AF_INET6, addr, ret, INET6_ADDRSTRLEN);
-}
-
 static const char *at_name(enum df_event_at at, bool is_head)
 {
 	return at < DF_AT_END ? at_names[at][is_head] : "?";
@@ -187,7 +182,7 @@ static bool has_cmd(const struct df_identity *who)
 
 static void view_verdict(const struct df_event_line *e, struct view *v)
 {
-	/* what was let through by its name is judged, too */
+	/* a name that passed was judged, too */
 	const bool is_judged = e->is_refusal || e->proxy || (e->domain && !e->is_note);
 
 	v->reason = text_of(e->reason);
@@ -273,7 +268,9 @@ static struct view view_of(const struct df_event_line *e, const struct df_job *j
 		.job = *job->owner || job->n_x ? job : NULL,
 		.schema = number_of(DF_EVENT_SCHEMA),
 		.count = {e->count > 0, (int64_t)e->count},
-		.lost = {e->n_lost > 0, (int64_t)e->n_lost},
+		.lost = {e->totals && e->totals->lost > 0,
+			 e->totals ? (int64_t)e->totals->lost : 0},
+		.totals = e->totals,
 		.search = {e->is_search, true},
 	};
 
@@ -292,7 +289,7 @@ static const void *value_at(const struct view *v, const struct field *f)
 	return (const char *)v + f->at;
 }
 
-/* The value as text, if need be in word; of what stands in JSON alone there is none. */
+/* The value as text, in word if it must be formatted; none for the types of JSON alone. */
 static struct text text_at(const struct view *v, const struct field *f, char word[static WORD_MAX])
 {
 	const struct text *text = value_at(v, f);
@@ -314,12 +311,13 @@ static struct text text_at(const struct view *v, const struct field *f, char wor
 	case ADDR:
 		if (!*addr)
 			break;
-		df_event_addr_text(*addr, word);
+		df_addr_text(*addr, word);
 		return text_of(word);
 	case ADDRS:
 	case CHAIN:
 	case ANCESTRY:
 	case ANNOTATIONS:
+	case TOTALS:
 	case OPEN:
 	case CLOSE:
 		break;
@@ -377,7 +375,8 @@ static void put_key(yajl_gen g, const char *key)
 	yajl_gen_string(g, (const unsigned char *)key, strlen(key));
 }
 
-/* yajl escapes what is below 0x20 only; df_escape knows the rest that a terminal obeys. */
+/* yajl escapes what is below 0x20 only; df_escape knows the other characters that a terminal obeys.
+ */
 static bool has_control(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -407,9 +406,9 @@ static void put_number(yajl_gen g, const char *key, uint64_t value)
 
 static void put_addr(yajl_gen g, const uint8_t addr[static 16])
 {
-	char text[INET6_ADDRSTRLEN];
+	char text[DF_ADDR_TEXT_MAX];
 
-	df_event_addr_text(addr, text);
+	df_addr_text(addr, text);
 	put_key(g, text);
 }
 
@@ -447,6 +446,32 @@ static void put_annotations(yajl_gen g, const struct df_job *job)
 		put_text(g, "owner", job->owner, strlen(job->owner));
 	for (unsigned i = 0; i < job->n_x && i < DF_JOB_X_MAX; i++)
 		put_text(g, job->x[i].key, job->x[i].value, strlen(job->x[i].value));
+	yajl_gen_map_close(g);
+}
+
+static void put_totals(yajl_gen g, const struct df_event_totals *totals)
+{
+	const struct {
+		const char *key;
+		uint64_t count;
+	} counts[] = {
+		{"queries", totals->queries},
+		{"refused", totals->refused},
+		{"search_attempts", totals->search_attempts},
+		{"lost", totals->lost},
+		{"dropped", totals->dropped},
+		{"malformed", totals->malformed},
+		{"mismatched", totals->mismatched},
+		{"stray", totals->stray},
+		{"unlogged", totals->unlogged},
+		{"unshown", totals->unshown},
+		{"pin_failures", totals->pin_failures},
+		{"sinkhole_probes", totals->sinkhole_probes},
+	};
+
+	yajl_gen_map_open(g);
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+		put_number(g, counts[i].key, counts[i].count);
 	yajl_gen_map_close(g);
 }
 
@@ -496,6 +521,7 @@ static void put_field(yajl_gen g, const struct field *f, const struct view *v)
 	case CHAIN:
 	case ANCESTRY:
 	case ANNOTATIONS:
+	case TOTALS:
 		break;
 	}
 	if (!*pointer)
@@ -507,6 +533,8 @@ static void put_field(yajl_gen g, const struct field *f, const struct view *v)
 		put_chain(g, *pointer);
 	else if (f->type == ANCESTRY)
 		put_ancestry(g, *pointer);
+	else if (f->type == TOTALS)
+		put_totals(g, *pointer);
 	else
 		put_annotations(g, *pointer);
 }

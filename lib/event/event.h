@@ -28,7 +28,7 @@
 enum df_identity_state {
 	DF_IDENTITY_NONE = 0, /* no process belongs to the event */
 	DF_IDENTITY_OK,
-	DF_IDENTITY_GONE,        /* it ended first: what the kernel recorded is all there is */
+	DF_IDENTITY_GONE,        /* it ended first: only the kernel's record is there */
 	DF_IDENTITY_UNAVAILABLE, /* could not be read (in time) */
 };
 
@@ -40,7 +40,7 @@ struct df_ancestor {
 	char cmd[160]; /* arguments parted by blanks, cut */
 };
 
-/* Who did it.  Plain data: it crosses a socket between our processes. */
+/* The process behind an event.  Plain data: it crosses a socket between our processes. */
 struct df_identity {
 	uint32_t state; /* enum df_identity_state */
 	uint32_t pid, tid;
@@ -65,6 +65,21 @@ enum df_event_at {
 	DF_AT_END,
 };
 
+/* Counts of a fence until its end, repetitions included: deployfence.events(5). */
+struct df_event_totals {
+	uint64_t queries, refused; /* in audit: that would have been refused */
+	uint64_t search_attempts;  /* refused on the way through a search list; in no other sum */
+	uint64_t lost;             /* events that were not written */
+	uint64_t dropped;          /* messages without room */
+	uint64_t malformed;        /* messages that are no DNS */
+	uint64_t mismatched;       /* answers that nobody waited for */
+	uint64_t stray;            /* packets that the fence did not send to the proxy */
+	uint64_t unlogged;         /* lines that neither journal nor syslog took */
+	uint64_t unshown;          /* refusals that the container's stderr did not take */
+	uint64_t pin_failures;     /* tries */
+	uint64_t sinkhole_probes;  /* UDP sockets for sorting addresses (RFC 6724) */
+};
+
 struct df_event_line {
 	const char *event;           /* closed list: deployfence.events(5) */
 	const char *reason;          /* closed list; NULL: not a verdict */
@@ -80,7 +95,7 @@ struct df_event_line {
 	uint16_t port;       /* host byte order; of addr, or of a proxy's target */
 	bool is_note;        /* about a name and an address as such: no verdict, no port */
 	const struct df_identity *who; /* NULL: nobody */
-	/* NULL: none.  rule_owner: who answers for the rule; the job's owner is in df_job. */
+	/* NULL: none.  rule_owner: contact for the rule; the job's owner is in df_job. */
 	const char *rule, *rule_owner, *hint;
 	bool has_query;
 	uint16_t txid, qtype;
@@ -98,17 +113,14 @@ struct df_event_line {
 	unsigned n_own;
 	const uint8_t (*own)[16]; /* addresses of the container */
 	uint64_t count;           /* how many it stands for; 0: one */
-	const char *of;      /* the event that a summary repeats, where no other key shows it */
-	uint64_t n_lost;     /* events that were not written */
+	const char *of; /* the event that a summary repeats, where no other key shows it */
+	const struct df_event_totals *totals; /* of "stop"; NULL: none */
 	const char *message; /* free text of events that are no verdict; NULL: none */
 	/* lib/finding; NULL: the event is none */
 	const char *finding, *seen;
 	const char *socket; /* "AF_PACKET SOCK_RAW 0x0003", of one that was refused; NULL: none */
-	const char *remedy; /* what closes the finding, or what would permit it; NULL: none */
+	const char *remedy; /* how to close the finding, or how to permit it; NULL: none */
 };
-
-/* IPv4 in dotted form if mapped. */
-void df_event_addr_text(const uint8_t addr[static 16], char ret[static 46]);
 
 /* Both NUL-terminate, add no newline, cut to size, and return the length. */
 size_t df_event_text(const struct df_event_line *e, const struct df_job *job, char *buf,
@@ -118,7 +130,7 @@ size_t df_event_json(const struct df_event_line *e, const struct df_job *job, ch
 
 /*
  * The same as an entry for df_log_journal: text as MESSAGE, priority a syslog severity,
- * and fields DEPLOYFENCE_….  Octets, not text.  What does not fit is left out by fields.
+ * and fields DEPLOYFENCE_….  Octets, not text.  A field that does not fit is left out whole.
  */
 size_t df_event_journal(const struct df_event_line *e, const struct df_job *job, int priority,
 			const char *text, char *buf, size_t size);

@@ -18,7 +18,7 @@
 
 struct df_fence; /* the loaded object; owns its descriptors */
 
-/* What is fixed when maps and programs are loaded. */
+/* Options that are fixed when maps and programs are loaded. */
 struct df_fence_options {
 	size_t n_nets, n_classes; /* entries that the maps of fence_fill must hold */
 	bool wants_errno;         /* df_conf.refuse_errno is to count, where the kernel can */
@@ -49,7 +49,7 @@ int df_fence_configure(int conf_map, const struct df_conf *conf);
 enum df_fence_foreign_kind {
 	DF_FENCE_HARMLESS, /* it goes on beside the fence, for the proxy as well or whatever it does
 			    */
-	DF_FENCE_FILTER,   /* it goes on, and judges what the container itself sends */
+	DF_FENCE_FILTER,   /* it goes on, and judges packets of the container itself */
 	DF_FENCE_NESTED,   /* it is of another fence */
 	DF_FENCE_OVERRIDE, /* a program below takes its place (BPF_F_ALLOW_OVERRIDE) */
 	DF_FENCE_EXCLUSIVE, /* it admits none below */
@@ -83,5 +83,34 @@ void df_fence_detach(const struct df_fence *f, int cgroup_fd);
  * own cgroup, which is removed when this fails.
  */
 int df_fence_attach_proxy(const struct df_fence *f, int cgroup_fd);
+
+/*
+ * Finds the offsets of the kernel's own structs that the programs read, in its BTF.  libbpf parses
+ * all of that BTF (17 ms and some MB): so the hook does it once a boot and keeps the result.
+ * An offset that is not found is 0 in *ret, and so are those of use with it only.
+ * 0, or -errno: there is no BTF.
+ */
+int df_layout_find(struct df_layout *ret);
+
+/*
+ * The program that refuses AF_PACKET and other families which the programs of a fence do not see.
+ * It is loaded where the kernel takes it (lsm_cgroup, 6.0) and asks it ("bpf" among its LSMs);
+ * elsewhere there is none, which is no error.
+ */
+struct df_fence_lsm; /* the loaded object */
+
+/*
+ * Loads it with the maps and the layout of a fence and attaches it to the container's cgroup.
+ * *btf_id: the number of the hook's function in the kernel's BTF, 0 if it is not known;
+ * then it is set, for the next time: finding it costs 17 ms.
+ * -EOPNOTSUPP: the kernel would not ask it; other -errno: it does not take it.
+ */
+int df_fence_lsm_attach(const struct df_fence_maps *maps, const struct df_layout *layout,
+			int cgroup_fd, uint32_t *btf_id, struct df_fence_lsm **ret);
+void df_fence_lsm_detach(const struct df_fence_lsm *lsm, int cgroup_fd); /* NULL-safe */
+void df_fence_lsm_free(struct df_fence_lsm *lsm); /* NULL-safe; what is attached stays */
+
+/* Detaches the program that an earlier fence left on a re-used cgroup: its mode would go on. */
+void df_fence_lsm_clean(int cgroup_fd);
 
 #endif

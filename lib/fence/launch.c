@@ -94,7 +94,7 @@ void df_launch_cgroup_remove(int root_fd, const char *path)
 
 void df_launch_cgroup_tidy(int root_fd)
 {
-	/* who stands there is about to exit */
+	/* the process there is about to exit */
 	for (int i = 0; i < REMOVE_TRIES; i++) {
 		if (unlinkat(root_fd, DF_LAUNCH_CGROUP_PARENT "/" CLOSING, AT_REMOVEDIR) == 0 ||
 		    errno != EBUSY)

@@ -16,8 +16,8 @@
 #include "bpf/abi.h"
 #include "lib/base/dname.h"
 #include "lib/base/job.h"
+#include "lib/base/report_limits.h"
 #include "lib/base/resolv_conf.h"
-#include "lib/event/reports.h"
 #include "lib/policy/finding.h"
 
 /* Numbers of the handed-over descriptors.  Those that do not exist are closed. */
@@ -58,9 +58,9 @@ enum df_fd {
 #define DF_META_VERSION 6
 #define DF_META_TEXT_MAX 1025
 #define DF_META_PATH_MAX 4096
-#define DF_META_SEEN_MAX 512 /* octets that say what was seen of a finding */
+#define DF_META_SEEN_MAX 512 /* octets of the evidence of a finding */
 
-/* Strings are NUL-terminated, "" where unknown.  What is large and rare comes last. */
+/* Strings are NUL-terminated, "" where unknown.  Large and rare members come last. */
 struct df_meta {
 	uint32_t version; /* DF_META_VERSION */
 	uint32_t size;    /* sizeof(struct df_meta) */
@@ -80,7 +80,7 @@ struct df_meta {
 	uint16_t port;          /* host byte order */
 	uint8_t log_to_syslog;
 	uint8_t has_reports;
-	struct df_reports_limits report_limits;
+	struct df_report_limits report_limits;
 	uint64_t stderr_dev, stderr_ino;
 	uint8_t token6_prefix[DF_TOKEN6_PREFIX_LEN]; /* all zero: no IPv6 */
 	char stale[DF_META_TEXT_MAX];        /* why a last good table is in use; "": none is */
@@ -96,7 +96,7 @@ struct df_meta {
 	uint8_t resolvers[DF_RESOLV_SERVERS_MAX][16];
 	uint32_t n_search;
 	struct df_dname search[DF_RESOLV_SEARCH_MAX];
-	char findings[DF_FINDINGS][DF_META_SEEN_MAX]; /* what was seen; "": no finding */
+	char findings[DF_FINDINGS][DF_META_SEEN_MAX]; /* the evidence; "": no finding */
 	struct df_job job;
 };
 
@@ -118,7 +118,7 @@ int df_launch_memfd(const char *name, const void *data, size_t len);
  */
 int df_launch_cgroup(int root_fd, const char *id, char *ret_path, size_t size);
 
-/* Removes it again (and the parent, if it was the last).  Kills what is inside. */
+/* Removes it again (and the parent, if it was the last).  Kills the processes inside. */
 void df_launch_cgroup_remove(int root_fd, const char *path);
 
 /*
@@ -135,7 +135,7 @@ int df_launch_cgroup_of(pid_t pid, char *ret, size_t size);
  */
 pid_t df_launch_cgroup_leave(int root_fd, const char *path, const char *caller);
 
-/* Removes what processes that left could not: empty directories only. */
+/* Removes directories that processes could not remove when they left: empty ones only. */
 void df_launch_cgroup_tidy(int root_fd);
 
 /*

@@ -27,7 +27,7 @@ struct df_listen {
 /*
  * Enters netns_fd, opens the sockets, adds the route (with_ipv6), and comes back.  The
  * calling thread must be the only one.  0 or -errno, *ret_what (static) then
- * says what failed.  -ENOTRECOVERABLE: could not come back; the caller must exit.
+ * names the failed step.  -ENOTRECOVERABLE: could not come back; the caller must exit.
  */
 int df_listen_open(int netns_fd, bool with_ipv6, struct df_listen *ret, const char **ret_what);
 

@@ -6,7 +6,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "lib/base/addr_embedded.h"
+#include "lib/base/addr.h"
 #include "lib/base/util.h"
 
 static const char *string_or_null(const struct df_policy *p, uint32_t offset)

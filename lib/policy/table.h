@@ -171,7 +171,7 @@ int df_policy_pin_name_at(const struct df_policy *p, uint32_t i, struct df_dname
 /*
  * Longest prefix with a rule for this port; at the same prefix a rule with ports, then
  * block.  Rules for IPv6 do not cover IPv4 addresses, not even ::/0.  An IPv6 address is
- * also judged by the IPv4 addresses that it holds (addr_embedded.h): a rule that blocks one
+ * also judged by the IPv4 addresses that it holds (lib/base/addr.h): a rule that blocks one
  * of them wins, and one that allows counts for 64:ff9b::/96 where there is none for itself.
  */
 const struct df_policy_rule *df_policy_lookup_addr(const struct df_policy *p,

@@ -9,7 +9,7 @@
  * An address, first match:
  *   1. address rules: the longest prefix with a rule for the port, then a rule with ports,
  *      then block.  An IPv6 address is also judged by the IPv4 addresses that it holds
- *      (lib/base/addr_embedded.h): a block of one of them counts, a permission only for
+ *      (lib/base/addr.h): a block of one of them counts, a permission only for
  *      64:ff9b::/96.
  *   2. the names that answers gave it.  Allowed by a rule passes.  Blocked is refused; where
  *      another name has the address by `default allow`, `shared-address` decides.

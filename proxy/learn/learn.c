@@ -21,7 +21,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lib/base/addr_embedded.h"
+#include "lib/base/addr.h"
 #include "lib/base/util.h"
 
 #define ANY_BITS (DF_LEARN_BLOCKED | DF_LEARN_PERMITS)

@@ -76,7 +76,7 @@ void df_learn_start(struct df_learn *l, struct df_learn_shared *s, const struct 
 
 /*
  * The lesson replaces an earlier one of this address and name; the kernel's map has it when the
- * function returns.  The address is entered by its canonical form (lib/base/addr_embedded.h), by
+ * function returns.  The address is entered by its canonical form (lib/base/addr.h), by
  * which the programs look it up.  -ENOSPC: no room, nothing has changed.  Other -errno of the map.
  */
 int df_learn_put(struct df_learn *l, const uint8_t addr[static 16], const struct df_lesson *lesson,

@@ -3,9 +3,8 @@
 
 #include <string.h>
 
-#include "lib/base/addr_embedded.h"
+#include "lib/base/addr.h"
 #include "lib/base/util.h"
-#include "proxy/addr.h"
 
 static uint16_t allowed(unsigned t)
 {

@@ -8,12 +8,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "lib/base/addr.h"
+#include "lib/base/own_addr.h"
 #include "lib/base/util.h"
 #include "lib/policy/finding.h"
-#include "proxy/addr.h"
 #include "proxy/monitor/internal.h"
 #include "proxy/monitor/record.h"
-#include "proxy/own.h"
 
 #define MESSAGE_MAX 512
 #define ADDRESS_TRIES 30 /* one at each step: engines set networks up at once, or never */
@@ -133,41 +133,55 @@ void df_fence_events_step(struct df_fence_events *f, const struct df_msg_pong *c
 		record_answers(f, counts, now_ns);
 }
 
-void df_fence_events_stop(struct df_fence_events *f, const struct df_msg_pong *counts,
-			  uint64_t now_ns)
+static void record_totals(const struct df_fence_events *f, const struct df_msg_pong *counts)
 {
 	const struct df_record *r = f->record;
-	const uint64_t probes = kernel_count(DF_COUNT_SINKHOLE_PROBE);
+	const struct df_event_totals t = {
+		.queries = r->n_queries + counts->n_untold_queries,
+		.refused = r->n_refusals + counts->n_untold_refusals,
+		.search_attempts = r->n_search,
+		.lost = r->n_lost + r->n_suppressed + kernel_count(DF_COUNT_EVENT_LOST),
+		.dropped = counts->n_dropped,
+		.malformed = counts->n_malformed,
+		.mismatched = counts->n_mismatched,
+		.stray = counts->n_unknown_token,
+		.unlogged = r->n_unlogged,
+		.unshown = r->n_unshown,
+		.pin_failures = counts->n_unpinned,
+		.sinkhole_probes = kernel_count(DF_COUNT_SINKHOLE_PROBE),
+	};
+	const struct {
+		const char *before, *behind;
+		uint64_t count;
+	} more[] = {
+		{"", "attempts of the search list besides", t.search_attempts},
+		{"", "lines not logged", t.unlogged},
+		{"", "refusals not shown on stderr", t.unshown},
+		{"pinning failed ", "times", t.pin_failures},
+		{"", "UDP sockets for sorting addresses met the sinkhole", t.sinkhole_probes},
+	};
 	char text[MESSAGE_MAX];
-	struct df_event_line e = {.event = "stop", .message = text};
+	const struct df_event_line e = {.event = "stop", .message = text, .totals = &t};
 	size_t n = 0;
 
-	record_answers(f, counts, now_ns);
-	e.n_lost = r->n_lost + r->n_suppressed + kernel_count(DF_COUNT_EVENT_LOST);
 	df_append(text, sizeof(text), &n,
 		  "container ended: %llu queries, %llu %s; lost: %llu events, %llu dropped, "
 		  "%llu malformed, %llu mismatched, %llu stray",
-		  (unsigned long long)(r->n_queries + counts->n_untold_queries),
-		  (unsigned long long)(r->n_refusals + counts->n_untold_refusals),
+		  (unsigned long long)t.queries, (unsigned long long)t.refused,
 		  f->meta->job.mode == DF_MODE_AUDIT ? "would have been refused" : "refused",
-		  (unsigned long long)e.n_lost, (unsigned long long)counts->n_dropped,
-		  (unsigned long long)counts->n_malformed, (unsigned long long)counts->n_mismatched,
-		  (unsigned long long)counts->n_unknown_token);
-	if (r->n_search > 0)
-		df_append(text, sizeof(text), &n, "; %llu attempts of the search list besides",
-			  (unsigned long long)r->n_search);
-	if (r->n_unlogged > 0)
-		df_append(text, sizeof(text), &n, "; %llu lines not logged",
-			  (unsigned long long)r->n_unlogged);
-	if (r->n_unshown > 0)
-		df_append(text, sizeof(text), &n, "; %llu refusals not shown on stderr",
-			  (unsigned long long)r->n_unshown);
-	if (counts->n_unpinned > 0)
-		df_append(text, sizeof(text), &n, "; pinning failed %llu times",
-			  (unsigned long long)counts->n_unpinned);
-	if (probes > 0)
-		df_append(text, sizeof(text), &n,
-			  "; %llu UDP sockets for sorting addresses met the sinkhole",
-			  (unsigned long long)probes);
+		  (unsigned long long)t.lost, (unsigned long long)t.dropped,
+		  (unsigned long long)t.malformed, (unsigned long long)t.mismatched,
+		  (unsigned long long)t.stray);
+	for (size_t i = 0; i < ARRAY_SIZE(more); i++)
+		if (more[i].count > 0)
+			df_append(text, sizeof(text), &n, "; %s%llu %s", more[i].before,
+				  (unsigned long long)more[i].count, more[i].behind);
 	df_record_emit(f->record, &e, true);
+}
+
+void df_fence_events_stop(struct df_fence_events *f, const struct df_msg_pong *counts,
+			  uint64_t now_ns)
+{
+	record_answers(f, counts, now_ns);
+	record_totals(f, counts);
 }

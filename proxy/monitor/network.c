@@ -14,12 +14,12 @@
 
 #include <bpf/bpf.h>
 
+#include "lib/base/addr.h"
+#include "lib/base/own_addr.h"
 #include "lib/base/proc.h"
 #include "lib/base/util.h"
-#include "lib/event/event.h"
 #include "proxy/monitor/internal.h"
 #include "proxy/monitor/record.h"
-#include "proxy/own.h"
 
 /* --- own addresses ---------------------------------------------------------------- */
 
@@ -171,7 +171,7 @@ static void tell(struct df_resolvers *r, const struct df_resolv_conf *now)
 	for (unsigned i = 0; i < now->n_resolvers; i++) {
 		if (is_among(r->counts.resolvers, r->counts.n_resolvers, now->resolvers[i]))
 			continue;
-		df_event_addr_text(now->resolvers[i], addr);
+		df_addr_text(now->resolvers[i], addr);
 		df_append(text, sizeof(text), &pos, "%s%s", n++ > 0 ? ", " : "", addr);
 	}
 	if (n == 0)

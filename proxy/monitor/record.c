@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/base/addr.h"
 #include "lib/base/log.h"
 #include "lib/base/util.h"
 
@@ -106,6 +107,7 @@ bool df_record_is_over_rate(struct df_record *r, enum df_record_sort sort)
 	const uint64_t earned =
 		b->earned_ns ? (now - b->earned_ns) / per_event_ns : DF_RECORD_BURST;
 	char text[128];
+	const struct df_event_line e = {.event = "suppressed", .message = text, .count = b->untold};
 
 	if (earned > 0) {
 		b->earned_ns = b->earned_ns ? b->earned_ns + earned * per_event_ns : now;
@@ -123,7 +125,7 @@ bool df_record_is_over_rate(struct df_record *r, enum df_record_sort sort)
 			       (unsigned long long)b->untold);
 		b->untold = 0;
 		b->told_ns = now;
-		df_record_info(r, "suppressed", text);
+		df_record_emit(r, &e, true);
 	}
 	return false;
 }
@@ -136,7 +138,7 @@ static void append_remedy(const struct df_policy *p, uint8_t proto, const struct
 	char addr[INET6_ADDRSTRLEN];
 	size_t n = 0;
 
-	df_event_addr_text(e->addr, addr);
+	df_addr_text(e->addr, addr);
 	df_append(text, size, &n,
 		  "no lookup of the container named this address; to permit it write: allow ");
 	if (e->port == 0)

@@ -7,7 +7,7 @@
 
 #include <bpf/bpf.h>
 
-#include "lib/base/addr_embedded.h"
+#include "lib/base/addr.h"
 #include "lib/base/util.h"
 #include "proxy/monitor/record.h"
 

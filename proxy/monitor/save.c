@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 
 #include "lib/base/util.h"
-#include "lib/event/reports.h"
+#include "lib/event/report_dir.h"
 #include "proxy/monitor/internal.h"
 #include "proxy/monitor/record.h"
 

@@ -21,7 +21,7 @@
 #include "proxy/channel.h"
 #include "proxy/dns/wire.h"
 #include "proxy/loop.h"
-#include "proxy/own.h"
+#include "lib/base/own_addr.h"
 #include "proxy/tables.h"
 #include "proxy/worker/decide.h"
 #include "proxy/worker/history.h"

@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "proxy/addr.h"
+#include "lib/base/addr.h"
 
 /* 127.0.0.11, in every user-defined network of Docker. */
 static const uint8_t docker[16] = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 11};

@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #include "lib/fence/launch.h"
-#include "proxy/own.h"
+#include "lib/base/own_addr.h"
 #include "proxy/tables.h"
 
 struct df_resolver {

@@ -6,7 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "lib/base/local.h"
+#include "lib/base/own_addr.h"
 #include "lib/base/util.h"
 #include "proxy/worker/query.h"
 #include "proxy/worker/udp.h"
@@ -101,7 +101,7 @@ int df_upstream_connect(const struct df_resolver *to, int type)
 
 	if (fd < 0)
 		return -errno;
-	if (df_is_local(to->addr)) {
+	if (df_own_is_local(to->addr)) {
 		if (!to->may_be_local)
 			return -ELOOP;
 		r = setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority));

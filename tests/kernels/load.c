@@ -24,8 +24,6 @@
 #include "fence.skel.h"
 #include "lib/base/util.h"
 #include "lib/fence/fence.h"
-#include "lib/fence/layout.h"
-#include "lib/fence/lsm.h"
 
 #define LOG_STATS 4 /* BPF_LOG_STATS of the kernel's bpf_verifier.h */
 #define LOG_TAIL 1500

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "lib/base/util.h"
-#include "proxy/addr.h"
+#include "lib/base/addr.h"
 
 static void parse(const char *text, uint8_t ret[static 16])
 {

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "lib/base/addr_embedded.h"
+#include "lib/base/addr.h"
 #include "lib/base/util.h"
 
 static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};

@@ -337,6 +337,35 @@ static void test_unknown_asker(void **state)
 	assert_non_null(strstr(json, "\"attribution\":\"gone\""));
 }
 
+/* Programs read the numbers, people the sentence. */
+static void test_totals(void **state)
+{
+	struct df_event_totals totals = {.queries = 9, .refused = 7, .sinkhole_probes = 1};
+	const struct df_event_line e = {
+		.event = "stop", .message = "container ended: 9 queries", .totals = &totals};
+	const struct df_json *in;
+	struct df_json *doc;
+	int64_t n;
+
+	(void)state;
+	(void)df_event_text(&e, &job, text, sizeof(text));
+	assert_string_equal(text,
+			    "INFO stop container=4f1c message=\"container ended: 9 queries\"");
+	assert_true(df_event_json(&e, &job, json, sizeof(json)) > 0);
+	doc = parse();
+	in = df_json_get(doc, "totals");
+	assert_int_equal(df_json_len(in), 12);
+	assert_int_equal(df_json_int(df_json_get(in, "refused"), &n), 0);
+	assert_int_equal(n, 7);
+	assert_int_equal(df_json_int(df_json_get(in, "lost"), &n), 0);
+	assert_int_equal(n, 0);
+	assert_null(df_json_get(doc, "lost"));
+	df_json_free(doc);
+	totals.lost = 3;
+	assert_true(df_event_json(&e, &job, json, sizeof(json)) > 0);
+	assert_non_null(strstr(json, "\"lost\":3,\"totals\":{"));
+}
+
 static void test_finding(void **state)
 {
 	const struct df_event_line e = {.event = "finding",
@@ -367,7 +396,7 @@ int main(void)
 		cmocka_unit_test(test_shadow_address), cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_proxy),          cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_large),          cmocka_unit_test(test_unknown_asker),
-		cmocka_unit_test(test_finding),
+		cmocka_unit_test(test_finding),        cmocka_unit_test(test_totals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

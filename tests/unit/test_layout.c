@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "lib/fence/layout.h"
+#include "lib/fence/fence.h"
 
 static void test_found(void **state)
 {

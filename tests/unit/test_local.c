@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "lib/base/local.h"
+#include "lib/base/own_addr.h"
 #include "lib/base/proc.h"
 #include "lib/base/util.h"
 
@@ -22,7 +22,7 @@ static bool is_local(const char *text)
 
 	if (inet_pton(AF_INET, text, addr + 12) != 1)
 		assert_int_equal(inet_pton(AF_INET6, text, addr), 1);
-	return df_is_local(addr);
+	return df_own_is_local(addr);
 }
 
 static void test_local(void **state)

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/own.h"
+#include "lib/base/own_addr.h"
 
 static struct df_own own;
 

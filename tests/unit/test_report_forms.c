@@ -45,9 +45,8 @@ static const char *const events[] = {
 		     "\"s.policy default deny\"," SH BOX "}",
 	"{" AT("07") "\"event\":\"finding\",\"finding\":\"http-proxy\",\"seen\":\"s\",\"remedy\":"
 		     "\"r\"," BOX "}",
-	"{" AT("08") "\"event\":\"stop\",\"message\":\"container ended: 3 queries, 3 refused; "
-		     "lost: 1 "
-		     "events\"," BOX "}",
+	"{" AT("08") "\"event\":\"stop\",\"message\":\"container ended\",\"totals\":"
+		     "{\"queries\":3,\"refused\":3,\"lost\":1}," BOX "}",
 	"{" AT("02") "\"event\":\"dns_blocked\",\"blocked\":false,\"would_block\":true,"
 		     "\"blockedAt\":"
 		     "\"dns\",\"domain\":\"github.com.\",\"cmd\":\"tool \",\"rule\":"

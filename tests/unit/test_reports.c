@@ -13,11 +13,11 @@
 #include <cmocka.h>
 
 #include "lib/base/util.h"
-#include "lib/event/reports.h"
+#include "lib/event/report_dir.h"
 
 #define KEPT_MAX 65536
 
-static const struct df_reports_limits wide = {.age_s = 86400, .octets = 1 << 30};
+static const struct df_report_limits wide = {.age_s = 86400, .octets = 1 << 30};
 
 static char top[] = "/tmp/df-reports-XXXXXX", dir[64];
 static int top_fd = -1, dir_fd = -1, run_fd = -1;
@@ -248,7 +248,7 @@ static bool is_there(const char *name)
 	return faccessat(dir_fd, name, F_OK, 0) == 0;
 }
 
-static void keep_with(const struct df_reports_limits *limits, int second)
+static void keep_with(const struct df_report_limits *limits, int second)
 {
 	append("events.jsonl", second, "}\n");
 	assert_int_equal(df_reports_keep(dir_fd, run_fd, "id", limits), 1);
@@ -256,7 +256,7 @@ static void keep_with(const struct df_reports_limits *limits, int second)
 
 static void test_age(void **state)
 {
-	const struct df_reports_limits limits = {.age_s = 3600, .octets = 1 << 20};
+	const struct df_report_limits limits = {.age_s = 3600, .octets = 1 << 20};
 
 	(void)state;
 	put("20260101T000000.000000Z-old.jsonl", 10, 4000);
@@ -284,7 +284,7 @@ static void test_age(void **state)
 
 static void test_size(void **state)
 {
-	const struct df_reports_limits limits = {.age_s = 86400, .octets = 8000};
+	const struct df_report_limits limits = {.age_s = 86400, .octets = 8000};
 	char name[DF_REPORTS_NAME_MAX];
 
 	(void)state;

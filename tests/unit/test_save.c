@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "lib/event/reports.h"
+#include "lib/event/report_dir.h"
 #include "proxy/monitor/internal.h"
 #include "proxy/monitor/record.h"
 
@@ -26,7 +26,7 @@ static int keep_result;
 static unsigned n_failed, n_unkept;
 
 /* In the child, but for the last time. */
-int df_reports_keep(int dir_fd, int run_fd, const char *id, const struct df_reports_limits *limits)
+int df_reports_keep(int dir_fd, int run_fd, const char *id, const struct df_report_limits *limits)
 {
 	assert_int_equal(dir_fd, DF_FD_REPORTS);
 	assert_int_equal(run_fd, DF_FD_RUN);

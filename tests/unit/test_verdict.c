@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #include "cli/judge.h"
-#include "lib/base/addr_embedded.h"
+#include "lib/base/addr.h"
 #include "lib/base/util.h"
 #include "lib/fence/fill.h"
 #include "lib/policy/compile.h"

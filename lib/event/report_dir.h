@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * reports: the directory report-dir, where the events of fences outlive the
+ * report_dir: the directory report-dir, where the events of fences outlive the
  * container, /run and a reboot.
  *
  * Each file holds one run of lines of a fence's events.jsonl (deployfence.events(5)),
@@ -12,24 +12,22 @@
  * Only the holder of a fence's lock keeps its events, or a child of the holder.
  * Other files of the directory are left alone.
  */
-#ifndef DF_REPORTS_H
-#define DF_REPORTS_H
+#ifndef DF_REPORT_DIR_H
+#define DF_REPORT_DIR_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "lib/base/report_limits.h"
+
 #define DF_REPORTS_FILES_MAX 100000 /* counting them takes a fraction of a second */
 #define DF_REPORTS_ID_MAX 128
 #define DF_REPORTS_NAME_MAX 192
 
-/* Files of a run directory: what is kept; and that what is there could not be, at its end. */
+/* Files of a run directory: how far its events are kept; and that the last attempt failed. */
 #define DF_REPORTS_MARK "reported"
 #define DF_REPORTS_UNKEPT "unreported"
-
-struct df_reports_limits {
-	uint64_t age_s, octets;
-};
 
 /*
  * Opens the directory; makes it (0700), and its parent, if create.  A descriptor.
@@ -38,16 +36,16 @@ struct df_reports_limits {
 int df_reports_open(const char *path, bool create);
 
 /*
- * Keeps what the fence of run_fd wrote since the last time, whole lines only, and
+ * Keeps the events that the fence of run_fd wrote since the last time, whole lines only, and
  * removes the oldest files where limits are passed: to 7/8 of them, so that not
  * each call has to look at all.  1: kept; 0: there was nothing new; -errno.
  */
-int df_reports_keep(int dir_fd, int run_fd, const char *id, const struct df_reports_limits *limits);
+int df_reports_keep(int dir_fd, int run_fd, const char *id, const struct df_report_limits *limits);
 
 /* Leaves DF_REPORTS_UNKEPT there, for the sweep. */
 void df_reports_note_unkept(int run_fd);
 
-/* What stands in a run directory and is not kept yet, oldest first.  fd -1: nothing. */
+/* Events of a run directory that are not kept yet, oldest first.  fd -1: none. */
 #define DF_REPORTS_PARTS 2
 struct df_reports_rest {
 	struct df_reports_part {
@@ -59,7 +57,7 @@ struct df_reports_rest {
 
 /*
  * dir_fd -1: marks alone say what is kept.  0 or -errno; done with in every case.
- * A writer may be at work: *ret is what there was at some moment.
+ * A writer may be at work: *ret is a state of some moment.
  */
 int df_reports_rest_open(int dir_fd, int run_fd, const char *id, struct df_reports_rest *ret);
 void df_reports_rest_done(struct df_reports_rest *rest);

@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "lib/event/reports.h"
+#include "lib/event/report_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
+#include "lib/base/array.h"
 #include "lib/base/host_file.h"
 #include "lib/base/util.h"
-#include "lib/event/reports_limit.h"
 
 #define MARK_MAX 96
 #define OPEN_FLAGS (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
 #define OPEN_TRIES 3   /* a rotation between two opens is rare, two are no accident */
-#define HEAD_MAX 256   /* the time stands at the beginning of a line: lib/event/event_json.c */
+#define HEAD_MAX 256   /* the time stands at the beginning of a line: lib/event/event.c */
 #define COPY_MAX 16384 /* at a time */
 #define TIME_LEN 27    /* 2026-01-31T12:00:00.123456Z, and in a name … */
 #define STAMP_LEN 23   /* … 20260131T120000.123456Z */
 #define NO_STAMP "none"
+#define TEMPORARY ".new" /* end of the name of a file that is being written */
 
 static const char *const files[DF_REPORTS_PARTS] = {"events.jsonl.1", "events.jsonl"};
 
@@ -89,7 +92,7 @@ bool df_reports_id(const char *file, char ret[static DF_REPORTS_ID_MAX + 1])
 	return true;
 }
 
-/* --- what is not kept yet */
+/* --- lines that are not kept yet */
 
 /* A time as in an event to one as in a name. */
 static void make_stamp(const char *time_text, char ret[static STAMP_LEN + 1])
@@ -102,7 +105,7 @@ static void make_stamp(const char *time_text, char ret[static STAMP_LEN + 1])
 	ret[n] = '\0';
 }
 
-/* Of the line at an offset, as lib/event/event_json.c begins one. */
+/* Of the line at an offset, as lib/event/event.c begins one. */
 static bool read_stamp(int fd, off_t at, char ret[static STAMP_LEN + 1])
 {
 	static const char key[] = "\"time\":\"";
@@ -285,6 +288,214 @@ bool df_reports_rest_is_empty(const struct df_reports_rest *rest)
 	return true;
 }
 
+/* --- how much there may be */
+
+#define SUM ".usage" /* octets, files, and when they were counted */
+#define SUM_MAX 96
+#define COUNT_AGAIN_S 3600 /* the sum may have missed something, files grow older … */
+#define STALE_S 3600       /* … and this long nobody writes one */
+#define LOCK_TRIES 50
+#define LOCK_PAUSE_US 2000
+#define SPARE(limit) ((limit) - (limit) / 8) /* the size to return to where a limit was passed */
+
+struct sum {
+	uint64_t octets, files;
+	int64_t counted_s; /* CLOCK_REALTIME; 0: never */
+};
+
+struct file {
+	struct timespec written;
+	uint64_t octets;
+	char *name;
+};
+
+struct list {
+	struct file *files;
+	size_t n, cap;
+};
+
+static int compare_written(const void *a, const void *b)
+{
+	const struct file *x = a, *y = b;
+
+	if (x->written.tv_sec != y->written.tv_sec)
+		return x->written.tv_sec < y->written.tv_sec ? -1 : 1;
+	if (x->written.tv_nsec != y->written.tv_nsec)
+		return x->written.tv_nsec < y->written.tv_nsec ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+static bool is_temporary(const char *name)
+{
+	const size_t len = strlen(name), end = strlen(TEMPORARY);
+	char id[DF_REPORTS_ID_MAX + 1], report[DF_REPORTS_NAME_MAX];
+
+	if (name[0] != '.' || len <= end + 1 || len - end > sizeof(report) ||
+	    strcmp(name + len - end, TEMPORARY) != 0)
+		return false;
+	(void)snprintf(report, sizeof(report), "%.*s", (int)(len - end - 1), name + 1);
+	return df_reports_id(report, id);
+}
+
+static int take_file(struct list *l, int dir_fd, const char *name, time_t now)
+{
+	char id[DF_REPORTS_ID_MAX + 1];
+	struct file new = {0};
+	struct stat st;
+	int r;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	if (!df_reports_id(name, id)) {
+		if (is_temporary(name) && now - st.st_mtime > STALE_S)
+			(void)unlinkat(dir_fd, name, 0);
+		return 0;
+	}
+	r = df_array_reserve(&l->files, &l->cap, l->n + 1, sizeof(*l->files));
+	if (r < 0)
+		return r;
+	new.written = st.st_mtim;
+	new.octets = (uint64_t)st.st_size;
+	new.name = strdup(name);
+	if (!new.name)
+		return -ENOMEM;
+	l->files[l->n++] = new;
+	return 0;
+}
+
+static int list_files(int dir_fd, time_t now, struct list *ret)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	const struct dirent *entry;
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		r = -errno;
+		(void)close(fd);
+		return r;
+	}
+	/* twice the limit: others may have put some here, and they are gone after a few rounds */
+	while (r == 0 && ret->n < DF_REPORTS_FILES_MAX * 2ul && (entry = readdir(dir)))
+		if (strcmp(entry->d_name, SUM) != 0)
+			r = take_file(ret, dir_fd, entry->d_name, now);
+	return r;
+}
+
+static void list_done(struct list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->files[i].name);
+	free(l->files);
+}
+
+/* Oldest first. */
+static void remove_files(int dir_fd, const struct list *l, time_t now,
+			 const struct df_report_limits *limits, struct sum *sum)
+{
+	const bool is_too_much = sum->octets > limits->octets || sum->files > DF_REPORTS_FILES_MAX;
+	const uint64_t octets = is_too_much ? SPARE(limits->octets) : limits->octets;
+	const uint64_t n = is_too_much ? SPARE(DF_REPORTS_FILES_MAX) : DF_REPORTS_FILES_MAX;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct file *f = &l->files[i];
+		const bool is_old = now > f->written.tv_sec &&
+				    (uint64_t)(now - f->written.tv_sec) > limits->age_s;
+
+		if (!is_old && sum->octets <= octets && sum->files <= n)
+			break;
+		if (unlinkat(dir_fd, f->name, 0) < 0 && errno != ENOENT)
+			continue;
+		sum->octets -= f->octets;
+		sum->files--;
+	}
+}
+
+/* 0 with the sum of the files that stay; -errno. */
+static int count_again(int dir_fd, time_t now, const struct df_report_limits *limits,
+		       struct sum *ret)
+{
+	struct list list = {0};
+	int r = list_files(dir_fd, now, &list);
+
+	if (r == 0) {
+		*ret = (struct sum){.files = list.n, .counted_s = now};
+		for (size_t i = 0; i < list.n; i++)
+			ret->octets += list.files[i].octets;
+		if (list.n > 1)
+			qsort(list.files, list.n, sizeof(*list.files), compare_written);
+		remove_files(dir_fd, &list, now, limits, ret);
+	}
+	list_done(&list);
+	return r;
+}
+
+static int lock_sum(int dir_fd)
+{
+	_cleanup_close_ int fd =
+		openat(dir_fd, SUM, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -errno;
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return TAKE_FD(fd);
+		(void)usleep(LOCK_PAUSE_US);
+	}
+	return -EBUSY;
+}
+
+static struct sum read_sum(int fd)
+{
+	struct sum sum = {0}, none = {0};
+	char text[SUM_MAX];
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return none;
+	text[n] = '\0';
+	return sscanf(text, "%" SCNu64 " %" SCNu64 " %" SCNd64 "\n", &sum.octets, &sum.files,
+		      &sum.counted_s) == 3
+		       ? sum
+		       : none;
+}
+
+static void write_sum(int fd, const struct sum *sum)
+{
+	char text[SUM_MAX];
+	int n = snprintf(text, sizeof(text), "%020" PRIu64 " %020" PRIu64 " %020" PRId64 "\n",
+			 sum->octets, sum->files, sum->counted_s);
+
+	if (pwrite(fd, text, (size_t)n, 0) == n)
+		return;
+	if (ftruncate(fd, 0) < 0) /* then it is counted again */
+		return;           /* else within the hour */
+}
+
+/*
+ * Adds to the directory's sum, and looks at every file if the sum passes a limit, is unknown, or
+ * was counted an hour ago.  Whoever finds it locked for long leaves it to the next.
+ */
+static void account(int dir_fd, off_t octets, bool is_new, const struct df_report_limits *limits)
+{
+	_cleanup_close_ int fd = lock_sum(dir_fd);
+	const time_t now = time(NULL);
+	struct sum sum;
+
+	if (fd < 0)
+		return;
+	sum = read_sum(fd);
+	sum.octets += (uint64_t)octets;
+	sum.files += is_new ? 1 : 0;
+	if (sum.counted_s == 0 || now < sum.counted_s || now - sum.counted_s >= COUNT_AGAIN_S ||
+	    sum.octets > limits->octets || sum.files > DF_REPORTS_FILES_MAX)
+		if (count_again(dir_fd, now, limits, &sum) < 0)
+			return;
+	write_sum(fd, &sum);
+}
+
 /* --- keeping it */
 
 /* Appends a part to a file of *written octets; *ret_whole: octets up to the last newline. */
@@ -334,11 +545,11 @@ static off_t copy_rest(const struct df_reports_rest *rest, int to)
 /* O_TMPFILE is not everywhere (overlayfs before 6.3).  The lock makes the name ours alone. */
 static off_t put_in_place(int dir_fd, const struct df_reports_rest *rest, const char *name)
 {
-	char temporary[DF_REPORTS_NAME_MAX + sizeof(DF_REPORTS_TEMPORARY)];
+	char temporary[DF_REPORTS_NAME_MAX + sizeof(TEMPORARY)];
 	_cleanup_close_ int fd = -1;
 	off_t octets;
 
-	(void)snprintf(temporary, sizeof(temporary), ".%s" DF_REPORTS_TEMPORARY, name);
+	(void)snprintf(temporary, sizeof(temporary), ".%s" TEMPORARY, name);
 	(void)unlinkat(dir_fd, temporary, 0); /* of a process that died here */
 	fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -374,7 +585,7 @@ static struct mark mark_behind(const struct df_reports_rest *rest, off_t octets)
 	return mark;
 }
 
-int df_reports_keep(int dir_fd, int run_fd, const char *id, const struct df_reports_limits *limits)
+int df_reports_keep(int dir_fd, int run_fd, const char *id, const struct df_report_limits *limits)
 {
 	struct df_reports_rest rest;
 	char name[DF_REPORTS_NAME_MAX];
@@ -396,7 +607,7 @@ int df_reports_keep(int dir_fd, int run_fd, const char *id, const struct df_repo
 		struct mark mark = mark_behind(&rest, octets);
 
 		r = write_mark(run_fd, &mark);
-		df_reports_account(dir_fd, octets - replaced, replaced == 0, limits);
+		account(dir_fd, octets - replaced, replaced == 0, limits);
 	}
 	df_reports_rest_done(&rest);
 	return r < 0 ? r : octets > 0;
