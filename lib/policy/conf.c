@@ -266,9 +266,9 @@ static void parse_statement(struct parser *p)
 		if (!df_word_is(keyword, names[i]))
 			continue;
 		if (p->first_line[i]) {
-			df_stmt_error(&p->stmt, keyword->column,
-				      "'%s' is set twice; line %u has set it", names[i],
-				      p->first_line[i]);
+			df_stmt_report(&p->stmt, keyword->column,
+				       "'%s' is set twice; line %u has set it", names[i],
+				       p->first_line[i]);
 			return;
 		}
 		p->first_line[i] = p->stmt.line;

@@ -41,7 +41,7 @@ static bool begins_nocase(struct df_span s, const char *text)
 {
 	size_t i = 0;
 
-	while (text[i] && i < s.len && lower(s.s[i]) == lower(text[i]))
+	while (i < s.len && text[i] && lower(s.s[i]) == lower(text[i]))
 		i++;
 	return !text[i];
 }

@@ -162,14 +162,13 @@ void df_stmt_init(struct df_stmt *s, const char *text, size_t len, struct df_mes
 	*s = (struct df_stmt){.messages = messages, .text = text, .len = len};
 }
 
-int df_stmt_error(struct df_stmt *s, unsigned column, const char *format, ...)
+void df_stmt_report(struct df_stmt *s, unsigned column, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
 	df_messages_add(s->messages, true, s->line, column, format, args);
 	va_end(args);
-	return -EINVAL;
 }
 
 /*
@@ -242,8 +241,7 @@ bool df_stmt_next(struct df_stmt *s)
 			s->line_len--;
 		if (s->line == 1 && s->line_len >= strlen(bom) &&
 		    memcmp(s->start, bom, strlen(bom)) == 0) {
-			(void)df_stmt_error(s, 1,
-					    "byte order mark; save the file as UTF-8 without one");
+			df_stmt_report(s, 1, "byte order mark; save the file as UTF-8 without one");
 			s->at = strlen(bom);
 		}
 		if (check_line(s) == 0 && df_stmt_word(s, &s->keyword))

@@ -16,6 +16,7 @@
 #ifndef DF_POLICY_TEXT_H
 #define DF_POLICY_TEXT_H
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -89,9 +90,11 @@ bool df_stmt_at_end(struct df_stmt *s);
 
 bool df_word_is(const struct df_word *w, const char *text);
 
-/* Reports an error in the current line.  -EINVAL. */
-int df_stmt_error(struct df_stmt *s, unsigned column, const char *format, ...)
+/* Reports an error in the current line. */
+void df_stmt_report(struct df_stmt *s, unsigned column, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The same as an expression that is -EINVAL; a macro, so that clang-tidy knows the value. */
+#define df_stmt_error(...) (df_stmt_report(__VA_ARGS__), -EINVAL)
 
 /* Those below report errors in the same way, and then return -EINVAL. */
 

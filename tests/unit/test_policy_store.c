@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* policy_store: what was kept comes back, and nothing that others could have put there. */
+/* The last good tables: a kept one comes back, and no file that others could have written does. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
