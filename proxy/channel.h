@@ -29,7 +29,7 @@ enum df_msg_type {
 	DF_MSG_LOOKUP,     /* monitor → reader: struct df_msg_lookup */
 	DF_MSG_IDENTITY,   /* reader: struct df_msg_identity */
 	DF_MSG_DESTROY,    /* worker: struct df_msg_destroy */
-	DF_MSG_PUSH,       /* worker → monitor → reader: struct df_msg_push */
+	DF_MSG_RESUME,     /* worker → monitor → reader: struct df_msg_resume */
 	DF_MSG_RESOLVERS,  /* monitor → worker: struct df_msg_resolvers */
 	DF_MSG_NAME,       /* worker: struct df_msg_name */
 };
@@ -148,7 +148,7 @@ struct df_msg_destroy {
 };
 
 /* A connection whose payload was held back may go on. */
-struct df_msg_push {
+struct df_msg_resume {
 	uint32_t type;
 	uint32_t tgid; /* who connected */
 	uint64_t cookie;

@@ -9,8 +9,12 @@
 #ifndef DF_LOOP_H
 #define DF_LOOP_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+
+/* The struct of that type in which member is *ptr. */
+#define DF_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 struct df_source {
 	void (*ready)(struct df_source *s, uint32_t events);

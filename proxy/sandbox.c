@@ -60,12 +60,23 @@ static const int reader_calls[] = {
 	SCMP_SYS(lseek),
 	SCMP_SYS(fcntl),
 	SCMP_SYS(stat),
-	/* push */
+	/* connections: what was held is sent */
 	SCMP_SYS(pidfd_open),
 	SCMP_SYS(pidfd_getfd),
 	SCMP_SYS(getdents64),
 	SCMP_SYS(getsockopt),
 	SCMP_SYS(setsockopt),
+};
+
+/* Calls that are allowed with one of these values as their first argument. */
+static const struct {
+	int call, value;
+} worker_first[] = {
+	/* sockets to resolvers, and netlink to see which addresses are the container's own */
+	{SCMP_SYS(socket), AF_INET},           {SCMP_SYS(socket), AF_INET6},
+	{SCMP_SYS(socket), AF_NETLINK},        {SCMP_SYS(bpf), BPF_MAP_LOOKUP_ELEM},
+	{SCMP_SYS(bpf), BPF_MAP_UPDATE_ELEM},  {SCMP_SYS(bpf), BPF_MAP_DELETE_ELEM},
+	{SCMP_SYS(bpf), BPF_MAP_GET_NEXT_KEY},
 };
 
 static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
@@ -77,61 +88,38 @@ static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
 	return r;
 }
 
-/* A call with one of these values as its first argument. */
-static int allow_first(scmp_filter_ctx ctx, int call, const int *values, size_t n)
+static int allow_first(scmp_filter_ctx ctx)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		const struct scmp_arg_cmp first = {
-			.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)values[i]};
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(worker_first); i++) {
+		const struct scmp_arg_cmp first = {.arg = 0,
+						   .op = SCMP_CMP_EQ,
+						   .datum_a = (scmp_datum_t)worker_first[i].value};
 
-		r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, call, 1, &first);
+		r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, worker_first[i].call, 1, &first);
 	}
 	return r;
 }
 
-/* Sockets to resolvers, and netlink to see which addresses are the container's own. */
-static int allow_sockets(scmp_filter_ctx ctx)
+static int filter_calls(bool is_worker)
 {
-	static const int families[] = {AF_INET, AF_INET6, AF_NETLINK};
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int r;
 
-	return allow_first(ctx, SCMP_SYS(socket), families, ARRAY_SIZE(families));
-}
-
-static int allow_elements(scmp_filter_ctx ctx)
-{
-	static const int commands[] = {BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM,
-				       BPF_MAP_DELETE_ELEM, BPF_MAP_GET_NEXT_KEY};
-
-	return allow_first(ctx, SCMP_SYS(bpf), commands, ARRAY_SIZE(commands));
-}
-
-static int load(scmp_filter_ctx ctx, int r)
-{
+	if (!ctx)
+		return -ENOMEM;
+	r = allow(ctx, common_calls, ARRAY_SIZE(common_calls));
+	if (r == 0 && is_worker)
+		r = allow(ctx, worker_calls, ARRAY_SIZE(worker_calls));
+	if (r == 0 && is_worker)
+		r = allow_first(ctx);
+	if (r == 0 && !is_worker)
+		r = allow(ctx, reader_calls, ARRAY_SIZE(reader_calls));
 	if (r == 0)
 		r = seccomp_load(ctx); /* sets no_new_privs first */
 	seccomp_release(ctx);
 	return r;
-}
-
-/* Only these stay, as permitted and effective; none can come back by an exec. */
-static int keep_capabilities(const cap_value_t *values, int n)
-{
-	cap_t caps = cap_init(); /* empty */
-	int r = 0;
-
-	if (!caps)
-		return -ENOMEM;
-	if ((n > 0 && (cap_set_flag(caps, CAP_PERMITTED, n, values, CAP_SET) < 0 ||
-		       cap_set_flag(caps, CAP_EFFECTIVE, n, values, CAP_SET) < 0)) ||
-	    cap_set_proc(caps) < 0)
-		r = -errno;
-	(void)cap_free(caps);
-	if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		r = -errno;
-	/* other credentials may set it to fs.suid_dumpable (credentials(7)) */
-	return r == 0 ? df_sandbox_hide() : r;
 }
 
 static bool is_permitted(cap_value_t value)
@@ -145,16 +133,27 @@ static bool is_permitted(cap_value_t value)
 	return is_set == CAP_SET;
 }
 
-/* Those of the list that this process has: what is not there cannot be kept. */
-static int keep_permitted(const cap_value_t *values, int n)
+/*
+ * Only these stay, as permitted and effective, as far as this process has them; none can come
+ * back by an exec.
+ */
+static int keep_capabilities(const cap_value_t *values, size_t n)
 {
-	cap_value_t kept[8];
-	int n_kept = 0;
+	cap_t caps = cap_init(); /* empty */
+	int r = 0;
 
-	for (int i = 0; i < n && n_kept < (int)ARRAY_SIZE(kept); i++)
-		if (is_permitted(values[i]))
-			kept[n_kept++] = values[i];
-	return keep_capabilities(kept, n_kept);
+	if (!caps)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (is_permitted(values[i]) &&
+		    (cap_set_flag(caps, CAP_PERMITTED, 1, &values[i], CAP_SET) < 0 ||
+		     cap_set_flag(caps, CAP_EFFECTIVE, 1, &values[i], CAP_SET) < 0))
+			r = -errno;
+	if (r == 0 && (cap_set_proc(caps) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0))
+		r = -errno;
+	(void)cap_free(caps);
+	/* other credentials may set it to fs.suid_dumpable (credentials(7)) */
+	return r == 0 ? df_sandbox_hide() : r;
 }
 
 int df_sandbox_monitor(void)
@@ -168,12 +167,10 @@ int df_sandbox_monitor(void)
 					     CAP_SYS_ADMIN};
 
 	/* CAP_SYS_ADMIN stands in for CAP_BPF before 5.8, where the latter is not permitted */
-	return keep_permitted(values, is_permitted(CAP_BPF) ? (int)ARRAY_SIZE(values) - 1
-							    : (int)ARRAY_SIZE(values));
+	return keep_capabilities(values, ARRAY_SIZE(values) - is_permitted(CAP_BPF));
 }
 
-/* Without capabilities for a moment: is the kernel one that wants CAP_BPF for elements? */
-static int drop_worker_capabilities(int map_fd)
+int df_sandbox_worker(int map_fd)
 {
 	static const cap_value_t bpf[] = {CAP_BPF};
 	cap_t before = cap_get_proc(), none = cap_init();
@@ -181,54 +178,25 @@ static int drop_worker_capabilities(int map_fd)
 	bool needs_bpf = false;
 	int r = 0;
 
+	/* Without capabilities for a moment: does the kernel want CAP_BPF for elements? */
 	if (!before || !none || cap_fill_flag(none, CAP_PERMITTED, before, CAP_PERMITTED) < 0 ||
 	    cap_set_proc(none) < 0)
 		r = -errno;
-	if (r == 0) {
-		r = bpf_map_lookup_elem(map_fd, key, value);
-		needs_bpf = r == -EPERM;
-		r = 0;
-	}
+	else
+		needs_bpf = bpf_map_lookup_elem(map_fd, key, value) == -EPERM;
 	(void)cap_free(before);
 	(void)cap_free(none);
-	return r < 0 ? r : keep_permitted(bpf, needs_bpf);
-}
-
-int df_sandbox_worker(int map_fd)
-{
-	scmp_filter_ctx ctx;
-	int r = drop_worker_capabilities(map_fd);
-
-	if (r < 0)
-		return r;
-	ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	if (!ctx)
-		return -ENOMEM;
-	r = allow(ctx, common_calls, ARRAY_SIZE(common_calls));
 	if (r == 0)
-		r = allow(ctx, worker_calls, ARRAY_SIZE(worker_calls));
-	if (r == 0)
-		r = allow_sockets(ctx);
-	if (r == 0)
-		r = allow_elements(ctx);
-	return load(ctx, r);
+		r = keep_capabilities(bpf, needs_bpf);
+	return r == 0 ? filter_calls(true) : r;
 }
 
 int df_sandbox_reader(void)
 {
 	static const cap_value_t values[] = {CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH};
-	scmp_filter_ctx ctx;
-	int r = keep_permitted(values, (int)ARRAY_SIZE(values));
+	int r = keep_capabilities(values, ARRAY_SIZE(values));
 
-	if (r < 0)
-		return r;
-	ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	if (!ctx)
-		return -ENOMEM;
-	r = allow(ctx, common_calls, ARRAY_SIZE(common_calls));
-	if (r == 0)
-		r = allow(ctx, reader_calls, ARRAY_SIZE(reader_calls));
-	return load(ctx, r);
+	return r == 0 ? filter_calls(false) : r;
 }
 
 #else

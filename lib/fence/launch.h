@@ -65,7 +65,7 @@ struct df_meta {
 	uint32_t version; /* DF_META_VERSION */
 	uint32_t size;    /* sizeof(struct df_meta) */
 	int32_t init_pid;
-	/* the program that init is, before it executes the payload: see proxy/monitor/resolvers.c
+	/* the program that init is, before it executes the payload: see proxy/monitor/network.c
 	 */
 	uint64_t init_exe_dev, init_exe_ino, init_arg_start;
 	int64_t resolv_conf_s, resolv_conf_ns; /* st_ctim of that file when the hook read it */

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "proxy/monitor/monitor.h"
-
+/*
+ * monitor: the proxy's main; keeps a fence alive as long as its container lives.
+ *
+ * It holds all descriptors, restarts the worker and the reader, writes events,
+ * beats the heart that fail=open needs, and cleans up when the container's
+ * cgroup has no process left, whatever happened to runtime, conmon or poststop.
+ * It parses no DNS and reads no hostile process: worker and reader do.
+ */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -19,14 +23,94 @@
 
 #include "lib/base/util.h"
 #include "lib/fence/listen.h"
-#include "proxy/monitor/reader.h"
+#include "proxy/channel.h"
+#include "proxy/learn/learn.h"
+#include "proxy/loop.h"
+#include "proxy/monitor/connections.h"
+#include "proxy/monitor/identity.h"
+#include "proxy/monitor/internal.h"
+#include "proxy/monitor/record.h"
 #include "proxy/sandbox.h"
+#include "proxy/tables.h"
 
 #define FINISH_MS 80 /* the worker's last counts; then it is killed */
 #define MESSAGE_MAX 256
-#define DF_MONITOR_NICE (-10)
+#define NICE (-10)
+#define PING_NS 2000000000ull
+#define RETRY_NS 20000000ull /* a line for the container's stderr, while that is redirected */
+#define BEAT_NS 500000000ull
+#define RAW_OPEN_NS 60000000000ull /* several times the distance of two notes of a full table */
+#define RESTART_MIN_NS 10000000ull
+#define RESTART_MAX_NS 1000000000ull
 
-static struct df_monitor the_monitor;
+static struct df_monitor {
+	const struct df_meta *meta;
+	struct df_tables tables;
+	struct df_loop loop;
+	struct df_record record;
+	struct df_children children;
+	struct df_child worker;
+	struct df_lookups lookups;
+	struct df_connections connections;
+	struct df_own_map own_map;
+	struct df_resolvers resolvers;
+	struct df_save save;
+	struct df_fence_events fence_events;
+
+	char caller_cgroup[DF_META_PATH_MAX]; /* of the hook, which waits until we are ready */
+	struct df_source cgroup_source, pidfd_source, ring_source;
+	int cgroup_events; /* cgroup.events of the container's cgroup */
+	struct ring_buffer *ring;
+	unsigned n_ring_left; /* events that this round may still take */
+
+	struct df_conf conf; /* the one entry of the map "conf", which the monitor alone writes */
+	uint8_t raw_opened;  /* tables whose raw-ip block is audit now: the table is full */
+	uint64_t raw_open_until_ns, next_beat_ns;
+
+	bool is_ready, is_over;
+	bool is_pong_due;
+	struct df_msg_pong counts;      /* of this worker, as it last said */
+	struct df_msg_pong past_counts; /* of those before it */
+	uint64_t now_ns, next_ping_ns;
+	uint64_t worker_start_ns, restart_at_ns, restart_delay_ns;
+	unsigned n_restarts;
+} the_monitor;
+
+/* --- the map "conf" ---------------------------------------------------------------- */
+
+static void write_conf(const struct df_monitor *m)
+{
+	const uint32_t zero = 0;
+
+	(void)bpf_map_update_elem(DF_FD_CONF, &zero, &m->conf, BPF_ANY);
+}
+
+/*
+ * Fail open, and an address found no room: an address that raw-ip would refuse passes with an
+ * event, until no note has come for a while.  The shadow policy refuses nothing, and goes on.
+ */
+static void open_raw(struct df_monitor *m)
+{
+	const uint8_t raw = m->conf.raw_block & (uint8_t)~DF_TABLE_SHADOW_BIT;
+
+	m->raw_open_until_ns = m->now_ns + RAW_OPEN_NS;
+	if (!raw)
+		return;
+	m->raw_opened = raw;
+	m->conf.raw_block &= (uint8_t)~raw;
+	m->conf.raw_audit |= raw;
+	write_conf(m);
+}
+
+static void close_raw(struct df_monitor *m)
+{
+	m->conf.raw_block |= m->raw_opened;
+	m->conf.raw_audit &= (uint8_t)~m->raw_opened;
+	m->raw_opened = 0;
+	write_conf(m);
+}
+
+/* --- the worker -------------------------------------------------------------------- */
 
 static void add_counts(struct df_msg_pong *sum, const struct df_msg_pong *more)
 {
@@ -39,22 +123,40 @@ static void add_counts(struct df_msg_pong *sum, const struct df_msg_pong *more)
 	sum->n_unpinned += more->n_unpinned;
 }
 
+/* Of all workers so far. */
+static struct df_msg_pong all_counts(const struct df_monitor *m)
+{
+	struct df_msg_pong sum = m->past_counts;
+
+	add_counts(&sum, &m->counts);
+	return sum;
+}
+
+static void start_worker(struct df_monitor *m)
+{
+	m->worker_start_ns = m->now_ns;
+	m->is_pong_due = false;
+	if (df_children_start_worker(&m->children, &m->worker) < 0)
+		m->restart_at_ns = m->now_ns + RESTART_MAX_NS;
+	df_resolvers_hand_over(&m->resolvers);
+}
+
 static void worker_died(struct df_monitor *m)
 {
-	const bool lived_long = m->now_ns - m->worker_start_ns >= DF_RESTART_MAX_NS;
+	const bool lived_long = m->now_ns - m->worker_start_ns >= RESTART_MAX_NS;
 	char text[MESSAGE_MAX];
 
-	df_child_stop(m, &m->worker);
-	df_lookup_forget_worker(m);
+	df_children_stop(&m->children, &m->worker);
+	df_lookups_forget_worker(&m->lookups);
 	add_counts(&m->past_counts, &m->counts);
 	memset(&m->counts, 0, sizeof(m->counts));
 	m->n_restarts++;
-	m->restart_delay_ns = lived_long ? DF_RESTART_MIN_NS : m->restart_delay_ns * 2;
-	if (m->restart_delay_ns > DF_RESTART_MAX_NS)
-		m->restart_delay_ns = DF_RESTART_MAX_NS;
+	m->restart_delay_ns = lived_long ? RESTART_MIN_NS : m->restart_delay_ns * 2;
+	if (m->restart_delay_ns > RESTART_MAX_NS)
+		m->restart_delay_ns = RESTART_MAX_NS;
 	m->restart_at_ns = m->now_ns + (lived_long ? 0 : m->restart_delay_ns);
 	(void)snprintf(text, sizeof(text), "worker ended; restart %u", m->n_restarts);
-	df_record_life(&m->record, "worker_restarted", text);
+	df_record_info(&m->record, "worker_restarted", text);
 }
 
 static void on_ready(struct df_monitor *m)
@@ -64,41 +166,7 @@ static void on_ready(struct df_monitor *m)
 	m->is_ready = true;
 	(void)df_write_all(DF_FD_READY, "R", 1); /* a hook that gave up reads no more */
 	(void)close(DF_FD_READY);
-	df_life_start(m);
-}
-
-static void on_query(struct df_monitor *m, const struct df_msg_query *q)
-{
-	if (q->flags & DF_QUERY_IDENTIFY)
-		df_lookup_query(m, q);
-	else
-		df_lookup_record(m, q);
-}
-
-static void on_note(struct df_monitor *m, const struct df_msg_note *note)
-{
-	switch ((enum df_note)note->what) {
-	case DF_NOTE_PIN_IGNORED:
-	case DF_NOTE_REBINDING_IGNORED:
-		(void)df_record_note(&m->record, note);
-		break;
-	case DF_NOTE_UNLEARNED:
-		if (df_record_note(&m->record, note) == 0 && m->meta->is_fail_open)
-			df_kernel_conf_open_raw(m);
-		break;
-	case DF_NOTE_UNREAD_QUERY:
-	case DF_NOTE_UNREAD_ANSWER:
-	case DF_NOTE_REFUSED_QUERY:
-	case DF_NOTE_REFUSED_ANSWER:
-		(void)df_record_unread(&m->record, note);
-		break;
-	case DF_NOTE_PIN_FAILED:
-	case DF_NOTE_PIN_RECOVERED:
-		(void)df_record_pin(&m->record, note);
-		break;
-	case DF_NOTE_END: /* and whatever else a worker may say */
-		break;
-	}
+	df_fence_events_start(&m->fence_events);
 }
 
 /* One message.  false: none there, or (*ret_is_gone) the worker is gone or talks nonsense. */
@@ -111,7 +179,7 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 		struct df_msg_query query;
 		struct df_msg_note note;
 		struct df_msg_destroy destroy;
-		struct df_msg_push push;
+		struct df_msg_resume resume;
 		struct df_msg_name name;
 	} in;
 	ssize_t n = recv(m->worker.channel, &in, sizeof(in), MSG_DONTWAIT);
@@ -120,13 +188,15 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n == (ssize_t)sizeof(in.query) && in.type == DF_MSG_QUERY) {
-		on_query(m, &in.query);
+		df_lookups_query(&m->lookups, &in.query);
 	} else if (n == (ssize_t)sizeof(in.note) && in.type == DF_MSG_NOTE) {
-		on_note(m, &in.note);
+		if (df_record_note(&m->record, &in.note) == 0 &&
+		    in.note.what == DF_NOTE_UNLEARNED && m->meta->is_fail_open)
+			open_raw(m);
 	} else if (n == (ssize_t)sizeof(in.destroy) && in.type == DF_MSG_DESTROY) {
-		df_destroy_asked(m, &in.destroy);
-	} else if (n == (ssize_t)sizeof(in.push) && in.type == DF_MSG_PUSH) {
-		df_lookup_push(m, &in.push);
+		df_connections_asked(&m->connections, &in.destroy);
+	} else if (n == (ssize_t)sizeof(in.resume) && in.type == DF_MSG_RESUME) {
+		df_lookups_resume(&m->lookups, &in.resume);
 	} else if (n == (ssize_t)sizeof(in.name) && in.type == DF_MSG_NAME) {
 		(void)df_record_name(&m->record, &in.name);
 	} else if (n == (ssize_t)sizeof(in.brief) && in.type == DF_MSG_READY) {
@@ -142,8 +212,7 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 
 static void worker_ready(struct df_source *s, uint32_t events)
 {
-	struct df_monitor *m =
-		(struct df_monitor *)((char *)s - offsetof(struct df_monitor, worker.source));
+	struct df_monitor *m = DF_CONTAINER_OF(s, struct df_monitor, worker.source);
 	bool is_gone = false;
 
 	(void)events;
@@ -153,10 +222,12 @@ static void worker_ready(struct df_source *s, uint32_t events)
 	if (!m->worker.pid || !is_gone)
 		return;
 	if (m->is_over)
-		df_child_stop(m, &m->worker); /* it was told to finish */
+		df_children_stop(&m->children, &m->worker); /* it was told to finish */
 	else
 		worker_died(m);
 }
+
+/* --- the kernel and the container --------------------------------------------------- */
 
 /* The container is over when no process is left: with a shared pid namespace init is not the last.
  */
@@ -173,8 +244,7 @@ static bool is_populated(const struct df_monitor *m)
 
 static void cgroup_changed(struct df_source *s, uint32_t events)
 {
-	struct df_monitor *m =
-		(struct df_monitor *)((char *)s - offsetof(struct df_monitor, cgroup_source));
+	struct df_monitor *m = DF_CONTAINER_OF(s, struct df_monitor, cgroup_source);
 
 	(void)events;
 	m->is_over = !is_populated(m);
@@ -182,8 +252,7 @@ static void cgroup_changed(struct df_source *s, uint32_t events)
 
 static void init_ended(struct df_source *s, uint32_t events)
 {
-	struct df_monitor *m =
-		(struct df_monitor *)((char *)s - offsetof(struct df_monitor, pidfd_source));
+	struct df_monitor *m = DF_CONTAINER_OF(s, struct df_monitor, pidfd_source);
 
 	(void)events;
 	df_loop_remove(&m->loop, DF_FD_PIDFD, s); /* it stays readable */
@@ -199,32 +268,18 @@ static int on_event(void *data, void *record, size_t size)
 	if (size < sizeof(e.event))
 		return 0;
 	memcpy(&e, record, size < sizeof(e) ? sizeof(e.event) : sizeof(e));
-	df_lookup_kernel(m, &e);
-	return --m->n_ring_left == 0 ? -EAGAIN : 0; /* what is left keeps epoll ready */
+	df_lookups_kernel(&m->lookups, &e);
+	return --m->n_ring_left == 0 ? -EAGAIN : 0; /* the rest keeps epoll ready */
 }
 
 static void ring_ready(struct df_source *s, uint32_t events)
 {
-	struct df_monitor *m =
-		(struct df_monitor *)((char *)s - offsetof(struct df_monitor, ring_source));
+	struct df_monitor *m = DF_CONTAINER_OF(s, struct df_monitor, ring_source);
 
 	/* first the names of the addresses that the events are about */
 	worker_ready(&m->worker.source, events);
 	m->n_ring_left = DF_MESSAGES_A_ROUND;
 	(void)ring_buffer__consume(m->ring);
-}
-
-static const struct df_meta *map_meta(void)
-{
-	const struct df_meta *meta =
-		mmap(NULL, sizeof(*meta), PROT_READ, MAP_SHARED, DF_FD_META, 0);
-	struct stat st;
-
-	if (meta == MAP_FAILED || fstat(DF_FD_META, &st) < 0 ||
-	    (size_t)st.st_size != sizeof(*meta) || meta->version != DF_META_VERSION ||
-	    meta->size != sizeof(*meta))
-		return NULL;
-	return meta;
 }
 
 static int watch_container(struct df_monitor *m)
@@ -247,7 +302,22 @@ static int watch_container(struct df_monitor *m)
 	return r;
 }
 
-/* For people and for `ps`; what counts is the lock. */
+/* --- start, life and end -------------------------------------------------------------- */
+
+static const struct df_meta *map_meta(void)
+{
+	const struct df_meta *meta =
+		mmap(NULL, sizeof(*meta), PROT_READ, MAP_SHARED, DF_FD_META, 0);
+	struct stat st;
+
+	if (meta == MAP_FAILED || fstat(DF_FD_META, &st) < 0 ||
+	    (size_t)st.st_size != sizeof(*meta) || meta->version != DF_META_VERSION ||
+	    meta->size != sizeof(*meta))
+		return NULL;
+	return meta;
+}
+
+/* For people and for `ps`; the lock is what holds the fence's place. */
 static void write_pid(void)
 {
 	_cleanup_close_ int fd = openat(
@@ -261,25 +331,23 @@ static void write_pid(void)
 
 static int init(struct df_monitor *m)
 {
+	struct df_learn_shared *learned = df_learn_new();
 	const uint32_t zero = 0;
 	int r;
 
-	m->worker.channel = m->reader.channel = -1;
-	m->restart_delay_ns = DF_RESTART_MIN_NS;
+	m->worker.channel = m->lookups.reader.channel = -1;
+	m->restart_delay_ns = RESTART_MIN_NS;
 	m->now_ns = df_now_ns();
 	m->meta = map_meta();
 	if (!m->meta)
 		return -EBADMSG;
-	r = df_tables_open(m->meta, &m->tables);
-	if (r < 0)
-		return r;
-	m->learned = df_learn_new();
-	if (!m->learned)
+	if (!learned)
 		return -ENOMEM;
-	r = df_loop_init(&m->loop);
-	if (r < 0)
-		return r;
-	r = bpf_map_lookup_elem(DF_FD_CONF, &zero, &m->conf);
+	r = df_tables_open(m->meta, &m->tables);
+	if (r == 0)
+		r = df_loop_init(&m->loop);
+	if (r == 0)
+		r = bpf_map_lookup_elem(DF_FD_CONF, &zero, &m->conf);
 	if (r < 0)
 		return r;
 	m->ring = ring_buffer__new(DF_FD_EVENTS, on_event, m, NULL);
@@ -288,86 +356,75 @@ static int init(struct df_monitor *m)
 	if (df_launch_cgroup_of(getppid(), m->caller_cgroup, sizeof(m->caller_cgroup)) < 0)
 		m->caller_cgroup[0] = '\0';
 	df_record_init(&m->record, m->meta, &m->tables);
+	m->children = (struct df_children){
+		.meta = m->meta, .tables = &m->tables, .learned = learned, .loop = &m->loop};
+	m->lookups.children = &m->children;
+	m->lookups.worker = &m->worker;
+	m->lookups.record = &m->record;
+	m->connections = (struct df_connections){.meta = m->meta, .record = &m->record};
+	m->resolvers = (struct df_resolvers){
+		.meta = m->meta, .loop = &m->loop, .record = &m->record, .worker = &m->worker};
+	m->save = (struct df_save){.meta = m->meta, .record = &m->record};
+	m->fence_events = (struct df_fence_events){
+		.meta = m->meta, .tables = &m->tables, .record = &m->record};
 	write_pid();
-	df_resolvers_init(m);
-	df_save_init(m);
-	r = df_own_map_start(m);
+	df_resolvers_init(&m->resolvers);
+	df_save_init(&m->save, m->now_ns);
+	r = df_own_map_start(&m->own_map, m->meta, &m->loop);
 	return r == 0 ? watch_container(m) : r;
 }
 
-static int log_nothing(enum libbpf_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
-/*
- * A refused connect returns at once, and its container may end with it, so the line for the
- * container's stderr is in a hurry.  Where CAP_SYS_NICE is missing it may come too late.
- */
-static void hurry(void)
-{
-	(void)setpriority(PRIO_PROCESS, 0, DF_MONITOR_NICE);
-}
-
-static void ignore_signals(void)
-{
-	static const int ignored[] = {SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2};
-
-	/* the fence ends with its container, not with the unit or terminal that called it */
-	for (unsigned i = 0; i < ARRAY_SIZE(ignored); i++)
-		(void)signal(ignored[i], SIG_IGN);
-}
-
-/* What time brings. */
+/* Everything that is due by now. */
 static void housekeeping(struct df_monitor *m)
 {
 	const struct df_msg_short ping = {.type = DF_MSG_PING};
+	struct df_msg_pong counts;
 
-	df_save_step(m);
-	df_own_map_step(m);
-	df_lookup_expire(m);
+	df_save_step(&m->save, m->now_ns);
+	df_own_map_step(&m->own_map, m->now_ns);
+	df_lookups_expire(&m->lookups, m->now_ns);
 	if (m->raw_opened && m->now_ns >= m->raw_open_until_ns)
-		df_kernel_conf_close_raw(m);
-	if (m->record.n_kept > 0)
-		(void)df_record_retry(&m->record, false);
-	if (m->worker.pid == 0 && m->now_ns >= m->restart_at_ns) {
-		if (df_child_start_worker(m) < 0)
-			m->restart_at_ns = m->now_ns + DF_RESTART_MAX_NS;
-		df_resolvers_hand_over(m);
-	}
+		close_raw(m);
+	if (m->record.n_waiting > 0)
+		df_record_show_waiting(&m->record, false);
+	if (m->worker.pid == 0 && m->now_ns >= m->restart_at_ns)
+		start_worker(m);
 	if (m->worker.pid && m->now_ns >= m->next_ping_ns) {
 		if (m->is_pong_due) {
 			worker_died(m); /* it hangs */
 			return;
 		}
 		m->is_pong_due = true;
-		(void)send(m->worker.channel, &ping, sizeof(ping), MSG_DONTWAIT | MSG_NOSIGNAL);
-		m->next_ping_ns = m->now_ns + DF_PING_NS;
-		df_life_addresses(m);
-		df_resolvers_step(m);
-		df_strays_step(m);
+		(void)df_child_send(&m->worker, &ping, sizeof(ping));
+		m->next_ping_ns = m->now_ns + PING_NS;
+		counts = all_counts(m);
+		df_fence_events_step(&m->fence_events, &counts, m->now_ns);
+		df_resolvers_step(&m->resolvers);
 	}
 	if (m->meta->is_fail_open && m->worker.pid && m->now_ns >= m->next_beat_ns) {
-		df_kernel_conf_beat(m);
-		m->next_beat_ns = m->now_ns + DF_BEAT_NS;
+		m->conf.heartbeat = m->now_ns;
+		write_conf(m);
+		m->next_beat_ns = m->now_ns + BEAT_NS;
 	}
+}
+
+static uint64_t sooner(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
 }
 
 static int ms_to_sleep(const struct df_monitor *m)
 {
 	uint64_t until = m->worker.pid ? m->next_ping_ns : m->restart_at_ns;
 
-	if (m->meta->is_fail_open && m->worker.pid && m->next_beat_ns < until)
-		until = m->next_beat_ns;
-	if (m->own_due_ns && m->own_due_ns < until)
-		until = m->own_due_ns;
-	if (df_lookup_is_any_open(m) && m->now_ns + DF_LOOKUP_DEADLINE_NS < until)
-		until = m->now_ns + DF_LOOKUP_DEADLINE_NS;
-	if (m->record.n_kept > 0 && m->now_ns + DF_RETRY_NS < until)
-		until = m->now_ns + DF_RETRY_NS;
+	if (m->meta->is_fail_open && m->worker.pid)
+		until = sooner(until, m->next_beat_ns);
+	if (m->own_map.due_ns)
+		until = sooner(until, m->own_map.due_ns);
+	if (df_lookups_is_any_open(&m->lookups))
+		until = sooner(until, m->now_ns + DF_LOOKUP_DEADLINE_NS);
+	if (m->record.n_waiting > 0)
+		until = sooner(until, m->now_ns + RETRY_NS);
 	return until <= m->now_ns ? 0 : (int)((until - m->now_ns) / 1000000) + 1;
 }
 
@@ -377,10 +434,9 @@ static void drain(struct df_monitor *m)
 	const struct df_msg_short finish = {.type = DF_MSG_FINISH};
 	const uint64_t until = df_now_ns() + FINISH_MS * 1000000ull;
 
-	if (m->worker.pid)
-		(void)send(m->worker.channel, &finish, sizeof(finish), MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)df_child_send(&m->worker, &finish, sizeof(finish));
 	m->is_over = true;
-	while (m->worker.pid || df_lookup_is_any_open(m)) {
+	while (m->worker.pid || df_lookups_is_any_open(&m->lookups)) {
 		m->now_ns = df_now_ns();
 		if (m->now_ns >= until || df_loop_wait(&m->loop, FINISH_MS) < 0)
 			break;
@@ -388,16 +444,15 @@ static void drain(struct df_monitor *m)
 	}
 	m->n_ring_left = UINT32_MAX;
 	(void)ring_buffer__consume(m->ring);
-	df_child_stop(m, &m->worker);
-	df_child_stop(m, &m->reader);
-	m->now_ns += DF_LOOKUP_DEADLINE_NS;
-	df_lookup_expire(m);
+	df_children_stop(&m->children, &m->worker);
+	df_lookups_stop(&m->lookups);
 }
 
-/* What the programs held back of their last events: one event for each. */
+/* The last events that the programs held back: one event for each. */
 static void record_held_back(struct df_monitor *m)
 {
 	for (uint32_t i = 0; i < DF_RECENT_MAX; i++) {
+		struct df_kernel_verdict verdict;
 		struct df_identity who;
 		struct df_recent r;
 		struct df_token t;
@@ -406,25 +461,27 @@ static void record_held_back(struct df_monitor *m)
 			continue;
 		t = (struct df_token){.tgid = r.last.tgid, .tid = r.last.tid, .uid = r.last.uid};
 		memcpy(t.comm, r.last.comm, sizeof(t.comm));
-		df_reader_from_token(&t, DF_IDENTITY_GONE, &who);
+		df_record_from_token(&t, DF_IDENTITY_GONE, &who);
 		r.last.count = r.held_back;
-		df_record_kernel(&m->record, &r.last, r.last.has_identity ? &who : NULL);
+		df_record_judge(&m->record, &r.last, &verdict);
+		df_record_kernel(&m->record, &r.last, &verdict, r.last.has_identity ? &who : NULL);
 	}
 }
 
 static void finish(struct df_monitor *m)
 {
 	const uint8_t none[DF_TOKEN6_PREFIX_LEN] = {};
+	struct df_msg_pong counts;
 
 	drain(m);
 	record_held_back(m);
-	df_strays_last(m);
-	(void)df_record_retry(&m->record, true);
-	df_life_stop(m);
+	df_record_show_waiting(&m->record, true);
+	counts = all_counts(m);
+	df_fence_events_stop(&m->fence_events, &counts, m->now_ns);
 	if (memcmp(m->meta->token6_prefix, none, sizeof(none)) != 0)
 		(void)df_listen_remove_route(m->meta->token6_prefix);
 	(void)unlinkat(DF_FD_RUN, "pid", 0);
-	df_save_last(m);
+	df_save_last(&m->save);
 	/*
 	 * The last step, in the child that outlives us: with the lock gone a new fence of
 	 * this id may start, and its cgroup has the same name as ours.
@@ -436,13 +493,28 @@ static void finish(struct df_monitor *m)
 	(void)unlinkat(DF_FD_RUN, "lock", 0);
 }
 
+static int log_nothing(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
 int main(void)
 {
+	static const int ignored[] = {SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2};
 	struct df_monitor *m = &the_monitor;
 	int r;
 
-	ignore_signals();
-	hurry();
+	/* the fence ends with its container, not with the unit or terminal that called it */
+	for (unsigned i = 0; i < ARRAY_SIZE(ignored); i++)
+		(void)signal(ignored[i], SIG_IGN);
+	/*
+	 * A refused connect returns at once, and its container may end with it, so the line for the
+	 * container's stderr is in a hurry.  Where CAP_SYS_NICE is missing it may come too late.
+	 */
+	(void)setpriority(PRIO_PROCESS, 0, NICE);
 	libbpf_set_print(log_nothing);
 	r = df_sandbox_hide();
 	if (r == 0)

@@ -9,7 +9,7 @@
 
 #include "lib/base/addr.h"
 #include "lib/base/util.h"
-#include "proxy/monitor/record_emit.h"
+#include "proxy/monitor/record.h"
 
 #define SOCKET_TEXT_MAX 64
 
@@ -39,18 +39,27 @@ static const struct {
 	[DF_EVENT_SOCKET_FAMILY] = {"socket_blocked", "SocketFamily", DF_AT_CONNECT},
 };
 
-/* What a refusal of an address is shown with. */
-struct found {
-	char socket[SOCKET_TEXT_MAX];
-	char domain[DF_DNAME_TEXT_MAX];
-	struct df_record_texts texts;
-	struct df_decision decision;
-};
+static uint32_t kind_of(const struct df_event *k)
+{
+	return k->kind < ARRAY_SIZE(kinds) && kinds[k->kind].event ? k->kind
+								   : DF_EVENT_EGRESS_UNPARSABLE;
+}
+
+static bool is_verdict(uint32_t kind)
+{
+	return kind != DF_EVENT_PASSED_OPEN && kind != DF_EVENT_SHARED &&
+	       kind != DF_EVENT_UDP_CONNECT && kind != DF_EVENT_NESTED_PASSED;
+}
 
 static bool is_about_address(uint32_t kind)
 {
 	return kind == DF_EVENT_CONNECT || kind == DF_EVENT_EGRESS_ADDRESS ||
 	       kind == DF_EVENT_UDP_CONNECT || kind == DF_EVENT_SHARED;
+}
+
+static bool is_about_socket(uint32_t kind)
+{
+	return kind == DF_EVENT_RAW_SOCKET || kind == DF_EVENT_SOCKET_FAMILY;
 }
 
 /* Of the tables that are against it, the one to name: who enforces, then the first. */
@@ -76,27 +85,24 @@ static int get_learned(const uint8_t addr[static 16], struct df_learned *ret)
 	return bpf_map_lookup_elem(DF_FD_LEARNED, addr, ret);
 }
 
-/* The blocked name that has the address; the programs' verdict was by its bits. */
-static void name_blocked(const struct df_record *r, const struct df_event *k,
-			 struct df_event_line *e, struct found *f)
+/* The blocked name that has the address, and its rule. */
+static void find_blocked_name(const struct df_record *r, const struct df_event *k,
+			      struct df_kernel_verdict *v)
 {
-	struct df_decision d = {.is_refusal = e->is_refusal};
+	struct df_decision by_name = {.is_refusal = is_verdict(k->kind)};
 	struct df_learned learned;
-	struct df_dname name;
 
 	if (df_learn_blocker(get_learned, k->addr, &learned) < 0)
 		return; /* unpinned meanwhile */
-	if (df_record_name_of(r, learned.slot, &name) == 0) {
-		(void)df_dname_to_text(&name, f->domain);
-		e->domain = f->domain;
-	}
-	if (df_tables_rule(r->tables, learned.rule, &d.table, &d.rule) == 0 && d.rule)
-		df_record_verdict(r, &d, proto_of(k), e, &f->texts);
+	(void)df_record_name_of(r, learned.slot, &v->name);
+	if (df_tables_rule(r->tables, learned.rule, &by_name.table, &by_name.rule) == 0 &&
+	    by_name.rule)
+		v->rule = by_name;
 }
 
 /* An answer led there by a name that a rule allows, but at other ports. */
-static void name_allowed_elsewhere(const struct df_record *r, const struct df_event *k,
-				   struct df_event_line *e, struct found *f)
+static void find_name_allowed_elsewhere(const struct df_record *r, const struct df_event *k,
+					struct df_kernel_verdict *v)
 {
 	struct df_learned learned;
 	struct df_decision d;
@@ -107,35 +113,29 @@ static void name_allowed_elsewhere(const struct df_record *r, const struct df_ev
 	if (get_learned(addr, &learned) < 0 || learned.until <= k->time ||
 	    df_record_name_of(r, learned.slot, &name) < 0)
 		return;
-	d = df_verdict_request(r->tables, 1u << f->decision.table, &name, proto_of(k),
+	d = df_verdict_request(r->tables, 1u << v->decision.table, &name, proto_of(k),
 			       ntohs(k->port), DF_REASON_NONE);
 	if (d.reason != DF_REASON_PORT)
 		return;
-	(void)df_dname_to_text(&name, f->domain);
-	e->domain = f->domain;
-	f->decision = d;
+	v->name = name;
+	v->decision = v->rule = d;
 }
 
-/* Why the programs refused an address. */
-static void explain_address(const struct df_record *r, const struct df_event *k,
-			    struct df_event_line *e, struct found *f)
+void df_record_judge(const struct df_record *r, const struct df_event *k,
+		     struct df_kernel_verdict *ret)
 {
-	const enum df_table_id table = table_of(r, k->against);
-	struct df_decision *d = &f->decision;
+	struct df_decision d;
 
-	*d = df_verdict_addr(r->tables, 1u << table, k->addr, proto_of(k), ntohs(k->port), k->bits);
-	if (d->reason == DF_REASON_RAW)
-		name_allowed_elsewhere(r, k, e, f);
-	df_record_verdict(r, d, proto_of(k), e, &f->texts);
-	if (k->kind != DF_EVENT_SHARED)
-		e->reason = df_record_reason(d->reason);
-	if (d->reason == DF_REASON_PINNED || d->reason == DF_REASON_SHARED || d->is_noted)
-		name_blocked(r, k, e, f);
-}
-
-static bool is_about_socket(uint32_t kind)
-{
-	return kind == DF_EVENT_RAW_SOCKET || kind == DF_EVENT_SOCKET_FAMILY;
+	memset(ret, 0, sizeof(*ret));
+	if (!is_about_address(k->kind))
+		return;
+	d = df_verdict_addr(r->tables, 1u << table_of(r, k->against), k->addr, proto_of(k),
+			    ntohs(k->port), k->bits);
+	ret->decision = ret->rule = d;
+	if (d.reason == DF_REASON_RAW)
+		find_name_allowed_elsewhere(r, k, ret);
+	if (d.reason == DF_REASON_PINNED || d.reason == DF_REASON_SHARED || d.is_noted)
+		find_blocked_name(r, k, ret);
 }
 
 /* "AF_PACKET SOCK_RAW 0x0003": socket(2), with the protocol of AF_PACKET as packet(7) writes it. */
@@ -172,14 +172,13 @@ static void describe_socket(const struct df_event *k, char ret[static SOCKET_TEX
 		  family == AF_PACKET ? ntohs((uint16_t)k->proto) : k->proto);
 }
 
-static void record(struct df_record *r, const struct df_event *k, const struct df_identity *who,
-		   bool is_early)
+static void record(struct df_record *r, const struct df_event *k, const struct df_kernel_verdict *v,
+		   const struct df_identity *who, bool is_early)
 {
-	const uint32_t kind = k->kind < ARRAY_SIZE(kinds) && kinds[k->kind].event
-				      ? k->kind
-				      : DF_EVENT_EGRESS_UNPARSABLE;
-	const bool is_verdict = kind != DF_EVENT_PASSED_OPEN && kind != DF_EVENT_SHARED &&
-				kind != DF_EVENT_UDP_CONNECT && kind != DF_EVENT_NESTED_PASSED;
+	static char text[DF_EVENT_TEXT_MAX + 1];
+	const uint32_t kind = kind_of(k);
+	char socket[SOCKET_TEXT_MAX], domain[DF_DNAME_TEXT_MAX];
+	struct df_record_texts texts;
 	struct df_event_line e = {
 		.event = kinds[kind].event,
 		.reason = kinds[kind].reason,
@@ -188,22 +187,27 @@ static void record(struct df_record *r, const struct df_event *k, const struct d
 		.port = ntohs(k->port),
 		.who = who,
 		.count = k->count,
-		.is_refusal = is_verdict,
+		.is_refusal = is_verdict(kind),
+		.is_blocked = is_verdict(kind) && k->refused,
 		.is_warning = kind == DF_EVENT_PASSED_OPEN,
 		.is_allowlist =
 			df_policy_default(&r->tables->tables[DF_TABLE_OWN]) == DF_POLICY_BLOCK,
 	};
-	static char text[DF_EVENT_TEXT_MAX + 1];
-	struct found found = {};
 
-	e.is_blocked = is_verdict && k->refused;
 	if (is_about_socket(kind)) {
-		describe_socket(k, found.socket);
-		e.socket = found.socket;
+		describe_socket(k, socket);
+		e.socket = socket;
 	}
-	if (is_about_address(kind))
-		explain_address(r, k, &e, &found);
-	if (found.decision.table == DF_TABLE_SHADOW) {
+	if (is_about_address(kind)) {
+		if (kind != DF_EVENT_SHARED)
+			e.reason = df_record_reason(v->decision.reason);
+		if (v->name.len > 0) {
+			(void)df_dname_to_text(&v->name, domain);
+			e.domain = domain;
+		}
+		df_record_verdict(r, &v->rule, proto_of(k), &e, &texts);
+	}
+	if (v->decision.table == DF_TABLE_SHADOW) {
 		e.event = "shadow";
 		e.is_shadow = e.would_block = true;
 		e.is_refusal = e.is_blocked = false;
@@ -221,13 +225,14 @@ static void record(struct df_record *r, const struct df_event *k, const struct d
 		df_record_emit(r, &e, e.is_refusal || e.is_warning);
 }
 
-void df_record_kernel(struct df_record *r, const struct df_event *k, const struct df_identity *who)
+void df_record_kernel(struct df_record *r, const struct df_event *k,
+		      const struct df_kernel_verdict *v, const struct df_identity *who)
 {
-	record(r, k, who, false);
+	record(r, k, v, who, false);
 }
 
 void df_record_kernel_early(struct df_record *r, const struct df_event *k,
-			    const struct df_identity *who)
+			    const struct df_kernel_verdict *v, const struct df_identity *who)
 {
-	record(r, k, who, true);
+	record(r, k, v, who, true);
 }

@@ -13,7 +13,8 @@
 
 #include "lib/base/util.h"
 #include "lib/event/report_dir.h"
-#include "proxy/monitor/monitor.h"
+#include "proxy/monitor/internal.h"
+#include "proxy/monitor/record.h"
 
 #define EVERY_NS (24ull * 3600 * 1000000000)
 #define MESSAGE_MAX 512
@@ -27,78 +28,72 @@ static void ask(int signal_number)
 	is_asked = 1;
 }
 
-static int keep(const struct df_monitor *m)
-{
-	return df_reports_keep(DF_FD_REPORTS, DF_FD_RUN, m->meta->job.id, &m->meta->report_limits);
-}
-
-static void tell_failure(struct df_monitor *m, const char *why)
-{
-	char text[MESSAGE_MAX];
-
-	(void)snprintf(text, sizeof(text), "events could not be kept in report-dir: %s", why);
-	df_record_warning(&m->record, "report_failed", text);
-}
-
-void df_save_init(struct df_monitor *m)
+void df_save_init(struct df_save *s, uint64_t now_ns)
 {
 	const struct sigaction on_term = {.sa_handler = ask};
 
-	m->next_save_ns = m->now_ns + EVERY_NS;
+	s->next_ns = now_ns + EVERY_NS;
 	(void)sigaction(SIGTERM, &on_term, NULL);
 }
 
-static void start(struct df_monitor *m)
+static int keep(const struct df_save *s)
+{
+	return df_reports_keep(DF_FD_REPORTS, DF_FD_RUN, s->meta->job.id, &s->meta->report_limits);
+}
+
+static void tell_failure(struct df_save *s, int error)
+{
+	char text[MESSAGE_MAX];
+
+	(void)snprintf(text, sizeof(text), "events could not be kept in report-dir: %s",
+		       strerror(error));
+	df_record_warning(s->record, "report_failed", text);
+}
+
+static void reap(struct df_save *s, int flags)
+{
+	int status;
+
+	if (s->child <= 0 || waitpid(s->child, &status, flags) != s->child)
+		return;
+	s->child = 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+		tell_failure(s, WEXITSTATUS(status));
+}
+
+void df_save_step(struct df_save *s, uint64_t now_ns)
 {
 	const pid_t monitor = getpid();
 	int r;
 
-	m->next_save_ns = m->now_ns + EVERY_NS;
+	reap(s, WNOHANG);
+	if (s->child > 0 || !s->meta->has_reports ||
+	    (!is_asked && !s->record->jsonl.is_rotated && now_ns < s->next_ns))
+		return;
+	s->next_ns = now_ns + EVERY_NS;
 	is_asked = 0;
-	m->record.jsonl.is_rotated = false;
-	m->saver = fork();
-	if (m->saver != 0)
+	s->record->jsonl.is_rotated = false;
+	s->child = fork();
+	if (s->child != 0)
 		return;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != monitor)
 		_exit(0);
-	r = keep(m);
+	r = keep(s);
 	_exit(r < 0 ? -r & 0x7f : 0); /* 1: something was kept */
 }
 
-static void reap(struct df_monitor *m, int flags)
+void df_save_last(struct df_save *s)
 {
-	int status;
+	int r = 0;
 
-	if (m->saver <= 0 || waitpid(m->saver, &status, flags) != m->saver)
-		return;
-	m->saver = 0;
-	if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
-		tell_failure(m, strerror(WEXITSTATUS(status)));
-}
-
-void df_save_step(struct df_monitor *m)
-{
-	reap(m, WNOHANG);
-	if (m->saver <= 0 && m->meta->has_reports &&
-	    (is_asked || m->record.jsonl.is_rotated || m->now_ns >= m->next_save_ns))
-		start(m);
-}
-
-void df_save_last(struct df_monitor *m)
-{
-	int r;
-
-	if (m->saver > 0)
-		(void)kill(m->saver, SIGKILL);
-	reap(m, 0);
-	if (!m->meta->has_reports) {
-		df_reports_note_unkept(DF_FD_RUN); /* the hook said why */
-		return;
-	}
-	r = keep(m);
-	if (r >= 0)
-		return;
-	tell_failure(m, strerror(-r));
-	df_reports_note_unkept(DF_FD_RUN);
+	if (s->child > 0)
+		(void)kill(s->child, SIGKILL);
+	reap(s, 0);
+	if (s->meta->has_reports)
+		r = keep(s);
+	if (r < 0)
+		tell_failure(s, -r);
+	if (r < 0 || !s->meta->has_reports) /* the hook said why there is no report-dir */
+		df_reports_note_unkept(DF_FD_RUN);
 }

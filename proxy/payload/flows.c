@@ -390,7 +390,7 @@ static void decide(struct df_flows *f, const struct df_payload *p, enum df_verdi
 	const bool is_block = verdict == DF_VERDICT_BLOCK;
 	const struct df_flow flow = {
 		.verdict = verdict, .len = p->total_len, .connect_time = p->connect_time};
-	const struct df_msg_push push = {.type = DF_MSG_PUSH,
+	const struct df_msg_resume push = {.type = DF_MSG_RESUME,
 					 .tgid = p->tgid,
 					 .cookie = p->cookie,
 					 .connect_time = p->connect_time};

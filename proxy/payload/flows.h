@@ -74,7 +74,7 @@ struct df_flows_ops {
 			   const struct df_payload_judgement *g);
 	void (*destroy)(void *data, const struct df_msg_destroy *m);
 	/* The connection may go on, and need not wait until TCP tries again. */
-	void (*push)(void *data, const struct df_msg_push *m);
+	void (*push)(void *data, const struct df_msg_resume *m);
 	void *data;
 };
 

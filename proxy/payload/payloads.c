@@ -40,7 +40,7 @@ static void destroy(void *data, const struct df_msg_destroy *m)
 		w->n_dropped++; /* it is blocked without that, and waits */
 }
 
-static void push(void *data, const struct df_msg_push *m)
+static void push(void *data, const struct df_msg_resume *m)
 {
 	const struct df_worker *w = data;
 

@@ -46,10 +46,10 @@ static uint32_t report(void *data, const struct df_payload *p, const struct df_p
 	return seen.next_seq;
 }
 
-static void push(void *data, const struct df_msg_push *m)
+static void push(void *data, const struct df_msg_resume *m)
 {
 	(void)data;
-	assert_int_equal(m->type, DF_MSG_PUSH);
+	assert_int_equal(m->type, DF_MSG_RESUME);
 	assert_int_equal(m->tgid, 7);
 	assert_true(m->cookie != 0);
 	seen.n_pushed++;

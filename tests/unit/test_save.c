@@ -12,13 +12,16 @@
 #include <cmocka.h>
 
 #include "lib/event/report_dir.h"
-#include "proxy/monitor/monitor.h"
+#include "proxy/monitor/internal.h"
+#include "proxy/monitor/record.h"
 
 #define S 1000000000ull
 #define DAY (86400 * S) /* what deployfence.events(5) promises */
 
 static struct df_meta meta = {.job.id = "x", .has_reports = true};
-static struct df_monitor monitor;
+static struct df_record record;
+static struct df_save save;
+static uint64_t now;
 static int keep_result;
 static unsigned n_failed, n_unkept;
 
@@ -40,7 +43,7 @@ void df_reports_note_unkept(int run_fd)
 
 void df_record_warning(struct df_record *r, const char *event, const char *message)
 {
-	assert_ptr_equal(r, &monitor.record);
+	assert_ptr_equal(r, &record);
 	assert_string_equal(event, "report_failed");
 	assert_non_null(strstr(message, strerror(ENOSPC)));
 	n_failed++;
@@ -49,13 +52,13 @@ void df_record_warning(struct df_record *r, const char *event, const char *messa
 static int set_up(void **state)
 {
 	(void)state;
-	memset(&monitor, 0, sizeof(monitor));
-	monitor.meta = &meta;
-	monitor.now_ns = 1000 * S;
+	record.jsonl.is_rotated = false;
+	save = (struct df_save){.meta = &meta, .record = &record};
+	now = 1000 * S;
 	meta.has_reports = true;
 	keep_result = 1; /* something was kept */
 	n_failed = n_unkept = 0;
-	df_save_init(&monitor);
+	df_save_init(&save, now);
 	return 0;
 }
 
@@ -64,20 +67,20 @@ static bool keeps_at(uint64_t now_ns)
 {
 	siginfo_t info;
 
-	monitor.now_ns = now_ns;
-	df_save_step(&monitor);
-	if (monitor.saver == 0)
+	now = now_ns;
+	df_save_step(&save, now);
+	if (save.child == 0)
 		return false;
-	assert_int_equal(waitid(P_PID, (id_t)monitor.saver, &info, WEXITED | WNOWAIT), 0);
+	assert_int_equal(waitid(P_PID, (id_t)save.child, &info, WEXITED | WNOWAIT), 0);
 	assert_int_equal(info.si_code, CLD_EXITED);
-	df_save_step(&monitor);
-	assert_int_equal(monitor.saver, 0);
+	df_save_step(&save, now);
+	assert_int_equal(save.child, 0);
 	return true;
 }
 
 static void test_daily(void **state)
 {
-	const uint64_t start = monitor.now_ns;
+	const uint64_t start = now;
 
 	(void)state;
 	assert_false(keeps_at(start));
@@ -96,38 +99,38 @@ static void test_daily(void **state)
 /* Each is one more time, and a day from then the next. */
 static void test_asked(void **state)
 {
-	const uint64_t start = monitor.now_ns;
+	const uint64_t start = now;
 
 	(void)state;
 	assert_int_equal(raise(SIGTERM), 0);
 	assert_true(keeps_at(start + S));
 	assert_false(keeps_at(start + 2 * S));
-	monitor.record.jsonl.is_rotated = true;
+	record.jsonl.is_rotated = true;
 	assert_true(keeps_at(start + 3 * S));
 	assert_false(keeps_at(start + 4 * S));
 	assert_false(keeps_at(start + DAY + 2 * S));
 	assert_true(keeps_at(start + DAY + 3 * S));
 	/* the text log is not kept */
-	monitor.record.text.is_rotated = true;
+	record.text.is_rotated = true;
 	assert_false(keeps_at(start + DAY + 4 * S));
 }
 
 /* A log that is rotated while one works: once more, when that is done. */
 static void test_meanwhile(void **state)
 {
-	const uint64_t start = monitor.now_ns;
+	const uint64_t start = now;
 	siginfo_t info;
 	pid_t first;
 
 	(void)state;
-	monitor.now_ns = start + DAY;
-	df_save_step(&monitor);
-	first = monitor.saver;
+	now = start + DAY;
+	df_save_step(&save, now);
+	first = save.child;
 	assert_true(first > 0);
-	monitor.record.jsonl.is_rotated = true;
+	record.jsonl.is_rotated = true;
 	assert_int_equal(waitid(P_PID, (id_t)first, &info, WEXITED | WNOWAIT), 0);
 	assert_true(keeps_at(start + DAY));
-	assert_false(monitor.record.jsonl.is_rotated);
+	assert_false(record.jsonl.is_rotated);
 	assert_false(keeps_at(start + DAY));
 }
 
@@ -135,13 +138,13 @@ static void test_failures(void **state)
 {
 	(void)state;
 	keep_result = -ENOSPC;
-	assert_true(keeps_at(monitor.now_ns + DAY));
+	assert_true(keeps_at(now + DAY));
 	assert_int_equal(n_failed, 1);
-	df_save_last(&monitor);
+	df_save_last(&save);
 	assert_int_equal(n_failed, 2);
 	assert_int_equal(n_unkept, 1);
 	keep_result = 0;
-	df_save_last(&monitor);
+	df_save_last(&save);
 	assert_int_equal(n_failed, 2);
 	assert_int_equal(n_unkept, 1);
 }
@@ -150,9 +153,9 @@ static void test_nowhere(void **state)
 {
 	(void)state;
 	meta.has_reports = false;
-	monitor.record.jsonl.is_rotated = true;
-	assert_false(keeps_at(monitor.now_ns + 2 * DAY));
-	df_save_last(&monitor);
+	record.jsonl.is_rotated = true;
+	assert_false(keeps_at(now + 2 * DAY));
+	df_save_last(&save);
 	assert_int_equal(n_unkept, 1);
 	assert_int_equal(n_failed, 0);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "proxy/monitor/destroy.h"
+#include "proxy/monitor/connections.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,16 +17,19 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "lib/base/util.h"
 #include "lib/fence/launch.h"
-#include "proxy/monitor/monitor.h"
+#include "proxy/monitor/record.h"
 
 #define ANSWER_MAX 8192
 #define ANSWER_TIMEOUT_MS 100L /* the answer is there when the request was taken */
 #define DEVICES_MAX 8          /* a socket that is bound to one is found by it alone */
 #define CGROUP_HANDLE 0xfe     /* FILEID_KERNFS of <linux/exportfs.h>: the id is the handle */
+
+/* --- ending a refused connection ---------------------------------------------------- */
 
 struct request {
 	struct nlmsghdr header;
@@ -108,49 +112,45 @@ static uint64_t cgroup_of(const void *buf)
 	return 0;
 }
 
-static int path_of(int fd, char *buf, size_t size)
+/* The path of an O_PATH descriptor; "": not known, or too long. */
+static void path_of(int fd, char ret[static PATH_MAX])
 {
 	char link[64];
 	ssize_t n;
 
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, buf, size - 1);
-	if (n < 0 || (size_t)n == size - 1)
-		return -errno;
-	buf[n] = '\0';
-	return 0;
+	n = readlink(link, ret, PATH_MAX);
+	ret[n > 0 && n < PATH_MAX ? n : 0] = '\0';
 }
 
-/* A cgroup below the container's: systemd in it makes such. */
-static bool is_below(uint64_t id)
+/* The container's cgroup, or one below it: systemd in it makes such. */
+static bool is_ours(struct df_connections *c, uint64_t id)
 {
 	char top[PATH_MAX], path[PATH_MAX];
 	union {
 		struct file_handle handle;
 		char room[sizeof(struct file_handle) + sizeof(id)];
 	} h = {.handle = {.handle_bytes = sizeof(id), .handle_type = CGROUP_HANDLE}};
-	_cleanup_close_ int mount = openat(DF_FD_CGROUP_ROOT, ".", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int mount = -1;
 	_cleanup_close_ int fd = -1;
-
-	memcpy(h.handle.f_handle, &id, sizeof(id));
-	fd = mount < 0 ? -1 : open_by_handle_at(mount, &h.handle, O_PATH | O_CLOEXEC);
-	if (fd < 0 || path_of(DF_FD_CGROUP, top, sizeof(top)) < 0 ||
-	    path_of(fd, path, sizeof(path)) < 0)
-		return false;
-	return strncmp(path, top, strlen(top)) == 0 && path[strlen(top)] == '/';
-}
-
-static bool is_ours(struct df_destroy *d, uint64_t id)
-{
 	struct stat st;
 
-	if (d->cgroup_id == 0 && fstat(DF_FD_CGROUP, &st) == 0)
-		d->cgroup_id = st.st_ino;
-	return id != 0 && (id == d->cgroup_id || is_below(id));
+	if (c->cgroup_id == 0 && fstat(DF_FD_CGROUP, &st) == 0)
+		c->cgroup_id = st.st_ino;
+	if (id == 0 || id == c->cgroup_id)
+		return id != 0;
+	memcpy(h.handle.f_handle, &id, sizeof(id));
+	mount = openat(DF_FD_CGROUP_ROOT, ".", O_RDONLY | O_CLOEXEC);
+	fd = mount < 0 ? -1 : open_by_handle_at(mount, &h.handle, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	path_of(DF_FD_CGROUP, top);
+	path_of(fd, path);
+	return *top && strncmp(path, top, strlen(top)) == 0 && path[strlen(top)] == '/';
 }
 
 /* Finds it and ends it, by one tuple and device. */
-static int end(struct df_destroy *d, int fd, const struct df_msg_destroy *m, bool is_after_nat,
+static int end(struct df_connections *c, int fd, const struct df_msg_destroy *m, bool is_after_nat,
 	       unsigned device)
 {
 	struct request q = request_for(m, is_after_nat, SOCK_DIAG_BY_FAMILY, device);
@@ -159,8 +159,8 @@ static int end(struct df_destroy *d, int fd, const struct df_msg_destroy *m, boo
 
 	if (n < 0)
 		return (int)n;
-	d->is_known = true;
-	if (!is_ours(d, cgroup_of(answer)))
+	c->is_known = true;
+	if (!is_ours(c, cgroup_of(answer)))
 		return -EXDEV;
 	q = request_for(m, is_after_nat, SOCK_DESTROY, device);
 	n = ask(fd, &q, answer, sizeof(answer));
@@ -201,7 +201,7 @@ static bool is_sane(const struct df_msg_destroy *m)
 	       IN6_IS_ADDR_V4MAPPED(s) == IN6_IS_ADDR_V4MAPPED(a);
 }
 
-int df_destroy_socket(struct df_destroy *d, const struct df_msg_destroy *m)
+int df_connections_destroy(struct df_connections *c, const struct df_msg_destroy *m)
 {
 	struct if_nameindex *devices = NULL;
 	int fd, r;
@@ -211,37 +211,83 @@ int df_destroy_socket(struct df_destroy *d, const struct df_msg_destroy *m)
 	fd = open_netlink();
 	if (fd < 0)
 		return fd;
-	r = end(d, fd, m, true, 0);
+	r = end(c, fd, m, true, 0);
 	if (r == -ENOENT)
-		r = end(d, fd, m, false, 0); /* NAT behind the socket: it has what it asked for */
+		r = end(c, fd, m, false, 0); /* NAT behind the socket: it has what it asked for */
 	if (r == -ENOENT)
 		devices = if_nameindex();
 	for (int i = 0; devices && r == -ENOENT && i < DEVICES_MAX && devices[i].if_index; i++)
-		r = end(d, fd, m, true, devices[i].if_index);
+		r = end(c, fd, m, true, devices[i].if_index);
 	if (devices)
 		if_freenameindex(devices); /* NULL is none to it */
 	(void)close(fd);
-	if (r == -ENOENT && !d->is_known) {
+	if (r == -ENOENT && !c->is_known) {
 		r = probe();
-		d->is_known = r == 0;
+		c->is_known = r == 0;
 		r = r == 0 ? -ENOENT : r;
 	}
 	return r;
 }
 
-void df_destroy_asked(struct df_monitor *m, const struct df_msg_destroy *d)
+void df_connections_asked(struct df_connections *c, const struct df_msg_destroy *m)
 {
 	char text[128];
 	int r;
 
-	if (m->meta->job.mode != DF_MODE_ENFORCE)
+	if (c->meta->job.mode != DF_MODE_ENFORCE)
 		return;
-	r = df_destroy_socket(&m->destroy, d);
-	if (r == 0 || r == -ENOENT || r == -EXDEV || r == -EBADMSG || m->destroy.is_reported)
+	r = df_connections_destroy(c, m);
+	if (r == 0 || r == -ENOENT || r == -EXDEV || r == -EBADMSG || c->is_reported)
 		return;
-	m->destroy.is_reported = true; /* once: it is the kernel's matter, not the connection's */
+	c->is_reported = true; /* once: it is the kernel's matter, not the connection's */
 	(void)snprintf(text, sizeof(text),
 		       "refused connections cannot be ended (%s): they wait for their time-outs",
 		       strerror(-r));
-	df_record_warning(&m->record, "abort_unavailable", text);
+	df_record_warning(c->record, "abort_unavailable", text);
+}
+
+/* --- sending what was held ----------------------------------------------------------- */
+
+/*
+ * true: this descriptor of the process was the socket.  Without TCP_CORK, since a socket that
+ * the application has corked waits for the application.
+ */
+static bool resume(int pidfd, int fds, const char *name, uint64_t cookie)
+{
+	char link[sizeof("socket:") - 1];
+	_cleanup_close_ int fd = -1;
+	uint64_t number, own = 0;
+	int is_corked = 1;
+	socklen_t len = sizeof(own);
+
+	if (readlinkat(fds, name, link, sizeof(link)) != (ssize_t)sizeof(link) ||
+	    memcmp(link, "socket:", sizeof(link)) != 0 ||
+	    df_parse_u64(name, INT32_MAX, &number) < 0)
+		return false;
+	fd = (int)syscall(SYS_pidfd_getfd, pidfd, (int)number, 0u);
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_COOKIE, &own, &len) < 0 || own != cookie)
+		return false;
+	len = sizeof(is_corked);
+	if (getsockopt(fd, IPPROTO_TCP, TCP_CORK, &is_corked, &len) == 0 && !is_corked)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_CORK, &is_corked, sizeof(is_corked));
+	return true;
+}
+
+/* Without an allocation. */
+void df_connections_resume(int pidfd, int process_fd, uint64_t cookie)
+{
+	_cleanup_close_ int fds = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	unsigned n_left = DF_RESUME_DESCRIPTORS_MAX;
+	char buf[4096] __attribute__((aligned(8)));
+	long n;
+
+	while (fds >= 0 && (n = syscall(SYS_getdents64, fds, buf, sizeof(buf))) > 0) {
+		for (long at = 0; at < n;) {
+			const struct dirent64 *e = (const void *)(buf + at);
+
+			if (resume(pidfd, fds, e->d_name, cookie) || --n_left == 0)
+				return;
+			at += e->d_reclen;
+		}
+	}
 }

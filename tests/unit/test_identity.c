@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* reader: who asked, from a directory that looks like /proc.  A number is never taken for a
+/* identity: who asked, from a directory that looks like /proc.  A number is never taken for a
  * process. */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "lib/base/util.h"
-#include "proxy/monitor/reader.h"
+#include "proxy/monitor/identity.h"
 
 #define CGROUP "/machine/4f1c"
 #define INIT 100
@@ -86,7 +86,7 @@ static struct df_identity ask(struct df_token t)
 {
 	struct df_identity who;
 
-	df_reader_identify(&meta, proc_fd, &t, &who);
+	df_identity_read(&meta, proc_fd, &t, &who);
 	return who;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * destroy: which connections are not ended, with one over loopback of this process.  That
+ * connections: which ones are not ended, with one over loopback of this process.  That
  * those of the container are is for tests/e2e/48-payload.bats.
  */
 #include <arpa/inet.h>
@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/monitor/destroy.h"
+#include "proxy/monitor/connections.h"
 
 struct connection {
 	int client, server;
@@ -64,9 +64,9 @@ static void close_pair(struct connection *c)
 
 static int destroy(const struct df_msg_destroy *m)
 {
-	struct df_destroy d = {.cgroup_id = UINT64_MAX}; /* nobody's */
+	struct df_connections c = {.cgroup_id = UINT64_MAX}; /* nobody's */
 
-	return df_destroy_socket(&d, m);
+	return df_connections_destroy(&c, m);
 }
 
 static bool is_alive(const struct connection *c)

@@ -7,7 +7,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/util.h"
-#include "proxy/monitor/record_emit.h"
+#include "proxy/monitor/record.h"
 
 #define GIVE_UP_NS 30000000000ull
 
@@ -50,74 +50,74 @@ void df_record_show_init(struct df_record *r)
  * of the start or a terminal; else to that pipe by the O_PATH descriptor of the start: a shell that
  * is init redirects its own stderr while `command 2>/dev/null` runs, and an init that ends has no
  * descriptors before its pidfd says so.  A line that waits for either is lost when conmon sees the
- * end first.  false: init's stderr is something else or closed, and nobody reads the pipe.
+ * end first.
+ *
+ * 0: it is there.  -EPERM: init's stderr is something else or closed, and nobody reads the pipe.
+ * -ESRCH: init has ended, and nobody reads the pipe.  Others: full, or nobody reads it.
  */
-static bool write_stderr(struct df_record *r, const char *text)
+static int write_stderr(struct df_record *r, const char *text)
 {
 	const struct df_log_target target = target_of(r->meta);
 	char line[DF_EVENT_TEXT_MAX + 16];
-	int result = -ESRCH, kept = -ENOENT;
+	int init = -ESRCH, pipe = -ENOENT;
 
 	(void)snprintf(line, sizeof(line), "deployfence: %s", text);
 	if (!r->is_init_gone)
-		result = df_log_process_stderr(r->meta->init_pid, &target, line);
-	if (result != -EPERM && result != -ENOENT && result != -ESRCH) {
-		r->n_unshown += result < 0; /* full, or nobody reads it: waiting is not ours */
-		return true;
-	}
+		init = df_log_process_stderr(r->meta->init_pid, &target, line);
+	if (init != -EPERM && init != -ENOENT && init != -ESRCH)
+		return init;
 	if (r->stderr_fd >= 0)
-		kept = df_log_kept_stderr(r->stderr_fd, line);
-	if (kept < 0 && kept != -EAGAIN && result != -ESRCH)
-		return false;
-	r->n_unshown += kept < 0;
-	return true;
-}
-
-/* A terminal that init redirected may come back: such a line waits, but not for too long. */
-static void keep(struct df_record *r, const char *text)
-{
-	if (r->n_kept == DF_RECORD_KEPT_MAX || r->is_stderr_reported) {
-		r->is_kept_lost = true;
-		r->n_unshown++;
-		return;
-	}
-	if (r->n_kept == 0)
-		r->kept_since_ns = df_now_ns();
-	(void)snprintf(r->kept[r->n_kept++], sizeof(r->kept[0]), "%s", text);
+		pipe = df_log_kept_stderr(r->stderr_fd, line);
+	if (pipe == 0 || pipe == -EAGAIN)
+		return pipe;
+	return init == -ESRCH ? -ESRCH : -EPERM;
 }
 
 void df_record_show(struct df_record *r, const struct df_event_line *e, const char *text)
 {
+	int result;
+
 	if (!r->meta->is_logged_to_stderr || !e->is_blocked || e->is_search ||
 	    !is_shown_first(r, e))
 		return;
-	if (r->n_kept > 0 || !write_stderr(r, text))
-		keep(r, text);
+	result = r->n_waiting > 0 ? -EPERM : write_stderr(r, text);
+	if (result != -EPERM) {
+		r->n_unshown += result < 0; /* waiting is not ours */
+		return;
+	}
+	/* a terminal that init redirected may come back: the line waits, but not for too long */
+	if (r->n_waiting == DF_RECORD_WAITING_MAX || r->is_stderr_reported) {
+		r->is_waiting_lost = true;
+		r->n_unshown++;
+		return;
+	}
+	if (r->n_waiting == 0)
+		r->waiting_since_ns = df_now_ns();
+	(void)snprintf(r->waiting[r->n_waiting++], sizeof(r->waiting[0]), "%s", text);
 }
 
-static void give_up(struct df_record *r)
+void df_record_show_waiting(struct df_record *r, bool is_last)
 {
-	r->n_unshown += r->n_kept;
-	r->n_kept = 0;
+	unsigned n;
+
+	for (n = 0; n < r->n_waiting; n++) {
+		const int result = write_stderr(r, r->waiting[n]);
+
+		if (result == -EPERM || result == -ESRCH)
+			break;
+		r->n_unshown += result < 0;
+	}
+	memmove(r->waiting[0], r->waiting[n], (r->n_waiting - n) * sizeof(r->waiting[0]));
+	r->n_waiting -= n;
+	if (r->n_waiting > 0 ? !is_last && !r->is_init_gone &&
+				       df_now_ns() - r->waiting_since_ns <= GIVE_UP_NS
+			     : !r->is_waiting_lost)
+		return;
+	r->n_unshown += r->n_waiting;
+	r->n_waiting = 0;
 	if (r->is_stderr_reported)
 		return;
 	r->is_stderr_reported = true;
-	df_record_life(r, "stderr_unavailable",
+	df_record_info(r, "stderr_unavailable",
 		       "the container's stderr is neither the pipe of its start nor a terminal");
-}
-
-bool df_record_retry(struct df_record *r, bool is_last)
-{
-	unsigned n = 0;
-
-	while (n < r->n_kept && !r->is_init_gone && write_stderr(r, r->kept[n]))
-		n++;
-	memmove(r->kept[0], r->kept[n], (r->n_kept - n) * sizeof(r->kept[0]));
-	r->n_kept -= n;
-	if (r->n_kept > 0 &&
-	    (is_last || r->is_init_gone || df_now_ns() - r->kept_since_ns > GIVE_UP_NS))
-		give_up(r);
-	if (r->n_kept == 0 && r->is_kept_lost)
-		give_up(r);
-	return r->n_kept > 0;
 }
