@@ -9,15 +9,15 @@
 /* A longer key may be missed by more slips; ".log" is close to every short word. */
 const struct df_annotation_key df_annotation_keys[DF_ANNOTATIONS] = {
 	/* whether, and how strictly, the container is fenced */
-	[DF_ANNOTATION_FENCE] = {P, {"on", "enforce", "audit", "off"}, 4, "a fence", 2},
+	[DF_ANNOTATION_FENCE] = {P, {"on", "enforce", "audit", "off"}, "a fence", 4, 2},
 	/* the policy, instead of the host's default one */
 	[DF_ANNOTATION_POLICY] = {.key = P ".policy", .slips = 3},
 	/* a second policy, which is judged beside the first and never enforced */
 	[DF_ANNOTATION_SHADOW] = {.key = P ".shadow", .slips = 3},
 	/* the consequence if the fence cannot be built, or its proxy ends */
-	[DF_ANNOTATION_FAIL] = {P ".fail", {"closed", "open"}, 2, "fail closed", 2},
+	[DF_ANNOTATION_FAIL] = {P ".fail", {"closed", "open"}, "fail closed", 2, 2},
 	/* where refusals are shown beside the log */
-	[DF_ANNOTATION_LOG] = {P ".log", {"stderr", "none"}, 2, "log stderr", 1},
+	[DF_ANNOTATION_LOG] = {P ".log", {"stderr", "none"}, "log stderr", 2, 1},
 	/* the containers of a pod that are meant; the others are not fenced */
 	[DF_ANNOTATION_CONTAINERS] = {.key = P ".containers", .slips = 3},
 	/* free text, which events and reports carry */

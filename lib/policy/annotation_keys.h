@@ -27,8 +27,8 @@ enum df_annotation {
 struct df_annotation_key {
 	const char *key;      /* whole; of X the part before NAME */
 	const char *words[5]; /* all accepted values, up to NULL; none: a text */
-	unsigned weak;        /* the word, counted from 1, that asks for less than … */
-	const char *demand;   /* … this, which the host demands; 0 and NULL: no word does */
+	const char *demand;   /* what the host demands with annotations-may-weaken no; or NULL */
+	unsigned weak;        /* the word, counted from 1, that asks for less than that; 0: none */
 	unsigned slips;       /* so many wrong characters may make this key of another one */
 };
 
