@@ -91,8 +91,8 @@ static int note_container(struct df_aggregate *a, struct df_report_container *c,
 /* --- events that are no verdict */
 
 /*
- * What the fence itself counted; a container that is restarted has several.  Events of versions
- * that had no such keys add nothing.
+ * The totals that the fence itself counted; a container that is restarted has several.  Events of
+ * versions that had no such keys add nothing.
  */
 static void read_totals(struct df_report_container *c, const struct df_json *totals)
 {
