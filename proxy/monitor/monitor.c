@@ -35,6 +35,7 @@
 
 #define FINISH_MS 80 /* the worker's last counts; then it is killed */
 #define MESSAGE_MAX 256
+#define NAMES_BEHIND_MAX 1024 /* messages; more hardly find room in the worker's channel */
 #define NICE (-10)
 #define PING_NS 2000000000ull
 #define RETRY_NS 20000000ull /* a line for the container's stderr, while that is redirected */
@@ -210,13 +211,11 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 	return !*ret_is_gone;
 }
 
-static void worker_ready(struct df_source *s, uint32_t events)
+static void take_messages(struct df_monitor *m, unsigned n_max)
 {
-	struct df_monitor *m = DF_CONTAINER_OF(s, struct df_monitor, worker.source);
 	bool is_gone = false;
 
-	(void)events;
-	for (int i = 0; i < DF_MESSAGES_A_ROUND && m->worker.pid; i++)
+	for (unsigned i = 0; i < n_max && m->worker.pid; i++)
 		if (!take_message(m, &is_gone))
 			break;
 	if (!m->worker.pid || !is_gone)
@@ -225,6 +224,12 @@ static void worker_ready(struct df_source *s, uint32_t events)
 		df_children_stop(&m->children, &m->worker); /* it was told to finish */
 	else
 		worker_died(m);
+}
+
+static void worker_ready(struct df_source *s, uint32_t events)
+{
+	(void)events;
+	take_messages(DF_CONTAINER_OF(s, struct df_monitor, worker.source), DF_MESSAGES_A_ROUND);
 }
 
 /* --- the kernel and the container --------------------------------------------------- */
@@ -276,8 +281,9 @@ static void ring_ready(struct df_source *s, uint32_t events)
 {
 	struct df_monitor *m = DF_CONTAINER_OF(s, struct df_monitor, ring_source);
 
-	/* first the names of the addresses that the events are about */
-	worker_ready(&m->worker.source, events);
+	(void)events;
+	/* first the names of the addresses that the events are about: they may be far behind */
+	take_messages(m, NAMES_BEHIND_MAX);
 	m->n_ring_left = DF_MESSAGES_A_ROUND;
 	(void)ring_buffer__consume(m->ring);
 }

@@ -134,7 +134,9 @@ void df_record_judge(const struct df_record *r, const struct df_event *k,
 	ret->decision = ret->rule = d;
 	if (d.reason == DF_REASON_RAW)
 		find_name_allowed_elsewhere(r, k, ret);
-	if (d.reason == DF_REASON_PINNED || d.reason == DF_REASON_SHARED || d.is_noted)
+	/* of the last one no table is against the address: any of them may have noted the name */
+	if (d.reason == DF_REASON_PINNED || d.reason == DF_REASON_SHARED ||
+	    k->kind == DF_EVENT_SHARED)
 		find_blocked_name(r, k, ret);
 }
 

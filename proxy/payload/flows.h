@@ -52,7 +52,10 @@
 /* Left over if the application closes first.  A BLOCK that is needed again is judged again. */
 #define DF_FLOWS_KEEP_NS 10000000000ull
 #define DF_FLOWS_KEEP_BLOCK_NS 30000000000ull
-/* A connection is ended when the monitor knows who made it, or after this time. */
+/*
+ * A connection is ended when the monitor knows who made it, or after this time: the application
+ * hears of the refusal then, and may be gone the next moment.
+ */
 #define DF_FLOWS_HOLD_NS 300000000ull
 
 /* The verdict on one request of a payload. */

@@ -91,6 +91,31 @@ static void test_stricter(void **state)
 	}
 }
 
+/* Of two refusals alike the own policy's counts, even if the base policy's name comes first. */
+static void test_names_of_an_answer(void **state)
+{
+	static struct df_dns_answer answer;
+	struct df_decision d;
+
+	(void)state;
+	tables.modes[DF_TABLE_OWN] = tables.modes[DF_TABLE_BASE] = DF_MODE_ENFORCE;
+	answer.n_chain = answer.n_strays = answer.n_targets = 1;
+	answer.chain[0] = name("b.example"); /* blocked by the base policy */
+	answer.strays[0] = name("c.example");
+	answer.targets[0] = name("a.example"); /* by the own one */
+	d = df_decide_answer(&tables, DF_TABLES_FENCE, &answer);
+	assert_int_equal(d.table, DF_TABLE_OWN);
+	assert_int_equal(d.reason, DF_REASON_TARGET);
+	answer.chain[0] = name("both.example");
+	d = df_decide_answer(&tables, DF_TABLES_FENCE, &answer);
+	assert_int_equal(d.table, DF_TABLE_OWN);
+	assert_int_equal(d.reason, DF_REASON_CNAME);
+	tables.modes[DF_TABLE_OWN] = DF_MODE_AUDIT;
+	d = df_decide_answer(&tables, DF_TABLES_FENCE, &answer);
+	assert_int_equal(d.table, DF_TABLE_BASE);
+	assert_int_equal(df_verdict_strictness(&d), 2);
+}
+
 static void test_numbers(void **state)
 {
 	static const uint32_t bad[] = {0x03000000, 0x03ffffff, 0xffffffff, 0x00000003,
@@ -121,6 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stricter),
+		cmocka_unit_test(test_names_of_an_answer),
 		cmocka_unit_test(test_numbers),
 	};
 
