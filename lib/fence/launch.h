@@ -52,10 +52,9 @@ enum df_fd {
 	DF_FD_END,
 };
 
-/* The policies of one fence. */
 #define DF_LAUNCH_CGROUP_PARENT "deployfence" /* below the cgroup2 mount, for the proxies */
 
-#define DF_META_VERSION 6
+#define DF_META_VERSION 7
 #define DF_META_TEXT_MAX 1025
 #define DF_META_PATH_MAX 4096
 #define DF_META_SEEN_MAX 512 /* octets of the evidence of a finding */
