@@ -35,6 +35,8 @@
 
 #define FINISH_MS 80 /* the worker's last counts; then it is killed */
 #define MESSAGE_MAX 256
+#define NAME_ROUNDS 8 /* of messages, before events of the kernel: more than a channel mostly has  \
+		       */
 #define NICE (-10)
 #define PING_NS 2000000000ull
 #define RETRY_NS 20000000ull /* a line for the container's stderr, while that is redirected */
@@ -210,21 +212,27 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 	return !*ret_is_gone;
 }
 
+/* True: there may be more. */
+static bool take_messages(struct df_monitor *m)
+{
+	bool is_gone = false;
+	int n = 0;
+
+	while (n < DF_MESSAGES_A_ROUND && m->worker.pid && take_message(m, &is_gone))
+		n++;
+	if (m->worker.pid && is_gone) {
+		if (m->is_over)
+			df_children_stop(&m->children, &m->worker); /* it was told to finish */
+		else
+			worker_died(m);
+	}
+	return n == DF_MESSAGES_A_ROUND;
+}
+
 static void worker_ready(struct df_source *s, uint32_t events)
 {
-	struct df_monitor *m = DF_CONTAINER_OF(s, struct df_monitor, worker.source);
-	bool is_gone = false;
-
 	(void)events;
-	for (int i = 0; i < DF_MESSAGES_A_ROUND && m->worker.pid; i++)
-		if (!take_message(m, &is_gone))
-			break;
-	if (!m->worker.pid || !is_gone)
-		return;
-	if (m->is_over)
-		df_children_stop(&m->children, &m->worker); /* it was told to finish */
-	else
-		worker_died(m);
+	(void)take_messages(DF_CONTAINER_OF(s, struct df_monitor, worker.source));
 }
 
 /* --- the kernel and the container --------------------------------------------------- */
@@ -272,14 +280,22 @@ static int on_event(void *data, void *record, size_t size)
 	return --m->n_ring_left == 0 ? -EAGAIN : 0; /* the rest keeps epoll ready */
 }
 
+/*
+ * First the names of the addresses that the events are about.  They stand behind all messages
+ * that the worker sent before: one round may not reach them, and an event is judged once.
+ */
+static void take_events(struct df_monitor *m, unsigned n)
+{
+	for (int i = 0; i < NAME_ROUNDS && take_messages(m); i++)
+		;
+	m->n_ring_left = n;
+	(void)ring_buffer__consume(m->ring);
+}
+
 static void ring_ready(struct df_source *s, uint32_t events)
 {
-	struct df_monitor *m = DF_CONTAINER_OF(s, struct df_monitor, ring_source);
-
-	/* first the names of the addresses that the events are about */
-	worker_ready(&m->worker.source, events);
-	m->n_ring_left = DF_MESSAGES_A_ROUND;
-	(void)ring_buffer__consume(m->ring);
+	(void)events;
+	take_events(DF_CONTAINER_OF(s, struct df_monitor, ring_source), DF_MESSAGES_A_ROUND);
 }
 
 static int watch_container(struct df_monitor *m)
@@ -442,8 +458,7 @@ static void drain(struct df_monitor *m)
 			break;
 		df_loop_dispatch(&m->loop);
 	}
-	m->n_ring_left = UINT32_MAX;
-	(void)ring_buffer__consume(m->ring);
+	take_events(m, UINT32_MAX);
 	df_children_stop(&m->children, &m->worker);
 	df_lookups_stop(&m->lookups);
 }
