@@ -52,7 +52,6 @@ enum df_fd {
 	DF_FD_END,
 };
 
-/* The policies of one fence. */
 #define DF_LAUNCH_CGROUP_PARENT "deployfence" /* below the cgroup2 mount, for the proxies */
 
 #define DF_META_VERSION 7

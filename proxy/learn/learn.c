@@ -64,6 +64,7 @@ static int write_entry(struct df_learn *l, struct df_learn_addr *a)
 {
 	struct df_learned value = {.until = a->until_ns};
 	uint16_t i = a->blocker;
+	bool is_told = true;
 	int r;
 
 	if (i)
@@ -80,12 +81,14 @@ static int write_entry(struct df_learn *l, struct df_learn_addr *a)
 		value.slot = (uint32_t)n->generation << DF_LEARN_SLOT_SHIFT | name;
 		if (!n->is_told) /* the monitor knows the name before the entry has it */
 			n->is_told = l->map->name(value.slot, &n->name) == 0;
+		is_told = n->is_told;
 	}
 	memcpy(value.bits, a->bits, sizeof(value.bits));
 	a->is_entered = true;
 	r = l->map->put(a->addr, &value);
 	if (r == 0)
-		a->is_dirty = false;
+		a->is_dirty =
+			!is_told; /* else the next sweep writes it, and tells the name, again */
 	return r;
 }
 

@@ -55,7 +55,8 @@ struct df_learn_map {
 	int (*remove)(const uint8_t addr[static 16]);
 	/*
 	 * Tells the monitor which name a slot stands for, before put() first enters that slot.
-	 * On failure it is called again with the next entry; that one has no name meanwhile.
+	 * On failure it is called again with the next entry, or when a sweep comes by; the entry
+	 * has no name meanwhile.
 	 */
 	int (*name)(uint32_t slot, const struct df_dname *name);
 };

@@ -35,7 +35,8 @@
 
 #define FINISH_MS 80 /* the worker's last counts; then it is killed */
 #define MESSAGE_MAX 256
-#define NAMES_BEHIND_MAX 1024 /* messages; more hardly find room in the worker's channel */
+#define NAME_ROUNDS 8 /* of messages, before events of the kernel: more than a channel mostly has  \
+		       */
 #define NICE (-10)
 #define PING_NS 2000000000ull
 #define RETRY_NS 20000000ull /* a line for the container's stderr, while that is redirected */
@@ -211,25 +212,27 @@ static bool take_message(struct df_monitor *m, bool *ret_is_gone)
 	return !*ret_is_gone;
 }
 
-static void take_messages(struct df_monitor *m, unsigned n_max)
+/* True: there may be more. */
+static bool take_messages(struct df_monitor *m)
 {
 	bool is_gone = false;
+	int n = 0;
 
-	for (unsigned i = 0; i < n_max && m->worker.pid; i++)
-		if (!take_message(m, &is_gone))
-			break;
-	if (!m->worker.pid || !is_gone)
-		return;
-	if (m->is_over)
-		df_children_stop(&m->children, &m->worker); /* it was told to finish */
-	else
-		worker_died(m);
+	while (n < DF_MESSAGES_A_ROUND && m->worker.pid && take_message(m, &is_gone))
+		n++;
+	if (m->worker.pid && is_gone) {
+		if (m->is_over)
+			df_children_stop(&m->children, &m->worker); /* it was told to finish */
+		else
+			worker_died(m);
+	}
+	return n == DF_MESSAGES_A_ROUND;
 }
 
 static void worker_ready(struct df_source *s, uint32_t events)
 {
 	(void)events;
-	take_messages(DF_CONTAINER_OF(s, struct df_monitor, worker.source), DF_MESSAGES_A_ROUND);
+	(void)take_messages(DF_CONTAINER_OF(s, struct df_monitor, worker.source));
 }
 
 /* --- the kernel and the container --------------------------------------------------- */
@@ -277,15 +280,22 @@ static int on_event(void *data, void *record, size_t size)
 	return --m->n_ring_left == 0 ? -EAGAIN : 0; /* the rest keeps epoll ready */
 }
 
+/*
+ * First the names of the addresses that the events are about.  They stand behind all messages
+ * that the worker sent before: one round may not reach them, and an event is judged once.
+ */
+static void take_events(struct df_monitor *m, unsigned n)
+{
+	for (int i = 0; i < NAME_ROUNDS && take_messages(m); i++)
+		;
+	m->n_ring_left = n;
+	(void)ring_buffer__consume(m->ring);
+}
+
 static void ring_ready(struct df_source *s, uint32_t events)
 {
-	struct df_monitor *m = DF_CONTAINER_OF(s, struct df_monitor, ring_source);
-
 	(void)events;
-	/* first the names of the addresses that the events are about: they may be far behind */
-	take_messages(m, NAMES_BEHIND_MAX);
-	m->n_ring_left = DF_MESSAGES_A_ROUND;
-	(void)ring_buffer__consume(m->ring);
+	take_events(DF_CONTAINER_OF(s, struct df_monitor, ring_source), DF_MESSAGES_A_ROUND);
 }
 
 static int watch_container(struct df_monitor *m)
@@ -448,8 +458,7 @@ static void drain(struct df_monitor *m)
 			break;
 		df_loop_dispatch(&m->loop);
 	}
-	m->n_ring_left = UINT32_MAX;
-	(void)ring_buffer__consume(m->ring);
+	take_events(m, UINT32_MAX);
 	df_children_stop(&m->children, &m->worker);
 	df_lookups_stop(&m->lookups);
 }

@@ -59,7 +59,6 @@ static void enter(struct df_own_map *o)
 static void addresses_changed(struct df_source *s, uint32_t events)
 {
 	struct df_own_map *o = DF_CONTAINER_OF(s, struct df_own_map, source);
-	const uint64_t earliest = o->read_ns + READ_EVERY_NS, now = df_now_ns();
 	char message[1024]; /* its content does not matter */
 
 	(void)events;
@@ -68,7 +67,7 @@ static void addresses_changed(struct df_source *s, uint32_t events)
 		if (recv(o->events, message, sizeof(message), MSG_DONTWAIT | MSG_TRUNC) < 0 &&
 		    errno != ENOBUFS)
 			break;
-	o->due_ns = earliest > now ? earliest : now;
+	o->due_ns = o->read_ns + READ_EVERY_NS; /* if that is over, in this round */
 }
 
 int df_own_map_start(struct df_own_map *o, const struct df_meta *meta, struct df_loop *loop)

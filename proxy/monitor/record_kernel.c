@@ -129,14 +129,16 @@ void df_record_judge(const struct df_record *r, const struct df_event *k,
 	memset(ret, 0, sizeof(*ret));
 	if (!is_about_address(k->kind))
 		return;
+	if (k->kind == DF_EVENT_SHARED) { /* no table is against it, and any may have noted it */
+		find_blocked_name(r, k, ret);
+		return;
+	}
 	d = df_verdict_addr(r->tables, 1u << table_of(r, k->against), k->addr, proto_of(k),
 			    ntohs(k->port), k->bits);
 	ret->decision = ret->rule = d;
 	if (d.reason == DF_REASON_RAW)
 		find_name_allowed_elsewhere(r, k, ret);
-	/* of the last one no table is against the address: any of them may have noted the name */
-	if (d.reason == DF_REASON_PINNED || d.reason == DF_REASON_SHARED ||
-	    k->kind == DF_EVENT_SHARED)
+	if (d.reason == DF_REASON_PINNED || d.reason == DF_REASON_SHARED)
 		find_blocked_name(r, k, ret);
 }
 

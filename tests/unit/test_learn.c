@@ -18,8 +18,8 @@
 #include <cmocka.h>
 
 #include "lib/base/util.h"
-#include "proxy/learn/table.h"
 #include "proxy/learn/learn.h"
+#include "proxy/learn/table.h"
 #include "proxy/monitor/record.h"
 
 #define S 1000000000ull
@@ -817,10 +817,11 @@ static void test_names_for_events(void **state)
 	assert_int_equal(df_record_name_of(&monitor, slot, &name), -ENOENT);
 }
 
-/* A message that found no room is sent again with the next entry. */
+/* A message that found no room is sent again with the next entry, or by a sweep. */
 static void test_name_is_told_later(void **state)
 {
 	struct df_dname name;
+	uint32_t slot;
 
 	(void)state;
 	is_channel_full = true;
@@ -830,6 +831,16 @@ static void test_name_is_told_later(void **state)
 	is_channel_full = false;
 	assert_int_equal(put(Y, "github.com", BLOCKED, S), 0);
 	assert_int_equal(df_record_name_of(&monitor, entry_of(X, false)->value.slot, &name), 0);
+	is_channel_full = true;
+	assert_int_equal(put(addr4(0xcb007103), "other.example", BLOCKED, S), 0);
+	is_channel_full = false;
+	slot = entry_of(addr4(0xcb007103), false)->value.slot;
+	sweep_all(2 * S);
+	assert_int_equal(df_record_name_of(&monitor, slot, &name), 0);
+	assert_int_equal(n_told, 2);
+	n_calls = 0;
+	sweep_all(3 * S);
+	assert_int_equal(n_calls, 0); /* all is told and written */
 }
 
 /* Whatever stands in the table: the monitor goes on to name what it was told. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bpf/bpf.h>
 #include <cmocka.h>
 
 #include "lib/base/util.h"
@@ -19,16 +20,30 @@
 #include "proxy/monitor/record.h"
 
 static const char text[] = "block blocked.example\n";
-static struct df_policy_result compiled;
+static const char base_text[] = "allow ok.example\nblock bad.example\n";
+static struct df_policy_result compiled, compiled_base;
 static struct df_meta meta = {.job.mode = DF_MODE_ENFORCE};
 static struct df_tables tables = {.modes = {DF_MODE_ENFORCE}};
 static struct df_record record;
+static struct df_learned learned; /* the kernel's entry of every address */
+
+int bpf_map_lookup_elem(int fd, const void *key, void *value)
+{
+	(void)key;
+	assert_int_equal(fd, DF_FD_LEARNED);
+	memcpy(value, &learned, sizeof(learned));
+	return 0;
+}
 
 static int set_up(void **state)
 {
 	(void)state;
 	if (df_policy_compile_text("t", "t.policy", text, strlen(text), &compiled) < 0 ||
-	    df_policy_open(compiled.table, compiled.table_size, &tables.tables[0]) < 0)
+	    df_policy_open(compiled.table, compiled.table_size, &tables.tables[0]) < 0 ||
+	    df_policy_compile_text("b", "b.policy", base_text, strlen(base_text), &compiled_base) <
+		    0 ||
+	    df_policy_open(compiled_base.table, compiled_base.table_size,
+			   &tables.tables[DF_TABLE_BASE]) < 0)
 		return -1;
 	record =
 		(struct df_record){.meta = &meta, .tables = &tables, .jsonl.fd = -1, .text.fd = -1};
@@ -39,6 +54,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	df_policy_result_done(&compiled);
+	df_policy_result_done(&compiled_base);
 	return 0;
 }
 
@@ -171,12 +187,49 @@ static void test_names(void **state)
 					 -ENOENT);
 }
 
+/*
+ * An address passes by the base policy's rule for one name, though another one of that policy has
+ * it: no table is against it, and the own policy knows nothing of either.
+ */
+static void test_shared_by_base(void **state)
+{
+	const struct df_event k = {
+		.kind = DF_EVENT_SHARED,
+		.addr = {[10] = 0xff, 0xff, 192, 0, 2, 1},
+		.port = htons(443),
+		.proto = IPPROTO_TCP,
+		.bits = 1 << DF_TABLE_BASE << DF_LEARNED_ALLOWED |
+			1 << DF_TABLE_BASE << DF_LEARNED_BLOCKED | 1 << DF_LEARNED_DEFAULT,
+	};
+	struct df_msg_name m = {.type = DF_MSG_NAME, .slot = (1u << DF_LEARN_SLOT_SHIFT) + 9};
+	const struct df_policy_rule *rule;
+	struct df_kernel_verdict v;
+
+	(void)state;
+	tables.modes[DF_TABLE_BASE] = DF_MODE_ENFORCE;
+	assert_int_equal(df_dname_from_text("bad.example", 11, &m.name, NULL), 0);
+	assert_int_equal(df_record_name(&record, &m), 0);
+	rule = df_policy_lookup(&tables.tables[DF_TABLE_BASE], &m.name);
+	assert_non_null(rule);
+	learned = (struct df_learned){.slot = m.slot,
+				      .rule = df_tables_number(&tables, DF_TABLE_BASE, rule)};
+	learned.bits[0] = k.bits;
+	df_record_judge(&record, &k, &v);
+	assert_true(df_dname_is_equal(&v.name, &m.name));
+	assert_ptr_equal(v.rule.rule, rule);
+	assert_int_equal(v.rule.table, DF_TABLE_BASE);
+	/* the event stays one of the fence */
+	assert_int_equal(v.decision.table, DF_TABLE_OWN);
+	tables.modes[DF_TABLE_BASE] = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_queries),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_shared_by_base),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
