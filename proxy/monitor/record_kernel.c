@@ -127,7 +127,9 @@ void df_record_judge(const struct df_record *r, const struct df_event *k,
 	if (!is_about_address(k->kind))
 		return;
 	d = df_verdict_addr(r->tables, set, k->addr, proto_of(k), ntohs(k->port), k->bits);
-	ret->decision = ret->rule = d;
+	ret->decision = d;
+	if (k->kind != DF_EVENT_SHARED) /* of that one only the blocked name's rule is told */
+		ret->rule = d;
 	if (d.reason == DF_REASON_RAW)
 		find_name_allowed_elsewhere(r, k, ret);
 	/* no table is against a shared address, and any table may have the rule against the name */
