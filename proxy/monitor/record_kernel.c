@@ -118,8 +118,7 @@ static void find_name_allowed_elsewhere(const struct df_record *r, const struct 
 void df_record_judge(const struct df_record *r, const struct df_event *k,
 		     struct df_kernel_verdict *ret)
 {
-	/* of the tables that are against it, one that enforces its verdict goes before the others
-	 */
+	/* of the tables against it, one that enforces its verdict goes first */
 	const unsigned set = k->against ? k->against : 1u << DF_TABLE_OWN;
 	struct df_decision d;
 
