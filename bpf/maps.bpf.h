@@ -52,7 +52,7 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps");
 
-/* Filled at the start, by lib/fence_fill; sized by user space. */
+/* Filled at the start, by lib/fence/fill; sized by user space. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, 1);

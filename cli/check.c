@@ -52,7 +52,7 @@ static void name_of(const char *path, char ret[static DF_POLICY_NAME_MAX + 1])
 }
 
 /*
- * What the host adds: its default policy, its base policy and its kill switch.  A policy that
+ * The host's part: its default policy, its base policy and its kill switch.  A policy that
  * is named can be checked where the configuration has errors.
  */
 static int read_host(struct check *c)

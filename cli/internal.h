@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The subcommands of deployfence, in check.c, logs.c and report.c, and what they share: exit
+ * The subcommands of deployfence, in check.c, logs.c and report.c, and their common part: exit
  * statuses and the form of an error.
  *
  * Each is called with argv[0] "deployfence NAME" and returns the exit status.  Results go to

@@ -60,7 +60,7 @@ static bool is_sinkholed(const struct df_tables *t)
 	return false;
 }
 
-/* What comes before all rules.  False: nothing. */
+/* The cases that are decided before all rules.  False: none of them. */
 static bool judge_special(const struct df_tables *t, const uint8_t addr[static 16],
 			  struct df_judge_answer *j)
 {

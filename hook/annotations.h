@@ -80,9 +80,9 @@ int df_annotations_read(const struct df_json *annotations, struct df_annotations
 const char *df_annotations_near_name(const struct df_annotations *a, size_t *ret_len);
 
 /*
- * What the host demands, as far as it can be judged without the policy: which keys it honours, and
- * with `annotations-may-weaken no` that none asks for less than the host: off < audit < enforce,
- * fail open < closed, log none < stderr, and a policy that is neither the default one nor
+ * The demands of the host, as far as they can be judged without the policy: the keys it honours,
+ * and with `annotations-may-weaken no` that none asks for less than the host: off < audit <
+ * enforce, fail open < closed, log none < stderr, and a policy that is neither the default one nor
  * selectable.  0 or 78, whatever fail says: an annotation must not open what another one was
  * refused for.
  */

@@ -405,7 +405,7 @@ static enum stage stage_of(const struct df_state *s)
 	start = s->pid > 0 ? df_rundir_start_of(s->pid) : 0;
 	if (start == 0)
 		return STAGE_STOP;
-	/* whoever restores a container has made its init, and so was there before it */
+	/* a runtime that restores a container has made its init, and so is older */
 	return start >= df_rundir_start_of(getppid()) ? STAGE_START : STAGE_UNCLEAR;
 }
 

@@ -2,8 +2,8 @@
 /*
  * rundir: /run/deployfence/ID, its lock, its logs, and the removal of what dead fences left behind.
  *
- * The lock is held by the fence's monitor; who gets it knows that no monitor
- * lives.  Logs (hook.log, events.log, events.jsonl) stay for the reader of a
+ * The lock is held by the fence's monitor; a process that gets it knows that no
+ * monitor lives.  Logs (hook.log, events.log, events.jsonl) stay for the reader of a
  * failed deploy; the sweep keeps the newest DF_RUNDIR_KEEP of them.  The events go to
  * report-dir as well: by the monitor at its end, else by the sweep.
  */
@@ -32,7 +32,7 @@ int df_rundir_lock(int run_fd, int timeout_ms);
 /* poststop: waits until the monitor of this id has cleaned up, if one lives. */
 void df_rundir_wait(const char *id, int timeout_ms);
 
-/* What the sweep needs if no process of the fence is left to clean up. */
+/* The facts that the sweep needs if no process of the fence is left to clean up. */
 struct df_rundir_fence {
 	int init_pid;
 	uint64_t init_start; /* ticks since boot: field 22 of /proc/PID/stat */

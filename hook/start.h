@@ -6,9 +6,9 @@
 #include "hook/hook.h"
 
 /*
- * /run/deployfence/ID and its lock, the kernel programs, their attachment.  69 if a program of
- * somebody else on the container's cgroup, or on one above it, admits no fence, would be switched
- * off by one, or is another fence's; those that filter there become findings.
+ * /run/deployfence/ID and its lock, the kernel programs, their attachment.  69 if a foreign
+ * program on the container's cgroup, or on one above it, admits no fence, would be switched off by
+ * one, or is another fence's; programs that filter there become findings.
  */
 int df_start_fence(struct df_hook *h);
 

@@ -39,7 +39,7 @@ struct df_msg_short {
 	uint32_t seq;
 };
 
-/* What the worker counts and never reports one by one. */
+/* Counts of the worker, of things that it never reports one by one. */
 struct df_msg_pong {
 	uint32_t type;
 	uint32_t pad;
@@ -92,7 +92,7 @@ struct df_msg_query {
 	struct df_dname chain[DF_EVENT_CHAIN_MAX];
 };
 
-/* What an answer said and was not learned. */
+/* Parts of an answer that were not learned. */
 enum df_note {
 	DF_NOTE_PIN_IGNORED = 1,   /* a refused name has an address that it must not close */
 	DF_NOTE_REBINDING_IGNORED, /* an allowed name has one that it must not open */

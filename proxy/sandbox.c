@@ -28,7 +28,7 @@ int df_sandbox_hide(void)
 #define CAP_BPF 39
 #endif
 
-/* What every one of them needs to run, to wait and to end. */
+/* Each process needs these to run, to wait and to end. */
 static const int common_calls[] = {
 	SCMP_SYS(read),          SCMP_SYS(write),
 	SCMP_SYS(close),         SCMP_SYS(recvmsg),

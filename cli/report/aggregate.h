@@ -4,7 +4,7 @@
  * for each thing that a command asked for, with its verdict and the number of times.
  *
  * event_read fills it from event lines, form_json from reports of other times and hosts; all
- * others only read it.  Whatever the files say, its size is bounded: an entry over a bound is
+ * others only read it.  Its size is bounded, whatever the files say: an entry over a bound is
  * refused with -ENOSPC, and the readers count it.  No I/O.
  */
 #ifndef DF_AGGREGATE_H

@@ -90,7 +90,7 @@ static int note_container(struct df_aggregate *a, struct df_report_container *c,
 
 /* --- events that are no verdict */
 
-/* What the fence itself counted; a container that is restarted has several. */
+/* The totals that the fence itself counted; a container that is restarted has several. */
 static void read_totals(struct df_report_container *c, const struct df_json *totals)
 {
 	const struct {

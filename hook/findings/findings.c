@@ -372,8 +372,8 @@ static void find_neighbours(const struct df_config *config, const struct df_cont
 }
 
 /*
- * Whatever the network looks like, this address is the container's own: 0/8, 127/8, and ::/96 with
- * such an address in it.
+ * Addresses that are the container's own in any network: 0/8, 127/8, and ::/96 with such an address
+ * in it.
  */
 static bool is_loopback(const uint8_t addr[16])
 {

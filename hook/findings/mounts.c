@@ -186,7 +186,7 @@ static bool is_cgroup2(int fd)
 }
 
 /*
- * Itself or what is mounted below it.  "ro" covers the one, "rro" the other.  The
+ * The source itself, or a mount below it.  "ro" covers the one, "rro" the other.  The
  * container's own cgroup is its own to write: its programs reach below it.
  */
 static void look_at_cgroups(const struct look *l)

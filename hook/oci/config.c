@@ -202,7 +202,7 @@ static int add_layers(struct df_config *c, const char *option, const char *desti
 	return status;
 }
 
-/* What the runtime makes of type and options: mount(8); "rro" is crun's and runc's. */
+/* The effect of type and options of a mount: mount(8); "rro" is crun's and runc's. */
 static void read_option(const char *option, struct df_config_mount *m, bool *ret_is_bind)
 {
 	if (strcmp(option, "bind") == 0 || strcmp(option, "rbind") == 0) {

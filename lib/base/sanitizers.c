@@ -35,9 +35,9 @@ EARLY static bool is_all_null(void)
 }
 
 /*
- * What is opened at the first report would need a file system, which a sandbox
- * takes away, and what is opened early as another descriptor would be closed by
- * those who keep only what they were handed: descriptor 2 is left, if unused.
+ * A file that is opened at the first report would need a file system, which a sandbox
+ * takes away; a descriptor that is opened early is closed by programs that keep only
+ * those of their list.  So descriptor 2 is taken, if it is not in use.
  */
 EARLY static enum place place(void)
 {

@@ -3,8 +3,8 @@
  * event: one event as a text line and as a JSON line (deployfence.events(5)).
  *
  * The text line has the shape of the published log: keys up to firewallMethod
- * and their order are fixed, new keys are appended.  Whatever a container sends
- * is escaped; a line is never split by it.  No I/O, no allocation.
+ * and their order are fixed, new keys are appended.  Text of a container
+ * is escaped, so that it never splits a line.  No I/O, no allocation.
  */
 #ifndef DF_EVENT_H
 #define DF_EVENT_H
@@ -87,7 +87,7 @@ struct df_event_line {
 	bool is_blocked;             /* … and it was refused: false in audit */
 	bool is_shadow, would_block; /* of a policy that is judged beside, not of the fence */
 	bool is_allowlist;           /* judged under `default deny` */
-	bool is_warning;             /* no verdict, but somebody should know */
+	bool is_warning;             /* no verdict, but the operator should know */
 	bool is_search;              /* a refusal that is an attempt of a search list */
 	enum df_event_at at;
 	const char *domain;  /* escaped text with trailing dot; NULL: none */
@@ -116,7 +116,7 @@ struct df_event_line {
 	const char *of; /* the event that a summary repeats, where no other key shows it */
 	const struct df_event_totals *totals; /* of "stop"; NULL: none */
 	const char *message; /* free text of events that are no verdict; NULL: none */
-	/* lib/finding; NULL: the event is none */
+	/* lib/policy/finding.h; NULL: the event is none */
 	const char *finding, *seen;
 	const char *socket; /* "AF_PACKET SOCK_RAW 0x0003", of one that was refused; NULL: none */
 	const char *remedy; /* how to close the finding, or how to permit it; NULL: none */

@@ -476,7 +476,7 @@ static void write_sum(int fd, const struct sum *sum)
 
 /*
  * Adds to the directory's sum, and looks at every file if the sum passes a limit, is unknown, or
- * was counted an hour ago.  Whoever finds it locked for long leaves it to the next.
+ * was counted an hour ago.  A process that finds it locked for long leaves it to the next.
  */
 static void account(int dir_fd, off_t octets, bool is_new, const struct df_report_limits *limits)
 {

@@ -5,9 +5,9 @@
  *
  * Each file holds one run of lines of a fence's events.jsonl (deployfence.events(5)),
  * and is named by the time of the first of them and the fence's id:
- * 20260131T120000.123456Z-ID.jsonl.  It appears whole or not at all.  What was kept
- * is marked in the fence's run directory, so that nothing is kept twice and a file
- * that a crash left unmarked is replaced by itself.
+ * 20260131T120000.123456Z-ID.jsonl.  It appears whole or not at all.  A mark in the
+ * fence's run directory tells how far events are kept, so that none is kept twice
+ * and a file that a crash left unmarked is replaced by itself.
  *
  * Only the holder of a fence's lock keeps its events, or a child of the holder.
  * Other files of the directory are left alone.

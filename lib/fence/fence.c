@@ -275,7 +275,8 @@ static bool is_in(const struct effective *list, uint32_t id)
 	return false;
 }
 
-/* Attaches one.  What counted before counts on, wherever it is attached: no cgroup is out of view.
+/* Attaches one.  All programs that were effective before stay so, even those of cgroups out of
+ * view.
  */
 static int attach_one(const struct attachment *a, int cgroup_fd, struct df_fence_foreign *ret_lost)
 {

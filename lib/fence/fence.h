@@ -29,7 +29,7 @@ struct df_fence_options {
 struct df_fence_maps {
 	int conf, tok, events, counters;
 	int learned, flows, payloads, recent, own;
-	int classes, nets; /* for lib/fence_fill */
+	int classes, nets; /* for lib/fence/fill.h */
 };
 
 /*
@@ -108,7 +108,7 @@ struct df_fence_lsm; /* the loaded object */
 int df_fence_lsm_attach(const struct df_fence_maps *maps, const struct df_layout *layout,
 			int cgroup_fd, uint32_t *btf_id, struct df_fence_lsm **ret);
 void df_fence_lsm_detach(const struct df_fence_lsm *lsm, int cgroup_fd); /* NULL-safe */
-void df_fence_lsm_free(struct df_fence_lsm *lsm); /* NULL-safe; what is attached stays */
+void df_fence_lsm_free(struct df_fence_lsm *lsm); /* NULL-safe; an attached program stays */
 
 /* Detaches the program that an earlier fence left on a re-used cgroup: its mode would go on. */
 void df_fence_lsm_clean(int cgroup_fd);

@@ -43,7 +43,7 @@ void df_policy_mapped_done(struct df_policy_mapped *s)
 	*s = (struct df_policy_mapped)DF_POLICY_MAPPED_NONE;
 }
 
-/* Both directories: only this user can have written what they hold. */
+/* Both directories: only this user can have written the files in them. */
 
 /* 0, or -EPERM if the file is of another type or user, or others may do anything with it. */
 static int check_own(int fd, mode_t type, struct stat *ret)
@@ -444,7 +444,7 @@ int df_policy_cache_find(int dir_fd, const char *name, const char *const *dirs,
 	if (r == 0)
 		ret->messages = TAKE_PTR(index.messages);
 	df_policy_index_done(&index);
-	/* Whatever is wrong with the files here, they can be made anew. */
+	/* The files here can be made anew, whatever is wrong with them. */
 	return r == 0 || r == -ENOMEM ? r : -ENOENT;
 }
 
@@ -484,7 +484,7 @@ static int open_table(int dir_fd, const char *file, const void *table, size_t si
 	return r < 0 ? r : open_same(dir_fd, file, table, size, ret);
 }
 
-/* All files have been what they are for long enough that a later write would show in the times. */
+/* All files are old enough that a later write shows in their times. */
 static bool is_settled(const struct df_policy_files *files, unsigned settle_ms)
 {
 	const int64_t settle_ns = (int64_t)settle_ms * 1000000;

@@ -9,7 +9,7 @@
 #define PORT_HTTP 80
 #define PORT_HTTPS 443
 
-/* What is asked of each table. */
+/* One question, which each table is asked. */
 struct query {
 	const struct df_search_list *search;
 	const struct df_dname *names;

@@ -132,12 +132,12 @@ struct df_decision df_verdict_addr(const struct df_tables *t, unsigned set,
 /* The ports that the rules of all tables tell apart.  -E2BIG: too many. */
 int df_verdict_ports(const struct df_tables *t, struct df_ports *ret);
 
-/* What address rules say of a network, where no longer prefix does: an octet of df_net. */
+/* The verdict of address rules on a network, where no longer prefix has one: an octet of df_net. */
 uint8_t df_verdict_net(const struct df_tables *t, const struct df_ports *ports,
 		       const uint8_t addr[static 16], unsigned prefix_len, unsigned class);
 
 /*
- * What one table says of an address that an answer gave to name: bits of df_learned.
+ * The verdict of one table on an address that an answer gave to name: bits of df_learned.
  * *ret_rule: the rule, or NULL where the default is all there is.
  */
 uint16_t df_verdict_learned(const struct df_tables *t, enum df_table_id table,
@@ -147,7 +147,7 @@ uint16_t df_verdict_learned(const struct df_tables *t, enum df_table_id table,
 /* Whether a policy refuses addresses for the names that have them (pin-blocked). */
 bool df_verdict_pins(const struct df_policy *p);
 
-/* What is shown with a verdict. */
+/* Texts that are shown with a verdict. */
 
 /*
  * "default.policy:3 block github.com", "NAME.policy default deny", "NAME.policy raw-ip block",

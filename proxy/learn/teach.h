@@ -26,7 +26,7 @@ struct df_teach {
 	struct df_ports ports;  /* of all tables, as the kernel's side has it */
 };
 
-/* What is said of one name, by class: elements of df_learned.bits. */
+/* The verdicts on one name, by class: elements of df_learned.bits. */
 struct df_taught {
 	uint32_t rule; /* tables.h; where it blocks: the first rule that does */
 	uint16_t bits[DF_PORT_CLASSES];

@@ -245,8 +245,8 @@ _Noreturn void df_identity_run_reader(const struct df_meta *meta, int channel)
 #define RESUME_LOOKUPS_MAX 8
 
 /*
- * A refusal is at once, and whoever got it may be gone: the command line is as the kernel
- * found it then.
+ * A refusal is at once, and its process may be gone: the command line is as the kernel found it
+ * then.
  */
 static void take_recorded_cmd(const struct df_event_task *e, struct df_identity *who)
 {

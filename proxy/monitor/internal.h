@@ -122,8 +122,8 @@ struct df_fence_events {
 
 void df_fence_events_start(struct df_fence_events *f);
 /*
- * What has come up since: addresses of a network that is set up after the start, and answers
- * to the proxy that are none, once there are many.  counts: of all workers so far.
+ * Events of later: addresses of a network that is set up after the start, and stray answers to
+ * the proxy, once there are many.  counts: of all workers so far.
  */
 void df_fence_events_step(struct df_fence_events *f, const struct df_msg_pong *counts,
 			  uint64_t now_ns);

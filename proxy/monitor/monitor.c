@@ -428,7 +428,7 @@ static int ms_to_sleep(const struct df_monitor *m)
 	return until <= m->now_ns ? 0 : (int)((until - m->now_ns) / 1000000) + 1;
 }
 
-/* The last counts of the worker, and whoever is still being looked up. */
+/* The last counts of the worker, and the lookups that are still open. */
 static void drain(struct df_monitor *m)
 {
 	const struct df_msg_short finish = {.type = DF_MSG_FINISH};

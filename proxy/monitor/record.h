@@ -125,15 +125,15 @@ struct df_kernel_verdict {
 	struct df_dname name;    /* len 0: none */
 };
 
-/* Once, when the event comes: what was learned of the address may be another thing later. */
+/* Once, when the event comes: the address may have been learned for other names later. */
 void df_record_judge(const struct df_record *r, const struct df_event *k,
 		     struct df_kernel_verdict *ret);
 /* An event of the kernel; who as far as the kernel and /proc know, or NULL. */
 void df_record_kernel(struct df_record *r, const struct df_event *k,
 		      const struct df_kernel_verdict *v, const struct df_identity *who);
 /*
- * On the container's stderr alone, before the rest is known: whoever was refused does not
- * wait.  The event that is recorded later is not shown again.
+ * On the container's stderr alone, before the rest is known: a refused process does not wait.  The
+ * event that is recorded later is not shown again.
  */
 void df_record_kernel_early(struct df_record *r, const struct df_event *k,
 			    const struct df_kernel_verdict *v, const struct df_identity *who);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Events of the kernel programs: what was refused, and by which rule. */
+/* Events of the kernel programs, with the rule that refused. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>

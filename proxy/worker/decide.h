@@ -17,7 +17,7 @@
 struct df_decision df_decide_answer(const struct df_tables *t, unsigned set,
 				    const struct df_dns_answer *answer);
 
-/* What the client gets for a refused name; ede_text is the caller's. */
+/* The answer of a client whose name is refused; ede_text is the caller's. */
 struct df_dns_refusal df_decide_refusal(const struct df_policy *p, const struct df_decision *d,
 					const struct df_dname *qname);
 

@@ -68,7 +68,7 @@ static int tear_down(void **state)
 	return rmdir(top);
 }
 
-/* As lib/event/event_json.c writes it, as far as this module looks. */
+/* As lib/event/event.c writes it, as far as this module looks. */
 static void append(const char *file, int second, const char *rest)
 {
 	_cleanup_close_ int fd =
