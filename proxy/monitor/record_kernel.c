@@ -74,19 +74,30 @@ static int get_learned(const uint8_t addr[static 16], struct df_learned *ret)
 	return bpf_map_lookup_elem(DF_FD_LEARNED, addr, ret);
 }
 
-/* The blocked name that has the address, and its rule. */
+/*
+ * The blocked name that has the address, and the rule against it at this port: of the table that
+ * decides if it has one, else the one that was learned, which may be another table's.
+ */
 static void find_blocked_name(const struct df_record *r, const struct df_event *k,
 			      struct df_kernel_verdict *v)
 {
+	const struct df_policy *p = &r->tables->tables[v->decision.table];
 	struct df_decision by_name = {.is_refusal = is_verdict(k->kind)};
+	const struct df_policy_rule *at_port = NULL;
 	struct df_learned learned;
 
 	if (df_learn_blocker(get_learned, k->addr, &learned) < 0)
 		return; /* unpinned meanwhile */
-	(void)df_record_name_of(r, learned.slot, &v->name);
-	if (df_tables_rule(r->tables, learned.rule, &by_name.table, &by_name.rule) == 0 &&
-	    by_name.rule)
+	if (df_record_name_of(r, learned.slot, &v->name) == 0)
+		at_port = df_policy_lookup_port(p, &v->name, proto_of(k), ntohs(k->port));
+	if (at_port && at_port->action == DF_POLICY_BLOCK) {
+		by_name.table = v->decision.table;
+		by_name.rule = at_port;
 		v->rule = by_name;
+	} else if (df_tables_rule(r->tables, learned.rule, &by_name.table, &by_name.rule) == 0 &&
+		   by_name.rule) {
+		v->rule = by_name;
+	}
 }
 
 /* An answer led there by a name that a rule allows, but at other ports. */

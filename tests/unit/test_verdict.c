@@ -335,11 +335,9 @@ static void compare_worker(const uint8_t addr[static 16], uint16_t proto, uint16
 	}
 }
 
-/* The monitor's event: the table that is against it, the reason, the rule and the name. */
-static void compare_record(const uint8_t addr[static 16], uint16_t proto, uint16_t port,
-			   const struct df_host_outcome *k, const char *target)
+static struct df_kernel_verdict recorded(const uint8_t addr[static 16], uint16_t proto,
+					 uint16_t port, const struct df_host_outcome *k)
 {
-	const unsigned set = k->enforced ? k->enforced : k->against;
 	struct df_event e = {.kind = k->kind,
 			     .refused = k->is_refused,
 			     .time = DF_HOST_NOW_NS,
@@ -349,11 +347,36 @@ static void compare_record(const uint8_t addr[static 16], uint16_t proto, uint16
 			     .said = k->said,
 			     .bits = k->bits};
 	struct df_kernel_verdict v;
-	const struct df_policy_rule *rule;
 
 	memcpy(e.addr, addr, sizeof(e.addr));
 	df_record_judge(&record, &e, &v);
-	rule = v.rule.rule;
+	return v;
+}
+
+/* `deployfence check` names the rule of the event, where own or base policy is against it. */
+static void compare_rules(const struct df_judge_answer *a, const struct df_kernel_verdict *v,
+			  const struct df_host_outcome *k, uint16_t proto)
+{
+	static const char settings[] = "t.policy ";
+	char rule[DF_JUDGE_RULE_MAX] = "";
+	size_t skipped;
+
+	if (!(k->against & DF_TABLES_FENCE))
+		return;
+	(void)df_verdict_rule(&tables, &v->rule, rule, sizeof(rule));
+	skipped = v->rule.rule || v->rule.table != DF_TABLE_OWN ? 0 : strlen(settings);
+	if (strcmp(rule + skipped, a->rule) != 0)
+		fail_with(rule, a->argument, proto, k);
+}
+
+/* The monitor's event: the table that is against it, the reason, the rule and the name. */
+static void compare_record(const uint8_t addr[static 16], uint16_t proto, uint16_t port,
+			   const struct df_host_outcome *k, const char *target)
+{
+	const unsigned set = k->enforced ? k->enforced : k->against;
+	const struct df_kernel_verdict v = recorded(addr, proto, port, k);
+	const struct df_policy_rule *rule = v.rule.rule;
+
 	if (k->kind == DF_EVENT_SHARED) {
 		if (v.name.len == 0 || !rule || rule->action != DF_POLICY_BLOCK)
 			fail_with("a shared address without the blocked name", target, proto, k);
@@ -391,6 +414,7 @@ static void run_address(void)
 	char text[INET6_ADDRSTRLEN], target[96];
 	const uint16_t proto = PICK(protos), port = proto_of(proto) ? PICK(ports) : 0;
 	const bool is_own = pick(10) == 0;
+	struct df_kernel_verdict v;
 	struct df_host_outcome k;
 	struct df_judge_answer a;
 	uint8_t addr[16];
@@ -413,6 +437,9 @@ static void run_address(void)
 	assert_string_equal(a.error, "");
 	if (strictness_in(&a) != (k.is_redirected ? 0 : strictness_of(&k)))
 		fail_with(a.verdict, target, proto, &k);
+	v = recorded(addr, proto, port, &k);
+	if (v.name.len == 0) /* nothing is known of an answer */
+		compare_rules(&a, &v, &k, proto);
 }
 
 static bool has_address_rule(const uint8_t addr[static 16], uint8_t proto, uint16_t port)
@@ -432,6 +459,7 @@ static void run_name(void)
 	const uint16_t port = PICK(ports), proto = pick(2) ? IPPROTO_TCP : IPPROTO_UDP;
 	const struct df_decision q =
 		df_verdict_question(&tables, DF_TABLES_FENCE, &no_search, &name);
+	struct df_kernel_verdict v;
 	struct df_host_outcome k;
 	struct df_judge_answer a;
 	char target[128];
@@ -454,6 +482,10 @@ static void run_name(void)
 		strictness = strictness_of(&k);
 	if (strictness_in(&a) != strictness)
 		fail_with(a.verdict, target, proto, &k);
+	if (df_verdict_strictness(&q) > 0)
+		return; /* an event of DNS */
+	v = recorded(addr, proto, port, &k);
+	compare_rules(&a, &v, &k, proto);
 }
 
 static void test_all_agree(void **state)
