@@ -90,10 +90,7 @@ static int note_container(struct df_aggregate *a, struct df_report_container *c,
 
 /* --- events that are no verdict */
 
-/*
- * The totals that the fence itself counted; a container that is restarted has several.  Events of
- * versions that had no such keys add nothing.
- */
+/* The totals that the fence itself counted; a container that is restarted has several. */
 static void read_totals(struct df_report_container *c, const struct df_json *totals)
 {
 	const struct {
@@ -137,7 +134,8 @@ static int read_life(struct df_aggregate *a, struct df_report_container *c, cons
 	char text[TEXT_MAX];
 
 	if (strcmp(event, "stop") == 0) {
-		read_totals(c, df_json_get(e, "totals"));
+		/* versions without totals had the lost events alone, in the event itself */
+		read_totals(c, df_json_get(e, "totals") ?: e);
 		return 0;
 	}
 	if (strcmp(event, "suppressed") == 0) {

@@ -35,8 +35,9 @@
 
 #define FINISH_MS 80 /* the worker's last counts; then it is killed */
 #define MESSAGE_MAX 256
-#define NAME_ROUNDS 8 /* of messages, before events of the kernel: more than a channel mostly has  \
-		       */
+#define NAME_ROUNDS                                                                                \
+	8 /* of messages, before events of the kernel: more than a channel mostly has              \
+	   */
 #define NICE (-10)
 #define PING_NS 2000000000ull
 #define RETRY_NS 20000000ull /* a line for the container's stderr, while that is redirected */

@@ -62,17 +62,6 @@ static bool is_about_socket(uint32_t kind)
 	return kind == DF_EVENT_RAW_SOCKET || kind == DF_EVENT_SOCKET_FAMILY;
 }
 
-/* Of the tables that are against it, the one to name: who enforces, then the first. */
-static enum df_table_id table_of(const struct df_record *r, uint8_t against)
-{
-	for (int pass = 0; pass < 2; pass++)
-		for (int t = 0; t < DF_TABLES; t++)
-			if ((against >> t & 1) &&
-			    (pass == 1 || r->tables->modes[t] == DF_MODE_ENFORCE))
-				return t;
-	return DF_TABLE_OWN;
-}
-
 static uint8_t proto_of(const struct df_event *k)
 {
 	if (k->proto == IPPROTO_UDP || k->proto == IPPROTO_UDPLITE)
@@ -85,27 +74,39 @@ static int get_learned(const uint8_t addr[static 16], struct df_learned *ret)
 	return bpf_map_lookup_elem(DF_FD_LEARNED, addr, ret);
 }
 
-/* The blocked name that has the address, and its rule. */
+/*
+ * The blocked name that has the address, and the rule against it at this port: of the table that
+ * decides if it has one, else the one that was learned, which may be another table's.
+ */
 static void find_blocked_name(const struct df_record *r, const struct df_event *k,
 			      struct df_kernel_verdict *v)
 {
+	const struct df_policy *p = &r->tables->tables[v->decision.table];
 	struct df_decision by_name = {.is_refusal = is_verdict(k->kind)};
+	const struct df_policy_rule *at_port = NULL;
 	struct df_learned learned;
 
 	if (df_learn_blocker(get_learned, k->addr, &learned) < 0)
 		return; /* unpinned meanwhile */
-	(void)df_record_name_of(r, learned.slot, &v->name);
-	if (df_tables_rule(r->tables, learned.rule, &by_name.table, &by_name.rule) == 0 &&
-	    by_name.rule)
+	if (df_record_name_of(r, learned.slot, &v->name) == 0)
+		at_port = df_policy_lookup_port(p, &v->name, proto_of(k), ntohs(k->port));
+	if (at_port && at_port->action == DF_POLICY_BLOCK) {
+		by_name.table = v->decision.table;
+		by_name.rule = at_port;
 		v->rule = by_name;
+	} else if (df_tables_rule(r->tables, learned.rule, &by_name.table, &by_name.rule) == 0 &&
+		   by_name.rule) {
+		v->rule = by_name;
+	}
 }
 
 /* An answer led there by a name that a rule allows, but at other ports. */
 static void find_name_allowed_elsewhere(const struct df_record *r, const struct df_event *k,
 					struct df_kernel_verdict *v)
 {
+	const struct df_policy *p = &r->tables->tables[v->decision.table];
+	const struct df_policy_rule *rule, *at_port;
 	struct df_learned learned;
-	struct df_decision d;
 	struct df_dname name;
 	uint8_t addr[16];
 
@@ -113,32 +114,37 @@ static void find_name_allowed_elsewhere(const struct df_record *r, const struct 
 	if (get_learned(addr, &learned) < 0 || learned.until <= k->time ||
 	    df_record_name_of(r, learned.slot, &name) < 0)
 		return;
-	d = df_verdict_request(r->tables, 1u << v->decision.table, &name, proto_of(k),
-			       ntohs(k->port), DF_REASON_NONE);
-	if (d.reason != DF_REASON_PORT)
+	/* a rule against the name at this port is no other reason: it pins no such address */
+	rule = df_policy_lookup(p, &name);
+	at_port = df_policy_lookup_port(p, &name, proto_of(k), ntohs(k->port));
+	if (!rule || rule->action != DF_POLICY_ALLOW ||
+	    (at_port && at_port->action == DF_POLICY_ALLOW))
 		return;
 	v->name = name;
-	v->decision = v->rule = d;
+	v->decision.reason = DF_REASON_PORT;
+	v->decision.rule = rule;
+	v->rule = v->decision;
 }
 
 void df_record_judge(const struct df_record *r, const struct df_event *k,
 		     struct df_kernel_verdict *ret)
 {
+	/* of the tables against it, one that enforces its verdict goes first */
+	const unsigned set = k->against ? k->against : 1u << DF_TABLE_OWN;
 	struct df_decision d;
 
 	memset(ret, 0, sizeof(*ret));
 	if (!is_about_address(k->kind))
 		return;
-	if (k->kind == DF_EVENT_SHARED) { /* no table is against it, and any may have noted it */
-		find_blocked_name(r, k, ret);
-		return;
-	}
-	d = df_verdict_addr(r->tables, 1u << table_of(r, k->against), k->addr, proto_of(k),
-			    ntohs(k->port), k->bits);
-	ret->decision = ret->rule = d;
+	d = df_verdict_addr(r->tables, set, k->addr, proto_of(k), ntohs(k->port), k->bits);
+	ret->decision = d;
+	if (k->kind != DF_EVENT_SHARED) /* of that one only the blocked name's rule is told */
+		ret->rule = d;
 	if (d.reason == DF_REASON_RAW)
 		find_name_allowed_elsewhere(r, k, ret);
-	if (d.reason == DF_REASON_PINNED || d.reason == DF_REASON_SHARED)
+	/* no table is against a shared address, and any table may have the rule against the name */
+	if (d.reason == DF_REASON_PINNED || d.reason == DF_REASON_SHARED ||
+	    k->kind == DF_EVENT_SHARED)
 		find_blocked_name(r, k, ret);
 }
 

@@ -13,13 +13,12 @@ struct df_decision df_decide_answer(const struct df_tables *t, unsigned set,
 	};
 	struct df_decision d = all[0];
 
+	/* the strictest; of two alike the own policy's, and of one table the first */
 	for (size_t i = 1; i < ARRAY_SIZE(all); i++) {
 		const unsigned strictness = df_verdict_strictness(&all[i]);
 
-		/* of two alike the own policy's, whichever of its names that is about */
 		if (strictness > df_verdict_strictness(&d) ||
-		    (strictness > 0 && strictness == df_verdict_strictness(&d) &&
-		     all[i].table < d.table))
+		    (strictness == df_verdict_strictness(&d) && all[i].table < d.table))
 			d = all[i];
 	}
 	return d;

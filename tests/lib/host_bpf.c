@@ -149,6 +149,15 @@ int df_host_learned_get(const uint8_t addr[static 16], struct df_learned *ret)
 	return 0;
 }
 
+int __wrap_bpf_map_lookup_elem(int fd, const void *key, void *value);
+
+/* libbpf's, for the code that reads map "learned". */
+int __wrap_bpf_map_lookup_elem(int fd, const void *key, void *value)
+{
+	(void)fd;
+	return df_host_learned_get(key, value);
+}
+
 int df_host_learned_put(const uint8_t addr[static 16], const struct df_learned *value)
 {
 	struct df_learned *l = look_up_learned(addr);
@@ -273,6 +282,7 @@ struct df_host_outcome df_host_judge(const uint8_t addr[static 16], uint16_t pro
 		.noted = (uint8_t)opinion_set(outcome, OPINION_NOTED),
 		.enforced = (uint8_t)opinion_set(outcome, OPINION_ENFORCED),
 		.bits = (uint16_t)(outcome >> OPINION_BITS),
+		.said = (uint8_t)(outcome >> OPINION_SAID),
 		.kind = (uint8_t)(outcome >> OUTCOME_KIND),
 		.is_refused = outcome >> OUTCOME_REFUSE & 1,
 	};

@@ -11,7 +11,10 @@
 
 #include "bpf/abi.h"
 
-/* Stand for descriptors of maps in a program that is linked with --wrap=bpf_map_update_elem. */
+/*
+ * Stand for descriptors of maps in a program that is linked with --wrap=bpf_map_update_elem; with
+ * --wrap=bpf_map_lookup_elem, each lookup is one of map "learned".
+ */
 enum { DF_HOST_CLASSES = 1, DF_HOST_NETS };
 
 #define DF_HOST_NOW_NS 1000000000000ull /* the clock of the programs, which stands still */
@@ -32,6 +35,7 @@ void df_host_own(const uint8_t *addr);
 struct df_host_outcome {
 	uint8_t against, undecided, noted, enforced; /* sets of tables */
 	uint16_t bits;                               /* what is learned of the address */
+	uint8_t said;                                /* verdicts of address rules */
 	uint8_t kind;                                /* enum df_event_kind */
 	bool is_refused;                             /* where the fence enforces */
 	bool is_redirected;                          /* to the proxy */

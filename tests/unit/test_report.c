@@ -234,6 +234,10 @@ static void test_life(void **state)
 	assert_int_equal(c->lost[DF_LOSS_STRAY], 5);
 	assert_int_equal(c->lost[DF_LOSS_UNLOGGED], 6);
 	assert_int_equal(c->lost[DF_LOSS_UNSHOWN], 7);
+	/* of a version without totals: its other counts are not known */
+	add(&a, HEAD("8", "stop") "\"message\":\"container ended: 4 queries\",\"lost\":3," BOX "}");
+	assert_int_equal(c->stop_queries, 9);
+	assert_int_equal(c->lost[DF_LOSS_EVENTS], 4);
 	assert_int_equal(c->n, 0);
 	df_aggregate_done(&a);
 }

@@ -73,11 +73,11 @@ static void test_stricter(void **state)
 	};
 	const struct df_search_list search = {NULL, 0};
 	static struct df_dns_answer answer;
+	struct df_decision d;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct df_dname q = name(rows[i].name);
-		struct df_decision d;
 
 		tables.modes[DF_TABLE_OWN] = rows[i].own;
 		tables.modes[DF_TABLE_BASE] = rows[i].base;
@@ -89,6 +89,14 @@ static void test_stricter(void **state)
 		d = df_decide_answer(&tables, DF_TABLES_FENCE, &answer);
 		assert_int_equal(df_verdict_strictness(&d), rows[i].strictness);
 	}
+	/* of two alike the own policy's, whatever part of the answer it is about */
+	tables.modes[DF_TABLE_OWN] = tables.modes[DF_TABLE_BASE] = ENFORCE;
+	answer.chain[0] = name("b.example");
+	answer.n_targets = 1;
+	answer.targets[0] = name("a.example");
+	d = df_decide_answer(&tables, DF_TABLES_FENCE, &answer);
+	assert_int_equal(d.table, DF_TABLE_OWN);
+	assert_int_equal(d.reason, DF_REASON_TARGET);
 }
 
 /* Of two refusals alike the own policy's counts, even if the base policy's name comes first. */

@@ -2,8 +2,9 @@
 /*
  * verdict, the differential test: random policies, names, addresses, ports and protocols.  The
  * kernel programs (bpf/ itself, compiled for the host) over maps that lib/fence/fill and
- * proxy/learn have filled, the verdict that the worker asks for, and `deployfence check` must
- * agree on each.  DF_SEED=N repeats a run; DF_CASES=N has more or fewer cases.
+ * proxy/learn have filled, the verdict that the worker asks for, the event that the monitor makes
+ * of the programs' and `deployfence check` must agree on each.  DF_SEED=N repeats a run; DF_CASES=N
+ * has more or fewer cases.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,6 +26,7 @@
 #include "lib/policy/compile.h"
 #include "proxy/learn/learn.h"
 #include "proxy/learn/teach.h"
+#include "proxy/monitor/record.h"
 #include "tests/lib/host_bpf.h"
 
 #define CASES 100000
@@ -39,6 +41,7 @@ static struct df_tables tables;
 static struct df_search_list no_search;
 static struct df_teach teach;
 static struct df_learn learn;
+static struct df_record record = {.tables = &tables};
 
 /* Marsaglia's xorshift64*. */
 static uint32_t pick(uint32_t n)
@@ -209,17 +212,17 @@ static bool make_policies(void)
 	return df_teach_init(&teach, &tables, &no_search) == 0;
 }
 
-static int ignore_name(uint32_t slot, const struct df_dname *name)
+static int tell_name(uint32_t slot, const struct df_dname *name)
 {
-	(void)slot;
-	(void)name;
-	return 0;
+	const struct df_msg_name m = {.type = DF_MSG_NAME, .slot = slot, .name = *name};
+
+	return df_record_name(&record, &m);
 }
 
 static void fill_maps(struct df_learn_shared *shared)
 {
 	static const struct df_learn_map map = {df_host_learned_get, df_host_learned_put,
-						df_host_learned_remove, ignore_name};
+						df_host_learned_remove, tell_name};
 	struct df_conf *conf = df_host_conf();
 	struct df_fill fill;
 
@@ -235,6 +238,7 @@ static void fill_maps(struct df_learn_shared *shared)
 	assert_int_equal(df_fill_maps(&fill, DF_HOST_CLASSES, DF_HOST_NETS), 0);
 	df_fill_done(&fill);
 	memset(&learn, 0, sizeof(learn));
+	memset(record.learned, 0, sizeof(record.learned));
 	df_learn_start(&learn, shared, &map, conf->keep_learned_ns, 0);
 }
 
@@ -331,11 +335,86 @@ static void compare_worker(const uint8_t addr[static 16], uint16_t proto, uint16
 	}
 }
 
+static struct df_kernel_verdict recorded(const uint8_t addr[static 16], uint16_t proto,
+					 uint16_t port, const struct df_host_outcome *k)
+{
+	struct df_event e = {.kind = k->kind,
+			     .refused = k->is_refused,
+			     .time = DF_HOST_NOW_NS,
+			     .port = htons(port),
+			     .proto = proto,
+			     .against = k->against,
+			     .said = k->said,
+			     .bits = k->bits};
+	struct df_kernel_verdict v;
+
+	memcpy(e.addr, addr, sizeof(e.addr));
+	df_record_judge(&record, &e, &v);
+	return v;
+}
+
+/* `deployfence check` names the rule of the event, where own or base policy is against it. */
+static void compare_rules(const struct df_judge_answer *a, const struct df_kernel_verdict *v,
+			  const struct df_host_outcome *k, uint16_t proto)
+{
+	static const char settings[] = "t.policy ";
+	char rule[DF_JUDGE_RULE_MAX] = "";
+	size_t skipped;
+
+	if (!(k->against & DF_TABLES_FENCE))
+		return;
+	(void)df_verdict_rule(&tables, &v->rule, rule, sizeof(rule));
+	skipped = v->rule.rule || v->rule.table != DF_TABLE_OWN ? 0 : strlen(settings);
+	if (strcmp(rule + skipped, a->rule) != 0)
+		fail_with(rule, a->argument, proto, k);
+}
+
+/* The monitor's event: the table that is against it, the reason, the rule and the name. */
+static void compare_record(const uint8_t addr[static 16], uint16_t proto, uint16_t port,
+			   const struct df_host_outcome *k, const char *target)
+{
+	const unsigned set = k->enforced ? k->enforced : k->against;
+	const struct df_kernel_verdict v = recorded(addr, proto, port, k);
+	const struct df_policy_rule *rule = v.rule.rule;
+
+	if (k->kind == DF_EVENT_SHARED) {
+		if (v.name.len == 0 || !rule || rule->action != DF_POLICY_BLOCK)
+			fail_with("a shared address without the blocked name", target, proto, k);
+		return;
+	}
+	if (!v.decision.is_refusal || !(set >> v.decision.table & 1) ||
+	    v.decision.is_enforced != (k->enforced != 0))
+		fail_with("the event is of another table", target, proto, k);
+	switch (v.decision.reason) {
+	case DF_REASON_ADDRESS:
+		if (!(k->said >> DF_TABLES_BITS >> v.decision.table & 1) || !rule ||
+		    rule->action != DF_POLICY_BLOCK)
+			fail_with("the event has no address rule", target, proto, k);
+		break;
+	case DF_REASON_PINNED:
+	case DF_REASON_SHARED:
+		if (v.name.len == 0 || !rule || rule->action != DF_POLICY_BLOCK)
+			fail_with("the event has no blocked name", target, proto, k);
+		break;
+	case DF_REASON_PORT:
+		if (v.name.len == 0 || !rule || rule->action != DF_POLICY_ALLOW)
+			fail_with("the event has no allowed name", target, proto, k);
+		break;
+	case DF_REASON_RAW:
+		if (rule)
+			fail_with("the event has a rule", target, proto, k);
+		break;
+	default:
+		fail_with("the event has no reason", target, proto, k);
+	}
+}
+
 static void run_address(void)
 {
 	char text[INET6_ADDRSTRLEN], target[96];
 	const uint16_t proto = PICK(protos), port = proto_of(proto) ? PICK(ports) : 0;
 	const bool is_own = pick(10) == 0;
+	struct df_kernel_verdict v;
 	struct df_host_outcome k;
 	struct df_judge_answer a;
 	uint8_t addr[16];
@@ -349,12 +428,18 @@ static void run_address(void)
 	df_host_own(NULL);
 	if (!is_special(addr, proto, port))
 		compare_worker(addr, proto, port, &k, is_own, target);
+	if (k.kind == DF_EVENT_CONNECT || k.kind == DF_EVENT_UDP_CONNECT ||
+	    k.kind == DF_EVENT_SHARED)
+		compare_record(addr, proto, port, &k, target);
 	if (is_own || k.bits || proto_of(proto) != proto || port == 0)
 		return; /* nothing that a policy alone could tell */
 	df_judge(&tables, target, &a);
 	assert_string_equal(a.error, "");
 	if (strictness_in(&a) != (k.is_redirected ? 0 : strictness_of(&k)))
 		fail_with(a.verdict, target, proto, &k);
+	v = recorded(addr, proto, port, &k);
+	if (v.name.len == 0) /* nothing is known of an answer */
+		compare_rules(&a, &v, &k, proto);
 }
 
 static bool has_address_rule(const uint8_t addr[static 16], uint8_t proto, uint16_t port)
@@ -374,6 +459,7 @@ static void run_name(void)
 	const uint16_t port = PICK(ports), proto = pick(2) ? IPPROTO_TCP : IPPROTO_UDP;
 	const struct df_decision q =
 		df_verdict_question(&tables, DF_TABLES_FENCE, &no_search, &name);
+	struct df_kernel_verdict v;
 	struct df_host_outcome k;
 	struct df_judge_answer a;
 	char target[128];
@@ -396,6 +482,10 @@ static void run_name(void)
 		strictness = strictness_of(&k);
 	if (strictness_in(&a) != strictness)
 		fail_with(a.verdict, target, proto, &k);
+	if (df_verdict_strictness(&q) > 0)
+		return; /* an event of DNS */
+	v = recorded(addr, proto, port, &k);
+	compare_rules(&a, &v, &k, proto);
 }
 
 static void test_all_agree(void **state)
@@ -407,6 +497,7 @@ static void test_all_agree(void **state)
 	(void)printf("DF_SEED=%llu\n", (unsigned long long)seed);
 	for (unsigned long i = 0; i < n; i += CASES_A_SET) {
 		struct df_learn_shared *shared;
+		uint8_t addr[16];
 
 		if (!make_policies())
 			continue;
@@ -415,11 +506,12 @@ static void test_all_agree(void **state)
 		fill_maps(shared);
 		for (unsigned k = 0; k < CASES_A_SET / 2; k++)
 			run_address();
+		random_addr(addr);
 		for (unsigned k = pick(8); k > 0; k--) {
 			const struct df_dname name = name_of(PICK(names));
-			uint8_t addr[16];
 
-			random_addr(addr);
+			if (pick(2)) /* else several names share it */
+				random_addr(addr);
 			answer(&name, addr);
 		}
 		for (unsigned k = 0; k < CASES_A_SET / 4; k++)
