@@ -173,8 +173,10 @@ socket.socket(2, 2).sendto(q, (\"10.89.53.1\", 53)); os._exit(0)"
 		and all(.[] | select(.attribution | not); \$p[.domain] == .container_pid and .cmd == \"getent hosts \(.domain[:-1]) \")
 		and all(.[] | select(.attribution); .comm == \"getent\" and .cmd == \"getent\")
 		and ([.[] | select(.attribution | not)] | length) > 100"'
-	# glibc asks twice: all that is no first sight is in a summary; so many names may find the queue for pinning full
-	expect eval 'event_lines | jq -se "[.[] | select(.domain and (.event | startswith(\"pin_\") | not)) | .count // 1] | add == 2000"'
+	# glibc asks twice, and again after 5 s on a busy machine: all that is no first sight is in a summary, and none is lost;
+	# so many names may find the queue for pinning full
+	expect eval 'event_lines | jq -se "(map(select(.event == \"stop\"))[0].totals.queries) as \$n | \$n >= 2000
+		and ([.[] | select(.domain and (.event | startswith(\"pin_\") | not)) | .count // 1] | add) == \$n"'
 }
 
 # clone3 with set_tid gives a process the number that another had: in the container and on the host.
