@@ -200,6 +200,7 @@ static const char *next_id(DIR *dir, int *ret_fd)
 	const struct dirent *entry;
 
 	df_closep(ret_fd);
+	*ret_fd = -1; /* the caller closes it, too */
 	while ((entry = readdir(dir))) {
 		if (entry->d_name[0] == '.' || entry->d_name[0] == '@')
 			continue;
