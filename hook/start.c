@@ -13,8 +13,8 @@
 
 #include "hook/rundir.h"
 #include "lib/base/util.h"
-#include "lib/fence/fill.h"
 #include "lib/fence/fence.h"
+#include "lib/fence/fill.h"
 
 #define READY_TIMEOUT_MS 5000
 #define LOCK_TIMEOUT_MS 3000

@@ -83,6 +83,7 @@ static void visit_totals(struct df_writer *w)
 	for (size_t i = 0; i < totals.n; i++)
 		w->form->total(w, &totals.list[i]);
 	call(w, w->form->end_section);
+	w->totals = NULL;
 	df_totals_done(&totals);
 }
 

@@ -150,8 +150,10 @@ static struct df_decision judge_addr(const struct df_policy *p, const struct que
 		return by_rule(rule, DF_REASON_ADDRESS);
 	if (is_allowed)
 		return (struct df_decision){.is_noted = is_blocked};
+	if (!is_blocked && !is_default)
+		return raw(p);
 	if (!is_blocked)
-		return is_default ? (struct df_decision){} : raw(p);
+		return (struct df_decision){};
 	if (is_default && df_policy_shared_address(p) == DF_POLICY_SHARED_ALLOW)
 		return (struct df_decision){};
 	d.reason = is_default ? DF_REASON_SHARED : DF_REASON_PINNED;

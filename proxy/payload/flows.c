@@ -391,9 +391,9 @@ static void decide(struct df_flows *f, const struct df_payload *p, enum df_verdi
 	const struct df_flow flow = {
 		.verdict = verdict, .len = p->total_len, .connect_time = p->connect_time};
 	const struct df_msg_resume push = {.type = DF_MSG_RESUME,
-					 .tgid = p->tgid,
-					 .cookie = p->cookie,
-					 .connect_time = p->connect_time};
+					   .tgid = p->tgid,
+					   .cookie = p->cookie,
+					   .connect_time = p->connect_time};
 
 	m->verdict = verdict;
 	m->decided_ns = f->now_ns;

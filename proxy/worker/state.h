@@ -17,11 +17,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/own_addr.h"
 #include "lib/fence/launch.h"
 #include "proxy/channel.h"
 #include "proxy/dns/wire.h"
 #include "proxy/loop.h"
-#include "lib/base/own_addr.h"
 #include "proxy/tables.h"
 #include "proxy/worker/decide.h"
 #include "proxy/worker/history.h"

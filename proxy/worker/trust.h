@@ -26,8 +26,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/fence/launch.h"
 #include "lib/base/own_addr.h"
+#include "lib/fence/launch.h"
 #include "proxy/tables.h"
 
 struct df_resolver {

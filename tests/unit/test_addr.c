@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "lib/base/util.h"
 #include "lib/base/addr.h"
+#include "lib/base/util.h"
 
 static void parse(const char *text, uint8_t ret[static 16])
 {

@@ -151,8 +151,7 @@ static void check_names(const char *annotations, const char *name, const char *i
 	(void)snprintf(text, sizeof(text), "{\"annotations\":{%s}}", annotations);
 	c = accepted(text);
 	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
-		const char *got =
-			(const char *[]){c.name, c.image, c.pod, c.k8s_namespace}[i];
+		const char *got = (const char *[]){c.name, c.image, c.pod, c.k8s_namespace}[i];
 
 		if (expected[i] ? !got || strcmp(got, expected[i]) != 0 : !!got)
 			fail_msg("%s: %zu: %s", annotations, i, got ? got : "NULL");
