@@ -26,7 +26,7 @@
  * Files of the host that the next fence, or root of the host, goes by.  With a slash at the end
  * all that is below counts as well, else only the whole.  A read-only mount changes none of them.
  */
-/* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): a directory and its slash are one word */
+/* NOLINTBEGIN(bugprone-suspicious-missing-comma): a directory and its slash are one word */
 static const char *const relied[] = {
 	DF_CONF_FILE, DF_DISABLED_FILE, DF_POLICY_DIR "/", DF_POLICY_DATA_DIR "/",
 	DF_POLICY_LAST_GOOD_DIR "/", DF_REPORT_DIR "/", DF_RUNDIR "/", DF_PROXY_PATH, HOOK,
@@ -55,6 +55,7 @@ static const char *const relied[] = {
 	/* state and bundles of engines; volumes and a container's own files are below them */
 	"/run/containers", "/run/libpod", "/run/crun", "/run/runc", "/run/containerd",
 	"/var/lib/containers", "/var/lib/containerd", "/var/lib/docker", "/var/lib/kubelet"};
+/* NOLINTEND(bugprone-suspicious-missing-comma) */
 
 /* The same, if it exists: a host without it may well give the whole of /opt to a container. */
 static const char relied_if_there[] = "/opt/cni/bin/";

@@ -465,10 +465,10 @@ static struct df_pin_name *find_place(struct df_pin *p, const struct df_dname *n
 
 		if (!n->is_used)
 			return n;
-		if (n->is_done && (!best || !best->is_done || n->next_ns < best->next_ns))
-			best = n;
-		else if (!n->is_done && !n->is_busy && n->n_failures > 0 &&
-			 (!best || (!best->is_done && n->n_failures > best->n_failures)))
+		if (n->is_done ? !best || !best->is_done || n->next_ns < best->next_ns
+			       : !n->is_busy && n->n_failures > 0 &&
+					 (!best ||
+					  (!best->is_done && n->n_failures > best->n_failures)))
 			best = n;
 	}
 	return best;

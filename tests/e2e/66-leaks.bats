@@ -456,7 +456,7 @@ shown() {
 }
 
 @test "host-mount: what the fence stands on, by every name that leads there" {
-	local other=$DF_HOST/other
+	local other=$DF_HOST/leaks-other
 	echo 'block github.com' >"$POLICIES/mine.policy"
 	try host-mount '^mount /etc with /etc/deployfence/' -v /etc:/x
 	try host-mount '^mount /proc with the host.s /proc$' -r podman+runc -v /proc:/x:ro
