@@ -76,8 +76,8 @@ cli_as_nobody() { # ARGUMENT…
 	cli check -p mine ok.example
 	expect [ "$status" = 1 ]
 	expect [ "$output" = "ok.example  would-block  mine.policy:3 block ok.example" ]
-	cp "$POLICIES/mine.policy" "$DF_HOST/cli-other"
-	cli check --policy "$DF_HOST/cli-other" www.ok.example github.com
+	cp "$POLICIES/mine.policy" "$DF_HOST/other"
+	cli check --policy "$DF_HOST/other" www.ok.example github.com
 	expect [ "$status" = 0 ]
 	expect_match "$output" $'^www\.ok\.example  allowed      other:4 allow =www\.ok\.example\ngithub\.com      allowed      default allow$'
 	cd "$POLICIES"
