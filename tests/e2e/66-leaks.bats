@@ -12,7 +12,7 @@ teardown() {
 	podman pod rm -af -t 0 >/dev/null 2>&1 || true
 	podman rm -af -t 0 >/dev/null 2>&1 || true
 	[ -z "${SLICE:-}" ] || slice_down
-	umount "$DF_HOST"/other/{bind,var} 2>/dev/null || true
+	umount "$DF_HOST"/leaks-other/{bind,var} 2>/dev/null || true
 	end_test
 }
 
