@@ -41,7 +41,7 @@ static __always_inline __u32 current_parent(void)
 			   layout.task_tgid);
 }
 
-/* Of the process, as df_token.start. */
+/* The start time of the current process, in the unit of df_token.start. */
 static __always_inline __u32 current_start(void)
 {
 	if (!layout.task_leader || !layout.task_start)

@@ -381,7 +381,7 @@ __attribute__((format(printf, 2, 3))) static void refuse(struct reading *r, cons
 	va_end(args);
 }
 
-/* Of the aggregate.  An entry over a bound is left out and counted, the rest stays. */
+/* A status of the aggregate.  An entry over a bound is left out and counted; the rest stays. */
 static int take_status(struct reading *r, int status)
 {
 	if (status == -ENOSPC)

@@ -79,7 +79,7 @@ void df_graph_done(struct df_graph *g);
 
 /* "name", "address". */
 const char *df_graph_by_name(enum df_graph_by by);
-/* Of the contact at the end of a chain.  It is "allowed" if the name is blocked for another one. */
+/* The verdict on the contact at the end of a chain: "allowed" if its name is blocked elsewhere. */
 const char *df_graph_verdict(const struct df_graph_contact *c);
 /* "deploy-web → artifacts.internal → github.com", with "?" behind a guess.  Owned; NULL: no memory.
  */

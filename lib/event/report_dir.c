@@ -105,7 +105,7 @@ static void make_stamp(const char *time_text, char ret[static STAMP_LEN + 1])
 	ret[n] = '\0';
 }
 
-/* Of the line at an offset, as lib/event/event.c begins one. */
+/* The time of the line at an offset; lib/event/event.c writes it near the beginning. */
 static bool read_stamp(int fd, off_t at, char ret[static STAMP_LEN + 1])
 {
 	static const char key[] = "\"time\":\"";

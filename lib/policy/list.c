@@ -230,7 +230,7 @@ static enum df_list_line read_plain(struct df_list_reader *r, struct df_span lin
 
 static enum df_list_line take_host_names(struct df_list_reader *r, struct df_span names)
 {
-	/* Of the lines with which such files begin. */
+	/* Names of the local host, with which files in the hosts format begin. */
 	static const char *const of_every_host[] = {
 		"localhost",     "localhost.localdomain", "local",        "broadcasthost",
 		"ip6-localhost", "ip6-loopback",          "ip6-localnet", "ip6-mcastprefix",

@@ -22,8 +22,8 @@
 
 #include "bpf/abi.h"
 
-/* Of the classes that there may be (DF_PORT_CLASSES of bpf/abi.h), the compiler leaves these
- * free in each policy, so that own and base policy need not name quite the same ports. */
+/* The compiler leaves so many of the DF_PORT_CLASSES classes (bpf/abi.h) free in each policy, since
+ * own and base policy together need more of them where they name different ports. */
 #define DF_PORTS_SPARE 2
 #define DF_PORTS_RANGES_MAX 64 /* two protocols, and no class is in many pieces */
 #define DF_PORTS_NAMED_MAX 64  /* different ranges in rules: bits of one set of them */

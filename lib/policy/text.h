@@ -96,7 +96,7 @@ void df_stmt_report(struct df_stmt *s, unsigned column, const char *format, ...)
 /* The same as an expression that is -EINVAL; a macro, so that clang-tidy knows the value. */
 #define df_stmt_error(...) (df_stmt_report(__VA_ARGS__), -EINVAL)
 
-/* Those below report errors in the same way, and then return -EINVAL. */
+/* The functions below report an error in the same way, and then return -EINVAL. */
 
 /* The next word; value names it if it is missing: "'resolver' needs an address". */
 int df_stmt_need(struct df_stmt *s, const char *value, struct df_word *ret);

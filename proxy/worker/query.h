@@ -28,7 +28,7 @@ static inline struct df_query *df_query_at(struct df_worker *w, uint32_t i)
 
 /* In hand.  NULL: all places are taken. */
 struct df_query *df_query_new(struct df_worker *w);
-/* That waits for this id of this peer, or NULL. */
+/* The query that waits for this id of this peer, or NULL. */
 struct df_query *df_query_find(struct df_worker *w, unsigned peer, uint16_t id);
 
 /* Some query waits for this peer. */
